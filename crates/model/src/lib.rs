@@ -1,0 +1,35 @@
+//! The vocabulary of wavetank: what every other crate speaks in.
+//!
+//! Pure functions and plain data on [`serde_json::Value`]; no clock, no chance, no I/O.
+//!
+//! - [`key`], [`kinds`]: what an object is called and which kinds are built in
+//! - [`reference`], [`event`]: the references and the one event grammar of the scenario format, section 4
+//! - [`object`]: reading metadata out of an object
+//! - [`argo`]: Argo CD's annotations: hook types, waves, delete policies, sync options
+//! - [`script`]: scripted behaviour of workloads, section 5 of the format
+//! - [`selector`], [`quantity`], [`timestamp`]: Kubernetes' small languages
+//! - [`status`], [`change`], [`api`]: how API calls are answered, what a commit is, what controllers call
+//! - [`schema`], [`patch`]: the types of built-in kinds, and JSON, merge, strategic merge and apply patches
+
+pub mod api;
+pub mod argo;
+pub mod change;
+pub mod event;
+pub mod key;
+pub mod kinds;
+pub mod object;
+pub mod patch;
+pub mod quantity;
+pub mod reference;
+pub mod schema;
+pub mod script;
+pub mod selector;
+pub mod status;
+pub mod timestamp;
+
+pub use api::{Api, DeleteOptions, PatchType, Propagation};
+pub use change::{Actor, Change, ChangeKind, RequestRecord};
+pub use event::{EventPattern, Phase, Subject, Verb, WaveNumber};
+pub use key::{GroupKind, GroupVersionKind, ObjectKey};
+pub use reference::{NamePattern, Reference};
+pub use status::Status;

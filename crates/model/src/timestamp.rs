@@ -1,0 +1,62 @@
+//! Time as Kubernetes writes it.
+
+use jiff::Timestamp;
+use wavetank_kernel::SimTime;
+
+/// The wall time at which a run's clock stands at zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Epoch(Timestamp);
+
+impl Default for Epoch {
+    /// The virtual epoch, 2026-01-01T00:00:00Z.
+    fn default() -> Self {
+        Self(Timestamp::constant(1_767_225_600, 0))
+    }
+}
+
+impl Epoch {
+    /// An epoch at `start`.
+    pub const fn new(start: Timestamp) -> Self {
+        Self(start)
+    }
+
+    /// The wall time of `at`.
+    pub fn wall(self, at: SimTime) -> Timestamp {
+        let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
+        Timestamp::from_millisecond(self.0.as_millisecond().saturating_add(millis)).unwrap_or(Timestamp::MAX)
+    }
+
+    /// The time of the run at wall time `wall`; zero when that was before the start.
+    pub fn sim(self, wall: Timestamp) -> SimTime {
+        let millis = wall.as_millisecond().saturating_sub(self.0.as_millisecond());
+        SimTime::from_millis(u64::try_from(millis).unwrap_or(0))
+    }
+
+    /// `metav1.Time`: RFC 3339 in UTC, whole seconds (API-017).
+    pub fn time(self, at: SimTime) -> String {
+        self.wall(at).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
+    /// `metav1.MicroTime`: six fractional digits (API-017).
+    pub fn micro_time(self, at: SimTime) -> String {
+        self.wall(at).strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+    }
+}
+
+/// Reads an RFC 3339 time.
+pub fn parse(text: &str) -> Option<Timestamp> {
+    text.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_virtual_epoch_is_new_year_2026() {
+        let epoch = Epoch::default();
+        assert_eq!(epoch.time(SimTime::from_millis(61_999)), "2026-01-01T00:01:01Z");
+        assert_eq!(epoch.micro_time(SimTime::from_millis(1_250)), "2026-01-01T00:00:01.250000Z");
+        assert_eq!(epoch.sim(parse("2026-01-01T00:01:01Z").unwrap()), SimTime::from_millis(61_000));
+    }
+}
