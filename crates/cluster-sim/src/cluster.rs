@@ -108,6 +108,10 @@ impl Cluster for SimCluster {
         Arc::clone(&self.clock) as Arc<dyn Clock>
     }
 
+    fn chooser(&self) -> Arc<Mutex<Chooser>> {
+        self.world().chooser()
+    }
+
     fn epoch(&self) -> Epoch {
         self.epoch
     }

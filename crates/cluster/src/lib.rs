@@ -6,13 +6,13 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use http::{Request, Response};
 use kube::client::Body;
 use tower::BoxError;
 use tower::util::BoxCloneService;
-use wavetank_kernel::{BoxFuture, Clock, SimTime};
+use wavetank_kernel::{BoxFuture, Chooser, Clock, SimTime};
 use wavetank_model::timestamp::Epoch;
 use wavetank_model::{Actor, Change, ObjectKey};
 
@@ -92,6 +92,9 @@ pub trait Cluster: Send + Sync {
 
     /// The clock of the run.
     fn clock(&self) -> Arc<dyn Clock>;
+
+    /// Who makes the choices of the run: the target's own, and those of whoever uses it.
+    fn chooser(&self) -> Arc<Mutex<Chooser>>;
 
     /// The wall time at which the clock stands at zero.
     fn epoch(&self) -> Epoch;

@@ -1,11 +1,12 @@
 //! A scenario on the simulated cluster.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use wavetank_apiserver::ServerConfig;
 use wavetank_cluster_sim::{SimCluster, SimConfig, drive, runtime};
 use wavetank_health::Assessor;
 use wavetank_kernel::{Choice, Chooser, Seed};
+use wavetank_model::timestamp::Epoch;
 use wavetank_runner::{RunEnd, RunOptions, RunRecord, replay};
 use wavetank_scenario::{Scenario, StorageBinding};
 use wavetank_sync::Builtin;
@@ -73,7 +74,8 @@ async fn simulate_in(scenario: &Arc<Scenario>, seed: Seed, options: Options) -> 
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         _ => {}
     }
-    let schedule = cluster.world().chooser().schedule().to_vec();
+    let chooser = cluster.world().chooser();
+    let schedule = chooser.lock().unwrap_or_else(PoisonError::into_inner).schedule().to_vec();
     Simulation { trace, end: ended, schedule }
 }
 
@@ -103,7 +105,7 @@ fn sim_config(scenario: &Scenario, seed: Seed, choices: &Choices) -> SimConfig {
 }
 
 fn unavailable(scenario: &Scenario, seed: Seed, reason: String) -> Simulation {
-    let header = wavetank_runner::header(scenario, "fake", "builtin", seed.0);
+    let header = wavetank_runner::header(scenario, "fake", "builtin", seed.0, Epoch::default());
     Simulation {
         trace: Trace { header, entries: Vec::new() },
         end: RunEnd::Unavailable(reason),
