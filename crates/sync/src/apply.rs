@@ -1,0 +1,1 @@
+//! Carries asks out (being written).
