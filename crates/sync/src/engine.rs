@@ -6,7 +6,7 @@ use serde_json::Value;
 use wavetank_kernel::BoxFuture;
 use wavetank_model::{GroupVersionKind, ObjectKey, Phase, Propagation, Status, WaveNumber};
 
-use crate::health::Assessor;
+use wavetank_health::Assessor;
 use crate::kinds::{ApiResource, Kinds};
 use crate::options::SyncOptions;
 use crate::result::{OperationPhase, ResourceResult};

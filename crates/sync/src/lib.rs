@@ -15,7 +15,6 @@
 
 pub mod apply;
 pub mod engine;
-mod health;
 pub mod kinds;
 pub mod ledger;
 pub mod message;
@@ -26,6 +25,8 @@ pub mod reconcile;
 pub mod result;
 pub mod step;
 pub mod target;
+#[cfg(test)]
+mod testing;
 
 pub use engine::{
     AppIdentity, ApplyAsk, Asks, Builtin, DeleteAsk, EngineError, FinalizerAsk, Note, ResourceRef,

@@ -11,7 +11,7 @@ mod run;
 use wavetank_model::Phase;
 
 use crate::engine::{Asks, StepInput, StepOutput};
-use crate::health::Assessor;
+use wavetank_health::Assessor;
 use crate::ledger::Ledger;
 use crate::message::{self, WaitingFor};
 use crate::plan::{self, Task};

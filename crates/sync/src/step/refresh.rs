@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Outcome, Step};
-use crate::health::{Assessor, HealthStatus};
+use wavetank_health::{Assessor, HealthStatus};
 use crate::message::WaitingFor;
 use crate::plan::Task;
 use crate::result::{OperationPhase, ResultCode};
