@@ -18,6 +18,7 @@ use crate::plan::{self, Task};
 use crate::result::{OperationPhase, ResultCode};
 use crate::target::TargetMemo;
 
+pub(crate) use hooks::without_finalizer;
 use run::RunState;
 
 /// Runs one pass of an operation.

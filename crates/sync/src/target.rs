@@ -161,6 +161,11 @@ pub(crate) fn metadata(object: &mut Value) -> &mut Map<String, Value> {
     child(object, "metadata")
 }
 
+/// The annotations of an object, made when they are missing.
+pub(crate) fn annotations(object: &mut Value) -> &mut Map<String, Value> {
+    child_of(metadata(object), "annotations")
+}
+
 /// The mapping at `field`, made when it is missing or no mapping.
 fn child<'a>(value: &'a mut Value, field: &str) -> &'a mut Map<String, Value> {
     if !value.is_object() {

@@ -12,7 +12,7 @@ use crate::plan::Task;
 use crate::result::OperationPhase;
 
 /// The live object without the hook finalizer; other finalizers stay (SYNC-068).
-fn without_finalizer(live: &Value) -> Value {
+pub(crate) fn without_finalizer(live: &Value) -> Value {
     let mut live = live.clone();
     let meta = crate::target::metadata(&mut live);
     if let Some(Value::Array(finalizers)) = meta.get_mut("finalizers") {
