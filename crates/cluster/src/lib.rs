@@ -11,13 +11,13 @@ use std::sync::{Arc, Mutex};
 use http::{Request, Response};
 use kube::client::Body;
 use tower::BoxError;
-use tower::util::BoxCloneService;
+use tower::util::BoxCloneSyncService;
 use wavetank_kernel::{BoxFuture, Chooser, Clock, SimTime};
 use wavetank_model::timestamp::Epoch;
 use wavetank_model::{Actor, Change, ObjectKey};
 
 /// The API of a target as one actor reaches it: what a `kube::Client` is made from.
-pub type ApiService = BoxCloneService<Request<Body>, Response<Body>, BoxError>;
+pub type ApiService = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
 
 /// What a target can do beyond answering requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -112,9 +112,7 @@ impl Controller {
     /// Serves operations. Ends only when the engine is lost; tells why through `lost` and then waits for ever.
     pub(crate) async fn serve(mut self, lost: oneshot::Sender<String>) {
         loop {
-            let notified = self.shared.control.notified();
-            let next = self.next();
-            match next {
+            match self.next() {
                 Next::Pass(cause) => {
                     if let Err(error) = self.pass(cause).await {
                         // Nobody listens when the run is over anyway.
@@ -122,10 +120,10 @@ impl Controller {
                         return std::future::pending().await;
                     }
                 }
-                Next::Wait(None) => notified.await,
+                Next::Wait(None) => self.shared.control.notified().await,
                 Next::Wait(Some(at)) => tokio::select! {
                     biased;
-                    () = notified => {}
+                    () = self.shared.control.notified() => {}
                     () = self.shared.clock.sleep_until(at) => {}
                 },
             }

@@ -196,11 +196,6 @@ impl Recorder {
         self.lock().effects
     }
 
-    /// The entries from position `from` (0 is the first).
-    pub(crate) fn entries_from(&self, from: usize) -> Vec<Entry> {
-        self.lock().entries.get(from..).unwrap_or_default().to_vec()
-    }
-
     /// Hands out everything that was recorded.
     pub(crate) fn take(&self) -> Vec<Entry> {
         std::mem::take(&mut self.lock().entries)

@@ -220,7 +220,7 @@ async fn list_all(start: &mpsc::UnboundedSender<Start>, kinds: Vec<WatchedKind>)
     }
     for listed in waiting {
         // A reflector that is gone shows up as a task that ended.
-        drop(listed.await);
+        listed.await.ok();
     }
 }
 

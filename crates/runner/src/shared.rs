@@ -249,7 +249,7 @@ impl Shared {
     /// Why the run is stuck: what waits for what.
     pub(crate) fn why_stuck(&self) -> String {
         let state = self.state();
-        let message = state.operation.as_ref().map(|operation| operation.message.clone()).unwrap_or_default();
+        let message = state.operation.as_ref().map(|operation| operation.state.message.clone()).unwrap_or_default();
         let mut text = format!("stuck at {}: the operation is Running, nothing more happens", self.clock.now());
         if !message.is_empty() {
             text = format!("{text}; it says: {message}");
