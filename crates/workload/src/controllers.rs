@@ -1,6 +1,7 @@
 //! All controllers of the simulated cluster behind one door.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,16 @@ pub struct Waiting {
     pub key: ObjectKey,
     /// Why the last try failed, if it did.
     pub refusal: Option<String>,
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} at {}", self.controller, self.key, self.at)?;
+        match &self.refusal {
+            Some(refusal) => write!(f, ", refused before: {refusal}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The controllers, the scheduler and the kubelets of a simulated cluster.
@@ -77,8 +88,8 @@ impl Controllers {
     }
 
     /// Lets no controller touch `key`, now and later: its status was given by the scenario.
-    pub fn freeze(&mut self, key: ObjectKey) {
-        self.frozen.insert(key);
+    pub fn freeze(&mut self, key: &ObjectKey) {
+        self.frozen.insert(key.clone());
     }
 
     /// When the first thing is due, and its class.
@@ -91,8 +102,13 @@ impl Controllers {
         self.agenda.next_work()
     }
 
+    /// What is planned that is work, in order, in words.
+    pub fn waiting(&self) -> Vec<String> {
+        self.planned().filter(|planned| planned.load == Load::Work).map(|planned| planned.to_string()).collect()
+    }
+
     /// What is planned, in order.
-    pub fn waiting(&self) -> Vec<Waiting> {
+    pub fn planned(&self) -> impl Iterator<Item = Waiting> {
         self.agenda
             .iter()
             .map(|(at, load, task, key)| Waiting {
@@ -102,7 +118,6 @@ impl Controllers {
                 key: key.clone(),
                 refusal: self.refusals.get(&(task, Arc::new(key.clone()))).map(|(_, message)| message.clone()),
             })
-            .collect()
     }
 
     /// Objects that ask for something the simulation does not do, with what it is.
