@@ -81,7 +81,7 @@ impl Api for ServerApi<'_> {
         let resource = self.resource(&gvk.group_kind())?;
         let mut call = self.call(manager, &resource, object::namespace(&object), "", "");
         call.api_version = gvk.api_version();
-        let result = self.server.create(&mut call, object);
+        let result = self.server.create(&mut call, object.into());
         if let Ok(written) = &result {
             object::name(&written.value).clone_into(&mut call.name);
         }
@@ -110,7 +110,7 @@ impl Api for ServerApi<'_> {
             subresource,
         );
         call.api_version = gvk.api_version();
-        let result = self.server.update(&mut call, object);
+        let result = self.server.update(&mut call, object.into());
         self.server.note(
             &call,
             "update",
@@ -130,7 +130,7 @@ impl Api for ServerApi<'_> {
     ) -> Result<Arc<Value>, Status> {
         let resource = self.resource(&key.group_kind())?;
         let mut call = self.call(manager, &resource, &key.namespace, &key.name, subresource);
-        let result = self.server.patch(&mut call, patch_type, &patch);
+        let result = self.server.patch(&mut call, patch_type, patch.into());
         let kind = match patch_type {
             PatchType::Json => "json",
             PatchType::Merge => "merge",

@@ -3,7 +3,8 @@
 //! The one place where the write path meets the strategies of built-in kinds and the schemas of custom ones.
 
 use serde_json::Value;
-use wavetank_model::{Propagation, Status};
+use wavetank_model::Propagation;
+use wavetank_model::schema::{self, DecodeError, FieldProblem};
 
 use crate::registry::Resource;
 
@@ -105,17 +106,23 @@ pub(crate) fn prepare_for_create(resource: &Resource, object: &mut Value) {
     }
 }
 
-/// Applies a strategic merge patch.
-pub(crate) fn strategic(
-    _resource: &Resource,
-    _object: &mut Value,
-    _patch: &Value,
-) -> Result<(), Status> {
-    Err(Status::new(
-        501,
-        "NotImplemented",
-        "strategic merge patches are not supported by this server",
-    ))
+/// Brings an object into the form its type gives it; gives what strict field validation objects to.
+pub(crate) fn decode(
+    resource: &Resource,
+    api_version: &str,
+    object: &mut Value,
+) -> Result<Vec<FieldProblem>, DecodeError> {
+    match resource.schema(api_version) {
+        Some(schema) => schema::decode(schema, object),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Fills in defaults, and the empty fields that are part of the stored form.
+pub(crate) fn default(resource: &Resource, api_version: &str, object: &mut Value) {
+    if let Some(schema) = resource.schema(api_version) {
+        schema::complete(schema, object);
+    }
 }
 
 /// Puts back what a write to one part of an object may not change: status on writes to the object (API-223),

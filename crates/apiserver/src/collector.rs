@@ -334,7 +334,7 @@ impl Server {
         let mut call = self.collector_call(resource, value, now);
         let patch = json!({"metadata": metadata});
         let result = self
-            .patch(&mut call, wavetank_model::PatchType::Merge, &patch)
+            .patch(&mut call, wavetank_model::PatchType::Merge, patch.into())
             .map(|_| ());
         self.note(&call, "patch", "merge", &result);
     }

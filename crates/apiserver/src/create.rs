@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use wavetank_kernel::SimTime;
+use wavetank_model::schema::FieldProblem;
 use wavetank_model::{Actor, GroupVersionKind, Status, object};
 
 use crate::behaviour;
 use crate::failure;
 use crate::registry::Resource;
-use crate::request::WriteOptions;
+use crate::request::{FieldValidation, WriteOptions};
 use crate::server::{Author, Server, Written};
 
 /// One write, from a request or from inside.
@@ -43,6 +44,26 @@ impl Call {
     }
 }
 
+/// An object or patch as it came in.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) object: Value,
+    /// Keys that stand twice in the text.
+    pub(crate) problems: Vec<FieldProblem>,
+    /// Whether the object is the result of a patch.
+    pub(crate) patched: bool,
+}
+
+impl From<Value> for Incoming {
+    fn from(object: Value) -> Self {
+        Self {
+            object,
+            problems: Vec::new(),
+            patched: false,
+        }
+    }
+}
+
 /// `metadata` of an object, made when it is absent or null.
 pub(crate) fn metadata_mut(object: &mut Value) -> Option<&mut Map<String, Value>> {
     let fields = object.as_object_mut()?;
@@ -55,8 +76,12 @@ pub(crate) fn metadata_mut(object: &mut Value) -> Option<&mut Map<String, Value>
 
 impl Server {
     /// Creates the object of a request body.
-    pub(crate) fn create(&mut self, call: &mut Call, mut object: Value) -> Result<Written, Status> {
-        self.accept_body(call, &mut object)?;
+    pub(crate) fn create(
+        &mut self,
+        call: &mut Call,
+        incoming: Incoming,
+    ) -> Result<Written, Status> {
+        let object = self.accept_body(call, incoming)?;
         self.create_decoded(call, object)
     }
 
@@ -64,61 +89,98 @@ impl Server {
     pub(crate) fn accept_body(
         &mut self,
         call: &mut Call,
-        object: &mut Value,
-    ) -> Result<(), Status> {
-        let resource = Arc::clone(&call.resource);
+        incoming: Incoming,
+    ) -> Result<Value, Status> {
+        let Incoming {
+            mut object,
+            mut problems,
+            patched,
+        } = incoming;
+        self.check_type(call, &mut object)?;
+        let refused = |call: &Call, object: &Value, why: &str| {
+            if patched {
+                undecodable_patch(object, why)
+            } else {
+                undecodable(call, why)
+            }
+        };
+        let unread =
+            (patched && call.options.validation == FieldValidation::Strict).then(|| object.clone());
+        match behaviour::decode(&call.resource, &call.api_version, &mut object) {
+            Ok(unknown) => problems.extend(unknown),
+            Err(error) => {
+                return Err(refused(
+                    call,
+                    unread.as_ref().unwrap_or(&object),
+                    &error.to_string(),
+                ));
+            }
+        }
+        if !problems.is_empty() {
+            let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            match call.options.validation {
+                FieldValidation::Ignore => {}
+                FieldValidation::Warn => call.warnings.extend(texts),
+                FieldValidation::Strict => {
+                    let why = format!("strict decoding error: {}", texts.join(", "));
+                    return Err(refused(call, unread.as_ref().unwrap_or(&object), &why));
+                }
+            }
+        }
+        metadata_mut(&mut object).ok_or_else(|| {
+            undecodable(
+                call,
+                "json: cannot unmarshal into Go struct field .metadata of type v1.ObjectMeta",
+            )
+        })?;
+        self.settle_namespace(call, &mut object)?;
+        behaviour::default(&call.resource, &call.api_version, &mut object);
+        Ok(object)
+    }
+
+    /// Fills in kind and version, or refuses others than those of the path.
+    fn check_type(&self, call: &Call, object: &mut Value) -> Result<(), Status> {
+        let resource = &call.resource;
         let kind = resource.kind();
-        let version = call.api_version.rsplit('/').next().unwrap_or_default();
         let Some(fields) = object.as_object_mut() else {
             let shown = object.to_string();
-            return Err(unrecognized(
-                kind,
-                "couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct",
-                shown.as_bytes(),
-            ));
+            let why = "couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct";
+            return Err(unrecognized(kind, why, shown.as_bytes()));
         };
-        for field in ["kind", "apiVersion"] {
-            let missing = fields
+        for (field, value) in [("kind", kind), ("apiVersion", call.api_version.as_str())] {
+            if fields
                 .get(field)
-                .is_none_or(|text| text.is_null() || text.as_str() == Some(""));
-            if missing && resource.is_custom() {
-                return Err(failure::bad_request(format!(
-                    "Object '{}' is missing in '{}'",
-                    if field == "kind" {
+                .is_none_or(|text| text.is_null() || text.as_str() == Some(""))
+            {
+                if resource.is_custom() {
+                    let missing = if field == "kind" {
                         "Kind"
                     } else {
                         "apiVersion"
-                    },
-                    Value::from(fields.clone())
-                )));
-            }
-            if missing {
-                let value = if field == "kind" {
-                    kind
-                } else {
-                    &call.api_version
-                };
+                    };
+                    let shown = Value::from(fields.clone());
+                    return Err(failure::bad_request(format!(
+                        "Object '{missing}' is missing in '{shown}'"
+                    )));
+                }
                 fields.insert(field.to_owned(), Value::from(value));
             }
         }
-        let found = GroupVersionKind::of(object)
-            .ok_or_else(|| failure::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: json: cannot unmarshal non-string into Go struct field .kind of type string")))?;
+        let Some(found) = GroupVersionKind::of(object) else {
+            return Err(undecodable(
+                call,
+                "json: cannot unmarshal into Go struct field .kind of type string",
+            ));
+        };
         if found.kind != kind {
-            let shown = |group: &str, version: &str, kind: &str| {
-                let package = if group.is_empty() {
-                    "core"
-                } else {
-                    group.split('.').next().unwrap_or_default()
-                };
-                (format!("{version}.{kind}"), format!("{package}.{kind}"))
+            let package = if resource.group.is_empty() {
+                "core"
+            } else {
+                resource.group.split('.').next().unwrap_or_default()
             };
-            let (from, to) = (
-                shown(&found.group, &found.version, &found.kind).0,
-                shown(&resource.group, version, kind).1,
-            );
             return Err(failure::bad_request(format!(
-                "{} in version {:?} cannot be handled as a {kind}: converting ({from}) to ({to}): unknown conversion",
-                found.kind, found.version
+                "{} in version {:?} cannot be handled as a {kind}: converting ({}.{}) to ({package}.{kind}): unknown conversion",
+                found.kind, found.version, found.version, found.kind
             )));
         }
         if found.api_version() != call.api_version {
@@ -128,8 +190,7 @@ impl Server {
                 call.api_version
             )));
         }
-        metadata_mut(object).ok_or_else(|| failure::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: json: cannot unmarshal into Go struct field {kind}.metadata of type v1.ObjectMeta")))?;
-        self.settle_namespace(call, object)
+        Ok(())
     }
 
     /// Fills in the namespace of the path, or refuses another one (API-088).
@@ -266,6 +327,25 @@ impl Server {
         }
         Ok(())
     }
+}
+
+/// 400 for a body that does not fit its type.
+fn undecodable(call: &Call, why: &str) -> Status {
+    let kind = call.resource.kind();
+    let version = call.api_version.rsplit('/').next().unwrap_or_default();
+    failure::bad_request(format!(
+        "{kind} in version {version:?} cannot be handled as a {kind}: {why}"
+    ))
+}
+
+/// 422 for a patched object that does not fit its type.
+fn undecodable_patch(object: &Value, why: &str) -> Status {
+    let shown = Value::from(object.to_string()).to_string();
+    failure::invalid(
+        "",
+        "",
+        vec![failure::Problem::invalid("patch", &shown, why)],
+    )
 }
 
 /// 400 for a body that is no object (API-073).

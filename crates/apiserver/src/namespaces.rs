@@ -140,7 +140,7 @@ impl Server {
         let namespace = object::namespace(&object).to_owned();
         let mut call = self.inner_call(&resource, MANAGER, MANAGER, &namespace, "", now);
         let name = object::name(&object).to_owned();
-        let result = self.create(&mut call, object).map(|_| ());
+        let result = self.create(&mut call, object.into()).map(|_| ());
         call.name = name;
         self.note(&call, "create", "", &result);
     }
@@ -334,7 +334,7 @@ impl Server {
         object["status"]["conditions"] = Value::from(conditions);
         let mut call = self.inner_call(namespaces, ACTOR, MANAGER, "", name, now);
         "status".clone_into(&mut call.subresource);
-        let result = self.update(&mut call, object).map(|_| ());
+        let result = self.update(&mut call, object.into()).map(|_| ());
         self.note(&call, "update", "", &result);
     }
 
@@ -351,7 +351,7 @@ impl Server {
         object["spec"]["finalizers"] = Value::from(left);
         let mut call = self.inner_call(namespaces, ACTOR, MANAGER, "", name, now);
         "finalize".clone_into(&mut call.subresource);
-        let result = self.update(&mut call, object).map(|_| ());
+        let result = self.update(&mut call, object.into()).map(|_| ());
         self.note(&call, "update", "", &result);
     }
 }

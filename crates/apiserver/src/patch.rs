@@ -1,10 +1,10 @@
-//! Patching objects (API-014, 124 to 130).
+//! Patching objects (API-014, 124 to 133).
 
 use serde_json::Value;
+use wavetank_model::patch::{self, PatchError, StrategicError};
 use wavetank_model::{PatchType, Status, object};
 
-use crate::behaviour;
-use crate::create::Call;
+use crate::create::{Call, Incoming};
 use crate::failure;
 use crate::server::{Server, Written};
 
@@ -14,32 +14,43 @@ impl Server {
         &mut self,
         call: &mut Call,
         patch_type: PatchType,
-        patch: &Value,
+        patch: Incoming,
     ) -> Result<Written, Status> {
+        if patch_type == PatchType::Apply {
+            return Err(Status::new(
+                501,
+                "NotImplemented",
+                "server-side apply is not supported by this server",
+            ));
+        }
         let key = call.storage_key(&call.name);
         let stored = self.store.get(call.resource.table, &key).cloned();
         let stored = stored.ok_or_else(|| failure::not_found(&call.resource, &call.name))?;
-        let mut object = Value::clone(&self.store.value(&stored));
+        let mut object = self.shaped(
+            &call.resource,
+            &call.api_version,
+            crate::read::Shape::Object,
+            &self.store.value(&stored),
+        );
         match patch_type {
-            PatchType::Json => json(&mut object, patch)?,
-            PatchType::Merge => {
-                if !patch.is_object() {
-                    return Err(failure::bad_request(
-                        "error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}",
-                    ));
-                }
-                json_patch::merge(&mut object, patch);
-            }
-            PatchType::Strategic => behaviour::strategic(&call.resource, &mut object, patch)?,
-            PatchType::Apply => {
-                return Err(Status::new(
-                    501,
-                    "NotImplemented",
-                    "server-side apply is not supported by this server",
-                ));
+            PatchType::Json => patch::json(&mut object, &patch.object).map_err(refuse)?,
+            PatchType::Merge => patch::merge(&mut object, &patch.object).map_err(refuse)?,
+            PatchType::Strategic | PatchType::Apply => {
+                let schema = call
+                    .resource
+                    .schema(&call.api_version)
+                    .ok_or_else(|| failure::internal("no type for a strategic merge patch"))?;
+                patch::strategic(&mut object, &patch.object, schema).map_err(refuse_strategic)?;
             }
         }
-        self.accept_body(call, &mut object)?;
+        let object = self.accept_body(
+            call,
+            Incoming {
+                object,
+                problems: patch.problems,
+                patched: true,
+            },
+        )?;
         if object::name(&object) != call.name {
             return Err(failure::bad_request(format!(
                 "the name of the object ({}) does not match the name on the URL ({})",
@@ -51,18 +62,22 @@ impl Server {
     }
 }
 
-fn json(object: &mut Value, patch: &Value) -> Result<(), Status> {
-    let patch: json_patch::Patch = serde_json::from_value(patch.clone())
-        .map_err(|error| failure::bad_request(error.to_string()))?;
-    if patch.0.len() > 10_000 {
-        return Err(Status::new(
+fn refuse(error: PatchError) -> Status {
+    match error {
+        PatchError::Malformed { .. } => failure::bad_request(error.to_string()),
+        PatchError::TooManyOperations(_) => Status::new(
             413,
             "RequestEntityTooLarge",
-            format!(
-                "Request entity too large: The allowed maximum operations in a JSON patch is 10000, got {}",
-                patch.0.len()
-            ),
-        ));
+            format!("Request entity too large: {error}"),
+        ),
+        PatchError::Inapplicable(_) => failure::inapplicable_patch(),
     }
-    json_patch::patch(object, &patch).map_err(|_| failure::inapplicable_patch())
+}
+
+fn refuse_strategic(error: StrategicError) -> Status {
+    match error.code() {
+        400 => failure::bad_request(error.to_string()),
+        422 => failure::inapplicable_patch(),
+        code => Status::new(code, "", error.to_string()),
+    }
 }

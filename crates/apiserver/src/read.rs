@@ -32,6 +32,13 @@ struct Page {
     after: Option<String>,
 }
 
+/// What a list begins with.
+enum Found {
+    Page(Page),
+    /// The token is too old: the answer, with a token for the newest state.
+    Expired(Answer),
+}
+
 impl Server {
     /// Answers a get.
     pub(crate) fn read_one(
@@ -121,7 +128,10 @@ impl Server {
             .number("limit")?
             .and_then(|limit| usize::try_from(limit).ok())
             .filter(|limit| *limit > 0);
-        let page = self.page(resource, query, limit.is_some())?;
+        let page = match self.page(resource, query, limit.is_some())? {
+            Found::Page(page) => page,
+            Found::Expired(answer) => return Ok(answer),
+        };
         let mut writer = ListWriter::new(self, resource, api_version, shape);
         let mut rest = 0_usize;
         let mut last: Option<&Arc<Stored>> = None;
@@ -148,14 +158,14 @@ impl Server {
                 .map(|stored| stored.key.to_string())
                 .unwrap_or_default();
             (
-                continue_token(page.revision, &start),
+                continue_token(i64::try_from(page.revision).unwrap_or(NEWEST), &start),
                 (!filter.selects()).then_some(rest),
             )
         });
         Ok(Answer::bytes(200, writer.finish(page.revision, more)))
     }
 
-    fn page(&self, resource: &Resource, query: &Query, limited: bool) -> Result<Page, Status> {
+    fn page(&self, resource: &Resource, query: &Query, limited: bool) -> Result<Found, Status> {
         check_list_options(query)?;
         let newest = || (self.store.objects(resource.table), self.store.revision());
         let at = |revision: u64| {
@@ -176,14 +186,14 @@ impl Server {
                 Err(_) => newest(),
                 Ok(revision) => match self.store.objects_at(resource.table, revision) {
                     Some(objects) => (objects, revision),
-                    None => return Err(expired_token(&after)),
+                    None => return Ok(Found::Expired(expired_token(&after))),
                 },
             };
-            return Ok(Page {
+            return Ok(Found::Page(Page {
                 objects,
                 revision,
                 after: Some(after),
-            });
+            }));
         }
         let wanted = self.not_in_the_future(query)?;
         let (objects, revision) = match (wanted, query.text("resourceVersionMatch")) {
@@ -191,11 +201,11 @@ impl Server {
             (Some(revision), "") if limited && revision > 0 => at(revision)?,
             _ => newest(),
         };
-        Ok(Page {
+        Ok(Found::Page(Page {
             objects,
             revision,
             after: None,
-        })
+        }))
     }
 }
 
@@ -244,7 +254,10 @@ fn check_list_options(query: &Query) -> Result<(), Status> {
     }
 }
 
-fn continue_token(revision: u64, start: &str) -> String {
+/// Revision of a token that continues in the newest state.
+const NEWEST: i64 = -1;
+
+fn continue_token(revision: i64, start: &str) -> String {
     let token = json!({"v": "meta.k8s.io/v1", "rv": revision, "start": format!("{start}\u{0}")});
     URL_SAFE_NO_PAD.encode(token.to_string())
 }
@@ -271,19 +284,15 @@ fn read_token(token: &str) -> Result<(i64, String), Status> {
     Ok((revision, start.trim_end_matches('\u{0}').to_owned()))
 }
 
-fn expired_token(after: &str) -> Status {
-    // `metadata.continue` of a Status is not part of our Status type: the token is lost, clients list anew.
-    let _token = continue_token_newest(after);
-    Status::new(
+fn expired_token(after: &str) -> Answer {
+    let status = Status::new(
         410,
         "Expired",
         "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.",
-    )
-}
-
-fn continue_token_newest(start: &str) -> String {
-    let token = json!({"v": "meta.k8s.io/v1", "rv": -1, "start": format!("{start}\u{0}")});
-    URL_SAFE_NO_PAD.encode(token.to_string())
+    );
+    let mut body = status.to_json();
+    body["metadata"]["continue"] = Value::from(continue_token(NEWEST, after));
+    Answer::json(410, &body)
 }
 
 /// Writes a list by putting stored bytes together.

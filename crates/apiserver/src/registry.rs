@@ -1,10 +1,11 @@
 //! Which resources are served: the built-in ones and those of CustomResourceDefinitions.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use wavetank_model::key::GroupKind;
+use wavetank_model::key::{GroupKind, GroupVersionKind};
 use wavetank_model::kinds::{self, Kind};
+use wavetank_model::schema::{self, SchemaRef};
 
 /// Numbers the tables of the store; a kind that goes away leaves its number unused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,6 +18,7 @@ pub(crate) struct Version {
     pub(crate) name: String,
     /// `apps/v1`.
     pub(crate) api_version: String,
+    schema: OnceLock<Option<SchemaRef<'static>>>,
 }
 
 /// Where a resource comes from.
@@ -57,6 +59,7 @@ impl Resource {
             } else {
                 format!("{}/{name}", kind.group)
             },
+            schema: OnceLock::new(),
         };
         Self {
             table,
@@ -117,6 +120,17 @@ impl Resource {
     /// The served version of that name.
     pub(crate) fn version(&self, name: &str) -> Option<&Version> {
         self.versions.iter().find(|version| version.name == name)
+    }
+
+    /// The type of objects in the version called `api_version`; `None` when there is none.
+    pub(crate) fn schema(&self, api_version: &str) -> Option<SchemaRef<'_>> {
+        let version = self
+            .versions
+            .iter()
+            .find(|version| version.api_version == api_version)?;
+        *version
+            .schema
+            .get_or_init(|| schema::builtin(&GroupVersionKind::new(api_version, self.kind())))
     }
 
     /// The key in the table, in the order of a real server's storage (API-188).

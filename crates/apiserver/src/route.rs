@@ -7,13 +7,14 @@ use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{Method, Request};
 use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
+use wavetank_model::schema;
 use wavetank_model::{
     Actor, DeleteOptions, ObjectKey, PatchType, Propagation, RequestRecord, Status, object,
 };
 
 use crate::answer::{self, Answer};
 use crate::behaviour;
-use crate::create::{Call, unrecognized};
+use crate::create::{Call, Incoming, unrecognized};
 use crate::delete::Deletion;
 use crate::failure::{self, Problem};
 use crate::filter::Filter;
@@ -171,7 +172,7 @@ impl Server {
                 asked.check_size()?;
                 let mut call = asked.call("PatchOptions", patch_type == PatchType::Apply)?;
                 let patch = asked.patch(patch_type)?;
-                let written = self.patch(&mut call, patch_type, &patch)?;
+                let written = self.patch(&mut call, patch_type, patch)?;
                 Ok(self.written(asked, &call, &written))
             }
             ("delete", "") => self.delete_one(asked),
@@ -425,7 +426,7 @@ impl Asked<'_> {
     }
 
     /// Reads the body of a write (API-058, 063).
-    fn body(&self) -> Result<Value, Status> {
+    fn body(&self) -> Result<Incoming, Status> {
         let accepted: &[&str] = if self.resource.is_custom() {
             &["application/json", "application/yaml"]
         } else {
@@ -442,11 +443,9 @@ impl Asked<'_> {
         self.check_size()?;
         let body = self.request.body();
         let parsed = if media == "application/yaml" {
-            std::str::from_utf8(body)
-                .map_err(|error| error.to_string())
-                .and_then(|text| serde_saphyr::from_str(text).map_err(|error| error.to_string()))
+            yaml(body)
         } else {
-            serde_json::from_slice(body).map_err(|error| go_json_error(&error))
+            json(body)
         };
         parsed.map_err(|why| {
             unrecognized(
@@ -474,15 +473,13 @@ impl Asked<'_> {
     }
 
     /// Reads the body of a patch.
-    fn patch(&self, patch_type: PatchType) -> Result<Value, Status> {
+    fn patch(&self, patch_type: PatchType) -> Result<Incoming, Status> {
         let body = self.request.body();
         if patch_type == PatchType::Apply {
-            let text = std::str::from_utf8(body)
-                .map_err(|error| failure::bad_request(format!("error decoding patch: {error}")))?;
-            return serde_saphyr::from_str(text)
+            return yaml(body)
                 .map_err(|error| failure::bad_request(format!("error decoding patch: {error}")));
         }
-        serde_json::from_slice(body).map_err(|error| failure::bad_request(go_json_error(&error)))
+        json(body).map_err(failure::bad_request)
     }
 
     /// Options of a delete: from the body, or from the query when there is none (API-111, 112).
@@ -588,6 +585,22 @@ fn delete_options(body: &Value) -> Result<(DeleteOptions, bool), Status> {
         resource_version: precondition("resourceVersion"),
     };
     Ok((options, dry_run))
+}
+
+fn json(body: &[u8]) -> Result<Incoming, String> {
+    let (object, problems) = schema::parse(body).map_err(|error| go_json_error(&error))?;
+    Ok(Incoming {
+        object,
+        problems,
+        patched: false,
+    })
+}
+
+fn yaml(body: &[u8]) -> Result<Incoming, String> {
+    let text = std::str::from_utf8(body).map_err(|error| error.to_string())?;
+    serde_saphyr::from_str::<Value>(text)
+        .map(Incoming::from)
+        .map_err(|error| error.to_string())
 }
 
 /// Says what is wrong with JSON in the words of Go's decoder, as far as they can be told.

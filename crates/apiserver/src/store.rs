@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use wavetank_model::object;
 
 use crate::config::HistoryLimits;
@@ -25,7 +25,7 @@ pub(crate) struct Stored {
     /// The commit that wrote it; names this version of this object.
     pub(crate) revision: u64,
     pub(crate) uid: Box<str>,
-    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) labels: Option<Map<String, Value>>,
     /// Uids of the owners.
     pub(crate) owners: Vec<Box<str>>,
     pub(crate) terminating: bool,
@@ -42,16 +42,14 @@ impl Stored {
         line.extend_from_slice(HEAD.as_bytes());
         let type_length = write_object(&mut line, value);
         line.extend_from_slice(TAIL.as_bytes());
-        let labels = value.pointer("/metadata/labels").and_then(Value::as_object);
         Self {
             key,
             revision,
             uid: object::uid(value).into(),
-            labels: labels
-                .into_iter()
-                .flatten()
-                .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-                .collect(),
+            labels: value
+                .pointer("/metadata/labels")
+                .and_then(Value::as_object)
+                .cloned(),
             owners: object::owners(value)
                 .map(|owner| owner.uid.into())
                 .collect(),

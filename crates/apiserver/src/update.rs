@@ -6,15 +6,19 @@ use serde_json::Value;
 use wavetank_model::{Status, object};
 
 use crate::behaviour;
-use crate::create::{Call, metadata_mut};
+use crate::create::{Call, Incoming, metadata_mut};
 use crate::failure::{self, Problem};
 use crate::server::{Server, Written};
 use crate::store::Stored;
 
 impl Server {
     /// Replaces an object or its status with a request body.
-    pub(crate) fn update(&mut self, call: &mut Call, mut object: Value) -> Result<Written, Status> {
-        self.accept_body(call, &mut object)?;
+    pub(crate) fn update(
+        &mut self,
+        call: &mut Call,
+        incoming: Incoming,
+    ) -> Result<Written, Status> {
+        let object = self.accept_body(call, incoming)?;
         match object::name(&object) {
             "" => {
                 return Err(failure::bad_request(format!(

@@ -1,0 +1,5 @@
+//! What the controllers write, in order, against the API server of the simulation.
+
+mod cluster;
+mod jobs;
+mod objects;
