@@ -1,3 +1,4 @@
 //! placeholder
 
+pub mod admission;
 pub mod kinds;
