@@ -11,7 +11,7 @@ type Arrows = BTreeMap<String, BTreeSet<String>>;
 const FOR_ALL: [&str; 2] = ["kernel", "model"];
 
 fn map() -> String {
-    fs::read_to_string(root().join("crates/README.md")).unwrap()
+    fs::read_to_string(root().join("crates/README.md")).expect("crates/README.md can be read")
 }
 
 /// The arrows of the fenced block: `a, b -> c, d` by `;` or line.
@@ -46,8 +46,11 @@ fn drawn() -> Arrows {
 fn built() -> Arrows {
     let metadata = metadata(&["--no-deps"]);
     let mut arrows = Arrows::new();
-    for package in metadata["packages"].as_array().unwrap() {
-        let Some(name) = package["name"].as_str().unwrap().strip_prefix("wavetank-") else {
+    for package in metadata["packages"].as_array().into_iter().flatten() {
+        let Some(name) = package["name"]
+            .as_str()
+            .and_then(|name| name.strip_prefix("wavetank-"))
+        else {
             continue;
         };
         if name == "tests" {
@@ -55,8 +58,8 @@ fn built() -> Arrows {
         }
         let uses = package["dependencies"]
             .as_array()
-            .unwrap()
-            .iter()
+            .into_iter()
+            .flatten()
             .filter(|dependency| dependency["kind"].is_null());
         let uses =
             uses.filter_map(|dependency| dependency["name"].as_str()?.strip_prefix("wavetank-"));

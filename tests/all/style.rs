@@ -4,12 +4,24 @@ use std::fs;
 
 use wavetank_tests::{files, root};
 
+/// Path in the repository, and text, of every Rust file.
 fn sources() -> Vec<(String, String)> {
-    let mut all = files("crates", "rs");
-    all.extend(files("tests", "rs"));
-    let name = |path: &std::path::Path| path.strip_prefix(root()).unwrap().display().to_string();
-    all.iter()
-        .map(|path| (name(path), fs::read_to_string(path).unwrap()))
+    let root = root();
+    let paths = files("crates", "rs")
+        .into_iter()
+        .chain(files("tests", "rs"));
+    paths
+        .map(|path| {
+            let text = fs::read_to_string(&path)
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            (
+                path.strip_prefix(&root)
+                    .unwrap_or(&path)
+                    .display()
+                    .to_string(),
+                text,
+            )
+        })
         .collect()
 }
 
@@ -51,9 +63,11 @@ fn every_select_is_biased() {
     for (name, text) in sources() {
         for (at, _) in text.match_indices(needle) {
             let before = &text[..at];
-            if before.ends_with("futures::") || before.ends_with("futures_util::") {
-                panic!("{name}: use select_biased from futures, or tokio's with `biased;`");
-            }
+            let shuffles = before.ends_with("futures::") || before.ends_with("futures_util::");
+            assert!(
+                !shuffles,
+                "{name}: use select_biased from futures, or tokio's with `biased;`"
+            );
             let body = text[at + needle.len()..].trim_start();
             assert!(
                 body.starts_with("biased;"),
