@@ -2,5 +2,6 @@
 //! `tests/scenarios.rs`.
 
 mod arrows;
+mod docs;
 mod msrv;
 mod style;

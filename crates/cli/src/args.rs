@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Replays a GitOps sync against a simulated cluster, in virtual time, and says in which order things happen.
 #[derive(Debug, Parser)]
-#[command(name = "wavetank", version, about, disable_help_subcommand = true)]
+#[command(name = "wavetank", version, disable_help_subcommand = true)]
 pub(crate) struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -116,7 +116,7 @@ pub(crate) enum Format {
     Terminal,
     /// One JSON document
     Json,
-    /// `JUnit` XML
+    /// JUnit XML
     Junit,
 }
 
