@@ -4,6 +4,7 @@
 //! removed within one. Times are in milliseconds. The trace is not part of it: it has a form of its own (JSON Lines).
 
 use serde::Serialize;
+use wavetank_kernel::SimTime;
 
 use crate::outcome::{Failure, RunOutcome, Tally, Verdict};
 use crate::plan::Plan;
@@ -55,7 +56,7 @@ struct JsonFailure<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct JsonLine<'a> {
-    ms: u64,
+    ms: Option<u64>,
     event: &'a str,
     decisive: bool,
 }
@@ -120,7 +121,7 @@ fn failure(failure: &Failure) -> JsonFailure<'_> {
             .excerpt
             .iter()
             .map(|line| JsonLine {
-                ms: line.time.as_millis(),
+                ms: line.time.map(SimTime::as_millis),
                 event: &line.text,
                 decisive: line.marked,
             })

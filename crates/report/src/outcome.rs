@@ -88,34 +88,12 @@ pub struct Failure {
 /// One line of an excerpt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExcerptLine {
-    /// Virtual time.
-    pub time: SimTime,
+    /// Virtual time; `None` for a line that stands for entries left out.
+    pub time: Option<SimTime>,
     /// The event, as `Job/smoke applied`.
     pub text: String,
     /// Whether this is the line that decided it.
     pub marked: bool,
-}
-
-impl ExcerptLine {
-    /// The lines of `trace` with the numbers `seqs`; entries that are no events are left out.
-    pub fn of(trace: &Trace, seqs: &[u64], decisive: Option<u64>) -> Vec<Self> {
-        let entry = |seq: u64| {
-            trace
-                .entries
-                .get(usize::try_from(seq.checked_sub(1)?).ok()?)
-        };
-        seqs.iter()
-            .filter_map(|&seq| {
-                let entry = entry(seq)?;
-                let text = entry.event.describe(&trace.header.namespace)?;
-                Some(Self {
-                    time: entry.time,
-                    text,
-                    marked: decisive == Some(seq),
-                })
-            })
-            .collect()
-    }
 }
 
 impl Verdict {

@@ -210,7 +210,7 @@ pub(crate) fn outcome(path: &str, verdict: Verdict) -> RunOutcome {
 /// The failure of the house style's example.
 pub(crate) fn wrong_order() -> Failure {
     let line = |ms, text: &str, marked| ExcerptLine {
-        time: SimTime::from_millis(ms),
+        time: Some(SimTime::from_millis(ms)),
         text: text.to_owned(),
         marked,
     };

@@ -184,17 +184,17 @@ fn again(outcome: &RunOutcome, layout: &Layout, out: &mut String) {
 }
 
 fn excerpt(lines: &[ExcerptLine], layout: &Layout, out: &mut String) {
+    let time = |line: &ExcerptLine| line.time.map(|time| time.to_string()).unwrap_or_default();
     let width = lines
         .iter()
-        .map(|line| columns(&line.time.to_string()))
+        .map(|line| columns(&time(line)))
         .max()
         .unwrap_or(0);
     let mut label = "  trace     ";
     for line in lines {
-        let time = format!("{:>width$}  ", line.time.to_string());
         let shown = Line::new()
             .text(label)
-            .styled(layout.palette.dim, time)
+            .styled(layout.palette.dim, format!("{:>width$}  ", time(line)))
             .hang_here();
         let shown = if line.marked {
             shown
