@@ -4,6 +4,7 @@
 //! is followed at the same instant by the change of health it causes. Nothing else computes them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
@@ -64,6 +65,8 @@ pub(crate) struct Recorder {
     show_secrets: bool,
     /// Woken when a watched event came, when the target fell idle, and on a livelock.
     changed: Arc<Notify>,
+    /// Bound actions that were triggered and are not done.
+    pending_actions: AtomicU32,
     inner: Mutex<Inner>,
 }
 
@@ -88,7 +91,7 @@ impl Recorder {
             instant: (SimTime::ZERO, 0),
             livelock: None,
         };
-        (Self { clock, assessor, home, show_secrets, changed, inner: Mutex::new(inner) }, triggers)
+        (Self { clock, assessor, home, show_secrets, changed, pending_actions: AtomicU32::new(0), inner: Mutex::new(inner) }, triggers)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -104,7 +107,8 @@ impl Recorder {
     fn push_at(&self, inner: &mut Inner, event: Event, time: SimTime) -> u64 {
         let seq = inner.entries.len() as u64 + 1;
         inner.count(time, &self.changed);
-        inner.announce(&event, &self.home, time, &self.changed);
+        let triggered = inner.announce(&event, &self.home, time, &self.changed);
+        self.pending_actions.fetch_add(triggered, Ordering::Relaxed);
         inner.entries.push(Entry { seq, time, event });
         seq
     }
@@ -141,6 +145,17 @@ impl Recorder {
     /// Disarms bound action `action`.
     pub(crate) fn disarm(&self, action: usize) {
         self.lock().armed.retain(|armed| armed.action != action);
+    }
+
+    /// How many bound actions were triggered and are not done.
+    pub(crate) fn pending_actions(&self) -> u32 {
+        self.pending_actions.load(Ordering::Relaxed)
+    }
+
+    /// A triggered action is done.
+    pub(crate) fn action_done(&self) {
+        self.pending_actions.fetch_sub(1, Ordering::Relaxed);
+        self.changed.notify_waiters();
     }
 
     /// The instant of a livelock, if there was one.
@@ -227,9 +242,9 @@ impl Inner {
         }
     }
 
-    fn announce(&mut self, event: &Event, home: &str, time: SimTime, changed: &Notify) {
+    fn announce(&mut self, event: &Event, home: &str, time: SimTime, changed: &Notify) -> u32 {
         if self.watched.is_empty() && self.armed.is_empty() {
-            return;
+            return 0;
         }
         for watched in self.watched.values_mut().filter(|watched| !watched.seen) {
             if event.matches(&watched.event, home) {
@@ -238,6 +253,7 @@ impl Inner {
             }
         }
         let triggers = &self.triggers;
+        let mut triggered = 0;
         self.armed.retain_mut(|armed| {
             if !event.matches(&armed.event, home) {
                 return true;
@@ -249,8 +265,10 @@ impl Inner {
             // Without a receiver the run is over.
             drop(triggers.unbounded_send(Trigger { action: armed.action, at: time }));
             changed.notify_waiters();
+            triggered += 1;
             false
         });
+        triggered
     }
 }
 

@@ -103,9 +103,8 @@ pub(crate) async fn reflect(
     view: Arc<View>,
     clock: Arc<dyn Clock>,
     on_change: OnChange,
-    listed: futures::channel::oneshot::Sender<()>,
+    mut listed: Option<futures::channel::oneshot::Sender<()>>,
 ) {
-    let mut listed = Some(listed);
     let mut resume: Option<String> = None;
     let mut wait = BACKOFF.0;
     loop {
