@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body_util::combinators::UnsyncBoxBody;
 use kube::client::Body;
 use tower::BoxError;
 use tower::util::BoxCloneSyncService;
@@ -17,7 +19,10 @@ use wavetank_model::timestamp::Epoch;
 use wavetank_model::{Actor, Change, ObjectKey};
 
 /// The API of a target as one actor reaches it: what a `kube::Client` is made from.
-pub type ApiService = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
+pub type ApiService = BoxCloneSyncService<Request<Body>, Response<ApiBody>, BoxError>;
+
+/// The body of an answer.
+pub type ApiBody = UnsyncBoxBody<Bytes, BoxError>;
 
 /// What a target can do beyond answering requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

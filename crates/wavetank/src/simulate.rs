@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use wavetank_apiserver::ServerConfig;
+use wavetank_apiserver::{Bootstrap, ServerConfig};
 use wavetank_cluster_sim::{SimCluster, SimConfig, drive, runtime};
 use wavetank_health::Assessor;
 use wavetank_kernel::{Choice, Chooser, Seed};
@@ -11,6 +11,7 @@ use wavetank_runner::{RunEnd, RunOptions, RunRecord, replay};
 use wavetank_scenario::{Scenario, StorageBinding};
 use wavetank_sync::Builtin;
 use wavetank_trace::Trace;
+use wavetank_workload::BindingMode;
 
 /// Who makes the choices of a run.
 #[derive(Clone, Debug, Default)]
@@ -90,10 +91,16 @@ fn sim_config(scenario: &Scenario, seed: Seed, choices: &Choices) -> SimConfig {
     SimConfig {
         seed,
         chooser,
-        server: ServerConfig { noise: cluster.noise, ..ServerConfig::default() },
+        server: ServerConfig {
+            bootstrap: if cluster.noise { Bootstrap::Full } else { Bootstrap::Minimal },
+            ..ServerConfig::default()
+        },
         workload: wavetank_workload::Config {
-            nodes: cluster.nodes,
-            wait_for_first_consumer: cluster.storage == StorageBinding::WaitForFirstConsumer,
+            nodes: usize::try_from(cluster.nodes).unwrap_or(usize::MAX),
+            binding_mode: match cluster.storage {
+                StorageBinding::Immediate => BindingMode::Immediate,
+                StorageBinding::WaitForFirstConsumer => BindingMode::WaitForFirstConsumer,
+            },
             load_balancers: cluster.load_balancers,
             noise: cluster.noise,
             ..wavetank_workload::Config::default()
