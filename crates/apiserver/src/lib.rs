@@ -17,6 +17,7 @@
 
 pub mod config;
 pub mod differences;
+pub mod kinds;
 pub mod server;
 
 mod answer;

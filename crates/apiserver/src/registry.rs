@@ -1,11 +1,15 @@
 //! Which resources are served: the built-in ones and those of CustomResourceDefinitions.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use wavetank_model::key::{GroupKind, GroupVersionKind};
 use wavetank_model::kinds::{self, Kind};
 use wavetank_model::schema::{self, SchemaRef};
+
+use crate::kinds::{Strategy, strategy};
 
 /// Numbers the tables of the store; a kind that goes away leaves its number unused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,9 +29,27 @@ pub(crate) struct Version {
 #[derive(Clone, Debug)]
 pub(crate) enum Origin {
     /// A built-in kind.
-    BuiltIn(&'static Kind),
+    BuiltIn,
     /// A CustomResourceDefinition.
     Custom,
+}
+
+/// How a kind treats its objects.
+#[derive(Clone, Copy)]
+pub(crate) struct Behaviour(&'static dyn Strategy);
+
+impl fmt::Debug for Behaviour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Behaviour")
+    }
+}
+
+impl Deref for Behaviour {
+    type Target = dyn Strategy;
+
+    fn deref(&self) -> &Self::Target {
+        self.0
+    }
 }
 
 /// One resource.
@@ -48,6 +70,7 @@ pub(crate) struct Resource {
     /// `apiVersion` in which objects are stored.
     pub(crate) storage: String,
     pub(crate) origin: Origin,
+    pub(crate) strategy: Behaviour,
 }
 
 impl Resource {
@@ -76,7 +99,8 @@ impl Resource {
                 .collect(),
             versions: kind.versions.iter().map(version).collect(),
             storage: kind.api_version(),
-            origin: Origin::BuiltIn(kind),
+            origin: Origin::BuiltIn,
+            strategy: Behaviour(strategy(&kind.group_kind())),
         }
     }
 

@@ -13,7 +13,6 @@ use wavetank_model::{
 };
 
 use crate::answer::{self, Answer};
-use crate::behaviour;
 use crate::create::{Call, Incoming, unrecognized};
 use crate::delete::Deletion;
 use crate::failure::{self, Problem};
@@ -211,7 +210,7 @@ impl Server {
         let (mut call, options) = asked.delete_call()?;
         let deletion = self.delete(&mut call, &options)?;
         Ok(match &deletion {
-            Deletion::Gone(written) if !behaviour::delete_returns_object(&asked.resource) => {
+            Deletion::Gone(written) if !asked.resource.strategy.delete_returns_object() => {
                 Answer::json(
                     200,
                     &answer::deleted(&asked.resource, &asked.name, object::uid(&written.value)),
