@@ -1,6 +1,6 @@
 //! Which resources are served: the built-in ones and those of CustomResourceDefinitions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
@@ -58,6 +58,9 @@ pub(crate) struct Resource {
     pub(crate) table: TableId,
     pub(crate) group: String,
     pub(crate) plural: String,
+    pub(crate) singular: String,
+    pub(crate) short_names: Vec<String>,
+    pub(crate) categories: Vec<String>,
     pub(crate) group_kind: GroupKind,
     pub(crate) list_kind: String,
     pub(crate) namespaced: bool,
@@ -88,6 +91,9 @@ impl Resource {
             table,
             group: kind.group.to_owned(),
             plural: kind.plural.to_owned(),
+            singular: kind.singular.to_owned(),
+            short_names: kind.short_names.iter().map(ToString::to_string).collect(),
+            categories: kind.categories.iter().map(ToString::to_string).collect(),
             group_kind: kind.group_kind(),
             list_kind: format!("{}List", kind.kind),
             namespaced: kind.namespaced,
@@ -134,6 +140,20 @@ impl Resource {
             .iter()
             .find(|(subresource, _)| subresource == name)
             .map(|(_, verbs)| verbs.as_str())
+    }
+
+    /// The subresources of a version, by name.
+    pub(crate) fn served_subresources(
+        &self,
+        _version: &Version,
+    ) -> impl Iterator<Item = (&str, &str)> {
+        let mut rows: Vec<(&str, &str)> = self
+            .subresources
+            .iter()
+            .map(|(name, verbs)| (name.as_str(), verbs.as_str()))
+            .collect();
+        rows.sort_unstable();
+        rows.into_iter()
     }
 
     /// Whether status is written through its own subresource.
@@ -241,6 +261,18 @@ impl Registry {
     /// All resources, built-in ones first, in the order of discovery.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Resource>> {
         self.resources.iter().flatten()
+    }
+
+    /// Every served group and version.
+    pub(crate) fn group_versions(&self) -> BTreeSet<(String, String)> {
+        self.iter()
+            .flat_map(|resource| {
+                resource
+                    .versions
+                    .iter()
+                    .map(|version| (resource.group.clone(), version.name.clone()))
+            })
+            .collect()
     }
 
     /// Whether some resource of the group is served in that version.

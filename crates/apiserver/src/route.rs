@@ -64,9 +64,7 @@ impl Server {
             reason: String::new(),
         };
         let answer = match request::target(request.uri().path()) {
-            Target::Other(path) => {
-                self.answer_other(request.method(), path, header(request, &ACCEPT))
-            }
+            Target::Other(path) => self.answer_other(request, path),
             Target::Resource(path) => self.answer_resource(request, path, actor, now, &mut record),
         };
         record.code = answer.code;
@@ -268,7 +266,7 @@ fn refuse(status: Status, record: &mut RequestRecord) -> Answer {
     answer
 }
 
-fn header<'a>(request: &'a Request<Bytes>, name: &http::HeaderName) -> &'a str {
+pub(crate) fn header<'a>(request: &'a Request<Bytes>, name: &http::HeaderName) -> &'a str {
     request
         .headers()
         .get(name)
