@@ -244,12 +244,7 @@ impl Server {
         }
         self.admit_create(call, &mut object)?;
         self.settle_name(&resource, &call.namespace, &mut object)?;
-        if behaviour::has_generation(&resource)
-            && let Some(metadata) = metadata_mut(&mut object)
-        {
-            metadata.insert("generation".to_owned(), Value::from(1));
-        }
-        behaviour::prepare_for_create(&resource, &mut object);
+        self.prepare_create(call, &mut object)?;
         let name = object::name(&object).to_owned();
         let key = call.storage_key(&name);
         if let Some(there) = self.store.get(resource.table, &key) {

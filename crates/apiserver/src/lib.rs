@@ -32,6 +32,7 @@ mod discovery;
 mod failure;
 mod filter;
 mod namespaces;
+mod openapi;
 mod patch;
 mod read;
 mod registry;

@@ -13,7 +13,6 @@ use wavetank_model::{
 };
 
 use crate::answer::{self, Answer};
-use crate::behaviour;
 use crate::create::{Call, Incoming, unrecognized};
 use crate::delete::Deletion;
 use crate::failure::{self, Problem};
@@ -65,9 +64,7 @@ impl Server {
             reason: String::new(),
         };
         let answer = match request::target(request.uri().path()) {
-            Target::Other(path) => {
-                self.answer_other(request.method(), path, header(request, &ACCEPT))
-            }
+            Target::Other(path) => self.answer_other(request, path),
             Target::Resource(path) => self.answer_resource(request, path, actor, now, &mut record),
         };
         record.code = answer.code;
@@ -211,7 +208,7 @@ impl Server {
         let (mut call, options) = asked.delete_call()?;
         let deletion = self.delete(&mut call, &options)?;
         Ok(match &deletion {
-            Deletion::Gone(written) if !behaviour::delete_returns_object(&asked.resource) => {
+            Deletion::Gone(written) if !asked.resource.strategy.delete_returns_object() => {
                 Answer::json(
                     200,
                     &answer::deleted(&asked.resource, &asked.name, object::uid(&written.value)),
@@ -269,7 +266,7 @@ fn refuse(status: Status, record: &mut RequestRecord) -> Answer {
     answer
 }
 
-fn header<'a>(request: &'a Request<Bytes>, name: &http::HeaderName) -> &'a str {
+pub(crate) fn header<'a>(request: &'a Request<Bytes>, name: &http::HeaderName) -> &'a str {
     request
         .headers()
         .get(name)

@@ -100,7 +100,7 @@ impl World {
                 Part::Timers => {
                     if let Some((_, sleeper)) = self.timers.pop_due(at) {
                         // A sleeper that is gone needs no waking.
-                        drop(sleeper.send(()));
+                        sleeper.send(()).ok();
                     }
                 }
             }
