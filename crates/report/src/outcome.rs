@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use wavetank_expect::{Judgement, Line};
 use wavetank_kernel::SimTime;
 use wavetank_trace::Trace;
 
@@ -94,6 +95,30 @@ pub struct ExcerptLine {
     pub text: String,
     /// Whether this is the line that decided it.
     pub marked: bool,
+}
+
+impl Failure {
+    /// The failures of a judgement; none when it holds.
+    pub fn of(judgement: &Judgement) -> impl Iterator<Item = Self> {
+        judgement.failures.iter().map(|failure| Self {
+            name: judgement.name.clone(),
+            item: (!failure.item.is_empty()).then(|| failure.item.clone()),
+            expected: failure.expected.clone(),
+            observed: failure.observed.clone(),
+            excerpt: failure.excerpt.iter().map(ExcerptLine::of).collect(),
+            hint: None,
+        })
+    }
+}
+
+impl ExcerptLine {
+    fn of(line: &Line) -> Self {
+        Self {
+            time: (line.seq > 0).then_some(line.time),
+            text: line.text.clone(),
+            marked: false,
+        }
+    }
 }
 
 impl Verdict {

@@ -16,16 +16,17 @@ pub fn run(outcome: &RunOutcome, layout: &Layout) -> String {
             for failure in failures {
                 write_failure(outcome, failure, layout, &mut out);
             }
+            again(outcome, layout, &mut out);
         }
         Verdict::NotSettled { reason, failures } => {
             head(outcome, layout)
                 .text(format!(", at {}", outcome.virtual_time))
                 .write(layout, &mut out);
             field("reason", reason, layout, &mut out);
-            again(outcome, layout, &mut out);
             for failure in failures {
                 write_failure(outcome, failure, layout, &mut out);
             }
+            again(outcome, layout, &mut out);
         }
         Verdict::Skipped { reason } => {
             head(outcome, layout)
@@ -149,13 +150,14 @@ fn write_failure(outcome: &RunOutcome, failure: &Failure, layout: &Layout, out: 
         .styled(layout.palette.head, &*failure.name)
         .text(item)
         .write(layout, out);
-    field("expected", &failure.expected, layout, out);
+    if !failure.expected.is_empty() {
+        field("expected", &failure.expected, layout, out);
+    }
     field("observed", &failure.observed, layout, out);
     excerpt(&failure.excerpt, layout, out);
     if let Some(hint) = &failure.hint {
         field("hint", hint, layout, out);
     }
-    again(outcome, layout, out);
 }
 
 fn field(name: &str, text: &str, layout: &Layout, out: &mut String) {
