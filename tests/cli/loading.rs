@@ -19,7 +19,12 @@ fn a_folder_without_scenarios_leaves_with_3() {
 
 #[test]
 fn a_selection_that_nothing_fits_leaves_with_3() {
-    insta::assert_snapshot!(wavetank(&["run", "two-cases.yaml", "--select", "team=none"]));
+    insta::assert_snapshot!(wavetank(&[
+        "run",
+        "two-cases.yaml",
+        "--select",
+        "team=none"
+    ]));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod loading;
+mod runs;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -46,4 +47,12 @@ fn wavetank(arguments: &[&str]) -> String {
         .code()
         .map_or("none".to_owned(), |code| code.to_string());
     shown + "---- exit code: " + &code + "\n"
+}
+
+/// The exit code.
+fn code(arguments: &[&str]) -> i32 {
+    output(arguments)
+        .status
+        .code()
+        .expect("the command is not killed")
 }

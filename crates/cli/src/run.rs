@@ -90,7 +90,7 @@ fn finish(task: &Task<'_>, arguments: &RunArguments, layout: &Layout) -> Finishe
     let mut outcome = match task.item {
         Item::Scenario { scenario, warnings } => RunOutcome {
             warnings: warnings.clone(),
-            ..execute::execute(scenario, task.seed, arguments.fail_fast)
+            ..execute::execute(scenario, task.seed)
         },
         Item::Invalid { path, problems } => RunOutcome {
             scenario: None,
