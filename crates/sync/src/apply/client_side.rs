@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use wavetank_model::{GroupVersionKind, PatchType, Propagation, object};
+use wavetank_model::{GroupVersionKind, PatchType, Propagation, object, patch, schema};
 
 use super::RETRIES;
 use super::output::{cannot_retrieve, clean_error, done, missing_annotation, with_warning};
@@ -77,8 +77,8 @@ impl Writer<'_> {
     }
 
     async fn patch(&self, modified: &Value, live: &Value) -> Result<&'static str, CallError> {
-        let original = object::annotation(live, LAST_APPLIED).and_then(|text| serde_json::from_str(text).ok());
-        let (patch_type, patch) = three_way(&self.ask.resource.gvk, original.as_ref(), modified, live);
+        let original = last_applied_of(live);
+        let (patch_type, patch) = three_way(&self.ask.resource.gvk, &original, modified, live)?;
         if patch.as_object().is_none_or(Map::is_empty) {
             return Ok("unchanged");
         }
@@ -105,6 +105,11 @@ impl Writer<'_> {
             ))),
         }
     }
+}
+
+/// What was applied last, by the annotation; null without one.
+pub(crate) fn last_applied_of(live: &Value) -> Value {
+    object::annotation(live, LAST_APPLIED).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
 }
 
 /// The target with the annotation that holds it.
@@ -134,41 +139,20 @@ fn last_applied(object: &Value) -> String {
     out
 }
 
-/// The patch from `live` to `modified` that also removes what `original` had and `modified` has not.
-fn three_way(
-    _gvk: &GroupVersionKind,
-    original: Option<&Value>,
+/// The patch from `live` to `modified` that also removes what `original` had and `modified` has not: strategic for
+/// built-in kinds, a merge patch for custom resources.
+pub(crate) fn three_way(
+    gvk: &GroupVersionKind,
+    original: &Value,
     modified: &Value,
     live: &Value,
-) -> (PatchType, Value) {
-    let empty = Value::Object(Map::new());
-    let mut patch = Map::new();
-    merge_diff(original.unwrap_or(&empty), modified, live, &mut patch);
-    (PatchType::Merge, Value::Object(patch))
-}
-
-fn merge_diff(original: &Value, modified: &Value, live: &Value, patch: &mut Map<String, Value>) {
-    let empty = Map::new();
-    let map = |value: &'_ Value| value.as_object().cloned().unwrap_or_default();
-    let (original, live) = (map(original), map(live));
-    let modified = modified.as_object().unwrap_or(&empty);
-    for (key, value) in modified {
-        match live.get(key) {
-            Some(old) if old == value => {}
-            Some(old) if old.is_object() && value.is_object() => {
-                let mut inner = Map::new();
-                merge_diff(original.get(key).unwrap_or(&Value::Null), value, old, &mut inner);
-                if !inner.is_empty() {
-                    patch.insert(key.clone(), Value::Object(inner));
-                }
-            }
-            _ => {
-                patch.insert(key.clone(), value.clone());
-            }
-        }
-    }
-    for key in original.keys().filter(|key| !modified.contains_key(*key) && live.contains_key(*key)) {
-        patch.insert(key.clone(), Value::Null);
+) -> Result<(PatchType, Value), CallError> {
+    let Some(schema) = schema::builtin(gvk) else {
+        return Ok((PatchType::Merge, patch::three_way_merge(original, modified, live)));
+    };
+    match patch::three_way_strategic(original, modified, live, schema) {
+        Ok(patch) => Ok((PatchType::Strategic, patch)),
+        Err(error) => Err(CallError::Transport(format!("creating patch with:\n{error}"))),
     }
 }
 
