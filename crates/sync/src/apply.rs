@@ -7,6 +7,7 @@ mod client_side;
 mod connection;
 mod discovery;
 mod output;
+mod rbac;
 mod server_side;
 mod write;
 

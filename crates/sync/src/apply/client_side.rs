@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use wavetank_model::{GroupVersionKind, PatchType, Propagation, object, patch, schema};
 
-use super::RETRIES;
 use super::output::{cannot_retrieve, clean_error, done, missing_annotation, with_warning};
+use super::{RETRIES, rbac};
 use super::write::Writer;
 use crate::engine::CallError;
 
@@ -17,12 +17,18 @@ pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-config
 const BACK_OFF: Duration = Duration::from_secs(1);
 
 impl Writer<'_> {
-    /// GET, then POST or a three-way PATCH.
+    /// For RBAC objects a reconcile; then GET, and POST or a three-way PATCH.
     pub(super) async fn client_side_apply(&self) -> Result<String, String> {
         if self.place.name.is_empty() {
             let generate = object::meta_str(&self.ask.target, "generateName");
             return Err(format!("from {generate}: cannot use generate name with apply")); // SYNC-025
         }
+        // The texts follow each other without a separator (SYNC-093).
+        let reconciled = if rbac::applies_to(self.ask) { self.reconcile_rbac().await? } else { String::new() };
+        Ok(format!("{reconciled}{}", self.apply().await?))
+    }
+
+    async fn apply(&self) -> Result<String, String> {
         let live = match self.connection.get(self.place).await {
             Ok(live) => live,
             Err(error) if error.is_not_found() => return self.create_annotated().await,
