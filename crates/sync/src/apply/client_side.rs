@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use wavetank_model::{GroupVersionKind, PatchType, Propagation, object, patch, schema};
 
 use super::output::{cannot_retrieve, clean_error, done, missing_annotation, with_warning};
-use super::{RETRIES, rbac};
 use super::write::Writer;
+use super::{RETRIES, rbac};
 use crate::engine::CallError;
 
 /// Where an apply keeps what it sent.
@@ -21,10 +21,16 @@ impl Writer<'_> {
     pub(super) async fn client_side_apply(&self) -> Result<String, String> {
         if self.place.name.is_empty() {
             let generate = object::meta_str(&self.ask.target, "generateName");
-            return Err(format!("from {generate}: cannot use generate name with apply")); // SYNC-025
+            return Err(format!(
+                "from {generate}: cannot use generate name with apply"
+            )); // SYNC-025
         }
         // The texts follow each other without a separator (SYNC-093).
-        let reconciled = if rbac::applies_to(self.ask) { self.reconcile_rbac().await? } else { String::new() };
+        let reconciled = if rbac::applies_to(self.ask) {
+            self.reconcile_rbac().await?
+        } else {
+            String::new()
+        };
         Ok(format!("{reconciled}{}", self.apply().await?))
     }
 
@@ -33,7 +39,11 @@ impl Writer<'_> {
             Ok(live) => live,
             Err(error) if error.is_not_found() => return self.create_annotated().await,
             Err(error) => {
-                return Err(clean_error(&cannot_retrieve(self.ask, &self.place.plural, &error.to_string())));
+                return Err(clean_error(&cannot_retrieve(
+                    self.ask,
+                    &self.place.plural,
+                    &error.to_string(),
+                )));
             }
         };
         if self.ask.dry_run {
@@ -56,14 +66,21 @@ impl Writer<'_> {
     async fn create_annotated(&self) -> Result<String, String> {
         if !self.ask.dry_run {
             let object = annotated(&self.ask.target);
-            let outcome = self.connection.post(self.place, &object, &self.manager()).await;
+            let outcome = self
+                .connection
+                .post(self.place, &object, &self.manager())
+                .await;
             outcome.map_err(|error| clean_error(&error.to_string()))?;
         }
         Ok(done(self.ask, "created"))
     }
 
     /// Patches, again with a fresh object after a conflict, by force where that is wanted; gives the operation's name.
-    async fn patch_with_retries(&self, modified: &Value, mut live: Value) -> Result<&'static str, CallError> {
+    async fn patch_with_retries(
+        &self,
+        modified: &Value,
+        mut live: Value,
+    ) -> Result<&'static str, CallError> {
         let mut outcome = self.patch(modified, &live).await;
         for attempt in 1..=RETRIES {
             if !outcome.as_ref().is_err_and(CallError::is_conflict) {
@@ -77,7 +94,9 @@ impl Writer<'_> {
         }
         let by_force = |error: &CallError| matches!(error, CallError::Api(status) if status.code == 422 || status.is_conflict());
         match outcome {
-            Err(error) if self.ask.force && by_force(&error) => self.recreate(modified, &live).await,
+            Err(error) if self.ask.force && by_force(&error) => {
+                self.recreate(modified, &live).await
+            }
             outcome => outcome,
         }
     }
@@ -88,23 +107,37 @@ impl Writer<'_> {
         if patch.as_object().is_none_or(Map::is_empty) {
             return Ok("unchanged");
         }
-        self.connection.patch(self.place, patch_type, &patch, &self.manager()).await?;
+        self.connection
+            .patch(self.place, patch_type, &patch, &self.manager())
+            .await?;
         Ok("configured")
     }
 
     /// DELETE, wait, POST; the object of before comes back when the new one is refused.
     async fn recreate(&self, modified: &Value, live: &Value) -> Result<&'static str, CallError> {
-        self.connection.delete(self.place, Propagation::Background).await?;
+        self.connection
+            .delete(self.place, Propagation::Background)
+            .await?;
         if !self.wait_until_gone().await? {
-            return Err(CallError::Transport("timed out waiting for the condition".to_owned()));
+            return Err(CallError::Transport(
+                "timed out waiting for the condition".to_owned(),
+            ));
         }
-        let refused = match self.connection.post(self.place, modified, &self.manager()).await {
+        let refused = match self
+            .connection
+            .post(self.place, modified, &self.manager())
+            .await
+        {
             Ok(_) => return Ok("configured"),
             Err(error) => error,
         };
         let mut before = live.clone();
         crate::target::metadata(&mut before).remove("resourceVersion");
-        match self.connection.post(self.place, &before, &self.manager()).await {
+        match self
+            .connection
+            .post(self.place, &before, &self.manager())
+            .await
+        {
             Ok(_) => Err(refused),
             Err(error) => Err(CallError::Transport(format!(
                 "An error occurred force-replacing the existing object with the newly provided one: {refused}.\n\nAdditionally, an error occurred attempting to restore the original object: {error}"
@@ -115,7 +148,9 @@ impl Writer<'_> {
 
 /// What was applied last, by the annotation; null without one.
 pub(crate) fn last_applied_of(live: &Value) -> Value {
-    object::annotation(live, LAST_APPLIED).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    object::annotation(live, LAST_APPLIED)
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default()
 }
 
 /// The target with the annotation that holds it.
@@ -154,11 +189,16 @@ pub(crate) fn three_way(
     live: &Value,
 ) -> Result<(PatchType, Value), CallError> {
     let Some(schema) = schema::builtin(gvk) else {
-        return Ok((PatchType::Merge, patch::three_way_merge(original, modified, live)));
+        return Ok((
+            PatchType::Merge,
+            patch::three_way_merge(original, modified, live),
+        ));
     };
     match patch::three_way_strategic(original, modified, live, schema) {
         Ok(patch) => Ok((PatchType::Strategic, patch)),
-        Err(error) => Err(CallError::Transport(format!("creating patch with:\n{error}"))),
+        Err(error) => Err(CallError::Transport(format!(
+            "creating patch with:\n{error}"
+        ))),
     }
 }
 
@@ -175,7 +215,9 @@ mod tests {
         let object = annotated(&annotated(&target));
         assert_eq!(
             object::annotation(&object, LAST_APPLIED),
-            Some("{\"apiVersion\":\"v1\",\"data\":{\"k\":\"a\\u003cb\"},\"kind\":\"ConfigMap\",\"metadata\":{\"annotations\":{},\"name\":\"c\"}}\n")
+            Some(
+                "{\"apiVersion\":\"v1\",\"data\":{\"k\":\"a\\u003cb\"},\"kind\":\"ConfigMap\",\"metadata\":{\"annotations\":{},\"name\":\"c\"}}\n"
+            )
         );
     }
 }

@@ -12,11 +12,20 @@ impl Writer<'_> {
     /// One PATCH that takes every field it names.
     pub(super) async fn server_side_apply(&self) -> Result<String, String> {
         if self.ask.force {
-            return Err("error validating options: --force cannot be used with --server-side".to_owned());
+            return Err(
+                "error validating options: --force cannot be used with --server-side".to_owned(),
+            );
         }
         self.migrate().await?;
-        let query = [("fieldManager", self.ask.manager.as_str()), ("force", "true")];
-        match self.connection.patch(self.place, PatchType::Apply, &self.ask.target, &query).await {
+        let query = [
+            ("fieldManager", self.ask.manager.as_str()),
+            ("force", "true"),
+        ];
+        match self
+            .connection
+            .patch(self.place, PatchType::Apply, &self.ask.target, &query)
+            .await
+        {
             Ok(_) => Ok(done(self.ask, "serverside-applied")),
             Err(error) => Err(clean_error(&error.to_string())),
         }
@@ -24,7 +33,9 @@ impl Writer<'_> {
 
     /// Moves the fields of the client-side manager to ours, when the snapshot says that it has any (SYNC-096).
     async fn migrate(&self) -> Result<(), String> {
-        let (Some(from), Some(live)) = (&self.ask.migrate_from, &self.ask.live) else { return Ok(()) };
+        let (Some(from), Some(live)) = (&self.ask.migrate_from, &self.ask.live) else {
+            return Ok(());
+        };
         if !is_owned_by_update(live, from) {
             return Ok(());
         }
@@ -49,8 +60,14 @@ impl Writer<'_> {
                 {"op": "replace", "path": "/metadata/resourceVersion", "value": object::resource_version(&fresh)},
             ]);
             attempt += 1;
-            match self.connection.patch(self.place, PatchType::Json, &patch, &[]).await {
-                Err(error) if error.is_conflict() && attempt < RETRIES => self.clock.sleep(CONFLICT_PAUSE).await,
+            match self
+                .connection
+                .patch(self.place, PatchType::Json, &patch, &[])
+                .await
+            {
+                Err(error) if error.is_conflict() && attempt < RETRIES => {
+                    self.clock.sleep(CONFLICT_PAUSE).await
+                }
                 outcome => return outcome.map(drop),
             }
         }
@@ -58,13 +75,21 @@ impl Writer<'_> {
 }
 
 fn managers(object: &Value) -> impl Iterator<Item = &Value> {
-    object.pointer("/metadata/managedFields").and_then(Value::as_array).into_iter().flatten()
+    object
+        .pointer("/metadata/managedFields")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
 }
 
 fn is_entry(entry: &Value, manager: &str, operation: &str) -> bool {
     entry["manager"] == manager
         && entry["operation"] == operation
-        && entry.get("subresource").and_then(Value::as_str).unwrap_or_default().is_empty()
+        && entry
+            .get("subresource")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .is_empty()
 }
 
 /// Whether `manager` owns fields by Update.
@@ -75,8 +100,14 @@ fn is_owned_by_update(object: &Value, manager: &str) -> bool {
 /// managedFields with the Update entries of `from` merged into the Apply entry of `to`.
 fn upgraded(object: &Value, from: &str, to: &str) -> Value {
     let mut entries: Vec<Value> = managers(object).cloned().collect();
-    let own = entries.iter().position(|entry| is_entry(entry, to, "Apply"));
-    let Some(place) = own.or_else(|| entries.iter().position(|entry| is_entry(entry, from, "Update"))) else {
+    let own = entries
+        .iter()
+        .position(|entry| is_entry(entry, to, "Apply"));
+    let Some(place) = own.or_else(|| {
+        entries
+            .iter()
+            .position(|entry| is_entry(entry, from, "Update"))
+    }) else {
         return Value::Array(entries);
     };
     let mut fields = Map::new();
@@ -98,7 +129,9 @@ fn upgraded(object: &Value, from: &str, to: &str) -> Value {
 /// Adds a trie of fields to another.
 fn union(fields: &mut Map<String, Value>, more: &Map<String, Value>) {
     for (key, inner) in more {
-        let entry = fields.entry(key.clone()).or_insert_with(|| Value::Object(Map::new()));
+        let entry = fields
+            .entry(key.clone())
+            .or_insert_with(|| Value::Object(Map::new()));
         if let (Value::Object(entry), Value::Object(inner)) = (entry, inner) {
             union(entry, inner);
         }
@@ -127,6 +160,9 @@ mod tests {
             ])
         );
         assert_eq!(upgraded(&object, "kubectl", "new")[0]["manager"], "new");
-        assert!(!is_owned_by_update(&json!({"metadata": {"managedFields": out}}), "kubectl"));
+        assert!(!is_owned_by_update(
+            &json!({"metadata": {"managedFields": out}}),
+            "kubectl"
+        ));
     }
 }
