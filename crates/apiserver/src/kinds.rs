@@ -31,7 +31,7 @@ pub mod names;
 mod namespace;
 mod pod;
 mod pod_spec;
-mod quantity;
+pub(crate) mod quantity;
 mod registry;
 mod replica_set;
 mod secret;

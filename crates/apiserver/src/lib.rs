@@ -15,6 +15,7 @@
 //! Rules are cited by the numbers of the API server semantics (API-nnn), cases by T-nnn. [`differences`] lists where
 //! this server is known to differ from a real one.
 
+pub mod admission;
 pub mod config;
 pub mod differences;
 pub mod kinds;

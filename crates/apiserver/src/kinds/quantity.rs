@@ -91,6 +91,29 @@ impl Quantity {
         family: Family::Decimal,
     };
 
+    /// One unit.
+    pub(crate) const ONE: Self = Self {
+        nano: NANO,
+        family: Family::Decimal,
+    };
+
+    /// So many units.
+    pub(crate) fn count(count: usize) -> Self {
+        Self {
+            nano: i128::try_from(count).unwrap_or(0).saturating_mul(NANO),
+            family: Family::Decimal,
+        }
+    }
+
+    /// As a float, for ratios.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "ratios are printed with six digits"
+    )]
+    pub(crate) fn as_f64(self) -> f64 {
+        self.nano as f64 / NANO as f64
+    }
+
     /// Whether it is below zero.
     pub(crate) const fn is_negative(self) -> bool {
         self.nano < 0
@@ -116,14 +139,6 @@ impl Quantity {
         Self {
             nano: self.nano.saturating_add(other.nano),
             family,
-        }
-    }
-
-    /// The difference, with the family of `self`.
-    pub(crate) fn minus(self, other: Self) -> Self {
-        Self {
-            nano: self.nano.saturating_sub(other.nano),
-            family: self.family,
         }
     }
 
