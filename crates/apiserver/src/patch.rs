@@ -61,7 +61,8 @@ impl Server {
     }
 }
 
-fn refuse(error: PatchError) -> Status {
+/// What a patch that cannot be carried out is answered with.
+pub(crate) fn refuse(error: PatchError) -> Status {
     match error {
         PatchError::Malformed { .. } => failure::bad_request(error.to_string()),
         PatchError::TooManyOperations(_) => Status::new(
