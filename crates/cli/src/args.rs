@@ -52,6 +52,9 @@ pub(crate) struct Selection {
     /// Only this case of files with cases
     #[arg(long, value_name = "NAME")]
     pub(crate) case: Option<String>,
+    /// Let scenarios name files outside of the folder they were found in
+    #[arg(long)]
+    pub(crate) allow_outside: bool,
 }
 
 /// Arguments of `run`.

@@ -6,7 +6,7 @@ use crate::output::Streams;
 
 /// Prints one line per scenario: name, file, labels; gives the exit code.
 pub(crate) fn list(arguments: &ListArguments, streams: &mut Streams) -> anyhow::Result<u8> {
-    let items = load::load(&arguments.selection, streams)?;
+    let items = load::load(&arguments.selection, streams.stderr.palette)?;
     let mut rows = Vec::new();
     let mut code = 0;
     for item in &items {
@@ -25,10 +25,8 @@ pub(crate) fn list(arguments: &ListArguments, streams: &mut Streams) -> anyhow::
             }
             Item::Invalid { path, problems } => {
                 code = crate::WRONG;
-                streams.message(&format!(
-                    "error: {path} is not a scenario\n{}\n",
-                    problems.join("\n")
-                ));
+                let problems = problems.join("\n\n");
+                streams.message(&format!("INVALID {path}\n\n{problems}\n\n"));
             }
         }
     }

@@ -19,6 +19,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 
 use args::{Arguments, Command};
+use load::Refused;
 use output::{OutputError, Streams};
 
 /// The scenario or the command line is wrong.
@@ -57,7 +58,9 @@ fn dispatch(streams: &mut Streams) -> anyhow::Result<u8> {
         Command::List(arguments) => list::list(&arguments, streams),
         Command::Plan(arguments) => plan::plan(&arguments, streams),
         Command::Schema => {
-            anyhow::bail!("this build cannot print the schema yet")
+            streams
+                .result(&(serde_json::to_string_pretty(&wavetank_scenario::schema())? + "\n"))?;
+            Ok(0)
         }
     }
 }
@@ -70,6 +73,10 @@ fn failed(error: &anyhow::Error, streams: &mut Streams) -> u8 {
     {
         // As programs in a pipe do: the reader has seen enough.
         return 0;
+    }
+    if let Some(Refused(text)) = error.downcast_ref::<Refused>() {
+        streams.message(text);
+        return WRONG;
     }
     streams.message(&format!("error: {error:#}\n"));
     WRONG

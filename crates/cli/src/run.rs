@@ -30,7 +30,14 @@ struct Finished {
 
 /// Runs the selected scenarios; gives the exit code.
 pub(crate) fn run(arguments: &RunArguments, streams: &mut Streams) -> anyhow::Result<u8> {
-    let items = load::load(&arguments.selection, streams)?;
+    // Only the terminal's own text has its colours and its width.
+    let on_terminal = arguments.output.is_none() && arguments.format == Format::Terminal;
+    let layout = if on_terminal {
+        streams.stdout
+    } else {
+        Layout::plain()
+    };
+    let items = load::load(&arguments.selection, layout.palette)?;
     if let Some(dir) = &arguments.trace_dir {
         fs::create_dir_all(dir)
             .with_context(|| format!("cannot create the folder {}", dir.display()))?;
@@ -40,12 +47,6 @@ pub(crate) fn run(arguments: &RunArguments, streams: &mut Streams) -> anyhow::Re
         .jobs
         .or_else(|| thread::available_parallelism().ok())
         .unwrap_or(NonZeroUsize::MIN);
-    let to_stdout = arguments.output.is_none();
-    let layout = if to_stdout {
-        streams.stdout
-    } else {
-        Layout::plain()
-    };
     let mut results = Results {
         arguments,
         streams,
