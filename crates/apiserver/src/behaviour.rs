@@ -2,15 +2,19 @@
 //!
 //! The one place where the write path meets the strategies of built-in kinds and the schemas of custom ones.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use wavetank_kernel::SimTime;
-use wavetank_model::Status;
 use wavetank_model::schema::{self, DecodeError, FieldProblem};
+use wavetank_model::{GroupKind, ObjectKey, Status, object};
 
+use crate::admission::{self, Lookup, Operation, Request};
 use crate::create::Call;
 use crate::kinds::{self, Allocations, Env};
-use crate::registry::Resource;
+use crate::registry::{Registry, Resource};
 use crate::server::Server;
+use crate::store::Store;
 
 /// Brings an object into the form its type gives it; gives what strict field validation objects to.
 pub(crate) fn decode(
@@ -33,7 +37,105 @@ pub(crate) fn default(resource: &Resource, api_version: &str, object: &mut Value
     }
 }
 
+/// The store as admission reads it.
+struct Newest<'a> {
+    registry: &'a Registry,
+    store: &'a Store,
+}
+
+impl Lookup for Newest<'_> {
+    fn get(&self, key: &ObjectKey) -> Option<Arc<Value>> {
+        let resource = self.registry.by_kind(&key.group_kind())?;
+        let stored = self.store.get(
+            resource.table,
+            &resource.storage_key(&key.namespace, &key.name),
+        )?;
+        Some(self.store.value(stored))
+    }
+
+    fn list(&self, kind: &GroupKind, namespace: Option<&str>) -> Vec<Arc<Value>> {
+        let Some(resource) = self.registry.by_kind(kind) else {
+            return Vec::new();
+        };
+        self.store
+            .scan(resource.table, namespace.unwrap_or_default())
+            .map(|stored| self.store.value(stored))
+            .collect()
+    }
+}
+
+fn admission_request<'a>(call: &'a Call, operation: Operation, name: &'a str) -> Request<'a> {
+    Request {
+        operation,
+        kind: &call.resource.group_kind,
+        plural: &call.resource.plural,
+        namespace: &call.namespace,
+        name,
+        subresource: &call.subresource,
+    }
+}
+
+fn name_of<'a>(call: &'a Call, object: &'a Value) -> &'a str {
+    let name = if call.name.is_empty() {
+        object::name(object)
+    } else {
+        &call.name
+    };
+    if name.is_empty() {
+        object::meta_str(object, "generateName")
+    } else {
+        name
+    }
+}
+
 impl Server {
+    /// The mutating stage of admission.
+    pub(crate) fn admit(
+        &mut self,
+        call: &mut Call,
+        operation: Operation,
+        object: &mut Value,
+        old: Option<&Value>,
+    ) -> Result<(), Status> {
+        let lookup = Newest {
+            registry: &self.registry,
+            store: &self.store,
+        };
+        let name = name_of(call, object).to_owned();
+        let request = admission_request(call, operation, &name);
+        let warnings = admission::admit(
+            &self.config.admission,
+            &request,
+            object,
+            old,
+            &lookup,
+            &mut self.dice.strategy,
+        )?;
+        if operation != Operation::Delete
+            && let Some(schema) = call.resource.schema(&call.api_version)
+        {
+            schema::complete(schema, object);
+        }
+        call.warnings.extend(warnings);
+        Ok(())
+    }
+
+    /// The validating stage of admission.
+    pub(crate) fn validate_admission(
+        &self,
+        call: &Call,
+        operation: Operation,
+        object: &Value,
+        old: Option<&Value>,
+    ) -> Result<(), Status> {
+        let lookup = Newest {
+            registry: &self.registry,
+            store: &self.store,
+        };
+        let request = admission_request(call, operation, name_of(call, object));
+        admission::validate(&self.config.admission, &request, object, old, &lookup)
+    }
+
     /// Gives a new object what its kind adds, and validates it.
     pub(crate) fn prepare_create(
         &mut self,

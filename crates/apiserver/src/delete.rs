@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use wavetank_model::{DeleteOptions, Propagation, Status, object, timestamp};
 
+use crate::admission::Operation;
 use crate::create::Call;
 use crate::failure;
 use crate::registry::Resource;
@@ -15,7 +16,6 @@ use crate::store::Stored;
 pub(crate) const FOREGROUND: &str = "foregroundDeletion";
 /// Finalizer of an owner whose dependents are to be let go.
 pub(crate) const ORPHAN: &str = "orphan";
-const PROTECTED_NAMESPACES: [&str; 3] = ["default", "kube-system", "kube-public"];
 
 /// What a delete did.
 pub(crate) enum Deletion {
@@ -47,16 +47,7 @@ impl Server {
         let stored = stored.ok_or_else(|| failure::not_found(&resource, &call.name))?;
         let old = self.store.value(&stored);
         check_preconditions(&resource, &call.name, &stored, &old, options)?;
-        if resource.kind() == "Namespace"
-            && resource.group.is_empty()
-            && PROTECTED_NAMESPACES.contains(&call.name.as_str())
-        {
-            return Err(failure::forbidden(
-                &resource,
-                &call.name,
-                "this namespace may not be deleted",
-            ));
-        }
+        self.admit(call, Operation::Delete, &mut Value::Null, Some(&old))?;
         let finalizers = settle_finalizers(&resource, &old, options);
         let graceful = resource
             .strategy

@@ -18,26 +18,35 @@ use wavetank_model::key::GroupKind;
 use wavetank_model::status::Status;
 
 pub mod allocations;
+mod cluster;
 mod config_map;
+mod cron_job;
 mod custom;
 mod daemon_set;
 mod deployment;
+mod extension;
 pub mod field;
+mod ingress;
 mod job;
 pub mod json;
 mod label_selector;
 pub mod meta;
 pub mod names;
 mod namespace;
+mod persistent_volume;
 mod pod;
 mod pod_spec;
 pub(crate) mod quantity;
+mod rbac;
 mod registry;
 mod replica_set;
+mod replication_controller;
+mod scaling;
 mod secret;
 mod service;
 mod service_account;
 mod stateful_set;
+mod storage;
 mod workload;
 mod write;
 
@@ -46,6 +55,7 @@ pub use custom::custom_resource;
 pub use field::{Errors, FieldError, FieldErrorKind, Path, invalid};
 pub use names::NameRule;
 pub use registry::strategy;
+pub use scaling::convert_autoscaler;
 pub use write::{create, update};
 
 /// What a strategy needs from its surroundings.

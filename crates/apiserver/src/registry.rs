@@ -10,6 +10,7 @@ use wavetank_model::kinds::{self, Kind};
 use wavetank_model::schema::{self, SchemaRef};
 
 use crate::kinds::{Strategy, strategy};
+use crate::scale::ScalePaths;
 
 /// Numbers the tables of the store; a kind that goes away leaves its number unused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -154,6 +155,11 @@ impl Resource {
             .collect();
         rows.sort_unstable();
         rows.into_iter()
+    }
+
+    /// Where its Scale is found.
+    pub(crate) fn scale_paths(&self) -> ScalePaths {
+        ScalePaths::default()
     }
 
     /// Whether status is written through its own subresource.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use wavetank_model::{Status, object};
 
+use crate::admission::Operation;
 use crate::create::{Call, Incoming, metadata_mut};
 use crate::failure::{self, Problem};
 use crate::server::{Server, Written};
@@ -75,6 +76,7 @@ impl Server {
                 &stored.uid,
             ));
         }
+        self.admit(call, Operation::Update, &mut new, Some(&old))?;
         let wanted = object::resource_version(&new);
         if !matches!(wanted, "" | "0") && wanted != object::resource_version(&old) {
             return Err(failure::modified(&resource, &call.name));
@@ -89,6 +91,7 @@ impl Server {
             new = with_spec_finalizers(&old, &new);
         }
         self.prepare_update(call, &mut new, &old)?;
+        self.validate_admission(call, Operation::Update, &new, Some(&old))?;
         let key = stored.key.to_string();
         if ends_with_this_write(&new) {
             return Ok(self.remove(call, &key, &old, new));

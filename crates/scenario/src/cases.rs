@@ -112,17 +112,14 @@ impl<'a> Substitution<'a> {
             };
             let name = &rest[at + 2..at + end];
             let known = self.case.with.iter().find(|(known, _)| known == name);
-            match known.and_then(|(_, value)| value.scalar_text()) {
-                Some(value) => {
-                    self.used.insert(name.to_owned());
-                    out.push_str(value);
+            if let Some(value) = known.and_then(|(_, value)| value.scalar_text()) {
+                self.used.insert(name.to_owned());
+                out.push_str(value);
+            } else {
+                if strict {
+                    self.unknown.push((span, name.to_owned()));
                 }
-                None => {
-                    if strict {
-                        self.unknown.push((span, name.to_owned()));
-                    }
-                    out.push_str(&rest[at..=at + end]);
-                }
+                out.push_str(&rest[at..=at + end]);
             }
             rest = &rest[at + end + 1..];
         }

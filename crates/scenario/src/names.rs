@@ -55,10 +55,10 @@ pub(crate) fn check(names: &Names<'_>, context: &mut Context) {
     };
     for used in &uses {
         match &used.subject {
-            Subject::Object(reference) if !names.incomplete => {
-                if !names.is_possible(reference, &possible) {
-                    impossible(used, reference, names, &possible, context);
-                }
+            Subject::Object(reference)
+                if !names.incomplete && !names.is_possible(reference, &possible) =>
+            {
+                impossible(used, reference, names, &possible, context);
             }
             Subject::Fault(name) => unknown(used, "fault", name, names.faults, context),
             Subject::Do(name) => unknown(used, "bound action", name, names.bound, context),
@@ -145,7 +145,7 @@ impl Names<'_> {
                 Some(_) if key.namespace.is_empty() => self.home.clone_into(&mut key.namespace),
                 _ => {}
             }
-            self.children(&key, &declared.object, &mut out);
+            Self::children(&key, &declared.object, &mut out);
             out.push(Possible {
                 key,
                 declared: Some(index),
@@ -185,17 +185,18 @@ impl Names<'_> {
     }
 
     /// What controllers make of an object.
-    fn children(&self, owner: &ObjectKey, value: &serde_json::Value, out: &mut Vec<Possible>) {
+    fn children(owner: &ObjectKey, value: &serde_json::Value, out: &mut Vec<Possible>) {
         let names: &[(&str, &str, &str)] = match (owner.group.as_str(), owner.kind.as_str()) {
             ("apps", "Deployment") => &[("apps", "ReplicaSet", ""), ("", "Pod", "")],
-            ("apps", "ReplicaSet") | ("", "ReplicationController") => &[("", "Pod", "")],
+            ("apps", "ReplicaSet") | ("", "ReplicationController") | ("batch", "Job") => {
+                &[("", "Pod", "")]
+            }
             ("apps", "DaemonSet") => &[("", "Pod", ""), ("apps", "ControllerRevision", "")],
             ("apps", "StatefulSet") => &[
                 ("", "Pod", ""),
                 ("apps", "ControllerRevision", ""),
                 ("", "PersistentVolumeClaim", "claims"),
             ],
-            ("batch", "Job") => &[("", "Pod", "")],
             ("batch", "CronJob") => &[("batch", "Job", ""), ("", "Pod", "")],
             _ => return,
         };

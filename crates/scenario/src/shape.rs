@@ -302,16 +302,15 @@ fn check_map(node: &Node, shape: &Shape, context: &mut Context) {
 }
 
 fn unknown_key(name: &Node, text: &str, shape: &Shape, context: &mut Context) {
-    let label = match nearest(text, shape.keys.iter().map(|key| key.name)) {
-        Some(known) => format!("did you mean `{known}`?"),
-        None => {
-            let known: Vec<String> = shape
-                .keys
-                .iter()
-                .map(|key| format!("`{}`", key.name))
-                .collect();
-            format!("known are {}", known.join(", "))
-        }
+    let label = if let Some(known) = nearest(text, shape.keys.iter().map(|key| key.name)) {
+        format!("did you mean `{known}`?")
+    } else {
+        let known: Vec<String> = shape
+            .keys
+            .iter()
+            .map(|key| format!("`{}`", key.name))
+            .collect();
+        format!("known are {}", known.join(", "))
     };
     context.error(
         name.span,
@@ -352,17 +351,16 @@ fn groups(node: &Node, shape: &Shape, present: &[&str], context: &mut Context) {
 
 fn text(node: &Node, text: &str, ty: &Ty, context: &mut Context) {
     match ty {
-        Ty::Duration | Ty::ArgoDuration => {
+        Ty::Duration | Ty::ArgoDuration
             if duration(text).is_none()
                 && !(matches!(ty, Ty::ArgoDuration)
-                    && text.bytes().all(|byte| byte.is_ascii_digit()))
-            {
-                context.error(
-                    node.span,
-                    format!("`{text}` is no duration"),
-                    format!("expected {}", ty.describe()),
-                );
-            }
+                    && text.bytes().all(|byte| byte.is_ascii_digit())) =>
+        {
+            context.error(
+                node.span,
+                format!("`{text}` is no duration"),
+                format!("expected {}", ty.describe()),
+            );
         }
         Ty::Event => event(node, text, context),
         Ty::Reference => reference(node, text, context),
@@ -378,31 +376,27 @@ fn text(node: &Node, text: &str, ty: &Ty, context: &mut Context) {
                 context.error(node.span, "this regular expression cannot be read", reason);
             }
         }
-        Ty::Wave => {
-            if text != "*" && wave(text).is_none() {
+        Ty::Wave if text != "*" && wave(text).is_none() => {
+            context.error(
+                node.span,
+                format!("`{text}` is no wave"),
+                "a wave reads `Sync/1`, and `SyncFail/*`",
+            );
+        }
+        Ty::ResultKey if text != "*" => {
+            let object = text
+                .split_once(' ')
+                .map_or(text, |(_, object)| object.trim());
+            if let Some((phase, _)) = text.split_once(' ')
+                && !Phase::ALL.iter().any(|known| known.as_str() == phase)
+            {
                 context.error(
                     node.span,
-                    format!("`{text}` is no wave"),
-                    "a wave reads `Sync/1`, and `SyncFail/*`",
+                    format!("there is no phase `{phase}`"),
+                    format!("expected {}", ty.describe()),
                 );
             }
-        }
-        Ty::ResultKey => {
-            if text != "*" {
-                let object = text
-                    .split_once(' ')
-                    .map_or(text, |(_, object)| object.trim());
-                if let Some((phase, _)) = text.split_once(' ')
-                    && !Phase::ALL.iter().any(|known| known.as_str() == phase)
-                {
-                    context.error(
-                        node.span,
-                        format!("there is no phase `{phase}`"),
-                        format!("expected {}", ty.describe()),
-                    );
-                }
-                reference(node, object, context);
-            }
+            reference(node, object, context);
         }
         Ty::RequestKey => {
             let words = text.strip_prefix("dry-run ").unwrap_or(text);

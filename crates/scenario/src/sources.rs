@@ -230,16 +230,17 @@ impl<'a> Sources<'a> {
         }
         for key in ["apiVersion", "kind"] {
             if text(key).is_empty() {
-                let label = nearest(
-                    key,
-                    node.entries()
-                        .iter()
-                        .filter_map(|(key, _)| key.scalar_text()),
-                )
-                .map_or_else(
-                    || "every object has one".to_owned(),
-                    |near| format!("is `{near}` meant to be it?"),
-                );
+                let keys = node
+                    .entries()
+                    .iter()
+                    .filter_map(|(key, _)| key.scalar_text());
+                let label = match nearest(key, keys) {
+                    _ if context.text(first_line(node, context)).contains("{{") => {
+                        "this looks like a template that was not rendered".to_owned()
+                    }
+                    Some(near) => format!("is `{near}` meant to be it?"),
+                    None => "every object has one".to_owned(),
+                };
                 context.error(
                     first_line(node, context),
                     format!("this object has no `{key}`"),
@@ -302,7 +303,7 @@ pub(crate) fn report(findings: Vec<Finding>, dialect: Dialect, context: &mut Con
             Finding::Duplicate { .. } => {}
             Finding::NoValue { reason, span } => context.error(span, reason, ""),
             Finding::Key { span } => {
-                context.error(span, "a key must be text, a number or a truth value", "")
+                context.error(span, "a key must be text, a number or a truth value", "");
             }
         }
     }

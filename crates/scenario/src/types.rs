@@ -118,6 +118,7 @@ pub struct SyncPolicy {
 
 /// Automated sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "the fields are Argo CD's")]
 pub struct Automated {
     /// Whether it is on at all.
     pub enabled: bool,
@@ -230,7 +231,7 @@ pub struct Cluster {
     pub nodes: u32,
     /// When the class `standard` binds.
     pub storage: StorageBinding,
-    /// Whether LoadBalancer Services and Ingresses get an address.
+    /// Whether `LoadBalancer` Services and Ingresses get an address.
     pub load_balancers: bool,
     /// Whether objects that a real cluster makes unasked are there.
     pub noise: bool,

@@ -7,6 +7,7 @@ mod client_side;
 mod connection;
 mod discovery;
 mod output;
+mod rbac;
 mod server_side;
 mod write;
 
@@ -47,7 +48,9 @@ pub struct KubeAsks {
 
 impl std::fmt::Debug for KubeAsks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KubeAsks").field("wave_delay", &self.wave_delay).finish_non_exhaustive()
+        f.debug_struct("KubeAsks")
+            .field("wave_delay", &self.wave_delay)
+            .finish_non_exhaustive()
     }
 }
 
@@ -62,7 +65,14 @@ impl KubeAsks {
         notes: NoteSink,
     ) -> Self {
         let connection = Connection::new(client);
-        Self { connection, clock, chooser, notes, wave_delay, discovery: Discovery::default() }
+        Self {
+            connection,
+            clock,
+            chooser,
+            notes,
+            wave_delay,
+            discovery: Discovery::default(),
+        }
     }
 
     /// The order in which `count` concurrent calls are made; by default as they are numbered.
@@ -85,7 +95,11 @@ impl KubeAsks {
     async fn resolve(&mut self, resource: &ResourceRef) -> Result<ApiResource, DiscoverError> {
         match &resource.resource {
             Some(known) => Ok(known.clone()),
-            None => self.discovery.resolve(&self.connection, self.clock.as_ref(), &resource.gvk).await,
+            None => {
+                self.discovery
+                    .resolve(&self.connection, self.clock.as_ref(), &resource.gvk)
+                    .await
+            }
         }
     }
 
@@ -104,7 +118,12 @@ impl KubeAsks {
             Err(_) => return Err(output::no_match(ask)),
         };
         let place = connection::Place::new(&ask.resource, &resource);
-        let writer = write::Writer { connection: &self.connection, clock: self.clock.as_ref(), ask, place: &place };
+        let writer = write::Writer {
+            connection: &self.connection,
+            clock: self.clock.as_ref(),
+            ask,
+            place: &place,
+        };
         let outcome = match ask.strategy {
             Strategy::Apply => writer.client_side_apply().await,
             Strategy::ServerSideApply => writer.server_side_apply().await,
@@ -162,11 +181,21 @@ fn in_order<T>(order: &[usize], outcomes: Vec<T>) -> Vec<T> {
 }
 
 impl Asks for KubeAsks {
-    fn discover<'a>(&'a mut self, gvk: &'a GroupVersionKind) -> BoxFuture<'a, Result<ApiResource, DiscoverError>> {
-        Box::pin(async move { self.discovery.resolve(&self.connection, self.clock.as_ref(), gvk).await })
+    fn discover<'a>(
+        &'a mut self,
+        gvk: &'a GroupVersionKind,
+    ) -> BoxFuture<'a, Result<ApiResource, DiscoverError>> {
+        Box::pin(async move {
+            self.discovery
+                .resolve(&self.connection, self.clock.as_ref(), gvk)
+                .await
+        })
     }
 
-    fn get<'a>(&'a mut self, resource: &'a ResourceRef) -> BoxFuture<'a, Result<Option<Arc<Value>>, CallError>> {
+    fn get<'a>(
+        &'a mut self,
+        resource: &'a ResourceRef,
+    ) -> BoxFuture<'a, Result<Option<Arc<Value>>, CallError>> {
         Box::pin(async move {
             let place = self.place(resource).await?;
             match self.connection.get(&place).await {
@@ -179,7 +208,10 @@ impl Asks for KubeAsks {
 
     fn apply(&mut self, asks: Vec<ApplyAsk>) -> BoxFuture<'_, Vec<Result<String, String>>> {
         Box::pin(async move {
-            let kind = asks.first().map(|ask| ask.key.kind.as_str()).unwrap_or_default();
+            let kind = asks
+                .first()
+                .map(|ask| ask.key.kind.as_str())
+                .unwrap_or_default();
             let order = self.order(&format!("apply/{kind}"), asks.len());
             let mut outcomes = Vec::with_capacity(asks.len());
             for &place in &order {
@@ -210,7 +242,10 @@ impl Asks for KubeAsks {
         })
     }
 
-    fn remove_finalizers(&mut self, asks: Vec<FinalizerAsk>) -> BoxFuture<'_, Vec<Result<(), CallError>>> {
+    fn remove_finalizers(
+        &mut self,
+        asks: Vec<FinalizerAsk>,
+    ) -> BoxFuture<'_, Vec<Result<(), CallError>>> {
         Box::pin(async move {
             let order = self.order("finalizer", asks.len());
             let mut outcomes = Vec::with_capacity(asks.len());
@@ -221,7 +256,12 @@ impl Asks for KubeAsks {
         })
     }
 
-    fn wave_delay(&mut self, _: Phase, _: i64, is_final: bool) -> BoxFuture<'_, Result<(), String>> {
+    fn wave_delay(
+        &mut self,
+        _: Phase,
+        _: i64,
+        is_final: bool,
+    ) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
             if !is_final && !self.wave_delay.is_zero() {
                 self.clock.sleep(self.wave_delay).await;
@@ -234,3 +274,6 @@ impl Asks for KubeAsks {
         (self.notes)(note);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,12 +6,12 @@ use serde_json::Value;
 use wavetank_kernel::BoxFuture;
 use wavetank_model::{GroupVersionKind, ObjectKey, Phase, Propagation, Status, WaveNumber};
 
-use wavetank_health::Assessor;
 use crate::kinds::{ApiResource, Kinds};
 use crate::options::SyncOptions;
 use crate::result::{OperationPhase, ResourceResult};
 use crate::step;
 use crate::target::TargetMemo;
+use wavetank_health::Assessor;
 
 /// How an object says which app it belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,7 +133,10 @@ pub struct Builtin {
 impl Builtin {
     /// An engine that judges health with `assessor`.
     pub fn new(assessor: Assessor) -> Self {
-        Self { assessor, memo: TargetMemo::default() }
+        Self {
+            assessor,
+            memo: TargetMemo::default(),
+        }
     }
 }
 
@@ -143,9 +146,7 @@ impl StepEngine for Builtin {
         input: StepInput,
         asks: &'a mut dyn Asks,
     ) -> BoxFuture<'a, Result<StepOutput, EngineError>> {
-        Box::pin(async move {
-            Ok(step::pass(&input, &self.assessor, &mut self.memo, asks).await)
-        })
+        Box::pin(async move { Ok(step::pass(&input, &self.assessor, &mut self.memo, asks).await) })
     }
 
     fn terminate<'a>(
@@ -153,9 +154,9 @@ impl StepEngine for Builtin {
         input: StepInput,
         asks: &'a mut dyn Asks,
     ) -> BoxFuture<'a, Result<StepOutput, EngineError>> {
-        Box::pin(async move {
-            Ok(step::terminate(&input, &self.assessor, &mut self.memo, asks).await)
-        })
+        Box::pin(
+            async move { Ok(step::terminate(&input, &self.assessor, &mut self.memo, asks).await) },
+        )
     }
 
     fn name(&self) -> &'static str {
@@ -227,7 +228,10 @@ pub enum Strategy {
 
 /// One object to be written.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "independent switches of one call")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches of one call"
+)]
 pub struct ApplyAsk {
     /// Key of the task's result.
     pub key: Arc<ObjectKey>,
@@ -265,10 +269,19 @@ impl ApplyAsk {
         }
         let (key, phase, wave) = (ObjectKey::clone(&self.key), self.phase, self.wave);
         Some(match outcome {
-            Ok(message) => {
-                Note::Applied { key, phase, wave, message: message.clone(), hook: self.hook }
-            }
-            Err(message) => Note::Rejected { key, phase, wave, message: message.clone() },
+            Ok(message) => Note::Applied {
+                key,
+                phase,
+                wave,
+                message: message.clone(),
+                hook: self.hook,
+            },
+            Err(message) => Note::Rejected {
+                key,
+                phase,
+                wave,
+                message: message.clone(),
+            },
         })
     }
 }

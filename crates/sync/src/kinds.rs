@@ -31,9 +31,15 @@ impl Kinds {
     pub fn builtin() -> Self {
         let mut out = Self::default();
         for kind in kinds::KINDS {
-            let versions = kind.versions.iter().map(|&version| version.to_owned()).collect();
-            let resource =
-                ApiResource { plural: kind.plural.to_owned(), namespaced: kind.namespaced };
+            let versions = kind
+                .versions
+                .iter()
+                .map(|&version| version.to_owned())
+                .collect();
+            let resource = ApiResource {
+                plural: kind.plural.to_owned(),
+                namespaced: kind.namespaced,
+            };
             out.insert(kind.group_kind(), KnownKind { versions, resource });
         }
         out
@@ -57,7 +63,10 @@ impl Kinds {
     /// Path and scope of the kind in exactly this version.
     pub fn resource(&self, gvk: &GroupVersionKind) -> Option<&ApiResource> {
         let known = self.0.get(&gvk.group_kind())?;
-        known.versions.contains(&gvk.version).then_some(&known.resource)
+        known
+            .versions
+            .contains(&gvk.version)
+            .then_some(&known.resource)
     }
 
     /// Whether objects of the kind live in namespaces; `None` when the kind is not known.

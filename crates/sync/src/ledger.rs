@@ -21,7 +21,9 @@ impl Ledger {
     pub fn new(mut results: Vec<ResourceResult>) -> Self {
         results.sort_by_key(|result| result.order);
         let places = results.iter().enumerate();
-        let index = places.map(|(place, result)| ((result.key.clone(), result.sync_phase), place)).collect();
+        let index = places
+            .map(|(place, result)| ((result.key.clone(), result.sync_phase), place))
+            .collect();
         Self { results, index }
     }
 
@@ -99,9 +101,13 @@ fn images(object: &Value) -> Vec<String> {
         "/spec/template/spec/containers",
         "/spec/jobTemplate/spec/template/spec/containers",
     ];
-    let containers = places.iter().find_map(|place| object.pointer(place)?.as_array());
+    let containers = places
+        .iter()
+        .find_map(|place| object.pointer(place)?.as_array());
     let containers = containers.into_iter().flatten();
-    containers.filter_map(|container| Some(container.get("image")?.as_str()?.to_owned())).collect()
+    containers
+        .filter_map(|container| Some(container.get("image")?.as_str()?.to_owned()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -114,7 +120,10 @@ mod tests {
     #[test]
     fn init_containers_are_not_listed() {
         let pod = json!({"containers": [{"image": "a"}, {"image": "b"}], "initContainers": [{"image": "c"}]});
-        assert_eq!(images(&json!({"spec": {"template": {"spec": pod}}})), ["a", "b"]);
+        assert_eq!(
+            images(&json!({"spec": {"template": {"spec": pod}}})),
+            ["a", "b"]
+        );
         assert_eq!(images(&json!({"spec": pod})), ["a", "b"]);
         assert!(images(&json!({"data": {}})).is_empty());
     }

@@ -44,7 +44,11 @@ pub enum WaitingFor {
 
 /// The waiting message over `tasks`; `unconfirmed` tells the prunes that wait for a confirmation (SYNC-082).
 pub fn waiting(tasks: &[&Task], what: WaitingFor, unconfirmed: impl Fn(&Task) -> bool) -> String {
-    let Some(first) = tasks.iter().find(|task| task.hook).or_else(|| tasks.first()) else {
+    let Some(first) = tasks
+        .iter()
+        .find(|task| task.hook)
+        .or_else(|| tasks.first())
+    else {
         return String::new();
     };
     let hooks = tasks.iter().filter(|task| task.hook).count();
@@ -62,7 +66,11 @@ pub fn waiting(tasks: &[&Task], what: WaitingFor, unconfirmed: impl Fn(&Task) ->
     };
     let mut text = format!("waiting for {reason} {}", first.id());
     if more > 0 {
-        let noun = if hooks == tasks.len() { "hooks" } else { "resources" };
+        let noun = if hooks == tasks.len() {
+            "hooks"
+        } else {
+            "resources"
+        };
         text.push_str(&format!(" and {more} more {noun}"));
     }
     text

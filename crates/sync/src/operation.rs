@@ -141,7 +141,10 @@ impl OperationState {
 
     /// When the operation is ended because it takes too long; `None` without a timeout (SYNC-136).
     pub fn timeout_at(&self, timeout: SignedDuration) -> Option<Timestamp> {
-        timeout.is_positive().then(|| self.started_at.checked_add(timeout).ok()).flatten()
+        timeout
+            .is_positive()
+            .then(|| self.started_at.checked_add(timeout).ok())
+            .flatten()
     }
 
     /// What is due at `now`, with the setting `syncTimeout` (zero for none).
@@ -153,7 +156,9 @@ impl OperationState {
             return Due::Pass;
         }
         // The timeout is exceeded a moment after its time.
-        let timeout = self.timeout_at(timeout).map(|at| at.checked_add(SignedDuration::from_millis(1)).unwrap_or(at));
+        let timeout = self
+            .timeout_at(timeout)
+            .map(|at| at.checked_add(SignedDuration::from_millis(1)).unwrap_or(at));
         match [self.retry_at(), timeout].into_iter().flatten().min() {
             Some(at) if at <= now => Due::Pass,
             Some(at) => Due::At(at),
@@ -186,11 +191,17 @@ impl OperationState {
             self.timed_out = true;
             return begun(Act::Terminate, true);
         }
-        let Some(at) = self.retry_at() else { return begun(Act::Step, false) };
+        let Some(at) = self.retry_at() else {
+            return begun(Act::Step, false);
+        };
         if now < at {
             return begun(Act::Nothing, false);
         }
-        let latest = if self.retry.refresh { " with latest revisions" } else { "" };
+        let latest = if self.retry.refresh {
+            " with latest revisions"
+        } else {
+            ""
+        };
         self.message = format!("Retrying operation{latest}. Attempt #{}", self.retry_count);
         if self.retry.refresh {
             self.revision = None;
@@ -225,7 +236,11 @@ impl OperationState {
         changed |= self.message != message;
         (self.phase, self.message) = (phase, message);
         changed |= before != (self.phase, self.finished_at, self.retry_count);
-        Finished { changed, retrying, over: self.over() }
+        Finished {
+            changed,
+            retrying,
+            over: self.over(),
+        }
     }
 
     /// The retry decision (SYNC-132): phase, message, and whether a retry is awaited.
@@ -237,20 +252,34 @@ impl OperationState {
         now: Timestamp,
     ) -> (OperationPhase, String, bool) {
         if act != Act::Terminate && self.retry.allows(self.retry_count) {
-            let at = self.retry.wait(self.retry_count).map(|wait| now.checked_add(wait).unwrap_or(Timestamp::MAX));
+            let at = self
+                .retry
+                .wait(self.retry_count)
+                .map(|wait| now.checked_add(wait).unwrap_or(Timestamp::MAX));
             return match at {
                 Ok(at) => {
                     self.finished_at = Some(whole_seconds(now));
                     self.retry_count += 1;
                     let time = clock_time(at);
-                    let text = format!("{message}. Retrying attempt #{} at {time}.", self.retry_count);
+                    let text = format!(
+                        "{message}. Retrying attempt #{} at {time}.",
+                        self.retry_count
+                    );
                     (OperationPhase::Running, text, true)
                 }
-                Err(error) => (OperationPhase::Error, format!("{message} (failed to retry: {error})"), false),
+                Err(error) => (
+                    OperationPhase::Error,
+                    format!("{message} (failed to retry: {error})"),
+                    false,
+                ),
             };
         }
         if self.retry_count > 0 {
-            return (phase, format!("{message} (retried {} times).", self.retry_count), false);
+            return (
+                phase,
+                format!("{message} (retried {} times).", self.retry_count),
+                false,
+            );
         }
         (phase, message, false)
     }

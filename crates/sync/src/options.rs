@@ -53,7 +53,10 @@ pub enum SyncStrategy {
 
 /// All options of a pass (SYNC-003).
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "Argo CD's options are independent switches")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "Argo CD's options are independent switches"
+)]
 pub struct SyncOptions {
     /// Nothing is written.
     pub dry_run: bool,
@@ -132,7 +135,11 @@ impl SyncOptions {
     pub fn from_items<T: AsRef<str>>(items: &[T]) -> Self {
         let has = |option: &str| items.iter().any(|item| item.as_ref() == option);
         let value = |name: &str| {
-            let rest = |item: &str| item.strip_prefix(name)?.strip_prefix('=').map(str::to_owned);
+            let rest = |item: &str| {
+                item.strip_prefix(name)?
+                    .strip_prefix('=')
+                    .map(str::to_owned)
+            };
             items.iter().find_map(|item| rest(item.as_ref()))
         };
         Self {

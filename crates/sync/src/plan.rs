@@ -49,7 +49,10 @@ pub async fn build(
     }
     auto_namespace(input, targets, &mut tasks, ledger, asks).await;
     let index = LiveIndex::new(&reconciled.pairs);
-    for task in tasks.iter_mut().filter(|task| task.live.is_none() && task.target.is_some()) {
+    for task in tasks
+        .iter_mut()
+        .filter(|task| task.live.is_none() && task.target.is_some())
+    {
         task.live = index.find(&task.gvk, &task.key.namespace, &task.key.name);
     }
     let valid = check(input, targets, &mut tasks, ledger, asks).await;
@@ -59,19 +62,28 @@ pub async fn build(
     for task in &mut tasks {
         ledger.attach(task);
     }
-    Plan { tasks, warnings: targets.warnings.clone(), valid }
+    Plan {
+        tasks,
+        warnings: targets.warnings.clone(),
+        valid,
+    }
 }
 
 /// Group and kind that a CRD defines; `None` for anything else.
 pub(crate) fn defined_kind(object: &Value) -> Option<(&str, &str)> {
     let api_version = object.get("apiVersion")?.as_str()?;
     let is_crd = object.get("kind")?.as_str()? == "CustomResourceDefinition"
-        && api_version.split_once('/').is_some_and(|(group, _)| group == "apiextensions.k8s.io");
+        && api_version
+            .split_once('/')
+            .is_some_and(|(group, _)| group == "apiextensions.k8s.io");
     if !is_crd {
         return None;
     }
     let spec = object.get("spec")?;
-    Some((spec.get("group")?.as_str()?, spec.pointer("/names/kind")?.as_str()?))
+    Some((
+        spec.get("group")?.as_str()?,
+        spec.pointer("/names/kind")?.as_str()?,
+    ))
 }
 
 /// One task for each pair that takes part (SYNC-021, SYNC-022).
@@ -156,7 +168,8 @@ fn target_task(input: &StepInput, target: &Target, phase: Phase) -> Task {
         task.reasons.push(Reason::Hook(phase));
     }
     if target.phases.len() > 1 {
-        task.reasons.push(Reason::SeveralPhases(target.phases.clone()));
+        task.reasons
+            .push(Reason::SeveralPhases(target.phases.clone()));
     }
     wave_reason(&mut task, &target.object);
     task
@@ -182,7 +195,10 @@ fn hook_tasks(input: &StepInput, hooks: &[Arc<Target>], tasks: &mut Vec<Task>) {
                 let mut object = Value::clone(&hook.object);
                 crate::target::metadata(&mut object).insert("name".to_owned(), name.clone().into());
                 task.target = Some(Arc::new(object));
-                task.key = Arc::new(ObjectKey { name, ..ObjectKey::clone(&task.key) });
+                task.key = Arc::new(ObjectKey {
+                    name,
+                    ..ObjectKey::clone(&task.key)
+                });
             }
             tasks.push(task);
         }
@@ -214,13 +230,19 @@ async fn auto_namespace(
     }
     // A filtered-out target counts, one that is a hook does not (SYNC-185, SYNC-186).
     let desired = |target: &Arc<Target>| {
-        !target.hook && target.key.group.is_empty() && target.key.kind == "Namespace" && target.key.name == *name
+        !target.hook
+            && target.key.group.is_empty()
+            && target.key.kind == "Namespace"
+            && target.key.name == *name
     };
     if targets.list.iter().any(desired) {
         return;
     }
     let gvk = GroupVersionKind::new("v1", "Namespace");
-    let resource = ApiResource { plural: "namespaces".to_owned(), namespaced: false };
+    let resource = ApiResource {
+        plural: "namespaces".to_owned(),
+        namespaced: false,
+    };
     let reference = ResourceRef {
         gvk: gvk.clone(),
         resource: Some(resource),
@@ -228,9 +250,15 @@ async fn auto_namespace(
         name: name.clone(),
     };
     let found = asks.get(&reference).await;
-    let mut task = new_task(Phase::PreSync, ObjectKey::new("", "Namespace", "", name.as_str()), gvk, 0);
+    let mut task = new_task(
+        Phase::PreSync,
+        ObjectKey::new("", "Namespace", "", name.as_str()),
+        gvk,
+        0,
+    );
     task.reasons.push(Reason::AutoNamespace);
-    let mut namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    let mut namespace =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
     match found {
         Ok(live) => {
             if !modify_namespace(input, &mut namespace, live.is_some()) {
@@ -242,7 +270,12 @@ async fn auto_namespace(
         Err(error) => {
             task.target = Some(Arc::new(namespace));
             let message = format!("namespace auto creation failed: {error}");
-            ledger.record(&mut task, Some(ResultCode::SyncFailed), Some(OperationPhase::Error), &message);
+            ledger.record(
+                &mut task,
+                Some(ResultCode::SyncFailed),
+                Some(OperationPhase::Error),
+                &message,
+            );
         }
     }
     tasks.push(task);
@@ -250,9 +283,14 @@ async fn auto_namespace(
 
 /// Whether the namespace is synced, and with which metadata (SYNC-029).
 fn modify_namespace(input: &StepInput, namespace: &mut Value, exists: bool) -> bool {
-    let Some(managed) = &input.options.managed_namespace else { return !exists };
+    let Some(managed) = &input.options.managed_namespace else {
+        return !exists;
+    };
     let mut annotations = managed.annotations.clone();
-    annotations.insert(argo::SYNC_OPTIONS.to_owned(), "ServerSideApply=true".to_owned());
+    annotations.insert(
+        argo::SYNC_OPTIONS.to_owned(),
+        "ServerSideApply=true".to_owned(),
+    );
     let meta = crate::target::metadata(namespace);
     if !managed.labels.is_empty() {
         meta.insert("labels".to_owned(), json!(managed.labels));
@@ -269,8 +307,11 @@ async fn check(
     ledger: &mut Ledger,
     asks: &mut dyn Asks,
 ) -> bool {
-    let defined: Vec<(&str, &str)> =
-        targets.list.iter().filter_map(|target| defined_kind(&target.object)).collect();
+    let defined: Vec<(&str, &str)> = targets
+        .list
+        .iter()
+        .filter_map(|target| defined_kind(&target.object))
+        .collect();
     let mut known: BTreeMap<GroupVersionKind, Result<ApiResource, DiscoverError>> = BTreeMap::new();
     let mut valid = true;
     for task in tasks {

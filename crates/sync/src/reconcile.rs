@@ -37,7 +37,12 @@ pub struct Reconciled {
 fn key_of(object: &Value) -> Option<KeyRef<'_>> {
     let api_version = object.get("apiVersion")?.as_str()?;
     let (group, _) = wavetank_model::key::split_api_version(api_version);
-    Some((group, object.get("kind")?.as_str()?, object::namespace(object), object::name(object)))
+    Some((
+        group,
+        object.get("kind")?.as_str()?,
+        object::namespace(object),
+        object::name(object),
+    ))
 }
 
 fn as_ref(key: &ObjectKey) -> KeyRef<'_> {
@@ -49,12 +54,15 @@ fn as_ref(key: &ObjectKey) -> KeyRef<'_> {
 /// The pool is what is tracked by the app and has no owner, and what has the key of a target (SYNC-010). The order is
 /// that of the targets, then that of `live`.
 pub fn reconcile(targets: &Targets, live: &[Arc<Value>], app: &AppIdentity) -> Reconciled {
-    let mut wanted: IndexMap<KeyRef<'_>, &Arc<Target>> = IndexMap::with_capacity(targets.list.len());
+    let mut wanted: IndexMap<KeyRef<'_>, &Arc<Target>> =
+        IndexMap::with_capacity(targets.list.len());
     for target in &targets.list {
         wanted.insert(as_ref(&target.key), target);
         // A kind of unknown scope may turn out to be cluster-scoped (SYNC-009).
         if target.namespaced.is_none() {
-            wanted.entry((&target.key.group, &target.key.kind, "", &target.key.name)).or_insert(target);
+            wanted
+                .entry((&target.key.group, &target.key.kind, "", &target.key.name))
+                .or_insert(target);
         }
     }
     let mut pool: IndexMap<KeyRef<'_>, &Arc<Value>> = IndexMap::new();
@@ -74,26 +82,44 @@ pub fn reconcile(targets: &Targets, live: &[Arc<Value>], app: &AppIdentity) -> R
             out.hooks.push(target.clone());
             continue;
         }
-        let cluster = (target.key.group.as_str(), target.key.kind.as_str(), "", target.key.name.as_str());
+        let cluster = (
+            target.key.group.as_str(),
+            target.key.kind.as_str(),
+            "",
+            target.key.name.as_str(),
+        );
         let place = match target.namespaced {
             Some(_) => pool.get_index_of(&as_ref(&target.key)),
-            None => pool.get_index_of(&as_ref(&target.key)).or_else(|| pool.get_index_of(&cluster)),
+            None => pool
+                .get_index_of(&as_ref(&target.key))
+                .or_else(|| pool.get_index_of(&cluster)),
         };
         let live = place.map(|place| {
             taken[place] = true;
             Arc::clone(pool[place])
         });
-        out.pairs.push(Pair { target: Some(target.clone()), live, foreign_copy: false });
+        out.pairs.push(Pair {
+            target: Some(target.clone()),
+            live,
+            foreign_copy: false,
+        });
     }
     for (object, _) in pool.values().zip(taken).filter(|(_, taken)| !taken) {
         let foreign_copy = !target::is_self_referenced(object, app.tracking);
-        out.pairs.push(Pair { target: None, live: Some(Arc::clone(object)), foreign_copy });
+        out.pairs.push(Pair {
+            target: None,
+            live: Some(Arc::clone(object)),
+            foreign_copy,
+        });
     }
     out
 }
 
 /// Leaves one object per uid: the one that a target names, else the last (SYNC-009).
-fn drop_twins(pool: &mut IndexMap<KeyRef<'_>, &Arc<Value>>, wanted: &IndexMap<KeyRef<'_>, &Arc<Target>>) {
+fn drop_twins(
+    pool: &mut IndexMap<KeyRef<'_>, &Arc<Value>>,
+    wanted: &IndexMap<KeyRef<'_>, &Arc<Target>>,
+) {
     // Twins are the same object under another group: only names that occur in several groups can be twins.
     let mut by_uid: BTreeMap<&str, Vec<KeyRef<'_>>> = BTreeMap::new();
     for (key, object) in pool.iter() {
@@ -104,8 +130,16 @@ fn drop_twins(pool: &mut IndexMap<KeyRef<'_>, &Arc<Value>>, wanted: &IndexMap<Ke
     }
     let mut dropped = Vec::new();
     for keys in by_uid.into_values().filter(|keys| keys.len() > 1) {
-        let keep = keys.iter().position(|key| wanted.contains_key(key)).unwrap_or(keys.len() - 1);
-        dropped.extend(keys.iter().enumerate().filter(|(place, _)| *place != keep).map(|(_, key)| *key));
+        let keep = keys
+            .iter()
+            .position(|key| wanted.contains_key(key))
+            .unwrap_or(keys.len() - 1);
+        dropped.extend(
+            keys.iter()
+                .enumerate()
+                .filter(|(place, _)| *place != keep)
+                .map(|(_, key)| *key),
+        );
     }
     if !dropped.is_empty() {
         pool.retain(|key, _| !dropped.contains(key));
@@ -122,7 +156,10 @@ impl<'a> LiveIndex<'a> {
         let mut index: IndexMap<_, Vec<_>> = IndexMap::with_capacity(pairs.len());
         for live in pairs.iter().filter_map(|pair| pair.live.as_ref()) {
             if let Some((group, kind, namespace, name)) = key_of(live) {
-                index.entry((group, kind, name)).or_default().push((namespace, live));
+                index
+                    .entry((group, kind, name))
+                    .or_default()
+                    .push((namespace, live));
             }
         }
         Self(index)
@@ -131,7 +168,9 @@ impl<'a> LiveIndex<'a> {
     /// The live object of that kind and name in `namespace`, or without a namespace.
     pub fn find(&self, gvk: &GroupVersionKind, namespace: &str, name: &str) -> Option<Arc<Value>> {
         let found = self.0.get(&(gvk.group.as_str(), gvk.kind.as_str(), name))?;
-        let (_, live) = found.iter().find(|(of, _)| of.is_empty() || *of == namespace)?;
+        let (_, live) = found
+            .iter()
+            .find(|(of, _)| of.is_empty() || *of == namespace)?;
         Some(Arc::clone(live))
     }
 }
@@ -166,9 +205,15 @@ mod tests {
         let targets = target::normalise(targets, &app, &Kinds::builtin());
         let reconciled = reconcile(&targets, live, &app);
         let show = |pair: &Pair| {
-            let target = pair.target.as_ref().map_or("-", |target| target.key.name.as_str());
+            let target = pair
+                .target
+                .as_ref()
+                .map_or("-", |target| target.key.name.as_str());
             let live = pair.live.as_ref().map_or("-", |live| object::name(live));
-            format!("{target} {live}{}", if pair.foreign_copy { " copy" } else { "" })
+            format!(
+                "{target} {live}{}",
+                if pair.foreign_copy { " copy" } else { "" }
+            )
         };
         reconciled.pairs.iter().map(show).collect()
     }
@@ -177,7 +222,8 @@ mod tests {
     #[test]
     fn live_objects_are_paired_by_key_and_by_tracking() {
         let mut owned = tracked("owned");
-        owned["ownerReferences"] = json!([{"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u"}]);
+        owned["ownerReferences"] =
+            json!([{"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u"}]);
         let live = [
             config("v1", "a", &json!({})),
             config("v1", "extra", &tracked("extra")),
@@ -185,8 +231,14 @@ mod tests {
             config("v1", "stranger", &json!({})),
             config("v1", "copy", &tracked("extra")),
         ];
-        let targets = [config("v1", "a", &json!({})), config("v1", "new", &json!({}))];
-        assert_eq!(pairs_of(&targets, &live), ["a a", "new -", "- extra", "- copy copy"]);
+        let targets = [
+            config("v1", "a", &json!({})),
+            config("v1", "new", &json!({})),
+        ];
+        assert_eq!(
+            pairs_of(&targets, &live),
+            ["a a", "new -", "- extra", "- copy copy"]
+        );
     }
 
     /// SYNC-009, item 2: one object served under two groups is one object.

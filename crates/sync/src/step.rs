@@ -11,12 +11,12 @@ mod run;
 use wavetank_model::Phase;
 
 use crate::engine::{Asks, StepInput, StepOutput};
-use wavetank_health::Assessor;
 use crate::ledger::Ledger;
 use crate::message::{self, WaitingFor};
 use crate::plan::{self, Task};
 use crate::result::{OperationPhase, ResultCode};
 use crate::target::TargetMemo;
+use wavetank_health::Assessor;
 
 pub(crate) use hooks::without_finalizer;
 use run::RunState;
@@ -29,8 +29,16 @@ pub async fn pass(
     asks: &mut dyn Asks,
 ) -> StepOutput {
     let (mut step, valid) = Step::plan(input, assessor, memo, asks).await;
-    let (phase, message) = if valid { step.sync().await } else { step.not_valid() };
-    StepOutput { phase, message, results: step.ledger.into_results() }
+    let (phase, message) = if valid {
+        step.sync().await
+    } else {
+        step.not_valid()
+    };
+    StepOutput {
+        phase,
+        message,
+        results: step.ledger.into_results(),
+    }
 }
 
 /// Runs one pass that terminates the operation (SYNC-138).
@@ -48,7 +56,11 @@ pub async fn terminate(
     } else {
         (OperationPhase::Failed, message::TERMINATED)
     };
-    StepOutput { phase, message: message.to_owned(), results: step.ledger.into_results() }
+    StepOutput {
+        phase,
+        message: message.to_owned(),
+        results: step.ledger.into_results(),
+    }
 }
 
 /// What a pass ends with: phase and message.
@@ -74,12 +86,25 @@ impl<'a> Step<'a> {
         let targets = memo.targets(&input.targets, &input.app, &input.kinds);
         let mut ledger = Ledger::new(input.results.clone());
         let plan = plan::build(input, &targets, &mut ledger, asks).await;
-        (Self { input, assessor, asks, tasks: plan.tasks, ledger }, plan.valid)
+        (
+            Self {
+                input,
+                assessor,
+                asks,
+                tasks: plan.tasks,
+                ledger,
+            },
+            plan.valid,
+        )
     }
 
     /// The outcome of an invalid task list (SYNC-044).
     fn not_valid(&self) -> Outcome {
-        let failed = self.ledger.results().iter().filter(|result| result.status == Some(ResultCode::SyncFailed));
+        let failed = self
+            .ledger
+            .results()
+            .iter()
+            .filter(|result| result.status == Some(ResultCode::SyncFailed));
         let reasons = message::distinct(failed.map(|result| result.message.as_str()), "; ");
         let mut text = message::NOT_VALID.to_owned();
         if !reasons.is_empty() {
@@ -116,7 +141,10 @@ impl<'a> Step<'a> {
 
     /// S3 and S4: the destination namespace for real, then everything dry.
     async fn before_the_start(&mut self) -> Option<Outcome> {
-        let namespace = self.tasks.iter().position(|task| self.creates_destination(task));
+        let namespace = self
+            .tasks
+            .iter()
+            .position(|task| self.creates_destination(task));
         if let Some(place) = namespace
             && self.run(&[place], false).await == RunState::Failed
         {
@@ -124,7 +152,9 @@ impl<'a> Step<'a> {
             let text = format!("the namespace failed to apply, reason: {reason}");
             return Some((OperationPhase::Failed, text)); // SYNC-046
         }
-        let all: Vec<usize> = (0..self.tasks.len()).filter(|place| Some(*place) != namespace).collect();
+        let all: Vec<usize> = (0..self.tasks.len())
+            .filter(|place| Some(*place) != namespace)
+            .collect();
         let all = self.out_of_sync_only(all);
         // A pending state, that is an unconfirmed prune, is passed over (SYNC-047, SYNC-182).
         if self.run(&all, true).await == RunState::Failed {
@@ -144,7 +174,10 @@ impl<'a> Step<'a> {
 
     fn is_pruned_and_terminating(task: &Task) -> bool {
         task.status == Some(ResultCode::Pruned)
-            && task.live.as_deref().is_some_and(wavetank_model::object::is_terminating)
+            && task
+                .live
+                .as_deref()
+                .is_some_and(wavetank_model::object::is_terminating)
     }
 
     /// S9: who is deleted when, and what belongs to the failure phase (SYNC-053).
@@ -164,7 +197,12 @@ impl<'a> Step<'a> {
 
     /// S11 and S12: selects the next wave and runs it (SYNC-055, SYNC-056).
     async fn next_wave(&mut self, sets: &Sets) -> Outcome {
-        let pending = sets.tasks.iter().copied().filter(|&place| self.tasks[place].pending()).collect();
+        let pending = sets
+            .tasks
+            .iter()
+            .copied()
+            .filter(|&place| self.tasks[place].pending())
+            .collect();
         let pending = self.out_of_sync_only(pending);
         let (Some(&first), Some(&last)) = (pending.first(), pending.last()) else {
             self.delete_hooks(&sets.delete_on_success).await;
@@ -173,19 +211,27 @@ impl<'a> Step<'a> {
         let slot = |task: &Task| (task.phase, task.wave());
         let (phase, wave) = slot(&self.tasks[first]);
         let is_final = slot(&self.tasks[last]) == (phase, wave);
-        let (current, remaining): (Vec<usize>, Vec<usize>) =
-            pending.into_iter().partition(|&place| slot(&self.tasks[place]) == (phase, wave));
+        let (current, remaining): (Vec<usize>, Vec<usize>) = pending
+            .into_iter()
+            .partition(|&place| slot(&self.tasks[place]) == (phase, wave));
         let state = self.run(&current, false).await;
         if state == RunState::Failed {
             return self.wave_failed(&current, sets).await;
         }
         if let Err(error) = self.asks.wave_delay(phase, wave, is_final).await {
             self.terminate_hooks(&current).await;
-            return (OperationPhase::Error, format!("SyncWaveHook failed: {error}"));
+            return (
+                OperationPhase::Error,
+                format!("SyncWaveHook failed: {error}"),
+            );
         }
         if state == RunState::Pending {
-            let held = |task: &Task| task.deletes_before_creation() || (task.is_prune() && task.pending());
-            let held: Vec<usize> = current.into_iter().filter(|&place| held(&self.tasks[place])).collect();
+            let held =
+                |task: &Task| task.deletes_before_creation() || (task.is_prune() && task.pending());
+            let held: Vec<usize> = current
+                .into_iter()
+                .filter(|&place| held(&self.tasks[place]))
+                .collect();
             return self.waiting(&held, WaitingFor::Deletion);
         }
         if remaining.is_empty() && !current.iter().any(|&place| self.tasks[place].hook) {
@@ -197,7 +243,9 @@ impl<'a> Step<'a> {
 
     /// The places of the tasks that fit.
     fn places(&self, fits: impl Fn(&Task) -> bool) -> Vec<usize> {
-        (0..self.tasks.len()).filter(|&place| fits(&self.tasks[place])).collect()
+        (0..self.tasks.len())
+            .filter(|&place| fits(&self.tasks[place]))
+            .collect()
     }
 
     /// Phase Running with the waiting message over a set (SYNC-082).

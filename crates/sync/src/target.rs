@@ -83,23 +83,33 @@ pub fn normalise(given: &[Arc<Value>], app: &AppIdentity, kinds: &Kinds) -> Targ
     let mut unique: IndexMap<ObjectKey, (usize, Target)> = IndexMap::with_capacity(given.len());
     let mut unnamed = Vec::new();
     for (place, object) in given.iter().enumerate() {
-        let Some(target) = read(object, app, kinds) else { continue };
+        let Some(target) = read(object, app, kinds) else {
+            continue;
+        };
         if target.key.name.is_empty() {
             unnamed.push((place, target));
             continue;
         }
         // Keep the last of equal keys, at its own place.
-        let times = unique.shift_remove(&target.key).map_or(0, |(times, _)| times);
+        let times = unique
+            .shift_remove(&target.key)
+            .map_or(0, |(times, _)| times);
         unique.insert(target.key.clone(), (times + 1, target));
     }
     for (key, (times, _)) in unique.iter().filter(|(_, (times, _))| *times > 1) {
         let id = format!("{}/{}/{}/{}", key.group, key.kind, key.namespace, key.name);
         let text = format!("Resource {id} appeared {times} times among application resources.");
-        warnings.push(Warning { key: key.clone(), text });
+        warnings.push(Warning {
+            key: key.clone(),
+            text,
+        });
     }
     let named = unique.into_values().map(|(_, target)| target);
     let list = named.chain(unnamed.into_iter().map(|(_, target)| target));
-    let list = list.filter_map(|target| admit(target, &mut warnings)).map(Arc::new).collect();
+    let list = list
+        .filter_map(|target| admit(target, &mut warnings))
+        .map(Arc::new)
+        .collect();
     Targets { list, warnings }
 }
 
@@ -117,7 +127,10 @@ fn admit(target: Target, warnings: &mut Vec<Warning>) -> Option<Target> {
             let text = format!(
                 "no item of the hook annotation `{value}` is a hook type: the object is dropped, never applied nor pruned (SYNC-018)"
             );
-            warnings.push(Warning { key: target.key, text });
+            warnings.push(Warning {
+                key: target.key,
+                text,
+            });
         }
         return None;
     }
@@ -139,11 +152,17 @@ fn read(given: &Arc<Value>, app: &AppIdentity, kinds: &Kinds) -> Option<Target> 
         meta.insert("namespace".to_owned(), app.namespace.clone().into());
         key.namespace.clone_from(&app.namespace);
     }
-    let tracked_namespace = if stated.is_empty() { app.namespace.as_str() } else { &stated };
+    let tracked_namespace = if stated.is_empty() {
+        app.namespace.as_str()
+    } else {
+        &stated
+    };
     track(meta, app, &tracking_id(&app.name, &key, tracked_namespace));
     let (hook, phases) = (argo::is_hook(&object), argo::phases(&object));
     if hook && !object::finalizers(&object).any(|entry| entry == argo::HOOK_FINALIZER) {
-        let finalizers = metadata(&mut object).entry("finalizers").or_insert(Value::Null);
+        let finalizers = metadata(&mut object)
+            .entry("finalizers")
+            .or_insert(Value::Null);
         if !finalizers.is_array() {
             *finalizers = Value::Array(Vec::new());
         }
@@ -151,9 +170,22 @@ fn read(given: &Arc<Value>, app: &AppIdentity, kinds: &Kinds) -> Option<Target> 
             list.push(argo::HOOK_FINALIZER.into());
         }
     }
-    let policies = if hook { argo::delete_policies(&object) } else { Vec::new() };
+    let policies = if hook {
+        argo::delete_policies(&object)
+    } else {
+        Vec::new()
+    };
     let wave = argo::wave(&object);
-    Some(Target { object: Arc::new(object), gvk, key, namespaced, hook, phases, wave, policies })
+    Some(Target {
+        object: Arc::new(object),
+        gvk,
+        key,
+        namespaced,
+        hook,
+        phases,
+        wave,
+        policies,
+    })
 }
 
 /// The metadata of an object, made when it is missing.
@@ -171,7 +203,9 @@ fn child<'a>(value: &'a mut Value, field: &str) -> &'a mut Map<String, Value> {
     if !value.is_object() {
         *value = Value::Object(Map::new());
     }
-    let Value::Object(map) = value else { unreachable!("made an object above") };
+    let Value::Object(map) = value else {
+        unreachable!("made an object above")
+    };
     child_of(map, field)
 }
 
@@ -180,7 +214,9 @@ fn child_of<'a>(map: &'a mut Map<String, Value>, field: &str) -> &'a mut Map<Str
     if !entry.is_object() {
         *entry = Value::Object(Map::new());
     }
-    let Value::Object(entry) = entry else { unreachable!("made an object above") };
+    let Value::Object(entry) = entry else {
+        unreachable!("made an object above")
+    };
     entry
 }
 
@@ -202,9 +238,11 @@ fn track(meta: &mut Map<String, Value>, app: &AppIdentity, id: &str) {
 pub fn owner_app(live: &Value, tracking: TrackingMethod) -> Option<&str> {
     match tracking {
         TrackingMethod::Label => object::label(live, INSTANCE_LABEL),
-        TrackingMethod::Annotation | TrackingMethod::AnnotationAndLabel => {
-            Some(object::annotation(live, argo::TRACKING_ID)?.split_once(':')?.0)
-        }
+        TrackingMethod::Annotation | TrackingMethod::AnnotationAndLabel => Some(
+            object::annotation(live, argo::TRACKING_ID)?
+                .split_once(':')?
+                .0,
+        ),
     }
 }
 
@@ -213,14 +251,18 @@ pub fn is_self_referenced(live: &Value, tracking: TrackingMethod) -> bool {
     if tracking == TrackingMethod::Label {
         return true;
     }
-    let Some(id) = object::annotation(live, argo::TRACKING_ID) else { return true };
+    let Some(id) = object::annotation(live, argo::TRACKING_ID) else {
+        return true;
+    };
     let mut parts = id.splitn(3, ':');
     let (_, Some(kind), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
         return true;
     };
-    let (Some(key), Some((group, kind)), Some((namespace, name))) =
-        (ObjectKey::of(live), kind.split_once('/'), name.split_once('/'))
-    else {
+    let (Some(key), Some((group, kind)), Some((namespace, name))) = (
+        ObjectKey::of(live),
+        kind.split_once('/'),
+        name.split_once('/'),
+    ) else {
         return true;
     };
     (key.namespace.is_empty() || key.namespace == namespace)
@@ -236,12 +278,20 @@ mod tests {
     use super::*;
 
     fn app(tracking: TrackingMethod) -> AppIdentity {
-        AppIdentity { name: "shop".to_owned(), namespace: "prod".to_owned(), tracking }
+        AppIdentity {
+            name: "shop".to_owned(),
+            namespace: "prod".to_owned(),
+            tracking,
+        }
     }
 
     fn normalised(objects: Vec<Value>) -> Targets {
         let objects: Vec<Arc<Value>> = objects.into_iter().map(Arc::new).collect();
-        normalise(&objects, &app(TrackingMethod::Annotation), &Kinds::builtin())
+        normalise(
+            &objects,
+            &app(TrackingMethod::Annotation),
+            &Kinds::builtin(),
+        )
     }
 
     /// SYNC-011: scope decides about the namespace.
@@ -295,8 +345,11 @@ mod tests {
             hook("delete", "PreDelete"),
             hook("both", "PreDelete,PreSync"),
         ]);
-        let names: Vec<&str> =
-            targets.list.iter().map(|target| target.key.name.as_str()).collect();
+        let names: Vec<&str> = targets
+            .list
+            .iter()
+            .map(|target| target.key.name.as_str())
+            .collect();
         assert_eq!(names, ["both"]);
         assert_eq!(
             targets.list[0].object["metadata"]["finalizers"],
@@ -310,8 +363,10 @@ mod tests {
     #[test]
     fn a_copied_tracking_id_does_not_describe_the_copy() {
         let config = |name: &str, id: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "prod", "annotations": {argo::TRACKING_ID: id}}});
-        let (own, copy) =
-            (config("c", "shop:/ConfigMap:prod/c"), config("copy", "shop:/ConfigMap:prod/c"));
+        let (own, copy) = (
+            config("c", "shop:/ConfigMap:prod/c"),
+            config("copy", "shop:/ConfigMap:prod/c"),
+        );
         assert!(is_self_referenced(&own, TrackingMethod::Annotation));
         assert!(!is_self_referenced(&copy, TrackingMethod::Annotation));
         assert!(is_self_referenced(&copy, TrackingMethod::Label));

@@ -9,8 +9,8 @@ use wavetank_kernel::BoxFuture;
 use wavetank_model::{GroupVersionKind, ObjectKey, Phase, Status, WaveNumber, argo, kinds, object};
 
 use crate::engine::{
-    AppIdentity, ApplyAsk, Asks, CallError, DeleteAsk, DiscoverError, FinalizerAsk, Note, ResourceRef, StepInput,
-    StepOutput,
+    AppIdentity, ApplyAsk, Asks, CallError, DeleteAsk, DiscoverError, FinalizerAsk, Note,
+    ResourceRef, StepInput, StepOutput,
 };
 use crate::kinds::{ApiResource, Kinds};
 use crate::message;
@@ -21,14 +21,22 @@ use crate::target::TargetMemo;
 
 /// The application of all tests: `shop` in namespace `demo`.
 pub(crate) fn app() -> AppIdentity {
-    AppIdentity { name: "shop".to_owned(), namespace: "demo".to_owned(), ..AppIdentity::default() }
+    AppIdentity {
+        name: "shop".to_owned(),
+        namespace: "demo".to_owned(),
+        ..AppIdentity::default()
+    }
 }
 
 /// One object for each line: `Deployment/web wave=1 hook=PreSync policy=HookFailed option=Replace=true ns=x crd=G/K`.
 ///
 /// `Kind.group/name` is a custom resource in `v1`; `generate=x-` leaves the name out.
 pub(crate) fn objects(text: &str) -> Vec<Arc<Value>> {
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(|line| Arc::new(object(line))).collect()
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .map(|line| Arc::new(object(line)))
+        .collect()
 }
 
 /// One object.
@@ -37,7 +45,12 @@ pub(crate) fn object(line: &str) -> Value {
     let (kind, name) = words.next().and_then(|word| word.split_once('/')).unwrap();
     let (kind, api_version) = match kind.split_once('.') {
         Some((kind, group)) => (kind, format!("{group}/v1")),
-        None => (kind, kinds::by_kind(kind).next().map_or("v1".to_owned(), kinds::Kind::api_version)),
+        None => (
+            kind,
+            kinds::by_kind(kind)
+                .next()
+                .map_or("v1".to_owned(), kinds::Kind::api_version),
+        ),
     };
     let mut out = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "annotations": {}}});
     if kind == "Deployment" {
@@ -77,7 +90,11 @@ pub(crate) fn object(line: &str) -> Value {
 /// As [`objects`], tracked by the app: live objects without a target.
 pub(crate) fn tracked(text: &str) -> Vec<Arc<Value>> {
     let targets = crate::target::normalise(&objects(text), &app(), &Kinds::builtin());
-    targets.list.iter().map(|target| target.object.clone()).collect()
+    targets
+        .list
+        .iter()
+        .map(|target| target.object.clone())
+        .collect()
 }
 
 /// A cluster in memory; its state is also the view.
@@ -103,7 +120,10 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn new() -> Self {
-        let mut cluster = Self { kinds: Kinds::builtin(), ..Self::default() };
+        let mut cluster = Self {
+            kinds: Kinds::builtin(),
+            ..Self::default()
+        };
         cluster.put(object("Namespace/demo"));
         cluster.log.clear();
         cluster
@@ -124,7 +144,11 @@ impl Cluster {
 
     fn key(&self, name: &str) -> ObjectKey {
         let (kind, name) = name.split_once('/').unwrap();
-        self.objects.keys().find(|key| key.kind == kind && key.name == name).unwrap().clone()
+        self.objects
+            .keys()
+            .find(|key| key.kind == kind && key.name == name)
+            .unwrap()
+            .clone()
     }
 
     /// The stored object `Kind/name`, to change it.
@@ -163,23 +187,45 @@ impl Cluster {
     fn full_key(&self, resource: &ResourceRef) -> ObjectKey {
         let gvk = &resource.gvk;
         let namespaced = self.kinds.namespaced(&gvk.group_kind()).unwrap_or(true);
-        let namespace = if namespaced { resource.namespace.as_str() } else { "" };
-        ObjectKey::new(gvk.group.as_str(), gvk.kind.as_str(), namespace, resource.name.as_str())
+        let namespace = if namespaced {
+            resource.namespace.as_str()
+        } else {
+            ""
+        };
+        ObjectKey::new(
+            gvk.group.as_str(),
+            gvk.kind.as_str(),
+            namespace,
+            resource.name.as_str(),
+        )
     }
 
     fn not_found(key: &ObjectKey) -> CallError {
-        CallError::Api(Status::new(404, "NotFound", format!("{} \"{}\" not found", key.kind.to_lowercase(), key.name)))
+        CallError::Api(Status::new(
+            404,
+            "NotFound",
+            format!("{} \"{}\" not found", key.kind.to_lowercase(), key.name),
+        ))
     }
 
     fn apply_one(&mut self, ask: &ApplyAsk) -> Result<String, String> {
         let key = self.full_key(&ask.resource);
         let dry = if ask.dry_run { " (dry run)" } else { "" };
-        self.log.push(format!("{:?} {}/{}{dry}", ask.strategy, key.kind, key.name).to_lowercase());
-        let rejections = if ask.dry_run { &self.reject_dry } else { &self.reject };
+        self.log
+            .push(format!("{:?} {}/{}{dry}", ask.strategy, key.kind, key.name).to_lowercase());
+        let rejections = if ask.dry_run {
+            &self.reject_dry
+        } else {
+            &self.reject
+        };
         if let Some(text) = rejections.get(&key.name) {
             return Err(text.clone());
         }
-        let verb = if self.objects.contains_key(&key) { "configured" } else { "created" };
+        let verb = if self.objects.contains_key(&key) {
+            "configured"
+        } else {
+            "created"
+        };
         if !ask.dry_run {
             let mut object = Value::clone(&ask.target);
             if let Some(old) = self.objects.get(&key) {
@@ -196,12 +242,19 @@ impl Cluster {
 
     fn delete_one(&mut self, ask: &DeleteAsk) -> Result<(), CallError> {
         let key = self.full_key(&ask.resource);
-        self.log.push(format!("delete {}/{}", key.kind, key.name).to_lowercase());
+        self.log
+            .push(format!("delete {}/{}", key.kind, key.name).to_lowercase());
         if let Some(&code) = self.refuse_delete.get(&key.name) {
-            return Err(CallError::Api(Status::new(code, "", format!("refused with {code}"))));
+            return Err(CallError::Api(Status::new(
+                code,
+                "",
+                format!("refused with {code}"),
+            )));
         }
         let lingers = self.lingering.contains(&key.name);
-        let Some(object) = self.objects.get_mut(&key) else { return Err(Self::not_found(&key)) };
+        let Some(object) = self.objects.get_mut(&key) else {
+            return Err(Self::not_found(&key));
+        };
         if lingers || object::finalizers(object).next().is_some() {
             object["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
         } else {
@@ -212,13 +265,25 @@ impl Cluster {
 }
 
 impl Asks for Cluster {
-    fn discover<'a>(&'a mut self, gvk: &'a GroupVersionKind) -> BoxFuture<'a, Result<ApiResource, DiscoverError>> {
+    fn discover<'a>(
+        &'a mut self,
+        gvk: &'a GroupVersionKind,
+    ) -> BoxFuture<'a, Result<ApiResource, DiscoverError>> {
         let found = self.kinds.resource(gvk).cloned();
-        Box::pin(async move { found.ok_or_else(|| DiscoverError::NotFound(message::group_version_not_found(gvk))) })
+        Box::pin(async move {
+            found.ok_or_else(|| DiscoverError::NotFound(message::group_version_not_found(gvk)))
+        })
     }
 
-    fn get<'a>(&'a mut self, resource: &'a ResourceRef) -> BoxFuture<'a, Result<Option<Arc<Value>>, CallError>> {
-        let found = self.objects.get(&self.full_key(resource)).cloned().map(Arc::new);
+    fn get<'a>(
+        &'a mut self,
+        resource: &'a ResourceRef,
+    ) -> BoxFuture<'a, Result<Option<Arc<Value>>, CallError>> {
+        let found = self
+            .objects
+            .get(&self.full_key(resource))
+            .cloned()
+            .map(Arc::new);
         Box::pin(async { Ok(found) })
     }
 
@@ -239,11 +304,15 @@ impl Asks for Cluster {
         Box::pin(async { out })
     }
 
-    fn remove_finalizers(&mut self, asks: Vec<FinalizerAsk>) -> BoxFuture<'_, Vec<Result<(), CallError>>> {
+    fn remove_finalizers(
+        &mut self,
+        asks: Vec<FinalizerAsk>,
+    ) -> BoxFuture<'_, Vec<Result<(), CallError>>> {
         let mut out = Vec::new();
         for ask in asks {
             let key = self.full_key(&ask.resource);
-            self.log.push(format!("strip {}/{}", key.kind, key.name).to_lowercase());
+            self.log
+                .push(format!("strip {}/{}", key.kind, key.name).to_lowercase());
             if self.objects.contains_key(&key) {
                 let terminating = object::is_terminating(&self.objects[&key]);
                 self.put(Value::clone(&ask.stripped));
@@ -256,15 +325,27 @@ impl Asks for Cluster {
         Box::pin(async { out })
     }
 
-    fn wave_delay(&mut self, phase: Phase, wave: i64, is_final: bool) -> BoxFuture<'_, Result<(), String>> {
-        self.log.push(format!("delay {phase}/{wave}{}", if is_final { " final" } else { "" }));
+    fn wave_delay(
+        &mut self,
+        phase: Phase,
+        wave: i64,
+        is_final: bool,
+    ) -> BoxFuture<'_, Result<(), String>> {
+        self.log.push(format!(
+            "delay {phase}/{wave}{}",
+            if is_final { " final" } else { "" }
+        ));
         let outcome = self.delay_error.clone().map_or(Ok(()), Err);
         Box::pin(async { outcome })
     }
 
     fn note(&mut self, note: Note) {
         if let Note::WaveStarted { phase, wave } = note {
-            let wave = if wave == WaveNumber::All { "*".to_owned() } else { wave.to_string() };
+            let wave = if wave == WaveNumber::All {
+                "*".to_owned()
+            } else {
+                wave.to_string()
+            };
             self.log.push(format!("-- {phase}/{wave}"));
         }
     }
@@ -302,7 +383,10 @@ impl Operation {
     }
 
     pub(crate) fn input(&self, cluster: &Cluster) -> StepInput {
-        let shown = cluster.objects.iter().filter(|(key, _)| !cluster.hidden.contains(&key.name));
+        let shown = cluster
+            .objects
+            .iter()
+            .filter(|(key, _)| !cluster.hidden.contains(&key.name));
         StepInput {
             app: app(),
             revision: self.revision.clone(),
@@ -328,14 +412,24 @@ impl Operation {
     /// One pass; gives phase and message.
     pub(crate) fn pass(&mut self, cluster: &mut Cluster) -> String {
         let input = self.input(cluster);
-        let output = block_on(step::pass(&input, &Assessor::new(), &mut self.memo, cluster));
+        let output = block_on(step::pass(
+            &input,
+            &Assessor::new(),
+            &mut self.memo,
+            cluster,
+        ));
         self.store(output)
     }
 
     /// One terminating pass.
     pub(crate) fn terminate(&mut self, cluster: &mut Cluster) -> String {
         let input = self.input(cluster);
-        let output = block_on(step::terminate(&input, &Assessor::new(), &mut self.memo, cluster));
+        let output = block_on(step::terminate(
+            &input,
+            &Assessor::new(),
+            &mut self.memo,
+            cluster,
+        ));
         self.store(output)
     }
 
@@ -344,7 +438,10 @@ impl Operation {
         let line = |result: &ResourceResult| {
             let status = result.status.map_or("", |status| status.as_str());
             let phase = result.hook_phase.map_or("", OperationPhase::as_str);
-            format!("{} {}: {status}/{phase} \"{}\"", result.sync_phase, result.key.name, result.message)
+            format!(
+                "{} {}: {status}/{phase} \"{}\"",
+                result.sync_phase, result.key.name, result.message
+            )
         };
         self.results.iter().map(line).collect::<Vec<_>>().join("\n")
     }
@@ -352,5 +449,8 @@ impl Operation {
 
 /// Runs a future that never waits for anything outside.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(future)
 }

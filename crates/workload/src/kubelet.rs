@@ -86,7 +86,10 @@ impl Kubelet {
                 Step::Wait { at: None, .. } => return Ok(Again::Never),
                 Step::Wait { at: Some(at), load } => return Ok(Again::At(at, load)),
                 Step::Report(patch) => {
-                    context.api.patch(MANAGER, key, "status", PatchType::Strategic, patch)?;
+                    if let Err(refusal) = context.api.patch(MANAGER, key, "status", PatchType::Strategic, patch) {
+                        machine.report_refused();
+                        return Err(refusal);
+                    }
                 }
                 Step::Remove => return remove(key, &pod, context),
             }

@@ -266,7 +266,7 @@ fn validate_gates(spec: &Value, before: &Value, path: &Path<'_>, errors: &mut Er
 }
 
 /// The lines in which the two specs differ; clients match the message by its first line.
-fn difference(old: &Value, new: &Value) -> String {
+pub(super) fn difference(old: &Value, new: &Value) -> String {
     let lines = |value: &Value| serde_json::to_string_pretty(value).unwrap_or_default();
     let (old, new) = (lines(old), lines(new));
     let mut out = String::new();

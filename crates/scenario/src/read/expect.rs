@@ -187,10 +187,10 @@ impl Reader<'_, '_> {
         let mut out = ResultsExpectation::default();
         for (key, value) in node.entries() {
             let Some(text) = key.string() else { continue };
-            let none = !value.is_map();
+            let is_absent = !value.is_map();
             if text == "*" {
-                out.no_others = none;
-                if !none {
+                out.no_others = is_absent;
+                if !is_absent {
                     self.context.error(
                         value.span,
                         "`*` takes `none`",
@@ -209,7 +209,7 @@ impl Reader<'_, '_> {
             let Ok(reference) = object.parse() else {
                 continue;
             };
-            let expected = if none {
+            let expected = if is_absent {
                 ResultExpectation::None
             } else {
                 ResultExpectation::Fields(Box::new(result(value)))

@@ -21,9 +21,8 @@ pub(crate) fn resolve(scalar: &Scalar, dialect: Dialect) -> Result<Value, String
     match scalar.tag {
         Some(Tag::Str) => return Ok(Value::from(&*scalar.text)),
         Some(Tag::Binary) => return binary(&scalar.text),
-        Some(Tag::Plain) => {}
         None if !scalar.plain => return Ok(Value::from(&*scalar.text)),
-        None => {}
+        Some(Tag::Plain) | None => {}
     }
     let text = &*scalar.text;
     if matches!(text, "" | "~" | "null" | "Null" | "NULL") {
@@ -192,7 +191,7 @@ mod tests {
     #[case("-7", json!(-7), json!(-7))]
     #[case("12:30:45", json!("12:30:45"), json!("12:30:45"))]
     #[case("2024-01-01", json!("2024-01-01"), json!("2024-01-01"))]
-    #[case("12345678901234567890", json!(1.2345678901234567e19), json!(12_345_678_901_234_567_890u64))]
+    #[case("12345678901234567890", json!(1.234_567_890_123_456_7e19), json!(12_345_678_901_234_567_890u64))]
     #[case("~", json!(null), json!(null))]
     #[case("-", json!("-"), json!("-"))]
     #[case("1.2.3", json!("1.2.3"), json!("1.2.3"))]

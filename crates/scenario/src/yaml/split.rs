@@ -25,7 +25,7 @@ pub(crate) fn split(text: &str) -> Vec<Range<usize>> {
                 documents.push(start..at);
             }
             (start, empty) = (at + line.len(), true);
-        } else if !is_blank(bare) && !(empty && bare.starts_with('%')) {
+        } else if !(is_blank(bare) || empty && bare.starts_with('%')) {
             empty = false;
         }
         at += line.len();

@@ -356,9 +356,18 @@ mod tests {
         );
         let mut bomb = "a0: &a0 [x, x, x, x]\n".to_owned();
         for level in 1..9 {
-            bomb += &format!(
-                "a{level}: &a{level} [*a{0}, *a{0}, *a{0}, *a{0}]\n",
-                level - 1
+            let item = format!("*a{}", level - 1);
+            bomb.push_str(
+                &[
+                    "a",
+                    &level.to_string(),
+                    ": &a",
+                    &level.to_string(),
+                    " [",
+                    &vec![item; 4].join(", "),
+                    "]\n",
+                ]
+                .concat(),
             );
         }
         assert_eq!(

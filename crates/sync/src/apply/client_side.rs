@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use wavetank_model::{GroupVersionKind, PatchType, Propagation, object};
+use wavetank_model::{GroupVersionKind, PatchType, Propagation, object, patch, schema};
 
-use super::RETRIES;
 use super::output::{cannot_retrieve, clean_error, done, missing_annotation, with_warning};
 use super::write::Writer;
+use super::{RETRIES, rbac};
 use crate::engine::CallError;
 
 /// Where an apply keeps what it sent.
@@ -17,17 +17,33 @@ pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-config
 const BACK_OFF: Duration = Duration::from_secs(1);
 
 impl Writer<'_> {
-    /// GET, then POST or a three-way PATCH.
+    /// For RBAC objects a reconcile; then GET, and POST or a three-way PATCH.
     pub(super) async fn client_side_apply(&self) -> Result<String, String> {
         if self.place.name.is_empty() {
             let generate = object::meta_str(&self.ask.target, "generateName");
-            return Err(format!("from {generate}: cannot use generate name with apply")); // SYNC-025
+            return Err(format!(
+                "from {generate}: cannot use generate name with apply"
+            )); // SYNC-025
         }
+        // The texts follow each other without a separator (SYNC-093).
+        let reconciled = if rbac::applies_to(self.ask) {
+            self.reconcile_rbac().await?
+        } else {
+            String::new()
+        };
+        Ok(format!("{reconciled}{}", self.apply().await?))
+    }
+
+    async fn apply(&self) -> Result<String, String> {
         let live = match self.connection.get(self.place).await {
             Ok(live) => live,
             Err(error) if error.is_not_found() => return self.create_annotated().await,
             Err(error) => {
-                return Err(clean_error(&cannot_retrieve(self.ask, &self.place.plural, &error.to_string())));
+                return Err(clean_error(&cannot_retrieve(
+                    self.ask,
+                    &self.place.plural,
+                    &error.to_string(),
+                )));
             }
         };
         if self.ask.dry_run {
@@ -50,14 +66,21 @@ impl Writer<'_> {
     async fn create_annotated(&self) -> Result<String, String> {
         if !self.ask.dry_run {
             let object = annotated(&self.ask.target);
-            let outcome = self.connection.post(self.place, &object, &self.manager()).await;
+            let outcome = self
+                .connection
+                .post(self.place, &object, &self.manager())
+                .await;
             outcome.map_err(|error| clean_error(&error.to_string()))?;
         }
         Ok(done(self.ask, "created"))
     }
 
     /// Patches, again with a fresh object after a conflict, by force where that is wanted; gives the operation's name.
-    async fn patch_with_retries(&self, modified: &Value, mut live: Value) -> Result<&'static str, CallError> {
+    async fn patch_with_retries(
+        &self,
+        modified: &Value,
+        mut live: Value,
+    ) -> Result<&'static str, CallError> {
         let mut outcome = self.patch(modified, &live).await;
         for attempt in 1..=RETRIES {
             if !outcome.as_ref().is_err_and(CallError::is_conflict) {
@@ -71,40 +94,63 @@ impl Writer<'_> {
         }
         let by_force = |error: &CallError| matches!(error, CallError::Api(status) if status.code == 422 || status.is_conflict());
         match outcome {
-            Err(error) if self.ask.force && by_force(&error) => self.recreate(modified, &live).await,
+            Err(error) if self.ask.force && by_force(&error) => {
+                self.recreate(modified, &live).await
+            }
             outcome => outcome,
         }
     }
 
     async fn patch(&self, modified: &Value, live: &Value) -> Result<&'static str, CallError> {
-        let original = object::annotation(live, LAST_APPLIED).and_then(|text| serde_json::from_str(text).ok());
-        let (patch_type, patch) = three_way(&self.ask.resource.gvk, original.as_ref(), modified, live);
+        let original = last_applied_of(live);
+        let (patch_type, patch) = three_way(&self.ask.resource.gvk, &original, modified, live)?;
         if patch.as_object().is_none_or(Map::is_empty) {
             return Ok("unchanged");
         }
-        self.connection.patch(self.place, patch_type, &patch, &self.manager()).await?;
+        self.connection
+            .patch(self.place, patch_type, &patch, &self.manager())
+            .await?;
         Ok("configured")
     }
 
     /// DELETE, wait, POST; the object of before comes back when the new one is refused.
     async fn recreate(&self, modified: &Value, live: &Value) -> Result<&'static str, CallError> {
-        self.connection.delete(self.place, Propagation::Background).await?;
+        self.connection
+            .delete(self.place, Propagation::Background)
+            .await?;
         if !self.wait_until_gone().await? {
-            return Err(CallError::Transport("timed out waiting for the condition".to_owned()));
+            return Err(CallError::Transport(
+                "timed out waiting for the condition".to_owned(),
+            ));
         }
-        let refused = match self.connection.post(self.place, modified, &self.manager()).await {
+        let refused = match self
+            .connection
+            .post(self.place, modified, &self.manager())
+            .await
+        {
             Ok(_) => return Ok("configured"),
             Err(error) => error,
         };
         let mut before = live.clone();
         crate::target::metadata(&mut before).remove("resourceVersion");
-        match self.connection.post(self.place, &before, &self.manager()).await {
+        match self
+            .connection
+            .post(self.place, &before, &self.manager())
+            .await
+        {
             Ok(_) => Err(refused),
             Err(error) => Err(CallError::Transport(format!(
                 "An error occurred force-replacing the existing object with the newly provided one: {refused}.\n\nAdditionally, an error occurred attempting to restore the original object: {error}"
             ))),
         }
     }
+}
+
+/// What was applied last, by the annotation; null without one.
+pub(crate) fn last_applied_of(live: &Value) -> Value {
+    object::annotation(live, LAST_APPLIED)
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default()
 }
 
 /// The target with the annotation that holds it.
@@ -134,41 +180,25 @@ fn last_applied(object: &Value) -> String {
     out
 }
 
-/// The patch from `live` to `modified` that also removes what `original` had and `modified` has not.
-fn three_way(
-    _gvk: &GroupVersionKind,
-    original: Option<&Value>,
+/// The patch from `live` to `modified` that also removes what `original` had and `modified` has not: strategic for
+/// built-in kinds, a merge patch for custom resources.
+pub(crate) fn three_way(
+    gvk: &GroupVersionKind,
+    original: &Value,
     modified: &Value,
     live: &Value,
-) -> (PatchType, Value) {
-    let empty = Value::Object(Map::new());
-    let mut patch = Map::new();
-    merge_diff(original.unwrap_or(&empty), modified, live, &mut patch);
-    (PatchType::Merge, Value::Object(patch))
-}
-
-fn merge_diff(original: &Value, modified: &Value, live: &Value, patch: &mut Map<String, Value>) {
-    let empty = Map::new();
-    let map = |value: &'_ Value| value.as_object().cloned().unwrap_or_default();
-    let (original, live) = (map(original), map(live));
-    let modified = modified.as_object().unwrap_or(&empty);
-    for (key, value) in modified {
-        match live.get(key) {
-            Some(old) if old == value => {}
-            Some(old) if old.is_object() && value.is_object() => {
-                let mut inner = Map::new();
-                merge_diff(original.get(key).unwrap_or(&Value::Null), value, old, &mut inner);
-                if !inner.is_empty() {
-                    patch.insert(key.clone(), Value::Object(inner));
-                }
-            }
-            _ => {
-                patch.insert(key.clone(), value.clone());
-            }
-        }
-    }
-    for key in original.keys().filter(|key| !modified.contains_key(*key) && live.contains_key(*key)) {
-        patch.insert(key.clone(), Value::Null);
+) -> Result<(PatchType, Value), CallError> {
+    let Some(schema) = schema::builtin(gvk) else {
+        return Ok((
+            PatchType::Merge,
+            patch::three_way_merge(original, modified, live),
+        ));
+    };
+    match patch::three_way_strategic(original, modified, live, schema) {
+        Ok(patch) => Ok((PatchType::Strategic, patch)),
+        Err(error) => Err(CallError::Transport(format!(
+            "creating patch with:\n{error}"
+        ))),
     }
 }
 
@@ -185,7 +215,9 @@ mod tests {
         let object = annotated(&annotated(&target));
         assert_eq!(
             object::annotation(&object, LAST_APPLIED),
-            Some("{\"apiVersion\":\"v1\",\"data\":{\"k\":\"a\\u003cb\"},\"kind\":\"ConfigMap\",\"metadata\":{\"annotations\":{},\"name\":\"c\"}}\n")
+            Some(
+                "{\"apiVersion\":\"v1\",\"data\":{\"k\":\"a\\u003cb\"},\"kind\":\"ConfigMap\",\"metadata\":{\"annotations\":{},\"name\":\"c\"}}\n"
+            )
         );
     }
 }

@@ -30,14 +30,23 @@ impl Place {
     /// The path of `resource`; the namespace is left out where the kind has none.
     pub(crate) fn new(resource: &ResourceRef, known: &ApiResource) -> Self {
         let mut collection = group_version_path(&resource.gvk.group, &resource.gvk.version);
-        let namespace = if known.namespaced { resource.namespace.clone() } else { String::new() };
+        let namespace = if known.namespaced {
+            resource.namespace.clone()
+        } else {
+            String::new()
+        };
         if !namespace.is_empty() {
             collection.push_str("/namespaces/");
             collection.push_str(&escaped(&namespace));
         }
         collection.push('/');
         collection.push_str(&known.plural);
-        Self { collection, name: resource.name.clone(), plural: known.plural.clone(), namespace }
+        Self {
+            collection,
+            name: resource.name.clone(),
+            plural: known.plural.clone(),
+            namespace,
+        }
     }
 
     fn object(&self) -> String {
@@ -47,7 +56,11 @@ impl Place {
 
 /// `/api/v1`, `/apis/apps/v1`.
 pub(crate) fn group_version_path(group: &str, version: &str) -> String {
-    if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") }
+    if group.is_empty() {
+        format!("/api/{version}")
+    } else {
+        format!("/apis/{group}/{version}")
+    }
 }
 
 /// A path segment: everything but letters, digits and `-._~:` is percent-encoded.
@@ -73,7 +86,13 @@ impl Connection {
     }
 
     /// Sends a request and gives the raw body of a successful answer.
-    async fn send(&self, method: Method, uri: &str, media: Option<&str>, body: Vec<u8>) -> Result<Bytes, CallError> {
+    async fn send(
+        &self,
+        method: Method,
+        uri: &str,
+        media: Option<&str>,
+        body: Vec<u8>,
+    ) -> Result<Bytes, CallError> {
         let mut request = Request::builder()
             .method(method.clone())
             .uri(uri)
@@ -82,21 +101,42 @@ impl Connection {
         if let Some(media) = media {
             request = request.header(header::CONTENT_TYPE, media);
         }
-        let lost = |cause: &dyn std::error::Error| CallError::Transport(transport_text(&method, uri, cause));
-        let request = request.body(Body::from(body)).map_err(|error| lost(&error))?;
+        let lost = |cause: &dyn std::error::Error| {
+            CallError::Transport(transport_text(&method, uri, cause))
+        };
+        let request = request
+            .body(Body::from(body))
+            .map_err(|error| lost(&error))?;
         let response = self.0.send(request).await.map_err(|error| lost(&error))?;
         let code = response.status();
-        let bytes = response.into_body().collect().await.map_err(|error| lost(&error))?.to_bytes();
+        let bytes = response
+            .into_body()
+            .collect()
+            .await
+            .map_err(|error| lost(&error))?
+            .to_bytes();
         if code.is_success() {
             return Ok(bytes);
         }
-        let status = serde_json::from_slice::<Value>(&bytes).ok().as_ref().and_then(Status::from_json);
-        Err(CallError::Api(status.unwrap_or_else(|| plain_status(code.as_u16(), &bytes))))
+        let status = serde_json::from_slice::<Value>(&bytes)
+            .ok()
+            .as_ref()
+            .and_then(Status::from_json);
+        Err(CallError::Api(
+            status.unwrap_or_else(|| plain_status(code.as_u16(), &bytes)),
+        ))
     }
 
-    async fn object(&self, method: Method, uri: &str, media: Option<&str>, body: Vec<u8>) -> Result<Value, CallError> {
+    async fn object(
+        &self,
+        method: Method,
+        uri: &str,
+        media: Option<&str>,
+        body: Vec<u8>,
+    ) -> Result<Value, CallError> {
         let bytes = self.send(method.clone(), uri, media, body).await?;
-        serde_json::from_slice(&bytes).map_err(|error| CallError::Transport(transport_text(&method, uri, &error)))
+        serde_json::from_slice(&bytes)
+            .map_err(|error| CallError::Transport(transport_text(&method, uri, &error)))
     }
 
     /// The raw body at a path.
@@ -105,19 +145,42 @@ impl Connection {
     }
 
     pub(crate) async fn get(&self, place: &Place) -> Result<Value, CallError> {
-        self.object(Method::GET, &place.object(), None, Vec::new()).await
+        self.object(Method::GET, &place.object(), None, Vec::new())
+            .await
     }
 
     /// POST of a new object.
-    pub(crate) async fn post(&self, place: &Place, object: &Value, query: &[(&str, &str)]) -> Result<Value, CallError> {
+    pub(crate) async fn post(
+        &self,
+        place: &Place,
+        object: &Value,
+        query: &[(&str, &str)],
+    ) -> Result<Value, CallError> {
         let uri = with_query(place.collection.clone(), query);
-        self.object(Method::POST, &uri, Some("application/json"), object.to_string().into_bytes()).await
+        self.object(
+            Method::POST,
+            &uri,
+            Some("application/json"),
+            object.to_string().into_bytes(),
+        )
+        .await
     }
 
     /// PUT of a whole object.
-    pub(crate) async fn put(&self, place: &Place, object: &Value, query: &[(&str, &str)]) -> Result<Value, CallError> {
+    pub(crate) async fn put(
+        &self,
+        place: &Place,
+        object: &Value,
+        query: &[(&str, &str)],
+    ) -> Result<Value, CallError> {
         let uri = with_query(place.object(), query);
-        self.object(Method::PUT, &uri, Some("application/json"), object.to_string().into_bytes()).await
+        self.object(
+            Method::PUT,
+            &uri,
+            Some("application/json"),
+            object.to_string().into_bytes(),
+        )
+        .await
     }
 
     /// PATCH of an object.
@@ -129,15 +192,31 @@ impl Connection {
         query: &[(&str, &str)],
     ) -> Result<Value, CallError> {
         let uri = with_query(place.object(), query);
-        self.object(Method::PATCH, &uri, Some(patch_type.content_type()), patch.to_string().into_bytes()).await
+        self.object(
+            Method::PATCH,
+            &uri,
+            Some(patch_type.content_type()),
+            patch.to_string().into_bytes(),
+        )
+        .await
     }
 
     /// DELETE of an object.
-    pub(crate) async fn delete(&self, place: &Place, propagation: Propagation) -> Result<(), CallError> {
-        let options =
-            json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation.as_str()});
+    pub(crate) async fn delete(
+        &self,
+        place: &Place,
+        propagation: Propagation,
+    ) -> Result<(), CallError> {
+        let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation.as_str()});
         let body = options.to_string().into_bytes();
-        self.send(Method::DELETE, &place.object(), Some("application/json"), body).await.map(drop)
+        self.send(
+            Method::DELETE,
+            &place.object(),
+            Some("application/json"),
+            body,
+        )
+        .await
+        .map(drop)
     }
 }
 
@@ -156,9 +235,20 @@ fn plain_status(code: u16, body: &[u8]) -> Status {
     let text = String::from_utf8_lossy(body);
     let message = match code {
         404 => "the server could not find the requested resource".to_owned(),
-        _ => format!("an error on the server ({:?}) has prevented the request from succeeding", text.trim()),
+        _ => format!(
+            "an error on the server ({:?}) has prevented the request from succeeding",
+            text.trim()
+        ),
     };
-    Status::new(code, if code == 404 { "NotFound" } else { "InternalError" }, message)
+    Status::new(
+        code,
+        if code == 404 {
+            "NotFound"
+        } else {
+            "InternalError"
+        },
+        message,
+    )
 }
 
 /// As Go's client words it: `Post "/api/v1/…": <cause>`.
@@ -187,10 +277,16 @@ mod tests {
                 namespace: "shop".to_owned(),
                 name: "a b".to_owned(),
             };
-            let known = ApiResource { plural: format!("{}s", kind.to_lowercase()), namespaced };
+            let known = ApiResource {
+                plural: format!("{}s", kind.to_lowercase()),
+                namespaced,
+            };
             Place::new(&resource, &known).object()
         };
-        assert_eq!(place("apps/v1", "Deployment", true), "/apis/apps/v1/namespaces/shop/deployments/a%20b");
+        assert_eq!(
+            place("apps/v1", "Deployment", true),
+            "/apis/apps/v1/namespaces/shop/deployments/a%20b"
+        );
         assert_eq!(place("v1", "Node", false), "/api/v1/nodes/a%20b");
     }
 }

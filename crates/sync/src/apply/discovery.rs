@@ -41,11 +41,15 @@ impl Discovery {
         let body = match fetch(connection, clock, &path).await {
             Ok(body) => body,
             Err(error) if error.is_not_found() => {
-                return Err(DiscoverError::NotFound(message::group_version_not_found(gvk)));
+                return Err(DiscoverError::NotFound(message::group_version_not_found(
+                    gvk,
+                )));
             }
             Err(error) => {
                 let version = gvk.api_version();
-                let text = format!("failed to discover server resources for group version {version}: {error}");
+                let text = format!(
+                    "failed to discover server resources for group version {version}: {error}"
+                );
                 return Err(DiscoverError::Failed(text));
             }
         };
@@ -59,11 +63,17 @@ impl Discovery {
             })?;
             self.0.insert(path.clone(), (body, kinds));
         }
-        match self.0.get(&path).and_then(|(_, kinds)| kinds.get(&gvk.kind)) {
+        match self
+            .0
+            .get(&path)
+            .and_then(|(_, kinds)| kinds.get(&gvk.kind))
+        {
             Some(entry) if entry.readable => Ok(entry.resource.clone()),
             Some(_) => {
                 let kind = gvk.group_kind();
-                Err(DiscoverError::Failed(format!("get is not supported on resources of kind \"{kind}\"")))
+                Err(DiscoverError::Failed(format!(
+                    "get is not supported on resources of kind \"{kind}\""
+                )))
             }
             None => Err(DiscoverError::NotFound(message::kind_not_found(gvk))),
         }
@@ -88,15 +98,26 @@ async fn fetch(connection: &Connection, clock: &dyn Clock, path: &str) -> Result
 fn read(body: &[u8]) -> Result<BTreeMap<String, Entry>, serde_json::Error> {
     let list: Value = serde_json::from_slice(body)?;
     let mut kinds = BTreeMap::new();
-    for entry in list.get("resources").and_then(Value::as_array).into_iter().flatten() {
+    for entry in list
+        .get("resources")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
         let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();
         if text("name").contains('/') {
             continue;
         }
         let verbs = entry.get("verbs").and_then(Value::as_array);
         let readable = verbs.is_some_and(|verbs| verbs.iter().any(|verb| verb == "get"));
-        let namespaced = entry.get("namespaced").and_then(Value::as_bool).unwrap_or(false);
-        let resource = ApiResource { plural: text("name").to_owned(), namespaced };
+        let namespaced = entry
+            .get("namespaced")
+            .and_then(Value::as_bool)
+            .unwrap_or(false);
+        let resource = ApiResource {
+            plural: text("name").to_owned(),
+            namespaced,
+        };
         kinds.insert(text("kind").to_owned(), Entry { resource, readable });
     }
     Ok(kinds)

@@ -63,8 +63,12 @@ pub fn clean_error(text: &str) -> String {
     }
     // `map[…]` dumps, up to the last bracket of the line.
     while let Some(start) = text.find("map[") {
-        let line = text[start..].find('\n').map_or(text.len(), |end| start + end);
-        let Some(end) = text[start..line].rfind(']') else { break };
+        let line = text[start..]
+            .find('\n')
+            .map_or(text.len(), |end| start + end);
+        let Some(end) = text[start..line].rfind(']') else {
+            break;
+        };
         text.replace_range(start..=start + end, "");
     }
     if text.starts_with("error when applying patch:")
@@ -73,7 +77,10 @@ pub fn clean_error(text: &str) -> String {
     {
         text = rest.to_owned();
     }
-    text.replace("; if you choose to ignore these errors, turn validation off with --validate=false", "")
+    text.replace(
+        "; if you choose to ignore these errors, turn validation off with --validate=false",
+        "",
+    )
 }
 
 #[cfg(test)]
@@ -84,12 +91,18 @@ mod tests {
 
     /// SYNC-100.
     #[rstest]
-    #[case("error when creating \"/dev/shm/1\": namespaces \"x\" not found", "namespaces \"x\" not found")]
+    #[case(
+        "error when creating \"/dev/shm/1\": namespaces \"x\" not found",
+        "namespaces \"x\" not found"
+    )]
     #[case(
         "error: error validating \"/dev/shm/1\": error validating data: boom; if you choose to ignore these errors, turn validation off with --validate=false",
         "error validating data: boom"
     )]
-    #[case("error when applying patch:\n{\"a\":1}\nto:\nx\nfor: \"/dev/shm/1\": no way", "no way")]
+    #[case(
+        "error when applying patch:\n{\"a\":1}\nto:\nx\nfor: \"/dev/shm/1\": no way",
+        "no way"
+    )]
     #[case(" bad: map[a:b c:[d]] ends ", "bad:  ends")]
     #[case("plain", "plain")]
     fn errors_are_cleaned(#[case] text: &str, #[case] cleaned: &str) {

@@ -31,7 +31,11 @@ impl Writer<'_> {
         if self.ask.dry_run {
             return Ok(done(self.ask, "created"));
         }
-        match self.connection.post(self.place, &self.ask.target, &[]).await {
+        match self
+            .connection
+            .post(self.place, &self.ask.target, &[])
+            .await
+        {
             Ok(_) => Ok(done(self.ask, "created")),
             Err(error) => Err(clean_error(&error.to_string())),
         }
@@ -44,9 +48,16 @@ impl Writer<'_> {
             let version = object::resource_version(live).to_owned();
             crate::target::metadata(&mut body).insert("resourceVersion".to_owned(), version.into());
         }
-        let query: &[(&str, &str)] = if self.ask.dry_run { &[("dryRun", "All")] } else { &[] };
+        let query: &[(&str, &str)] = if self.ask.dry_run {
+            &[("dryRun", "All")]
+        } else {
+            &[]
+        };
         match self.connection.put(self.place, &body, query).await {
-            Ok(_) => Ok(format!("{}/{} updated", self.ask.resource.gvk.kind, self.ask.resource.name)),
+            Ok(_) => Ok(format!(
+                "{}/{} updated",
+                self.ask.resource.gvk.kind, self.ask.resource.name
+            )),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -68,26 +79,45 @@ impl Writer<'_> {
         crate::target::metadata(&mut body).insert("resourceVersion".to_owned(), version.into());
         match self.connection.put(self.place, &body, &[]).await {
             Ok(_) => Ok(done(self.ask, "replaced")),
-            Err(error) => Err(clean_error(&format!("error when replacing \"/dev/shm/1\": {error}"))),
+            Err(error) => Err(clean_error(&format!(
+                "error when replacing \"/dev/shm/1\": {error}"
+            ))),
         }
     }
 
     async fn replace_by_force(&self) -> Result<String, String> {
         let text = |error: CallError| clean_error(&error.to_string());
-        match self.connection.delete(self.place, Propagation::Background).await {
+        match self
+            .connection
+            .delete(self.place, Propagation::Background)
+            .await
+        {
             Err(error) if !error.is_not_found() => return Err(text(error)),
             _ => {}
         }
         if !self.wait_until_gone().await.map_err(text)? {
             return Err("timed out waiting for the condition".to_owned());
         }
-        self.connection.post(self.place, &self.ask.target, &[]).await.map_err(text)?;
-        let kind = self.ask.resource.gvk.group_kind().to_string().to_lowercase();
+        self.connection
+            .post(self.place, &self.ask.target, &[])
+            .await
+            .map_err(text)?;
+        let kind = self
+            .ask
+            .resource
+            .gvk
+            .group_kind()
+            .to_string()
+            .to_lowercase();
         let scope = match self.place.namespace.as_str() {
             "" => String::new(),
             namespace => format!(" from {namespace} namespace"),
         };
-        Ok(format!("{kind} \"{}\" deleted{scope}\n{}", self.place.name, done(self.ask, "replaced")))
+        Ok(format!(
+            "{kind} \"{}\" deleted{scope}\n{}",
+            self.place.name,
+            done(self.ask, "replaced")
+        ))
     }
 
     /// Looks each second until the object is gone; `false` when it is not within the limit.
@@ -124,6 +154,11 @@ impl Writer<'_> {
 }
 
 fn is_established(definition: &Value) -> bool {
-    let conditions = definition.pointer("/status/conditions").and_then(Value::as_array);
-    conditions.into_iter().flatten().any(|entry| entry["type"] == "Established" && entry["status"] == "True")
+    let conditions = definition
+        .pointer("/status/conditions")
+        .and_then(Value::as_array);
+    conditions
+        .into_iter()
+        .flatten()
+        .any(|entry| entry["type"] == "Established" && entry["status"] == "True")
 }

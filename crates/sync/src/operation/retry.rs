@@ -44,7 +44,10 @@ impl RetryStrategy {
 
     /// Five retries: what auto-sync has when the policy says nothing (SYNC-135).
     pub fn automatic() -> Self {
-        Self { limit: 5, ..Self::default() }
+        Self {
+            limit: 5,
+            ..Self::default()
+        }
     }
 
     /// Whether one more retry is allowed after `count`.
@@ -68,12 +71,19 @@ impl RetryStrategy {
         let factor = backoff.factor.unwrap_or(2);
         let mut wait = duration;
         for _ in 0..count {
-            wait = i32::try_from(factor).ok().and_then(|factor| wait.checked_mul(factor)).unwrap_or(SignedDuration::MAX);
+            wait = i32::try_from(factor)
+                .ok()
+                .and_then(|factor| wait.checked_mul(factor))
+                .unwrap_or(SignedDuration::MAX);
             if longest.is_positive() && wait > longest && factor > 1 {
                 break;
             }
         }
-        Ok(if longest.is_positive() { wait.min(longest) } else { wait })
+        Ok(if longest.is_positive() {
+            wait.min(longest)
+        } else {
+            wait
+        })
     }
 }
 
@@ -93,7 +103,9 @@ pub fn parse_duration(text: &str) -> Option<SignedDuration> {
     while !rest.is_empty() {
         let end = rest.find(|next: char| !next.is_ascii_digit() && next != '.')?;
         let (number, tail) = rest.split_at(end);
-        let end = tail.find(|next: char| next.is_ascii_digit() || next == '.').unwrap_or(tail.len());
+        let end = tail
+            .find(|next: char| next.is_ascii_digit() || next == '.')
+            .unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(end);
         let unit: i128 = match unit {
             "ns" => 1,
@@ -108,8 +120,14 @@ pub fn parse_duration(text: &str) -> Option<SignedDuration> {
         rest = tail;
     }
     let nanos = if negative { -nanos } else { nanos };
-    let (seconds, nanos) = (nanos.div_euclid(1_000_000_000), nanos.rem_euclid(1_000_000_000));
-    Some(SignedDuration::new(i64::try_from(seconds).ok()?, i32::try_from(nanos).ok()?))
+    let (seconds, nanos) = (
+        nanos.div_euclid(1_000_000_000),
+        nanos.rem_euclid(1_000_000_000),
+    );
+    Some(SignedDuration::new(
+        i64::try_from(seconds).ok()?,
+        i32::try_from(nanos).ok()?,
+    ))
 }
 
 /// A decimal number times a unit.
@@ -118,7 +136,13 @@ fn scaled(number: &str, unit: i128) -> Option<i128> {
     if whole.is_empty() && fraction.is_empty() {
         return None;
     }
-    let digits = |text: &str| if text.is_empty() { Some(0) } else { text.parse::<i128>().ok() };
+    let digits = |text: &str| {
+        if text.is_empty() {
+            Some(0)
+        } else {
+            text.parse::<i128>().ok()
+        }
+    };
     let scale = 10_i128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
     let fraction = digits(fraction)?.checked_mul(unit)? / scale;
     digits(whole)?.checked_mul(unit)?.checked_add(fraction)
@@ -131,8 +155,9 @@ mod tests {
     /// SYNC-133: defaults 5 s, doubled, at most 3 min.
     #[test]
     fn waits_double_up_to_three_minutes() {
-        let waits: Vec<i64> =
-            (0..8).map(|count| RetryStrategy::automatic().wait(count).unwrap().as_secs()).collect();
+        let waits: Vec<i64> = (0..8)
+            .map(|count| RetryStrategy::automatic().wait(count).unwrap().as_secs())
+            .collect();
         assert_eq!(waits, [5, 10, 20, 40, 80, 160, 180, 180]);
     }
 
@@ -144,14 +169,25 @@ mod tests {
         assert_eq!(millis("1m30s"), Some(90_000));
         assert_eq!(millis("1.5h"), Some(5_400_000));
         assert_eq!(millis("-250ms"), Some(-250));
-        assert_eq!((millis("5 s"), millis(""), millis("s"), millis("3x")), (None, None, None, None));
+        assert_eq!(
+            (millis("5 s"), millis(""), millis("s"), millis("3x")),
+            (None, None, None, None)
+        );
     }
 
     /// A back-off without bound, and one of a far count.
     #[test]
     fn waits_have_no_overflow() {
-        let backoff = Backoff { max_duration: Some("0".to_owned()), factor: Some(10), ..Backoff::default() };
-        let retry = RetryStrategy { limit: -1, refresh: false, backoff: Some(backoff) };
+        let backoff = Backoff {
+            max_duration: Some("0".to_owned()),
+            factor: Some(10),
+            ..Backoff::default()
+        };
+        let retry = RetryStrategy {
+            limit: -1,
+            refresh: false,
+            backoff: Some(backoff),
+        };
         assert_eq!(retry.wait(3).unwrap().as_secs(), 5_000);
         assert!(retry.allows(u32::MAX) && retry.wait(200).is_ok());
     }

@@ -7,7 +7,11 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn output(phase: OperationPhase, message: &str) -> StepOutput {
-    StepOutput { phase, message: message.to_owned(), results: Vec::new() }
+    StepOutput {
+        phase,
+        message: message.to_owned(),
+        results: Vec::new(),
+    }
 }
 
 fn failed() -> StepOutput {
@@ -15,7 +19,10 @@ fn failed() -> StepOutput {
 }
 
 fn with_limit(limit: i64) -> RetryStrategy {
-    RetryStrategy { limit, ..RetryStrategy::default() }
+    RetryStrategy {
+        limit,
+        ..RetryStrategy::default()
+    }
 }
 
 /// SYNC-130: an operation is stepped, and over when a step completes it.
@@ -23,13 +30,37 @@ fn with_limit(limit: i64) -> RetryStrategy {
 fn an_operation_runs_until_a_step_completes_it() {
     let mut state = OperationState::start(RetryStrategy::never(), false, at("15:04:00.700"));
     assert_eq!(state.started_at, at("15:04:00"));
-    assert_eq!(state.begin(at("15:04:01"), NO_TIMEOUT), Begun { act: Act::Step, stored: false });
+    assert_eq!(
+        state.begin(at("15:04:01"), NO_TIMEOUT),
+        Begun {
+            act: Act::Step,
+            stored: false
+        }
+    );
     let waiting = output(OperationPhase::Running, "waiting");
-    assert!(state.finish(Act::Step, waiting.clone(), at("15:04:01")).changed);
-    assert!(!state.finish(Act::Step, waiting, at("15:04:02")).changed, "the same again is no change");
+    assert!(
+        state
+            .finish(Act::Step, waiting.clone(), at("15:04:01"))
+            .changed
+    );
+    assert!(
+        !state.finish(Act::Step, waiting, at("15:04:02")).changed,
+        "the same again is no change"
+    );
     assert_eq!(state.due(at("15:04:02"), NO_TIMEOUT), Due::Idle);
-    let done = state.finish(Act::Step, output(OperationPhase::Succeeded, "done"), at("15:05:00"));
-    assert_eq!(done, Finished { changed: true, retrying: false, over: true });
+    let done = state.finish(
+        Act::Step,
+        output(OperationPhase::Succeeded, "done"),
+        at("15:05:00"),
+    );
+    assert_eq!(
+        done,
+        Finished {
+            changed: true,
+            retrying: false,
+            over: true
+        }
+    );
     assert_eq!(state.due(at("15:05:00"), NO_TIMEOUT), Due::Over);
     assert_eq!(state.begin(at("15:05:00"), NO_TIMEOUT).act, Act::Nothing);
 }
@@ -43,27 +74,52 @@ fn a_retry_comes_one_factor_later_than_announced() {
     assert!(finished.retrying && !finished.over);
     assert_eq!(state.phase, OperationPhase::Running);
     assert_eq!(state.message, "boom. Retrying attempt #1 at 3:04PM.");
-    assert_eq!(state.due(at("15:04:31"), NO_TIMEOUT), Due::At(at("15:04:40")));
+    assert_eq!(
+        state.due(at("15:04:31"), NO_TIMEOUT),
+        Due::At(at("15:04:40"))
+    );
     assert_eq!(state.begin(at("15:04:39"), NO_TIMEOUT).act, Act::Nothing);
     assert_eq!(state.due(at("15:04:40"), NO_TIMEOUT), Due::Pass);
-    assert_eq!(state.begin(at("15:04:40"), NO_TIMEOUT), Begun { act: Act::Step, stored: true });
+    assert_eq!(
+        state.begin(at("15:04:40"), NO_TIMEOUT),
+        Begun {
+            act: Act::Step,
+            stored: true
+        }
+    );
     assert_eq!(state.message, "Retrying operation. Attempt #1");
-    assert_eq!((state.finished_at, state.revision.as_deref()), (None, Some("abc")));
-    assert_eq!(state.started_at, at("15:04:00"), "retries keep the start (SYNC-171)");
+    assert_eq!(
+        (state.finished_at, state.revision.as_deref()),
+        (None, Some("abc"))
+    );
+    assert_eq!(
+        state.started_at,
+        at("15:04:00"),
+        "retries keep the start (SYNC-171)"
+    );
     state.finish(Act::Step, failed(), at("15:04:41"));
-    assert_eq!((state.phase, state.message.as_str()), (OperationPhase::Failed, "boom (retried 1 times)."));
+    assert_eq!(
+        (state.phase, state.message.as_str()),
+        (OperationPhase::Failed, "boom (retried 1 times).")
+    );
 }
 
 /// SYNC-134: `refresh` drops the pinned revision and says so.
 #[test]
 fn a_refreshing_retry_takes_the_latest_revision() {
-    let retry = RetryStrategy { refresh: true, ..with_limit(1) };
+    let retry = RetryStrategy {
+        refresh: true,
+        ..with_limit(1)
+    };
     let mut state = OperationState::start(retry, false, at("00:00:00"));
     state.revision = Some("abc".to_owned());
     state.finish(Act::Step, failed(), at("00:00:01"));
     assert_eq!(state.message, "boom. Retrying attempt #1 at 12:00AM.");
     state.begin(at("00:00:30"), NO_TIMEOUT);
-    assert_eq!(state.message, "Retrying operation with latest revisions. Attempt #1");
+    assert_eq!(
+        state.message,
+        "Retrying operation with latest revisions. Attempt #1"
+    );
     assert_eq!(state.revision, None);
 }
 
@@ -75,11 +131,24 @@ fn limits_and_errors_of_a_retry() {
         assert!(state.finish(Act::Step, failed(), at("12:00:01")).retrying);
         state.finished_at = None;
     }
-    let backoff = Some(Backoff { duration: Some("soon".to_owned()), ..Backoff::default() });
-    let mut state = OperationState::start(RetryStrategy { backoff, ..with_limit(1) }, false, at("12:00:00"));
+    let backoff = Some(Backoff {
+        duration: Some("soon".to_owned()),
+        ..Backoff::default()
+    });
+    let mut state = OperationState::start(
+        RetryStrategy {
+            backoff,
+            ..with_limit(1)
+        },
+        false,
+        at("12:00:00"),
+    );
     state.finish(Act::Step, failed(), at("12:00:01"));
     assert_eq!(state.phase, OperationPhase::Error);
-    assert_eq!(state.message, "boom (failed to retry: time: invalid duration \"soon\")");
+    assert_eq!(
+        state.message,
+        "boom (failed to retry: time: invalid duration \"soon\")"
+    );
 }
 
 /// SYNC-137, SYNC-138: a terminated operation is not retried.
@@ -89,7 +158,11 @@ fn a_terminated_operation_is_not_retried() {
     assert!(state.request_termination());
     assert_eq!(state.message, "operation is terminating");
     assert_eq!(state.begin(at("12:00:01"), NO_TIMEOUT).act, Act::Terminate);
-    let finished = state.finish(Act::Terminate, output(OperationPhase::Failed, "Operation terminated"), at("12:00:01"));
+    let finished = state.finish(
+        Act::Terminate,
+        output(OperationPhase::Failed, "Operation terminated"),
+        at("12:00:01"),
+    );
     assert!(finished.over && !finished.retrying);
     assert_eq!(state.message, "Operation terminated");
     assert!(!state.request_termination());
@@ -101,8 +174,15 @@ fn a_termination_during_a_step_is_kept() {
     let mut state = OperationState::start(RetryStrategy::never(), false, at("12:00:00"));
     let begun = state.begin(at("12:00:01"), NO_TIMEOUT);
     state.request_termination();
-    state.finish(begun.act, output(OperationPhase::Running, "waiting"), at("12:00:02"));
-    assert_eq!((state.phase, state.message.as_str()), (OperationPhase::Terminating, "operation is terminating"));
+    state.finish(
+        begun.act,
+        output(OperationPhase::Running, "waiting"),
+        at("12:00:02"),
+    );
+    assert_eq!(
+        (state.phase, state.message.as_str()),
+        (OperationPhase::Terminating, "operation is terminating")
+    );
     assert_eq!(state.due(at("12:00:02"), NO_TIMEOUT), Due::Pass);
 }
 
@@ -113,10 +193,24 @@ fn the_timeout_ends_an_operation_for_good() {
     let mut state = OperationState::start(with_limit(5), false, at("12:00:00"));
     state.finish(Act::Step, failed(), at("12:00:30"));
     state.begin(at("12:00:40"), timeout);
-    assert_eq!(state.begin(at("12:01:00"), timeout).act, Act::Step, "not yet exceeded");
-    assert_eq!(state.begin(at("12:01:00.001"), timeout), Begun { act: Act::Terminate, stored: true });
+    assert_eq!(
+        state.begin(at("12:01:00"), timeout).act,
+        Act::Step,
+        "not yet exceeded"
+    );
+    assert_eq!(
+        state.begin(at("12:01:00.001"), timeout),
+        Begun {
+            act: Act::Terminate,
+            stored: true
+        }
+    );
     assert_eq!(state.message, "operation is terminating due to timeout");
-    state.finish(Act::Terminate, output(OperationPhase::Failed, "Operation terminated"), at("12:01:01"));
+    state.finish(
+        Act::Terminate,
+        output(OperationPhase::Failed, "Operation terminated"),
+        at("12:01:01"),
+    );
     assert_eq!(
         state.message,
         "Operation terminated, triggered by controller sync timeout (retried 1 times)."

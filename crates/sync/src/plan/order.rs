@@ -53,7 +53,9 @@ pub const RANKED_KINDS: u8 = 35;
 /// Rank of a kind, from 1; all others share the rank after the last.
 pub fn kind_rank(kind: &str) -> u8 {
     let place = KIND_ORDER.iter().position(|ranked| *ranked == kind);
-    place.and_then(|place| u8::try_from(place + 1).ok()).unwrap_or(RANKED_KINDS + 1)
+    place
+        .and_then(|place| u8::try_from(place + 1).ok())
+        .unwrap_or(RANKED_KINDS + 1)
 }
 
 /// Compares two tasks (SYNC-039); ties, unspecified there, are broken by namespace and group.
@@ -61,7 +63,13 @@ fn compare(a: &Task, b: &Task) -> Ordering {
     (a.phase, a.wave(), a.kind_rank)
         .cmp(&(b.phase, b.wave(), b.kind_rank))
         .then_with(|| a.key.name.cmp(&b.key.name))
-        .then_with(|| (&a.key.kind, &a.key.namespace, &a.key.group).cmp(&(&b.key.kind, &b.key.namespace, &b.key.group)))
+        .then_with(|| {
+            (&a.key.kind, &a.key.namespace, &a.key.group).cmp(&(
+                &b.key.kind,
+                &b.key.namespace,
+                &b.key.group,
+            ))
+        })
 }
 
 /// Sorts the tasks and pulls namespaces and CRDs before what needs them (SYNC-039, SYNC-041).
@@ -73,7 +81,11 @@ pub(super) fn sort(tasks: &mut Vec<Task>) {
 
 /// Mirrors the waves of prunes (SYNC-035).
 pub(super) fn mirror_prune_waves(tasks: &mut [Task]) {
-    let mut waves: Vec<i64> = tasks.iter().filter(|task| task.is_prune()).map(Task::wave).collect();
+    let mut waves: Vec<i64> = tasks
+        .iter()
+        .filter(|task| task.is_prune())
+        .map(Task::wave)
+        .collect();
     waves.sort_unstable();
     waves.dedup();
     for task in tasks.iter_mut().filter(|task| task.is_prune()) {
@@ -90,7 +102,10 @@ pub(super) fn mirror_prune_waves(tasks: &mut [Task]) {
 
 /// Puts prunes after everything of phase Sync, where an option says so (SYNC-036, SYNC-184).
 pub(super) fn prune_last(tasks: &mut [Task], all: bool) {
-    let waves = tasks.iter().filter(|task| task.phase == Phase::Sync).map(Task::wave);
+    let waves = tasks
+        .iter()
+        .filter(|task| task.phase == Phase::Sync)
+        .map(Task::wave);
     let last = waves.fold(0, i64::max).saturating_add(1);
     for task in tasks.iter_mut().filter(|task| task.is_prune()) {
         if all || task.live_has_option("PruneLast=true") {
@@ -125,7 +140,9 @@ fn namespace_link(task: &Task) -> Link<'_> {
 
 /// Pass C: CRDs and their objects.
 fn definition_link(task: &Task) -> Link<'_> {
-    let Some(target) = task.target.as_deref() else { return Link::None };
+    let Some(target) = task.target.as_deref() else {
+        return Link::None;
+    };
     match super::defined_kind(target) {
         Some((group, kind)) => Link::Dependency(vec![group, kind]),
         None => Link::Reference(vec![&task.key.group, &task.key.kind]),
@@ -136,7 +153,10 @@ fn definition_link(task: &Task) -> Link<'_> {
 fn adjust(tasks: &mut Vec<Task>, link: fn(&Task) -> Link<'_>) {
     let mut first: BTreeMap<Vec<String>, usize> = BTreeMap::new();
     // References by borrowed key would tie `tasks` down; most lists have no dependency at all.
-    if !tasks.iter().any(|task| matches!(link(task), Link::Dependency(_))) {
+    if !tasks
+        .iter()
+        .any(|task| matches!(link(task), Link::Dependency(_)))
+    {
         return;
     }
     for place in 0..tasks.len() {
@@ -147,7 +167,9 @@ fn adjust(tasks: &mut Vec<Task>, link: fn(&Task) -> Link<'_>) {
                 first.entry(owned(key)).or_insert(place);
             }
             Link::Dependency(key) => {
-                let Some(&to) = first.get(&owned(key)) else { continue };
+                let Some(&to) = first.get(&owned(key)) else {
+                    continue;
+                };
                 pull_forward(tasks, place, to);
                 for index in first.values_mut().filter(|index| **index >= to) {
                     *index += 1;
@@ -163,7 +185,11 @@ fn pull_forward(tasks: &mut Vec<Task>, from: usize, to: usize) {
         (tasks[to].phase, tasks[to].wave(), tasks[to].key.clone());
     let mut task = tasks.remove(from);
     if (task.phase, task.wave()) != (phase, wave) {
-        task.reasons.push(Reason::PulledForward { phase: task.phase, wave: task.wave(), needed_by });
+        task.reasons.push(Reason::PulledForward {
+            phase: task.phase,
+            wave: task.wave(),
+            needed_by,
+        });
     }
     task.phase = phase;
     task.wave_override = Some(wave);

@@ -60,16 +60,28 @@ impl fmt::Display for Reason {
                 write!(f, "one task for each of {} (SYNC-038)", names.join(", "))
             }
             Self::Wave { annotation, wave } => write!(f, "wave {wave} from {annotation}"),
-            Self::KindRank(rank) if *rank <= super::order::RANKED_KINDS => write!(f, "kind rank {rank}"),
+            Self::KindRank(rank) if *rank <= super::order::RANKED_KINDS => {
+                write!(f, "kind rank {rank}")
+            }
             Self::KindRank(_) => f.write_str("kind after all ranked kinds"),
             Self::AutoNamespace => f.write_str("made by CreateNamespace=true (SYNC-028)"),
             Self::Prune => f.write_str("prune: not in the desired state"),
             Self::Mirrored { from, to } => {
-                write!(f, "prune waves are mirrored: {from} becomes {to} (SYNC-035)")
+                write!(
+                    f,
+                    "prune waves are mirrored: {from} becomes {to} (SYNC-035)"
+                )
             }
             Self::PruneLast(wave) => write!(f, "PruneLast=true: wave {wave} (SYNC-036)"),
-            Self::PulledForward { phase, wave, needed_by } => {
-                write!(f, "pulled forward from {phase}/{wave} for {needed_by} (SYNC-041)")
+            Self::PulledForward {
+                phase,
+                wave,
+                needed_by,
+            } => {
+                write!(
+                    f,
+                    "pulled forward from {phase}/{wave} for {needed_by} (SYNC-041)"
+                )
             }
         }
     }
@@ -115,7 +127,10 @@ pub struct Task {
 impl Task {
     /// Target, else live object.
     pub fn object(&self) -> &Value {
-        self.target.as_deref().or(self.live.as_deref()).unwrap_or(&Value::Null)
+        self.target
+            .as_deref()
+            .or(self.live.as_deref())
+            .unwrap_or(&Value::Null)
     }
 
     /// The wave it runs in.
@@ -125,7 +140,11 @@ impl Task {
 
     /// The wave as the trace names it: SyncFail has none (SYNC-164).
     pub fn wave_number(&self) -> WaveNumber {
-        if self.phase == Phase::SyncFail { WaveNumber::All } else { WaveNumber::Number(self.wave()) }
+        if self.phase == Phase::SyncFail {
+            WaveNumber::All
+        } else {
+            WaveNumber::Number(self.wave())
+        }
     }
 
     /// Whether it deletes an object that left the desired state.
@@ -160,12 +179,17 @@ impl Task {
 
     /// Whether its live object must go before it is created (SYNC-063).
     pub fn deletes_before_creation(&self) -> bool {
-        self.hook && self.pending() && self.live.is_some() && self.has_policy(DeletePolicy::BeforeHookCreation)
+        self.hook
+            && self.pending()
+            && self.live.is_some()
+            && self.has_policy(DeletePolicy::BeforeHookCreation)
     }
 
     /// Whether the live object carries the hook finalizer.
     pub fn has_finalizer(&self) -> bool {
-        self.live.as_deref().is_some_and(|live| object::finalizers(live).any(|entry| entry == argo::HOOK_FINALIZER))
+        self.live
+            .as_deref()
+            .is_some_and(|live| object::finalizers(live).any(|entry| entry == argo::HOOK_FINALIZER))
     }
 
     /// Names the live or desired object for a call.
@@ -185,11 +209,15 @@ impl Task {
 
     /// Whether the target's sync options hold exactly `option`.
     pub fn target_has_option(&self, option: &str) -> bool {
-        self.target.as_deref().is_some_and(|target| argo::has_option(target, option))
+        self.target
+            .as_deref()
+            .is_some_and(|target| argo::has_option(target, option))
     }
 
     /// Whether the live object's sync options hold exactly `option`.
     pub fn live_has_option(&self, option: &str) -> bool {
-        self.live.as_deref().is_some_and(|live| argo::has_option(live, option))
+        self.live
+            .as_deref()
+            .is_some_and(|live| argo::has_option(live, option))
     }
 }

@@ -14,9 +14,23 @@ fn shown(operation: &Operation, cluster: &mut Cluster) -> String {
             slot = Some((task.phase, task.wave()));
             lines.push(format!("{}/{}:", task.phase, task.wave()));
         }
-        let moved = |reason: &&Reason| !matches!(reason, Reason::Hook(_) | Reason::Wave { .. } | Reason::Prune);
-        let moved: Vec<String> = task.reasons.iter().filter(moved).map(ToString::to_string).collect();
-        let moved = if moved.is_empty() { String::new() } else { format!(" ({})", moved.join("; ")) };
+        let moved = |reason: &&Reason| {
+            !matches!(
+                reason,
+                Reason::Hook(_) | Reason::Wave { .. } | Reason::Prune
+            )
+        };
+        let moved: Vec<String> = task
+            .reasons
+            .iter()
+            .filter(moved)
+            .map(ToString::to_string)
+            .collect();
+        let moved = if moved.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", moved.join("; "))
+        };
         let prune = if task.is_prune() { "-" } else { "" };
         lines.push(format!("  {prune}{}{moved}", task.key.short("demo")));
     }
@@ -132,7 +146,11 @@ fn a_generated_name_without_revision_has_two_hyphens() {
 #[test]
 fn hooks_are_left_out_of_selective_and_apply_syncs() {
     let select = |options: &mut crate::SyncOptions| {
-        let web = crate::ResourceFilter { kind: "ConfigMap".into(), name: "a".into(), ..Default::default() };
+        let web = crate::ResourceFilter {
+            kind: "ConfigMap".into(),
+            name: "a".into(),
+            ..Default::default()
+        };
         options.resources.push(web);
     };
     let targets = "
@@ -222,13 +240,15 @@ fn prune_last_wave_is_at_least_one() {
 fn namespaces_and_definitions_are_pulled_forward() {
     let mut cluster = Cluster::new();
     cluster.remove("Namespace/demo");
-    let operation = Operation::new("
+    let operation = Operation::new(
+        "
         Namespace/demo wave=5
         Job/migrate hook=PreSync wave=-1
         ConfigMap/other ns=elsewhere wave=-9
         Widget.example.com/w wave=2
         CustomResourceDefinition/widgets wave=3 crd=example.com/Widget
-    ");
+    ",
+    );
     insta::assert_snapshot!(shown(&operation, &mut cluster), @r"
     PreSync/-1:
       Namespace/demo (pulled forward from Sync/5 for Job.batch/demo/migrate (SYNC-041))
@@ -286,7 +306,8 @@ fn the_destination_namespace_is_made_when_it_is_missing() {
 fn who_suppresses_the_automatic_namespace() {
     let mut cluster = Cluster::new();
     cluster.remove("Namespace/demo");
-    let hook = Operation::new("Namespace/demo hook=PreSync").with(|options| options.create_namespace = true);
+    let hook = Operation::new("Namespace/demo hook=PreSync")
+        .with(|options| options.create_namespace = true);
     insta::assert_snapshot!(shown(&hook, &mut cluster), @r"
     PreSync/0:
       Namespace/demo (made by CreateNamespace=true (SYNC-028))
@@ -294,7 +315,11 @@ fn who_suppresses_the_automatic_namespace() {
     ");
     let filtered = Operation::new("Namespace/demo\nConfigMap/a").with(|options| {
         options.create_namespace = true;
-        options.resources.push(crate::ResourceFilter { kind: "ConfigMap".into(), name: "a".into(), ..Default::default() });
+        options.resources.push(crate::ResourceFilter {
+            kind: "ConfigMap".into(),
+            name: "a".into(),
+            ..Default::default()
+        });
     });
     insta::assert_snapshot!(shown(&filtered, &mut cluster), @r"
     Sync/0:
@@ -327,12 +352,29 @@ fn hooks_find_their_live_object() {
     for object in tracked("Job/migrate hook=PreSync") {
         cluster.put(Value::clone(&object));
     }
-    let operation = Operation::new("Job/migrate hook=PreSync,PostSync\nJob/migrate ns=other hook=Sync");
+    let operation =
+        Operation::new("Job/migrate hook=PreSync,PostSync\nJob/migrate ns=other hook=Sync");
     let input = operation.input(&cluster);
     let targets = crate::target::normalise(&input.targets, &input.app, &input.kinds);
-    let plan = block_on(build(&input, &targets, &mut Ledger::default(), &mut cluster));
-    let live: Vec<(Phase, bool)> = plan.tasks.iter().map(|task| (task.phase, task.live.is_some())).collect();
-    assert_eq!(live, [(Phase::PreSync, true), (Phase::Sync, false), (Phase::PostSync, true)]);
+    let plan = block_on(build(
+        &input,
+        &targets,
+        &mut Ledger::default(),
+        &mut cluster,
+    ));
+    let live: Vec<(Phase, bool)> = plan
+        .tasks
+        .iter()
+        .map(|task| (task.phase, task.live.is_some()))
+        .collect();
+    assert_eq!(
+        live,
+        [
+            (Phase::PreSync, true),
+            (Phase::Sync, false),
+            (Phase::PostSync, true)
+        ]
+    );
 }
 
 /// SYNC-027, SYNC-188: the key of a cluster-scoped target's result carries the destination namespace.
@@ -341,7 +383,12 @@ fn cluster_scoped_results_carry_a_namespace() {
     let mut cluster = Cluster::new();
     let input = Operation::new("ClusterRole/r").input(&cluster);
     let targets = crate::target::normalise(&input.targets, &input.app, &input.kinds);
-    let plan = block_on(build(&input, &targets, &mut Ledger::default(), &mut cluster));
+    let plan = block_on(build(
+        &input,
+        &targets,
+        &mut Ledger::default(),
+        &mut cluster,
+    ));
     assert_eq!(plan.tasks[0].key.namespace, "demo");
 }
 
@@ -349,7 +396,9 @@ fn cluster_scoped_results_carry_a_namespace() {
 #[test]
 fn a_plan_can_be_made_from_the_view_alone() {
     let cluster = Cluster::new();
-    let input = Operation::new("ConfigMap/a").with(|options| options.create_namespace = true).input(&cluster);
+    let input = Operation::new("ConfigMap/a")
+        .with(|options| options.create_namespace = true)
+        .input(&cluster);
     let targets = crate::target::normalise(&input.targets, &input.app, &input.kinds);
     let mut asks = ViewAsks::new(input.kinds.clone(), input.live.clone());
     let plan = block_on(build(&input, &targets, &mut Ledger::default(), &mut asks));

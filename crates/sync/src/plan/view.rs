@@ -26,7 +26,11 @@ impl ViewAsks {
     }
 
     fn refusal() -> CallError {
-        CallError::Api(Status::new(405, "MethodNotAllowed", "a plan makes no request"))
+        CallError::Api(Status::new(
+            405,
+            "MethodNotAllowed",
+            "a plan makes no request",
+        ))
     }
 }
 
@@ -37,37 +41,63 @@ pub(crate) fn resolve(kinds: &Kinds, gvk: &GroupVersionKind) -> Result<ApiResour
         None if kinds.has_group_version(&gvk.group, &gvk.version) => {
             Err(DiscoverError::NotFound(message::kind_not_found(gvk)))
         }
-        None => Err(DiscoverError::NotFound(message::group_version_not_found(gvk))),
+        None => Err(DiscoverError::NotFound(message::group_version_not_found(
+            gvk,
+        ))),
     }
 }
 
 impl Asks for ViewAsks {
-    fn discover<'a>(&'a mut self, gvk: &'a GroupVersionKind) -> BoxFuture<'a, Result<ApiResource, DiscoverError>> {
+    fn discover<'a>(
+        &'a mut self,
+        gvk: &'a GroupVersionKind,
+    ) -> BoxFuture<'a, Result<ApiResource, DiscoverError>> {
         Box::pin(async { resolve(&self.kinds, gvk) })
     }
 
-    fn get<'a>(&'a mut self, resource: &'a ResourceRef) -> BoxFuture<'a, Result<Option<Arc<Value>>, CallError>> {
-        let namespaced = resource.resource.as_ref().is_none_or(|known| known.namespaced);
-        let namespace = if namespaced { resource.namespace.as_str() } else { "" };
+    fn get<'a>(
+        &'a mut self,
+        resource: &'a ResourceRef,
+    ) -> BoxFuture<'a, Result<Option<Arc<Value>>, CallError>> {
+        let namespaced = resource
+            .resource
+            .as_ref()
+            .is_none_or(|known| known.namespaced);
+        let namespace = if namespaced {
+            resource.namespace.as_str()
+        } else {
+            ""
+        };
         let wanted = ObjectKey::new(
             resource.gvk.group.as_str(),
             resource.gvk.kind.as_str(),
             namespace,
             resource.name.as_str(),
         );
-        let found = self.live.iter().find(|live| ObjectKey::of(live).as_ref() == Some(&wanted)).cloned();
+        let found = self
+            .live
+            .iter()
+            .find(|live| ObjectKey::of(live).as_ref() == Some(&wanted))
+            .cloned();
         Box::pin(async { Ok(found) })
     }
 
     fn apply(&mut self, asks: Vec<ApplyAsk>) -> BoxFuture<'_, Vec<Result<String, String>>> {
-        Box::pin(async move { asks.iter().map(|_| Err(Self::refusal().to_string())).collect() })
+        Box::pin(async move {
+            asks.iter()
+                .map(|_| Err(Self::refusal().to_string()))
+                .collect()
+        })
     }
 
     fn delete(&mut self, asks: Vec<DeleteAsk>) -> BoxFuture<'_, Vec<Result<(), CallError>>> {
         Box::pin(async move { asks.iter().map(|_| Err(Self::refusal())).collect() })
     }
 
-    fn remove_finalizers(&mut self, asks: Vec<FinalizerAsk>) -> BoxFuture<'_, Vec<Result<(), CallError>>> {
+    fn remove_finalizers(
+        &mut self,
+        asks: Vec<FinalizerAsk>,
+    ) -> BoxFuture<'_, Vec<Result<(), CallError>>> {
         Box::pin(async move { asks.iter().map(|_| Err(Self::refusal())).collect() })
     }
 

@@ -29,11 +29,17 @@ impl Step<'_> {
     pub(super) async fn strip(&mut self, set: &[usize]) -> Vec<Result<(), CallError>> {
         let ask = |task: &Task| {
             let live = task.live.as_deref().filter(|_| task.has_finalizer())?;
-            Some(FinalizerAsk { resource: task.resource_ref(), stripped: Arc::new(without_finalizer(live)) })
+            Some(FinalizerAsk {
+                resource: task.resource_ref(),
+                stripped: Arc::new(without_finalizer(live)),
+            })
         };
-        let asks: Vec<Option<FinalizerAsk>> = set.iter().map(|&place| ask(&self.tasks[place])).collect();
-        let stripped: Vec<Option<Arc<Value>>> =
-            asks.iter().map(|ask| ask.as_ref().map(|ask| ask.stripped.clone())).collect();
+        let asks: Vec<Option<FinalizerAsk>> =
+            set.iter().map(|&place| ask(&self.tasks[place])).collect();
+        let stripped: Vec<Option<Arc<Value>>> = asks
+            .iter()
+            .map(|ask| ask.as_ref().map(|ask| ask.stripped.clone()))
+            .collect();
         let asks: Vec<FinalizerAsk> = asks.into_iter().flatten().collect();
         if asks.is_empty() {
             return set.iter().map(|_| Ok(())).collect();
@@ -87,9 +93,17 @@ impl Step<'_> {
     }
 
     /// Deletes one object.
-    pub(super) async fn delete(&mut self, place: usize, reason: DeleteReason) -> Result<(), CallError> {
+    pub(super) async fn delete(
+        &mut self,
+        place: usize,
+        reason: DeleteReason,
+    ) -> Result<(), CallError> {
         let ask = self.delete_ask(place, reason);
-        self.asks.delete(vec![ask]).await.pop().unwrap_or_else(|| Err(no_outcome()))
+        self.asks
+            .delete(vec![ask])
+            .await
+            .pop()
+            .unwrap_or_else(|| Err(no_outcome()))
     }
 
     /// Deletes hooks at the end of an attempt, one after the other, without waiting for them (SYNC-077).
@@ -139,7 +153,11 @@ impl Step<'_> {
         let live = task.live.clone().unwrap_or_default();
         let outcome = refresh::hook_outcome(self.assessor, task, &live);
         if let Err(error) = &outcome {
-            self.record_error(place, OperationPhase::Error, &format!("Failed to get hook health: {error}"));
+            self.record_error(
+                place,
+                OperationPhase::Error,
+                &format!("Failed to get hook health: {error}"),
+            );
         }
         if let Some(Err(error)) = self.strip(&[place]).await.pop() {
             let text = format!("Failed to remove hook finalizer: {error}");
@@ -150,7 +168,11 @@ impl Step<'_> {
         if going || self.tasks[place].has_policy(DeletePolicy::HookFailed) {
             match self.delete(place, DeleteReason::HookDone).await {
                 Err(error) if !error.is_not_found() => {
-                    self.record_error(place, OperationPhase::Failed, &format!("Failed to delete: {error}"));
+                    self.record_error(
+                        place,
+                        OperationPhase::Failed,
+                        &format!("Failed to delete: {error}"),
+                    );
                     return Err(());
                 }
                 _ => {}

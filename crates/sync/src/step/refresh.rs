@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use super::{Outcome, Step};
-use wavetank_health::{Assessor, HealthStatus};
 use crate::message::WaitingFor;
 use crate::plan::Task;
 use crate::result::{OperationPhase, ResultCode};
+use wavetank_health::{Assessor, HealthStatus};
 
 /// How far a hook is, by its health; `Err` when health could not be judged (SYNC-049).
 pub(super) fn hook_outcome(
@@ -14,8 +14,16 @@ pub(super) fn hook_outcome(
     task: &Task,
     live: &Value,
 ) -> Result<(OperationPhase, String), String> {
-    let created = || (OperationPhase::Succeeded, format!("{} created", task.key.name));
-    let Some(health) = assessor.assess(live).map_err(|failure| failure.to_string())? else {
+    let created = || {
+        (
+            OperationPhase::Succeeded,
+            format!("{} created", task.key.name),
+        )
+    };
+    let Some(health) = assessor
+        .assess(live)
+        .map_err(|failure| failure.to_string())?
+    else {
         return Ok(created());
     };
     let phase = match health.status {
@@ -29,8 +37,12 @@ pub(super) fn hook_outcome(
 
 /// What a resource's health says about its task; `None` leaves it as it is (SYNC-048, SYNC-159).
 fn resource_outcome(assessor: &Assessor, live: &Value) -> Option<(OperationPhase, String)> {
-    let Ok(health) = assessor.assess(live) else { return None };
-    let Some(health) = health else { return Some((OperationPhase::Succeeded, String::new())) };
+    let Ok(health) = assessor.assess(live) else {
+        return None;
+    };
+    let Some(health) = health else {
+        return Some((OperationPhase::Succeeded, String::new()));
+    };
     match health.status {
         Some(HealthStatus::Healthy) => Some((OperationPhase::Succeeded, health.message)),
         Some(HealthStatus::Degraded) => Some((OperationPhase::Failed, health.message)),
@@ -42,7 +54,9 @@ impl Step<'_> {
     /// S5: looks at every running task that has a live object.
     pub(super) fn refresh_running(&mut self) {
         for task in self.tasks.iter_mut().filter(|task| task.running()) {
-            let Some(live) = task.live.clone() else { continue };
+            let Some(live) = task.live.clone() else {
+                continue;
+            };
             let status = task.status;
             if !task.hook {
                 if let Some((phase, message)) = resource_outcome(self.assessor, &live) {
@@ -54,7 +68,8 @@ impl Step<'_> {
                 Ok((phase, message)) => self.ledger.record(task, status, Some(phase), &message),
                 Err(error) => {
                     let message = format!("failed to get resource health: {error}");
-                    self.ledger.record(task, status, Some(OperationPhase::Error), &message);
+                    self.ledger
+                        .record(task, status, Some(OperationPhase::Error), &message);
                 }
             }
         }
@@ -82,12 +97,16 @@ impl Step<'_> {
             let (status, message) = match found {
                 Ok(Some(_)) => continue,
                 Ok(None) => {
-                    let message = format!("Resource {} is missing, it might have been deleted", task.id());
+                    let message = format!(
+                        "Resource {} is missing, it might have been deleted",
+                        task.id()
+                    );
                     (Some(ResultCode::SyncFailed), message)
                 }
                 Err(error) => (task.status, format!("Failed to get live resource {error}")),
             };
-            self.ledger.record(task, status, Some(OperationPhase::Error), &message);
+            self.ledger
+                .record(task, status, Some(OperationPhase::Error), &message);
         }
         Some(self.waiting(&waiting, WaitingFor::Health))
     }

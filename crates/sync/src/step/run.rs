@@ -32,12 +32,20 @@ impl Step<'_> {
     /// Runs a set of tasks, dry or wet; an operation that is a dry run makes every run dry.
     pub(super) async fn run(&mut self, set: &[usize], dry_run: bool) -> RunState {
         let dry = dry_run || self.input.options.dry_run;
-        let mut run = Run { set, dry, quiet: dry_run && !self.input.options.dry_run, noted: dry };
+        let mut run = Run {
+            set,
+            dry,
+            quiet: dry_run && !self.input.options.dry_run,
+            noted: dry,
+        };
         let mut state = self.strip_existing_hooks(&mut run).await; // R1
         if state != RunState::Successful {
             return state;
         }
-        if set.iter().any(|&place| self.needs_confirmation(&self.tasks[place])) {
+        if set
+            .iter()
+            .any(|&place| self.needs_confirmation(&self.tasks[place]))
+        {
             return RunState::Pending; // R2
         }
         state = self.prune(&mut run).await; // R3
@@ -56,7 +64,10 @@ impl Step<'_> {
         if !run.noted {
             run.noted = true;
             let task = &self.tasks[place];
-            self.asks.note(Note::WaveStarted { phase: task.phase, wave: task.wave_number() });
+            self.asks.note(Note::WaveStarted {
+                phase: task.phase,
+                wave: task.wave_number(),
+            });
         }
     }
 
@@ -66,8 +77,15 @@ impl Step<'_> {
             return RunState::Successful;
         }
         let existing = |task: &Task| task.hook && task.pending() && task.has_finalizer();
-        let set: Vec<usize> = run.set.iter().copied().filter(|&place| existing(&self.tasks[place])).collect();
-        let Some(&first) = set.first() else { return RunState::Successful };
+        let set: Vec<usize> = run
+            .set
+            .iter()
+            .copied()
+            .filter(|&place| existing(&self.tasks[place]))
+            .collect();
+        let Some(&first) = set.first() else {
+            return RunState::Successful;
+        };
         self.start_wave(run, first);
         let mut state = RunState::Successful;
         for (place, outcome) in set.iter().copied().zip(self.strip(&set).await) {
@@ -87,7 +105,10 @@ impl Step<'_> {
 
     /// The value of `Prune=`: the live object's, else the app's (SYNC-066).
     fn prune_option<'t>(&'t self, task: &'t Task) -> Option<&'t str> {
-        let own = task.live.as_deref().and_then(|live| argo::option_value(live, "Prune"));
+        let own = task
+            .live
+            .as_deref()
+            .and_then(|live| argo::option_value(live, "Prune"));
         own.or(self.input.options.default_prune.as_deref())
     }
 
@@ -99,7 +120,11 @@ impl Step<'_> {
             Some((ResultCode::PruneSkipped, message::NO_PRUNE))
         } else if dry {
             Some((ResultCode::Pruned, message::PRUNED_DRY_RUN))
-        } else if task.live.as_deref().is_some_and(wavetank_model::object::is_terminating) {
+        } else if task
+            .live
+            .as_deref()
+            .is_some_and(wavetank_model::object::is_terminating)
+        {
             Some((ResultCode::Pruned, message::PRUNED))
         } else {
             None
@@ -108,16 +133,29 @@ impl Step<'_> {
 
     /// R3: all prunes of the set, concurrently (SYNC-062, SYNC-066).
     async fn prune(&mut self, run: &mut Run<'_>) -> RunState {
-        let prunes: Vec<usize> =
-            run.set.iter().copied().filter(|&place| self.tasks[place].is_prune()).collect();
-        let decided: Vec<Option<(ResultCode, &str)>> =
-            prunes.iter().map(|&place| self.prune_without_call(&self.tasks[place], run.dry)).collect();
-        let wet = prunes.iter().zip(&decided).filter(|(_, decided)| decided.is_none()).map(|(&place, _)| place);
+        let prunes: Vec<usize> = run
+            .set
+            .iter()
+            .copied()
+            .filter(|&place| self.tasks[place].is_prune())
+            .collect();
+        let decided: Vec<Option<(ResultCode, &str)>> = prunes
+            .iter()
+            .map(|&place| self.prune_without_call(&self.tasks[place], run.dry))
+            .collect();
+        let wet = prunes
+            .iter()
+            .zip(&decided)
+            .filter(|(_, decided)| decided.is_none())
+            .map(|(&place, _)| place);
         let wet: Vec<usize> = wet.collect();
         let mut outcomes = Vec::new().into_iter();
         if let Some(&first) = wet.first() {
             self.start_wave(run, first);
-            let asks = wet.iter().map(|&place| self.delete_ask(place, DeleteReason::Prune)).collect();
+            let asks = wet
+                .iter()
+                .map(|&place| self.delete_ask(place, DeleteReason::Prune))
+                .collect();
             outcomes = self.asks.delete(asks).await.into_iter();
         }
         let mut state = RunState::Successful;
@@ -134,7 +172,12 @@ impl Step<'_> {
                 state = RunState::Failed;
             }
             if !run.quiet || code == ResultCode::SyncFailed {
-                self.ledger.record(&mut self.tasks[place], Some(code), Some(code.phase()), &text);
+                self.ledger.record(
+                    &mut self.tasks[place],
+                    Some(code),
+                    Some(code.phase()),
+                    &text,
+                );
             }
         }
         state
@@ -145,11 +188,20 @@ impl Step<'_> {
         if run.dry {
             return RunState::Successful;
         }
-        let set: Vec<usize> =
-            run.set.iter().copied().filter(|&place| self.tasks[place].deletes_before_creation()).collect();
-        let Some(&first) = set.first() else { return RunState::Successful };
+        let set: Vec<usize> = run
+            .set
+            .iter()
+            .copied()
+            .filter(|&place| self.tasks[place].deletes_before_creation())
+            .collect();
+        let Some(&first) = set.first() else {
+            return RunState::Successful;
+        };
         self.start_wave(run, first);
-        let asks = set.iter().map(|&place| self.delete_ask(place, DeleteReason::BeforeHookCreation)).collect();
+        let asks = set
+            .iter()
+            .map(|&place| self.delete_ask(place, DeleteReason::BeforeHookCreation))
+            .collect();
         let mut state = RunState::Successful;
         for (place, outcome) in set.iter().copied().zip(self.asks.delete(asks).await) {
             match outcome {
@@ -170,24 +222,36 @@ impl Step<'_> {
     async fn apply_groups(&mut self, run: &mut Run<'_>) -> RunState {
         let dry = run.dry;
         let left_out = |task: &Task| dry && task.skip_dry_run;
-        let creates: Vec<usize> =
-            run.set.iter().copied().filter(|&place| !self.tasks[place].is_prune()).collect();
+        let creates: Vec<usize> = run
+            .set
+            .iter()
+            .copied()
+            .filter(|&place| !self.tasks[place].is_prune())
+            .collect();
         let mut state = RunState::Successful;
         let mut rest = creates.as_slice();
         while let Some(&first) = rest.first() {
             let same = |place: &&usize| self.tasks[**place].gvk.kind == self.tasks[first].gvk.kind;
             let (group, others) = rest.split_at(rest.iter().take_while(same).count());
             rest = others;
-            let group: Vec<usize> =
-                group.iter().copied().filter(|&place| !left_out(&self.tasks[place])).collect();
+            let group: Vec<usize> = group
+                .iter()
+                .copied()
+                .filter(|&place| !left_out(&self.tasks[place]))
+                .collect();
             if group.is_empty() {
                 continue;
             }
             self.start_wave(run, first);
-            let asks = group.iter().map(|&place| self.apply_ask(&self.tasks[place], dry)).collect();
+            let asks = group
+                .iter()
+                .map(|&place| self.apply_ask(&self.tasks[place], dry))
+                .collect();
             let mut outcomes = self.asks.apply(asks).await.into_iter();
             for place in group {
-                let outcome = outcomes.next().unwrap_or_else(|| Err(no_outcome().to_string()));
+                let outcome = outcomes
+                    .next()
+                    .unwrap_or_else(|| Err(no_outcome().to_string()));
                 if outcome.is_err() {
                     state = RunState::Failed;
                 }
@@ -207,7 +271,8 @@ impl Step<'_> {
             OperationPhase::Running if self.input.options.dry_run => OperationPhase::Succeeded,
             phase => phase,
         };
-        self.ledger.record(&mut self.tasks[place], Some(code), Some(phase), &text);
+        self.ledger
+            .record(&mut self.tasks[place], Some(code), Some(phase), &text);
     }
 
     /// How an object is written (SYNC-088, SYNC-089, SYNC-090).
@@ -242,7 +307,8 @@ impl Step<'_> {
             validate: options.validate && !task.target_has_option("Validate=false"),
             dry_run,
             manager: options.manager.clone(),
-            migrate_from: (server_side && options.migrate).then(|| options.migration_manager.clone()),
+            migrate_from: (server_side && options.migrate)
+                .then(|| options.migration_manager.clone()),
             phase: task.phase,
             wave: if task.phase == Phase::SyncFail {
                 wavetank_model::WaveNumber::All

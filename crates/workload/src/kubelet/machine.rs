@@ -231,6 +231,12 @@ impl Machine {
         Step::Wait { at, load }
     }
 
+    /// The last report did not arrive: the next one says everything again.
+    pub fn report_refused(&mut self) {
+        self.report.forget();
+        self.changed = true;
+    }
+
     fn take_on(&mut self, pod: &Value, now: SimTime) {
         self.since = Some(now);
         self.changed = true;

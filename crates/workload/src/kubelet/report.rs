@@ -34,6 +34,12 @@ impl Report {
         Self { epoch, address, host: String::new(), fields: Map::new(), conditions: Vec::new() }
     }
 
+    /// Forgets what was reported.
+    pub(crate) fn forget(&mut self) {
+        self.fields.clear();
+        self.conditions.clear();
+    }
+
     /// The patch from the last report to the machine's state; `None` when nothing changed.
     pub(crate) fn patch(machine: &mut Machine, pod: &Value, now: SimTime) -> Option<Value> {
         let fields = fields(machine, pod);

@@ -85,6 +85,8 @@ impl Cluster {
             assert!(at < SimTime::from_millis(100_000_000), "not quiet: {:?}", self.controllers.waiting());
             self.step(at);
         }
+        let refused: Vec<_> = self.controllers.planned().filter(|planned| planned.refusal.is_some()).collect();
+        assert!(refused.is_empty(), "{refused:?}");
     }
 
     fn next_due(&self) -> Option<SimTime> {
@@ -102,6 +104,36 @@ impl Cluster {
             self.controllers.run_due(at, &mut ServerApi::new(&mut self.server, at), &mut self.chooser);
         }
         self.settle();
+    }
+
+    /// The replicas of ReplicaSets each time they change, and Pods that come and go.
+    pub fn replicas(&self) -> String {
+        let mut out = String::new();
+        let mut names: Vec<String> = Vec::new();
+        let mut last = String::new();
+        for change in &self.changes {
+            let name = &change.key.name;
+            let shown = match change.key.kind.as_str() {
+                "ReplicaSet" => {
+                    let number = names.iter().position(|known| known == name).unwrap_or_else(|| {
+                        names.push(name.clone());
+                        names.len() - 1
+                    });
+                    let status = &change.new["status"];
+                    format!(
+                        "set {number} wants {} has {} available {}",
+                        change.new["spec"]["replicas"], status["replicas"], status["availableReplicas"]
+                    )
+                }
+                "Pod" if change.kind != ChangeKind::Updated => format!("Pod {:?}", change.kind),
+                _ => continue,
+            };
+            if shown != last {
+                writeln!(out, "{} {shown}", change.time).unwrap();
+            }
+            last = shown;
+        }
+        out
     }
 
     /// What happened to objects of these kinds, a line each: time, object, writer, and the change as a merge patch.
@@ -144,7 +176,7 @@ impl Cluster {
         for (name, shown) in names.iter().rev() {
             out = out.replace(name, shown);
         }
-        out.replace("2026-01-01T00:", "T")
+        without_digests(&out.replace("2026-01-01T00:", "T"))
     }
 }
 
@@ -162,6 +194,9 @@ fn difference(old: &Value, new: &Value) -> Option<Value> {
     if old == new {
         return None;
     }
+    if let (Some(before), Some(after)) = (named(old), named(new)) {
+        return difference(&before, &after);
+    }
     let (Some(before), Some(after)) = (old.as_object(), new.as_object()) else { return Some(new.clone()) };
     let mut out = Map::new();
     for key in before.keys().filter(|key| !after.contains_key(*key)) {
@@ -172,4 +207,24 @@ fn difference(old: &Value, new: &Value) -> Option<Value> {
         out.extend(part.map(|part| (key.clone(), part)));
     }
     Some(Value::Object(out))
+}
+
+/// A list of conditions or containers as a map.
+fn named(list: &Value) -> Option<Value> {
+    let items = list.as_array().filter(|items| !items.is_empty())?;
+    let name = |item: &Value| ["type", "name"].iter().find_map(|field| item.get(field)?.as_str().map(str::to_owned));
+    items.iter().map(|item| Some((name(item)?, item.clone()))).collect::<Option<Map<_, _>>>().map(Value::Object)
+}
+
+/// Digests cut to their first digits.
+fn without_digests(text: &str) -> String {
+    let mut out = String::new();
+    let mut digits = 0;
+    for char in text.chars() {
+        digits = if char.is_ascii_hexdigit() { digits + 1 } else { 0 };
+        if digits <= 12 {
+            out.push(char);
+        }
+    }
+    out
 }

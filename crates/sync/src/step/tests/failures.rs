@@ -8,7 +8,9 @@ use crate::testing::{Cluster, Operation};
 fn rejecting(names: &[&str]) -> Cluster {
     let mut cluster = Cluster::new();
     for name in names {
-        cluster.reject.insert((*name).to_owned(), format!("no {name}"));
+        cluster
+            .reject
+            .insert((*name).to_owned(), format!("no {name}"));
     }
     cluster
 }
@@ -17,7 +19,8 @@ fn rejecting(names: &[&str]) -> Cluster {
 #[test]
 fn invalid_tasks_fail_before_anything_runs() {
     let mut cluster = Cluster::new();
-    let mut operation = Operation::new("Widget.example.com/w\nGadget.a.io/g\nConfigMap/a\nJob/f hook=SyncFail");
+    let mut operation =
+        Operation::new("Widget.example.com/w\nGadget.a.io/g\nConfigMap/a\nJob/f hook=SyncFail");
     assert_eq!(
         operation.pass(&mut cluster),
         "Failed one or more synchronization tasks are not valid: \
@@ -25,16 +28,26 @@ fn invalid_tasks_fail_before_anything_runs() {
          failed to discover server resources for group version example.com/v1: the server could not find the requested resource"
     );
     assert_eq!(cluster.take_log(), "");
-    assert!(operation.shown().contains("SyncFailed/ \"failed to discover"));
+    assert!(
+        operation
+            .shown()
+            .contains("SyncFailed/ \"failed to discover")
+    );
 }
 
 /// SYNC-046: the namespace fails alone.
 #[test]
 fn a_failing_namespace_fails_the_attempt() {
     let mut cluster = without_namespace();
-    cluster.reject.insert("demo".to_owned(), "forbidden".to_owned());
-    let mut operation = Operation::new("ConfigMap/a").with(|options| options.create_namespace = true);
-    assert_eq!(operation.pass(&mut cluster), "Failed the namespace failed to apply, reason: forbidden");
+    cluster
+        .reject
+        .insert("demo".to_owned(), "forbidden".to_owned());
+    let mut operation =
+        Operation::new("ConfigMap/a").with(|options| options.create_namespace = true);
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Failed the namespace failed to apply, reason: forbidden"
+    );
     insta::assert_snapshot!(cluster.take_log(), @r"
     -- PreSync/0
     apply namespace/demo
@@ -45,10 +58,16 @@ fn a_failing_namespace_fails_the_attempt() {
 #[test]
 fn a_failed_dry_run_ends_the_attempt() {
     let mut cluster = cluster_with("Job/old hook=PostSync policy=HookFailed");
-    cluster.reject_dry.insert("a".to_owned(), "invalid".to_owned());
-    let mut operation =
-        Operation::new("ConfigMap/a\nConfigMap/b\nJob/old hook=PostSync policy=HookFailed\nJob/f hook=SyncFail");
-    assert_eq!(operation.pass(&mut cluster), "Failed one or more objects failed to apply (dry run)");
+    cluster
+        .reject_dry
+        .insert("a".to_owned(), "invalid".to_owned());
+    let mut operation = Operation::new(
+        "ConfigMap/a\nConfigMap/b\nJob/old hook=PostSync policy=HookFailed\nJob/f hook=SyncFail",
+    );
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Failed one or more objects failed to apply (dry run)"
+    );
     insta::assert_snapshot!(cluster.take_log(), @r"
     apply configmap/a (dry run)
     apply configmap/b (dry run)
@@ -63,10 +82,16 @@ fn a_failed_dry_run_ends_the_attempt() {
 fn the_message_depends_on_what_else_was_applied() {
     let mut cluster = rejecting(&["a", "b"]);
     let mut operation = Operation::new("ConfigMap/a\nConfigMap/b");
-    assert_eq!(operation.pass(&mut cluster), "Failed one or more objects failed to apply, reason: no a,no b");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Failed one or more objects failed to apply, reason: no a,no b"
+    );
     let mut cluster = rejecting(&["a"]);
     let mut operation = Operation::new("ConfigMap/a\nDeployment/web");
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for healthy state of apps/Deployment/web");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for healthy state of apps/Deployment/web"
+    );
     assert_eq!(
         operation.pass(&mut cluster),
         "Failed one or more synchronization tasks completed unsuccessfully, reason: no a"
@@ -79,7 +104,10 @@ fn a_failed_apply_waits_for_the_rest_of_its_wave() {
     let mut cluster = rejecting(&["b"]);
     let mut operation = Operation::new("Deployment/a\nService/b\nConfigMap/c wave=1");
     for _ in 0..3 {
-        assert_eq!(operation.pass(&mut cluster), "Running waiting for healthy state of apps/Deployment/a");
+        assert_eq!(
+            operation.pass(&mut cluster),
+            "Running waiting for healthy state of apps/Deployment/a"
+        );
     }
     cluster.finish("Deployment/a");
     assert_eq!(
@@ -93,12 +121,17 @@ fn a_failed_apply_waits_for_the_rest_of_its_wave() {
 #[test]
 fn sync_fail_hooks_run_together() {
     let mut cluster = rejecting(&["a", "f2"]);
-    let mut operation = Operation::new("
+    let mut operation = Operation::new(
+        "
         ConfigMap/a
         Pod/f1 hook=SyncFail wave=1
         Pod/f2 hook=SyncFail wave=2
-    ");
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for completion of hook /Pod/f1 and 1 more hooks");
+    ",
+    );
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for completion of hook /Pod/f1 and 1 more hooks"
+    );
     cluster.edit("Pod/f1")["status"] = json!({"phase": "Failed", "message": "f1 ran and failed"});
     assert_eq!(
         operation.pass(&mut cluster),
@@ -117,9 +150,15 @@ fn sync_fail_hooks_run_together() {
 fn sync_fail_hooks_start_while_others_run() {
     let mut cluster = rejecting(&["a"]);
     let mut operation = Operation::new("ConfigMap/a\nJob/h hook=Sync\nJob/f hook=SyncFail");
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for completion of hook batch/Job/h and 1 more hooks");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for completion of hook batch/Job/h and 1 more hooks"
+    );
     cluster.finish("Job/f");
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for completion of hook batch/Job/h");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for completion of hook batch/Job/h"
+    );
     cluster.finish("Job/h");
     assert_eq!(
         operation.pass(&mut cluster),
@@ -134,7 +173,10 @@ fn a_running_object_that_is_gone_fails_the_attempt() {
     let mut operation = Operation::new("Job/h hook=PreSync\nConfigMap/a");
     operation.pass(&mut cluster);
     cluster.remove("Job/h");
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for completion of hook batch/Job/h");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for completion of hook batch/Job/h"
+    );
     insta::assert_snapshot!(operation.shown(), @r#"PreSync h: SyncFailed/Error "Resource batch/Job/h is missing, it might have been deleted""#);
     assert_eq!(
         operation.pass(&mut cluster),
@@ -150,9 +192,15 @@ fn an_object_that_only_the_view_lacks_is_waited_for() {
     let mut operation = Operation::new("Job/h hook=PreSync\nConfigMap/a");
     operation.pass(&mut cluster);
     cluster.finish("Job/h");
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for completion of hook batch/Job/h");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for completion of hook batch/Job/h"
+    );
     cluster.hidden.clear();
-    assert_eq!(operation.pass(&mut cluster), "Succeeded successfully synced (all tasks run)");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Succeeded successfully synced (all tasks run)"
+    );
 }
 
 /// SYNC-056, SYNC-139: an error of the wave hook ends the running hooks of the wave.
@@ -161,7 +209,10 @@ fn an_error_of_the_wave_hook_is_an_error() {
     let mut cluster = Cluster::new();
     cluster.delay_error = Some("no time".to_owned());
     let mut operation = Operation::new("Job/h hook=PreSync\nConfigMap/a");
-    assert_eq!(operation.pass(&mut cluster), "Error SyncWaveHook failed: no time");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Error SyncWaveHook failed: no time"
+    );
 }
 
 /// SYNC-048, SYNC-159, SYNC-160: what is Suspended or Unknown keeps a wave waiting; a hook that is Unknown failed.
@@ -171,7 +222,10 @@ fn unknown_health_blocks_a_wave_and_fails_a_hook() {
     let mut operation = Operation::new("PersistentVolumeClaim/c\nConfigMap/a wave=1");
     operation.pass(&mut cluster);
     cluster.edit("PersistentVolumeClaim/c")["status"] = json!({"phase": "Strange"});
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for healthy state of /PersistentVolumeClaim/c");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for healthy state of /PersistentVolumeClaim/c"
+    );
     let mut cluster = Cluster::new();
     let mut operation = Operation::new("PersistentVolumeClaim/c hook=PreSync\nConfigMap/a wave=1");
     operation.pass(&mut cluster);
@@ -192,7 +246,10 @@ fn a_sync_fail_hook_makes_a_sync_wait_for_resources() {
         cluster.finish("Job/h");
         operation.pass(&mut cluster)
     };
-    assert_eq!(run("Deployment/web\nJob/h hook=Sync"), "Succeeded successfully synced (no more tasks)");
+    assert_eq!(
+        run("Deployment/web\nJob/h hook=Sync"),
+        "Succeeded successfully synced (no more tasks)"
+    );
     assert_eq!(
         run("Deployment/web\nJob/h hook=Sync\nJob/f hook=SyncFail"),
         "Running waiting for healthy state of apps/Deployment/web"

@@ -10,8 +10,14 @@ use crate::testing::{Cluster, Operation};
 fn a_config_map_hook_succeeds_at_once() {
     let mut cluster = Cluster::new();
     let mut operation = Operation::new("ConfigMap/cm hook=PreSync\nConfigMap/a");
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for completion of hook /ConfigMap/cm");
-    assert_eq!(operation.pass(&mut cluster), "Succeeded successfully synced (all tasks run)");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for completion of hook /ConfigMap/cm"
+    );
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Succeeded successfully synced (all tasks run)"
+    );
     insta::assert_snapshot!(operation.shown(), @r#"
     PreSync cm: Synced/Succeeded "cm created"
     Sync a: Synced/Running "configmap/a created"
@@ -40,7 +46,10 @@ fn hook_succeeded_means_the_attempt() {
     let mut operation = Operation::new(targets);
     operation.pass(&mut cluster);
     cluster.finish("Job/pre");
-    assert_eq!(operation.pass(&mut cluster), "Failed one or more objects failed to apply, reason: boom");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Failed one or more objects failed to apply, reason: boom"
+    );
     assert!(!cluster.take_log().contains("delete"));
 }
 
@@ -85,7 +94,10 @@ fn a_failed_hook_is_deleted_when_the_attempt_fails() {
 fn a_left_over_sync_fail_hook_goes_with_the_next_success() {
     let mut cluster = cluster_with("Job/f hook=SyncFail policy=HookSucceeded");
     let mut operation = Operation::new("ConfigMap/a\nJob/f hook=SyncFail policy=HookSucceeded");
-    assert_eq!(operation.pass(&mut cluster), "Succeeded successfully synced (all tasks run)");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Succeeded successfully synced (all tasks run)"
+    );
     assert!(cluster.take_log().ends_with("delete job/f"));
 }
 
@@ -104,7 +116,10 @@ fn a_left_over_finished_hook_is_not_run_again() {
     apply job/pre
     delay PreSync/0
     ");
-    assert_eq!(operation.pass(&mut cluster), "Succeeded successfully synced (all tasks run)");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Succeeded successfully synced (all tasks run)"
+    );
 }
 
 /// SYNC-063: a hook that is gone meanwhile is created in this very run.
@@ -113,7 +128,10 @@ fn a_hook_that_is_gone_meanwhile_is_created_at_once() {
     let mut cluster = cluster_with("Job/pre hook=PreSync");
     cluster.refuse_delete.insert("pre".to_owned(), 404);
     let mut operation = Operation::new("Job/pre hook=PreSync\nConfigMap/a");
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for completion of hook batch/Job/pre");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for completion of hook batch/Job/pre"
+    );
 }
 
 /// SYNC-063: another error fails the hook before anything of the wave is created.
@@ -121,8 +139,12 @@ fn a_hook_that_is_gone_meanwhile_is_created_at_once() {
 fn a_hook_that_cannot_be_deleted_fails_the_wave() {
     let mut cluster = cluster_with("Job/pre hook=PreSync");
     cluster.refuse_delete.insert("pre".to_owned(), 500);
-    let mut operation = Operation::new("Job/pre hook=PreSync\nConfigMap/b hook=PreSync\nConfigMap/a");
-    assert_eq!(operation.pass(&mut cluster), "Failed one or more objects failed to apply");
+    let mut operation =
+        Operation::new("Job/pre hook=PreSync\nConfigMap/b hook=PreSync\nConfigMap/a");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Failed one or more objects failed to apply"
+    );
     insta::assert_snapshot!(operation.shown(), @r#"PreSync pre: /Error "failed to delete resource: refused with 500""#);
     assert!(!cluster.take_log().contains("apply configmap/b\n"));
 }
@@ -133,7 +155,10 @@ fn a_hook_delete_holds_back_the_whole_wave() {
     let mut cluster = cluster_with("Job/h hook=Sync");
     cluster.lingering.insert("h".to_owned());
     let mut operation = Operation::new("ConfigMap/a\nJob/h hook=Sync");
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for deletion of hook batch/Job/h");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for deletion of hook batch/Job/h"
+    );
     assert!(!cluster.take_log().contains("apply configmap/a\n"));
 }
 
@@ -147,8 +172,14 @@ fn a_hook_of_two_phases_runs_twice() {
     operation.pass(&mut cluster);
     cluster.take_log();
     // The ConfigMap has no health: the pass goes straight on to the PostSync hook, whose old object is in the way.
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for deletion of hook batch/Job/h");
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for completion of hook batch/Job/h");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for deletion of hook batch/Job/h"
+    );
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for completion of hook batch/Job/h"
+    );
     insta::assert_snapshot!(cluster.take_log(), @r"
     -- PostSync/0
     delete job/h
@@ -166,9 +197,15 @@ fn a_terminating_hook_with_finalizer_can_still_succeed() {
     let mut operation = Operation::new("Job/pre hook=PreSync\nConfigMap/a");
     operation.pass(&mut cluster);
     terminate(&mut cluster, "Job/pre");
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for completion of hook batch/Job/pre");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for completion of hook batch/Job/pre"
+    );
     cluster.finish("Job/pre");
-    assert_eq!(operation.pass(&mut cluster), "Succeeded successfully synced (all tasks run)");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Succeeded successfully synced (all tasks run)"
+    );
 }
 
 /// SYNC-176: without the finalizer it disappears, and the attempt fails.
@@ -187,20 +224,25 @@ fn a_terminating_hook_without_finalizer_is_pending_deletion() {
 #[test]
 fn termination_records_the_outcome_of_finished_hooks() {
     let mut cluster = Cluster::new();
-    let mut operation = Operation::new("
+    let mut operation = Operation::new(
+        "
         Job/done hook=PreSync
         Job/failed hook=PreSync
         Job/gone hook=PreSync
         Job/stuck hook=PreSync
         Job/later hook=PostSync
-    ");
+    ",
+    );
     operation.pass(&mut cluster);
     cluster.finish("Job/done");
     cluster.fail("Job/failed");
     cluster.remove("Job/gone");
     cluster.refuse_delete.insert("stuck".to_owned(), 500);
     cluster.take_log();
-    assert_eq!(operation.terminate(&mut cluster), "Error Operation termination had errors");
+    assert_eq!(
+        operation.terminate(&mut cluster),
+        "Error Operation termination had errors"
+    );
     insta::assert_snapshot!(operation.shown(), @r#"
     PreSync done: Synced/Succeeded "Reached expected number of succeeded pods"
     PreSync failed: Synced/Failed "Job has reached the specified backoff limit"

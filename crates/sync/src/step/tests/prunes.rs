@@ -7,12 +7,37 @@ use crate::testing::{Cluster, Operation};
 
 /// SYNC-066: who is pruned, and what is said of the others.
 #[rstest]
-#[case("ConfigMap/x", None, false, "PruneSkipped/Succeeded \"ignored (requires pruning)\"")]
+#[case(
+    "ConfigMap/x",
+    None,
+    false,
+    "PruneSkipped/Succeeded \"ignored (requires pruning)\""
+)]
 #[case("ConfigMap/x", None, true, "Pruned/Succeeded \"pruned\"")]
-#[case("ConfigMap/x option=Prune=false", None, true, "PruneSkipped/Succeeded \"ignored (no prune)\"")]
-#[case("ConfigMap/x", Some("false"), true, "PruneSkipped/Succeeded \"ignored (no prune)\"")]
-#[case("ConfigMap/x option=Prune=true", Some("false"), true, "Pruned/Succeeded \"pruned\"")]
-#[case("ConfigMap/x option=Prune=False", None, true, "Pruned/Succeeded \"pruned\"")]
+#[case(
+    "ConfigMap/x option=Prune=false",
+    None,
+    true,
+    "PruneSkipped/Succeeded \"ignored (no prune)\""
+)]
+#[case(
+    "ConfigMap/x",
+    Some("false"),
+    true,
+    "PruneSkipped/Succeeded \"ignored (no prune)\""
+)]
+#[case(
+    "ConfigMap/x option=Prune=true",
+    Some("false"),
+    true,
+    "Pruned/Succeeded \"pruned\""
+)]
+#[case(
+    "ConfigMap/x option=Prune=False",
+    None,
+    true,
+    "Pruned/Succeeded \"pruned\""
+)]
 fn options_decide_about_a_prune(
     #[case] extra: &str,
     #[case] default: Option<&str>,
@@ -45,7 +70,10 @@ fn a_failed_prune_stops_the_wave() {
     let mut cluster = cluster_with("ConfigMap/x");
     cluster.refuse_delete.insert("x".to_owned(), 404);
     let mut operation = Operation::new("ConfigMap/a").with(|options| options.prune = true);
-    assert_eq!(operation.pass(&mut cluster), "Failed one or more objects failed to apply, reason: refused with 404");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Failed one or more objects failed to apply, reason: refused with 404"
+    );
     insta::assert_snapshot!(cluster.take_log(), @r"
     apply configmap/a (dry run)
     -- Sync/0
@@ -59,7 +87,10 @@ fn an_unconfirmed_prune_blocks_its_wave() {
     let mut cluster = cluster_with("ConfigMap/x option=Prune=confirm wave=1");
     let mut operation = Operation::new("ConfigMap/a\nConfigMap/b wave=1");
     operation.pass(&mut cluster);
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for pruning confirmation of /ConfigMap/x");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for pruning confirmation of /ConfigMap/x"
+    );
     insta::assert_snapshot!(cluster.take_log(), @r"
     -- Sync/0
     apply configmap/a
@@ -67,7 +98,10 @@ fn an_unconfirmed_prune_blocks_its_wave() {
     delay Sync/1 final
     ");
     operation.confirmed = true;
-    assert_eq!(operation.pass(&mut cluster), "Succeeded successfully synced (all tasks run)");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Succeeded successfully synced (all tasks run)"
+    );
     assert!(operation.shown().contains("ignored (requires pruning)"));
 }
 
@@ -102,6 +136,10 @@ fn healthy_waves_are_not_skipped() {
         while !operation.phase.completed() {
             operation.pass(&mut cluster);
         }
-        assert!(cluster.take_log().contains("-- Sync/0\napply configmap/a\ndelay Sync/0\n-- Sync/1"));
+        assert!(
+            cluster
+                .take_log()
+                .contains("-- Sync/0\napply configmap/a\ndelay Sync/0\n-- Sync/1")
+        );
     }
 }

@@ -8,7 +8,10 @@ use crate::testing::{Cluster, Operation};
 fn trace_a_single_wave() {
     let mut cluster = Cluster::new();
     let mut operation = Operation::new("Deployment/web\nService/web");
-    assert_eq!(operation.pass(&mut cluster), "Succeeded successfully synced (all tasks run)");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Succeeded successfully synced (all tasks run)"
+    );
     insta::assert_snapshot!(cluster.take_log(), @r"
     apply service/web (dry run)
     apply deployment/web (dry run)
@@ -27,13 +30,21 @@ fn trace_a_single_wave() {
 #[test]
 fn trace_b_three_phases() {
     let mut cluster = Cluster::new();
-    let mut operation = Operation::new("
+    let mut operation = Operation::new(
+        "
         Job/pre hook=PreSync
         Deployment/web
         Job/post hook=PostSync policy=HookSucceeded
-    ");
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for completion of hook batch/Job/pre");
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for completion of hook batch/Job/pre");
+    ",
+    );
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for completion of hook batch/Job/pre"
+    );
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for completion of hook batch/Job/pre"
+    );
     insta::assert_snapshot!(cluster.take_log(), @r"
     apply job/pre (dry run)
     apply deployment/web (dry run)
@@ -43,12 +54,24 @@ fn trace_b_three_phases() {
     delay PreSync/0
     ");
     cluster.finish("Job/pre");
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for healthy state of apps/Deployment/web");
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for healthy state of apps/Deployment/web");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for healthy state of apps/Deployment/web"
+    );
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for healthy state of apps/Deployment/web"
+    );
     cluster.finish("Deployment/web");
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for completion of hook batch/Job/post");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for completion of hook batch/Job/post"
+    );
     cluster.finish("Job/post");
-    assert_eq!(operation.pass(&mut cluster), "Succeeded successfully synced (no more tasks)");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Succeeded successfully synced (no more tasks)"
+    );
     insta::assert_snapshot!(cluster.take_log(), @r"
     strip job/pre
     -- Sync/0
@@ -65,7 +88,11 @@ fn trace_b_three_phases() {
     Sync web: Synced/Succeeded "deployment.apps/web created"
     PostSync post: Synced/Succeeded "Reached expected number of succeeded pods"
     "#);
-    let types: Vec<_> = operation.results.iter().map(|result| (result.order, result.hook_type.is_some())).collect();
+    let types: Vec<_> = operation
+        .results
+        .iter()
+        .map(|result| (result.order, result.hook_type.is_some()))
+        .collect();
     assert_eq!(types, [(1, true), (2, false), (3, true)]);
 }
 
@@ -75,7 +102,10 @@ fn trace_c_the_hook_exists_from_last_time() {
     let mut cluster = cluster_with("Job/pre hook=PreSync");
     cluster.lingering.insert("pre".to_owned());
     let mut operation = Operation::new("Job/pre hook=PreSync\nConfigMap/a");
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for deletion of hook batch/Job/pre");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for deletion of hook batch/Job/pre"
+    );
     assert!(operation.results.is_empty());
     insta::assert_snapshot!(cluster.take_log(), @r"
     apply job/pre (dry run)
@@ -85,7 +115,10 @@ fn trace_c_the_hook_exists_from_last_time() {
     delete job/pre
     delay PreSync/0
     ");
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for deletion of hook batch/Job/pre");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for deletion of hook batch/Job/pre"
+    );
     insta::assert_snapshot!(cluster.take_log(), @r"
     apply job/pre (dry run)
     apply configmap/a (dry run)
@@ -94,7 +127,10 @@ fn trace_c_the_hook_exists_from_last_time() {
     delay PreSync/0
     ");
     cluster.remove("Job/pre");
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for completion of hook batch/Job/pre");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for completion of hook batch/Job/pre"
+    );
     insta::assert_snapshot!(operation.shown(), @r#"PreSync pre: Synced/Running "job.batch/pre created""#);
 }
 
@@ -104,7 +140,10 @@ fn trace_d_failure_with_a_sync_fail_hook() {
     let mut cluster = Cluster::new();
     cluster.reject.insert("p".to_owned(), "boom".to_owned());
     let mut operation = Operation::new("Pod/p\nPod/f hook=SyncFail wave=3");
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for completion of hook /Pod/f");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for completion of hook /Pod/f"
+    );
     insta::assert_snapshot!(cluster.take_log(), @r"
     apply pod/p (dry run)
     apply pod/f (dry run)
@@ -128,14 +167,21 @@ fn trace_d_failure_with_a_sync_fail_hook() {
 #[test]
 fn trace_e_the_namespace_is_made_first() {
     let mut cluster = without_namespace();
-    let mut operation = Operation::new("ConfigMap/a").with(|options| options.create_namespace = true);
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for healthy state of /Namespace/demo");
+    let mut operation =
+        Operation::new("ConfigMap/a").with(|options| options.create_namespace = true);
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for healthy state of /Namespace/demo"
+    );
     insta::assert_snapshot!(cluster.take_log(), @r"
     -- PreSync/0
     apply namespace/demo
     apply configmap/a (dry run)
     ");
-    assert_eq!(operation.pass(&mut cluster), "Succeeded successfully synced (all tasks run)");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Succeeded successfully synced (all tasks run)"
+    );
     insta::assert_snapshot!(cluster.take_log(), @r"
     -- Sync/0
     apply configmap/a
@@ -152,12 +198,24 @@ fn trace_e_the_namespace_is_made_first() {
 fn trace_f_mirrored_prunes() {
     let mut cluster = cluster_with("Pod/a wave=1\nPod/b wave=2\nPod/c wave=3");
     let mut operation = Operation::new("").with(|options| options.prune = true);
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for healthy state of /Pod/c");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for healthy state of /Pod/c"
+    );
     cluster.lingering.insert("b".to_owned());
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for healthy state of /Pod/b");
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for deletion of /Pod/b");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for healthy state of /Pod/b"
+    );
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for deletion of /Pod/b"
+    );
     cluster.remove("Pod/b");
-    assert_eq!(operation.pass(&mut cluster), "Succeeded successfully synced (all tasks run)");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Succeeded successfully synced (all tasks run)"
+    );
     insta::assert_snapshot!(cluster.take_log(), @r"
     -- Sync/1
     delete pod/c
@@ -176,10 +234,16 @@ fn trace_f_mirrored_prunes() {
 fn trace_g_prune_confirm() {
     let mut cluster = cluster_with("Pod/x option=Prune=confirm");
     let mut operation = Operation::new("").with(|options| options.prune = true);
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for pruning confirmation of /Pod/x");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for pruning confirmation of /Pod/x"
+    );
     assert!(operation.results.is_empty());
     operation.confirmed = true;
-    assert_eq!(operation.pass(&mut cluster), "Succeeded successfully synced (all tasks run)");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Succeeded successfully synced (all tasks run)"
+    );
     insta::assert_snapshot!(operation.shown(), @r#"Sync x: Pruned/Succeeded "pruned""#);
 }
 
@@ -188,7 +252,10 @@ fn trace_g_prune_confirm() {
 fn trace_h_degraded_between_waves() {
     let mut cluster = Cluster::new();
     let mut operation = Operation::new("Deployment/web\nService/web wave=1");
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for healthy state of apps/Deployment/web");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for healthy state of apps/Deployment/web"
+    );
     cluster.fail("Deployment/web");
     assert_eq!(
         operation.pass(&mut cluster),
@@ -205,7 +272,10 @@ fn trace_i_dry_run_of_the_operation() {
         options.dry_run = true;
         options.prune = true;
     });
-    assert_eq!(operation.pass(&mut cluster), "Succeeded successfully synced (no more tasks)");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Succeeded successfully synced (no more tasks)"
+    );
     insta::assert_snapshot!(operation.shown(), @r#"
     Sync extra: Pruned/Succeeded "pruned (dry run)"
     Sync a: Synced/Succeeded "configmap/a created (dry run)"
@@ -224,7 +294,10 @@ fn trace_j_terminate_during_a_hook() {
     let mut operation = Operation::new("Job/pre hook=PreSync\nConfigMap/a");
     operation.pass(&mut cluster);
     cluster.take_log();
-    assert_eq!(operation.terminate(&mut cluster), "Failed Operation terminated");
+    assert_eq!(
+        operation.terminate(&mut cluster),
+        "Failed Operation terminated"
+    );
     insta::assert_snapshot!(cluster.take_log(), @r"
     strip job/pre
     delete job/pre
@@ -240,8 +313,17 @@ fn terminating_prunes_are_awaited() {
     let mut operation = Operation::new("").with(|options| options.prune = true);
     operation.pass(&mut cluster);
     terminate(&mut cluster, "ConfigMap/y");
-    assert_eq!(operation.pass(&mut cluster), "Running waiting for deletion of /ConfigMap/y");
-    let stamp = cluster.edit("ConfigMap/y")["metadata"].as_object_mut().unwrap().remove("deletionTimestamp");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Running waiting for deletion of /ConfigMap/y"
+    );
+    let stamp = cluster.edit("ConfigMap/y")["metadata"]
+        .as_object_mut()
+        .unwrap()
+        .remove("deletionTimestamp");
     assert!(stamp.is_some());
-    assert_eq!(operation.pass(&mut cluster), "Succeeded successfully synced (all tasks run)");
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Succeeded successfully synced (all tasks run)"
+    );
 }
