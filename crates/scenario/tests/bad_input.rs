@@ -356,6 +356,6 @@ proptest::proptest! {
         let at = at * whole.len() / 1200;
         let end = (at + length).min(whole.len());
         let bytes: Vec<u8> = whole[..at].iter().chain(put.as_bytes()).chain(&whole[end..]).copied().collect();
-        let _ = said(bytes);
+        proptest::prop_assert!(!said(bytes).is_empty());
     }
 }
