@@ -411,8 +411,8 @@ fn holds_scenario(bytes: &[u8]) -> bool {
 }
 
 /// Names that two scenarios of a run share, each told at the second.
-pub fn name_conflicts(scenarios: &[Scenario]) -> Vec<Problem> {
-    let mut known: BTreeMap<&str, &Scenario> = BTreeMap::new();
+pub fn name_conflicts<'a>(scenarios: impl IntoIterator<Item = &'a Scenario>) -> Vec<Problem> {
+    let mut known: BTreeMap<&'a str, &'a Scenario> = BTreeMap::new();
     let mut out = Vec::new();
     for scenario in scenarios {
         if let Some(first) = known.get(scenario.name.as_str()) {
