@@ -9,6 +9,7 @@
 //! - [`apply`]: carries the asks out through a `kube::Client`
 //! - [`operation`]: operations, retry, termination, timeout: what is due, and when
 //! - [`compare`], [`ignore`]: whether the app is in sync
+//! - [`deletion`]: what happens when the app is deleted
 //! - [`message`], [`result`]: the exact texts, and what is stored
 //!
 //! Invariants: nothing survives between two passes but the stored results (SYNC-002; what [`Builtin`] keeps is a memo
@@ -16,6 +17,7 @@
 
 pub mod apply;
 pub mod compare;
+pub mod deletion;
 pub mod engine;
 pub mod ignore;
 pub mod kinds;
