@@ -13,6 +13,8 @@ pub(crate) enum Task {
     Schedule,
     /// Runs a Pod.
     Kubelet,
+    /// Registers a node.
+    Node,
     Job,
     /// Takes the tracking finalizer from a Pod whose Job is gone (API-335).
     OrphanPod,
@@ -61,6 +63,7 @@ impl Task {
             Self::Volume | Self::Claim => "volume binder",
             Self::DisruptionBudget => "disruption controller",
             Self::Autoscaler => "autoscaler",
+            Self::Node => "kubelet (node status)",
             Self::Lease => "node lease",
             Self::Timeline => "scripted timeline",
             Self::Hold => "scripted deletion",
@@ -69,7 +72,7 @@ impl Task {
 
     const fn class(self) -> Class {
         match self {
-            Self::Kubelet | Self::Lease => Class::KUBELET,
+            Self::Kubelet | Self::Node | Self::Lease => Class::KUBELET,
             _ => Class::CONTROLLER,
         }
     }
@@ -99,13 +102,6 @@ impl Agenda {
         }
         let ticket = self.queue.push(at, task.class(), load, (entry.0, Arc::clone(&entry.1)));
         self.pending.insert(entry, (at, load, ticket));
-    }
-
-    /// Forgets what `task` wanted with `key`.
-    pub(crate) fn cancel(&mut self, task: Task, key: &Arc<ObjectKey>) {
-        if let Some((_, _, ticket)) = self.pending.remove(&(task, Arc::clone(key))) {
-            self.queue.cancel(ticket);
-        }
     }
 
     pub(crate) fn next_due(&self) -> Option<(SimTime, Class)> {

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 use wavetank_kernel::{Chooser, Class, Load, Seed, SimTime};
-use wavetank_model::script::Rule;
-use wavetank_model::{Api, Change, ChangeKind, ObjectKey, Status, object};
+use wavetank_model::script::{Deletion, Rule};
+use wavetank_model::{Api, Change, ChangeKind, EventPattern, ObjectKey, Status, object};
 
 use crate::agenda::{Agenda, Task};
+use crate::balancer::Balancer;
 use crate::config::Config;
 use crate::context::{Again, Context};
 use crate::job::Jobs;
@@ -19,7 +20,12 @@ use crate::latency;
 use crate::read::{pod_ended, text};
 use crate::scheduler::Scheduler;
 use crate::script::{Chance, Scripts, owner_key};
-use crate::{deployment, job, replicaset};
+use crate::selectors::Selectors;
+use crate::timeline::Timelines;
+use crate::volume::Volumes;
+use crate::{
+    account, budget, cronjob, daemonset, deployment, endpoints, job, node, replicaset, statefulset, timeline, volume,
+};
 
 /// How often a refused write is tried again as work; after that it is upkeep, for nothing promises that it helps.
 const TRIES: u32 = 8;
@@ -59,6 +65,14 @@ pub struct Controllers {
     kubelet: Kubelet,
     scheduler: Scheduler,
     jobs: Jobs,
+    volumes: Volumes,
+    balancer: Balancer,
+    selectors: Selectors,
+    timelines: Timelines,
+    daemons: BTreeSet<Arc<ObjectKey>>,
+    /// Autoscalers with what they scale.
+    autoscalers: BTreeMap<Arc<ObjectKey>, ObjectKey>,
+    pending_claims: BTreeSet<Arc<ObjectKey>>,
     frozen: BTreeSet<ObjectKey>,
     /// Objects whose change controllers have not noticed yet (`reaction` rules).
     unnoticed: BTreeMap<Arc<ObjectKey>, SimTime>,
@@ -79,6 +93,13 @@ impl Controllers {
             kubelet: Kubelet::default(),
             scheduler: Scheduler::default(),
             jobs: Jobs::default(),
+            volumes: Volumes::default(),
+            balancer: Balancer::default(),
+            selectors: Selectors::default(),
+            timelines: Timelines::default(),
+            daemons: BTreeSet::new(),
+            autoscalers: BTreeMap::new(),
+            pending_claims: BTreeSet::new(),
             frozen: BTreeSet::new(),
             unnoticed: BTreeMap::new(),
             unscheduled: BTreeSet::new(),
@@ -132,21 +153,29 @@ impl Controllers {
         if !self.scripts.is_empty() {
             self.note_reaction(&key, change);
         }
+        self.note_script(&key, change);
+        self.plan_autoscalers(&key, change.time);
         match (change.key.group.as_str(), change.key.kind.as_str()) {
             ("", "Pod") => self.observe_pod(&key, change),
-            ("", "Node") => {
-                for pod in &self.unscheduled {
-                    let at = change.time + latency::CONTROLLER_REACTION;
-                    self.agenda.push(Task::Schedule, Arc::clone(pod), at, Load::Work);
+            ("", "Node") => self.observe_node(&key, change),
+            ("", "Namespace") if !gone => {
+                self.plan(Task::ServiceAccount, &key, change.time);
+                if self.config.noise {
+                    self.plan(Task::RootCa, &key, change.time);
                 }
             }
-            ("", "ConfigMap" | "Secret") if change.kind == ChangeKind::Created || change.kind == ChangeKind::Updated => {
-                for pod in self.kubelet.hindered(&key.namespace) {
-                    self.agenda.push(Task::Kubelet, pod, change.time + latency::KUBELET_REACTION, Load::Work);
-                }
-            }
-            ("batch", "Job") if gone => self.jobs.forget(object::uid(&change.new)),
+            ("", "ServiceAccount") if gone && key.name == "default" => self.plan_namespace(Task::ServiceAccount, change),
+            ("", "ConfigMap" | "Secret") => self.observe_config(&key, change),
+            ("", "Service") => self.observe_service(&key, change),
+            ("", "PersistentVolumeClaim") => self.observe_claim(&key, change),
+            ("", "PersistentVolume") => self.observe_volume(&key, change),
             ("batch", "Job") => self.observe_job(&key, change),
+            ("batch", "CronJob") if !gone => {
+                if let Some(problem) = cronjob::unsupported(&change.new) {
+                    self.problems.insert(change.key.clone(), problem);
+                }
+                self.plan(Task::CronJob, &key, change.time);
+            }
             ("apps", "ReplicaSet") => {
                 self.plan_owner(&key, &change.new, change.time);
                 if !gone {
@@ -154,7 +183,173 @@ impl Controllers {
                 }
             }
             ("apps", "Deployment") if !gone => self.plan(Task::Deployment, &key, change.time),
+            ("apps", "StatefulSet") if !gone => self.plan(Task::StatefulSet, &key, change.time),
+            ("apps", "DaemonSet") => {
+                if gone {
+                    self.daemons.remove(&key);
+                } else {
+                    self.daemons.insert(Arc::clone(&key));
+                    self.plan(Task::DaemonSet, &key, change.time);
+                }
+            }
+            ("apps", "ControllerRevision") => {}
+            ("networking.k8s.io", "Ingress") if !gone => self.plan(Task::Ingress, &key, change.time),
+            ("policy", "PodDisruptionBudget") => self.observe_picker(&key, change, "selector", Task::DisruptionBudget),
+            ("autoscaling", "HorizontalPodAutoscaler") => self.observe_autoscaler(&key, change),
+            ("coordination.k8s.io", "Lease") if change.kind == ChangeKind::Created && key.namespace == "kube-node-lease" => {
+                self.agenda.push(Task::Lease, key, change.time + latency::LEASE_RENEWAL, Load::Upkeep);
+            }
             _ => {}
+        }
+    }
+
+    /// An `until` event of a rule ([`Controllers::until_events`]) happened: deletions it holds go on.
+    pub fn occurred(&mut self, rule: usize, now: SimTime) {
+        for key in self.timelines.release(rule) {
+            self.agenda.push(Task::Hold, key, now, Load::Work);
+        }
+    }
+
+    /// The events that deletions wait for, with the number of their rule for [`Controllers::occurred`].
+    pub fn until_events(&self) -> impl Iterator<Item = (usize, &EventPattern)> {
+        self.scripts.rules().iter().enumerate().filter_map(|(number, rule)| match &rule.deletion {
+            Some(Deletion::Until(event)) => Some((number, event)),
+            _ => None,
+        })
+    }
+
+    /// Plans what a rule says about the object itself.
+    fn note_script(&mut self, key: &Arc<ObjectKey>, change: &Change) {
+        if self.scripts.is_empty() {
+            return;
+        }
+        if change.kind == ChangeKind::Deleted {
+            self.timelines.forget(key);
+            return;
+        }
+        let generation = object::generation(&change.new);
+        let Some((_, rule)) = self.scripts.of(key, generation).filter(|(_, rule)| timeline::concerns(rule)) else { return };
+        let (plays, holds) = (timeline::plays(rule), rule.deletion.is_some());
+        let risen = change.old.as_deref().is_none_or(|old| object::generation(old) < generation);
+        if plays && risen && change.kind != ChangeKind::Deleting {
+            self.agenda.push(Task::Timeline, Arc::clone(key), change.time, Load::Work);
+        }
+        if holds && matches!(change.kind, ChangeKind::Created | ChangeKind::Deleting) {
+            self.agenda.push(Task::Hold, Arc::clone(key), change.time, Load::Work);
+        }
+    }
+
+    fn plan_namespace(&mut self, task: Task, change: &Change) {
+        let namespace = Arc::new(ObjectKey::new("", "Namespace", "", change.key.namespace.clone()));
+        self.plan(task, &namespace, change.time);
+    }
+
+    fn observe_node(&mut self, key: &Arc<ObjectKey>, change: &Change) {
+        if change.kind == ChangeKind::Created {
+            self.plan_after(Task::Node, key, change.time, Duration::ZERO);
+        }
+        let same = change.old.as_deref().is_some_and(|old| {
+            old.get("spec") == change.new.get("spec") && crate::read::map(old, &["metadata", "labels"]) == crate::read::map(&change.new, &["metadata", "labels"])
+        });
+        if same {
+            return;
+        }
+        let at = change.time + latency::CONTROLLER_REACTION;
+        for pod in &self.unscheduled {
+            self.agenda.push(Task::Schedule, Arc::clone(pod), at, Load::Work);
+        }
+        for set in &self.daemons {
+            self.agenda.push(Task::DaemonSet, Arc::clone(set), at, Load::Work);
+        }
+    }
+
+    fn observe_config(&mut self, key: &ObjectKey, change: &Change) {
+        if key.kind == "ConfigMap" && key.name == account::ROOT_CA && self.config.noise && change.kind != ChangeKind::Created {
+            self.plan_namespace(Task::RootCa, change);
+        }
+        if change.kind != ChangeKind::Deleted {
+            for pod in self.kubelet.hindered(&key.namespace) {
+                self.agenda.push(Task::Kubelet, pod, change.time + latency::KUBELET_REACTION, Load::Work);
+            }
+        }
+    }
+
+    fn observe_service(&mut self, key: &Arc<ObjectKey>, change: &Change) {
+        self.observe_picker(key, change, "selector", Task::Endpoints);
+        if change.kind != ChangeKind::Deleted {
+            self.plan(Task::LoadBalancer, key, change.time);
+        }
+    }
+
+    /// Keeps the index of selecting objects, and plans a look at one that changed.
+    fn observe_picker(&mut self, key: &Arc<ObjectKey>, change: &Change, field: &str, task: Task) {
+        let selector = |object: &'_ Value| object.get("spec").and_then(|spec| spec.get(field)).cloned();
+        let gone = change.kind == ChangeKind::Deleted;
+        let (old, new) = (change.old.as_deref().and_then(selector), selector(&change.new).filter(|_| !gone));
+        if old != new || change.old.is_none() {
+            self.selectors.note_picker(key, old.as_ref(), new.as_ref());
+        }
+        let own = change.old.as_deref().is_some_and(|old| {
+            old.get("spec") == change.new.get("spec") && object::generation(old) == object::generation(&change.new) && crate::read::map(old, &["metadata", "labels"]) == crate::read::map(&change.new, &["metadata", "labels"])
+        });
+        if !gone && !own {
+            self.plan(task, key, change.time);
+        }
+    }
+
+    fn observe_autoscaler(&mut self, key: &Arc<ObjectKey>, change: &Change) {
+        if change.kind == ChangeKind::Deleted {
+            self.autoscalers.remove(key);
+            return;
+        }
+        self.autoscalers.insert(Arc::clone(key), budget::target(key, &change.new));
+        self.plan(Task::Autoscaler, key, change.time);
+    }
+
+    /// Lets the autoscalers of a changed workload look at it.
+    fn plan_autoscalers(&mut self, key: &ObjectKey, now: SimTime) {
+        if self.autoscalers.is_empty() {
+            return;
+        }
+        let scalers: Vec<Arc<ObjectKey>> =
+            self.autoscalers.iter().filter(|(_, target)| *target == key).map(|(scaler, _)| Arc::clone(scaler)).collect();
+        for scaler in scalers {
+            self.plan(Task::Autoscaler, &scaler, now);
+        }
+    }
+
+    fn observe_claim(&mut self, key: &Arc<ObjectKey>, change: &Change) {
+        let now = change.time;
+        if change.kind == ChangeKind::Deleted {
+            let volume = text(&change.new, &["spec", "volumeName"]);
+            if !volume.is_empty() {
+                self.plan(Task::Volume, &Arc::new(ObjectKey::new("", "PersistentVolume", "", volume)), now);
+            }
+            return;
+        }
+        self.plan(Task::Claim, key, now);
+        let bound = |claim: &Value| text(claim, &["status", "phase"]) == "Bound";
+        if change.kind == ChangeKind::Created || (bound(&change.new) && !change.old.as_deref().is_some_and(bound)) {
+            for pod in self.unscheduled.iter().filter(|pod| pod.namespace == key.namespace) {
+                self.agenda.push(Task::Schedule, Arc::clone(pod), now + latency::BINDING, Load::Work);
+            }
+        }
+        if bound(&change.new) {
+            self.pending_claims.remove(key);
+        } else {
+            self.pending_claims.insert(Arc::clone(key));
+        }
+    }
+
+    fn observe_volume(&mut self, key: &Arc<ObjectKey>, change: &Change) {
+        if change.kind == ChangeKind::Deleted {
+            return;
+        }
+        self.plan(Task::Volume, key, change.time);
+        if change.kind == ChangeKind::Created {
+            for claim in self.pending_claims.clone() {
+                self.plan(Task::Claim, &claim, change.time);
+            }
         }
     }
 
@@ -186,7 +381,31 @@ impl Controllers {
                 self.plan_after(Task::Kubelet, key, now, latency::KUBELET_REACTION);
             }
         }
+        self.note_pod_for_pickers(key, change);
         self.plan_pod_owner(key, change);
+    }
+
+    /// Lets Services, budgets and claims of a Pod look at it where it matters to them.
+    fn note_pod_for_pickers(&mut self, key: &Arc<ObjectKey>, change: &Change) {
+        let (old, new, gone) = (change.old.as_deref(), &*change.new, change.kind == ChangeKind::Deleted);
+        self.selectors.note_pod(&key.namespace, &key.name, old, (!gone).then_some(new));
+        if !gone && old.is_some_and(|old| endpoints::is_same_for_services(old, new)) {
+            return;
+        }
+        let mut pickers = self.selectors.pickers(&key.namespace, new);
+        if let Some(old) = old {
+            pickers.append(&mut self.selectors.pickers(&key.namespace, old));
+        }
+        for picker in pickers {
+            let task = if picker.kind == "Service" { Task::Endpoints } else { Task::DisruptionBudget };
+            self.plan(task, &picker, change.time);
+        }
+        if gone || pod_ended(new) {
+            for name in crate::scheduler::claim_names(new) {
+                let claim = ObjectKey::new("", "PersistentVolumeClaim", key.namespace.clone(), name);
+                self.plan(Task::Claim, &Arc::new(claim), change.time);
+            }
+        }
     }
 
     fn plan_pod_owner(&mut self, key: &Arc<ObjectKey>, change: &Change) {
@@ -202,6 +421,8 @@ impl Controllers {
             match (owner.group.as_str(), owner.kind.as_str()) {
                 ("batch", "Job") => self.plan_after(Task::Job, &owner, change.time, latency::JOB_BATCH),
                 ("apps", "ReplicaSet") => self.plan(Task::ReplicaSet, &owner, change.time),
+                ("apps", "StatefulSet") => self.plan(Task::StatefulSet, &owner, change.time),
+                ("apps", "DaemonSet") => self.plan(Task::DaemonSet, &owner, change.time),
                 _ => {}
             }
         }
@@ -209,6 +430,11 @@ impl Controllers {
 
     fn observe_job(&mut self, key: &Arc<ObjectKey>, change: &Change) {
         let (new, old) = (&*change.new, change.old.as_deref());
+        self.plan_owner(key, new, change.time);
+        if change.kind == ChangeKind::Deleted {
+            self.jobs.forget(object::uid(new));
+            return;
+        }
         if let Some(field) = job::unsupported(new) {
             self.problems.insert(change.key.clone(), format!("`spec.{field}` of Jobs is not simulated: the Job is left alone"));
         }
@@ -229,6 +455,7 @@ impl Controllers {
         let Some(owner) = owner_key(key, object) else { return };
         let task = match (owner.group.as_str(), owner.kind.as_str()) {
             ("apps", "Deployment") => Task::Deployment,
+            ("batch", "CronJob") => Task::CronJob,
             _ => return,
         };
         self.plan(task, &Arc::new(owner), now);
@@ -289,12 +516,26 @@ impl Controllers {
                 outcome
             }
             Task::Kubelet => self.kubelet.sync(key, context),
+            Task::Node => node::sync(key, context),
+            Task::Lease => node::sync_lease(key, context),
             Task::Job => self.jobs.sync(key, context),
             Task::OrphanPod => job::sync_orphan(key, context),
             Task::JobTtl => job::sync_ttl(key, context),
             Task::ReplicaSet => replicaset::sync(key, context),
             Task::Deployment => deployment::sync(key, context),
-            _ => Ok(Again::Never),
+            Task::StatefulSet => statefulset::sync(key, context),
+            Task::DaemonSet => daemonset::sync(key, context),
+            Task::CronJob => cronjob::sync(key, context),
+            Task::ServiceAccount => account::sync(key, context),
+            Task::RootCa => account::sync_root_ca(key, context),
+            Task::Endpoints => endpoints::sync(key, &self.selectors, context),
+            Task::LoadBalancer | Task::Ingress => self.balancer.sync(key, context),
+            Task::Volume => volume::sync_volume(key, context),
+            Task::Claim => self.volumes.sync_claim(key, context),
+            Task::DisruptionBudget => budget::sync(key, &self.selectors, context),
+            Task::Autoscaler => budget::sync_autoscaler(key, context),
+            Task::Timeline => self.timelines.play(key, context),
+            Task::Hold => self.timelines.hold(key, context),
         }
     }
 

@@ -69,7 +69,10 @@ impl Kubelet {
             }
             let machine = self.machine(key, &pod, context);
             if machine.since.is_none() {
-                machine.set_host(node_address(context.api, text(&pod, &["spec", "nodeName"])));
+                let Some(address) = node_address(context.api, text(&pod, &["spec", "nodeName"])) else {
+                    return Ok(Again::Never);
+                };
+                machine.set_host(address);
             }
             let obstacle = machine.is_starting().then(|| obstacle(context.api, &pod));
             if let Some(obstacle) = obstacle {
@@ -97,12 +100,12 @@ impl Kubelet {
     }
 }
 
-/// The address of a node; empty when there is no such node.
-fn node_address(api: &dyn Api, name: &str) -> String {
-    let node = api.get(&ObjectKey::new("", "Node", "", name));
-    let addresses = node.as_deref().map_or(&[][..], |node| list(node, &["status", "addresses"]));
+/// The address of a node; `None` when there is no such node, hence no kubelet.
+fn node_address(api: &dyn Api, name: &str) -> Option<String> {
+    let node = api.get(&ObjectKey::new("", "Node", "", name))?;
+    let addresses = list(&node, &["status", "addresses"]);
     let internal = addresses.iter().find(|address| text(address, &["type"]) == "InternalIP");
-    internal.map(|address| text(address, &["address"]).to_owned()).unwrap_or_default()
+    Some(internal.map(|address| text(address, &["address"]).to_owned()).unwrap_or_default())
 }
 
 fn remove(key: &ObjectKey, pod: &Value, context: &mut Context<'_>) -> Result<Again, Status> {

@@ -38,6 +38,12 @@ impl Scripts {
         self.rules.iter().enumerate().find(|(_, rule)| self.fits(rule, key, generation))
     }
 
+    /// Whether a rule plays a timeline on the object itself, so that nobody else writes its status.
+    pub(crate) fn plays(&self, key: &ObjectKey, object: &Value) -> bool {
+        !self.rules.is_empty()
+            && self.of(key, object::generation(object)).is_some_and(|(_, rule)| crate::timeline::plays(rule))
+    }
+
     /// What a Pod is to do: the first rule that matches it or an owner, and the number of this Pod among those of the
     /// matched object, in the order they are asked for.
     pub(crate) fn for_pod(&mut self, api: &dyn Api, key: &ObjectKey, pod: &Value) -> Option<(Behaviour, usize)> {

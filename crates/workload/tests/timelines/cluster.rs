@@ -136,6 +136,59 @@ impl Cluster {
         out
     }
 
+    /// What came and went, a line each.
+    pub fn comings_and_goings(&self, kinds: &[&str]) -> String {
+        let lines = self.timeline(kinds);
+        let kept = lines.lines().filter(|line| [" created by", " deleting by", " deleted by"].iter().any(|verb| line.contains(verb)));
+        kept.map(|line| format!("{}\n", line.split(" {").next().unwrap_or_default())).collect()
+    }
+
+    /// The counters of a Job each time they change.
+    pub fn counters(&self, name: &str) -> String {
+        let mut out = String::new();
+        for change in self.changes.iter().filter(|change| change.key.kind == "Job" && change.key.name == name) {
+            let mut status = change.new["status"].as_object().cloned().unwrap_or_default();
+            let last = status.get("conditions").and_then(|conditions| conditions.as_array()?.last()?.get("type").cloned());
+            status.retain(|field, _| !matches!(field.as_str(), "conditions" | "startTime" | "completionTime" | "uncountedTerminatedPods"));
+            writeln!(out, "{} {} {}", change.time, Value::Object(status), last.unwrap_or_default()).unwrap();
+        }
+        out
+    }
+
+    /// Phase, readiness and containers of a Pod each time it changes.
+    pub fn pod_states(&self, name: &str) -> String {
+        let mut out = String::new();
+        for change in self.changes.iter().filter(|change| change.key.kind == "Pod" && change.key.name == name) {
+            let status = &change.new["status"];
+            let ready = status["conditions"].as_array().into_iter().flatten().find(|condition| condition["type"] == "Ready");
+            write!(out, "{} {:?} {}", change.time, change.kind, status["phase"].as_str().unwrap_or("-")).unwrap();
+            if let Some(ready) = ready {
+                write!(out, ", Ready {} {}", ready["status"].as_str().unwrap(), ready["reason"].as_str().unwrap_or("")).unwrap();
+            }
+            for field in ["initContainerStatuses", "containerStatuses"] {
+                for container in status[field].as_array().into_iter().flatten() {
+                    let (state, detail) = container["state"].as_object().and_then(|state| state.iter().next()).unwrap();
+                    let reason = detail.get("reason").and_then(Value::as_str).unwrap_or("");
+                    let message = detail.get("message").and_then(Value::as_str).unwrap_or("");
+                    let code = detail.get("exitCode").map(|code| format!("({code})")).unwrap_or_default();
+                    write!(out, "; {} {state} {reason}{code}", container["name"].as_str().unwrap()).unwrap();
+                    if !message.is_empty() {
+                        write!(out, " `{message}`").unwrap();
+                    }
+                    if container["restartCount"] != 0 {
+                        write!(out, " restarts {}", container["restartCount"]).unwrap();
+                    }
+                    if let Some(last) = container["lastState"].get("terminated") {
+                        write!(out, " last {}", last["exitCode"]).unwrap();
+                    }
+                }
+            }
+            out.push('\n');
+        }
+        let uids = self.changes.iter().map(|change| change.new["metadata"]["uid"].as_str().unwrap_or("-").to_owned());
+        uids.fold(out, |out, uid| out.replace(&uid, "UID"))
+    }
+
     /// What happened to objects of these kinds, a line each: time, object, writer, and the change as a merge patch.
     /// Generated names and uids are numbered instead.
     pub fn timeline(&self, kinds: &[&str]) -> String {

@@ -45,6 +45,7 @@ pub fn deployment(name: &str, spec: Value) -> Value {
         "kind": "Deployment",
         "metadata": {"name": name, "namespace": "default"},
         "spec": {
+            "progressDeadlineSeconds": 600,
             "selector": {"matchLabels": {"app": name}},
             "template": {
                 "metadata": {"labels": {"app": name}},
@@ -56,4 +57,33 @@ pub fn deployment(name: &str, spec: Value) -> Value {
         deployment["spec"][field] = value.clone();
     }
     deployment
+}
+
+/// A rule without behaviour.
+pub fn blank_rule(reference: &str) -> Rule {
+    Rule { matches: reference.parse().unwrap(), generation: None, behaviour: None, deletion: None, reaction: None }
+}
+
+/// A Pod with one container; `spec` is merged into its spec.
+pub fn pod(name: &str, spec: Value) -> Value {
+    let mut pod = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "default", "labels": {"app": name}},
+        "spec": {"containers": [{"name": "main", "image": "busybox:1"}]},
+    });
+    for (field, value) in spec.as_object().into_iter().flatten() {
+        pod["spec"][field] = value.clone();
+    }
+    pod
+}
+
+pub fn object(api_version: &str, kind: &str, name: &str, rest: Value) -> Value {
+    let mut object = json!({
+        "apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": "default"},
+    });
+    for (field, value) in rest.as_object().into_iter().flatten() {
+        object[field] = value.clone();
+    }
+    object
 }
