@@ -1,110 +1,20 @@
-//! What a kind does with its objects: decoding, defaults, preparation, validation, admission, ownership of fields.
+//! What a kind does with its objects: decoding and defaults, preparation and validation.
 //!
 //! The one place where the write path meets the strategies of built-in kinds and the schemas of custom ones.
 
+use std::sync::Arc;
+
 use serde_json::Value;
-use wavetank_model::Propagation;
+use wavetank_kernel::SimTime;
 use wavetank_model::schema::{self, DecodeError, FieldProblem};
+use wavetank_model::{GroupKind, ObjectKey, Status, object};
 
-use crate::registry::Resource;
-
-/// Whether a write bumps `metadata.generation` (API-089).
-pub(crate) fn bumps_generation(resource: &Resource, new: &Value, old: &Value) -> bool {
-    let part = |object: &Value| object.get("spec").cloned().unwrap_or_default();
-    has_generation(resource) && part(new) != part(old)
-}
-
-/// Whether objects of the kind have a generation.
-pub(crate) fn has_generation(resource: &Resource) -> bool {
-    resource.is_custom()
-        || matches!(
-            resource.kind(),
-            "Deployment"
-                | "ReplicaSet"
-                | "StatefulSet"
-                | "DaemonSet"
-                | "Job"
-                | "CronJob"
-                | "Pod"
-                | "Ingress"
-                | "CustomResourceDefinition"
-        )
-}
-
-/// Whether PUT works without a resourceVersion (API-106).
-pub(crate) fn allows_unconditional_update(resource: &Resource) -> bool {
-    !(resource.is_custom()
-        || matches!(
-            resource.kind(),
-            "CustomResourceDefinition"
-                | "PodDisruptionBudget"
-                | "Lease"
-                | "RuntimeClass"
-                | "CSIDriver"
-                | "CSINode"
-                | "VolumeAttachment"
-        ))
-}
-
-/// Whether PUT of an absent object creates it (API-102).
-pub(crate) fn allows_create_on_update(resource: &Resource) -> bool {
-    matches!(
-        resource.kind(),
-        "Service"
-            | "Endpoints"
-            | "Event"
-            | "Lease"
-            | "LimitRange"
-            | "RuntimeClass"
-            | "Role"
-            | "RoleBinding"
-            | "ClusterRole"
-            | "ClusterRoleBinding"
-    ) && !resource.is_custom()
-}
-
-/// Policy of a delete that names none (API-116).
-pub(crate) fn default_propagation(resource: &Resource) -> Propagation {
-    if matches!(resource.kind(), "Job" | "ReplicationController") && !resource.is_custom() {
-        Propagation::Orphan
-    } else {
-        Propagation::Background
-    }
-}
-
-/// Whether a delete answers with the object (API-114).
-pub(crate) fn delete_returns_object(resource: &Resource) -> bool {
-    matches!(
-        resource.kind(),
-        "Pod"
-            | "Service"
-            | "Namespace"
-            | "PersistentVolumeClaim"
-            | "PersistentVolume"
-            | "ServiceAccount"
-            | "PodTemplate"
-            | "ResourceQuota"
-            | "StorageClass"
-            | "CSIDriver"
-            | "CSINode"
-            | "VolumeAttachment"
-    ) && !resource.is_custom()
-}
-
-/// What a create gives an object beyond its defaults.
-pub(crate) fn prepare_for_create(resource: &Resource, object: &mut Value) {
-    if resource.has_status()
-        && let Some(fields) = object.as_object_mut()
-    {
-        fields.remove("status");
-    }
-    if resource.kind() == "Namespace" && resource.group.is_empty() {
-        let name = object["metadata"]["name"].clone();
-        object["metadata"]["labels"]["kubernetes.io/metadata.name"] = name;
-        object["spec"]["finalizers"] = serde_json::json!(["kubernetes"]);
-        object["status"]["phase"] = serde_json::json!("Active");
-    }
-}
+use crate::admission::{self, Lookup, Operation, Request};
+use crate::create::Call;
+use crate::kinds::{self, Allocations, Env};
+use crate::registry::{Registry, Resource};
+use crate::server::Server;
+use crate::store::Store;
 
 /// Brings an object into the form its type gives it; gives what strict field validation objects to.
 pub(crate) fn decode(
@@ -120,38 +30,172 @@ pub(crate) fn decode(
 
 /// Fills in defaults, and the empty fields that are part of the stored form.
 pub(crate) fn default(resource: &Resource, api_version: &str, object: &mut Value) {
+    let version = api_version.rsplit('/').next().unwrap_or_default();
+    resource.strategy.default(version, object);
     if let Some(schema) = resource.schema(api_version) {
         schema::complete(schema, object);
     }
 }
 
-/// Puts back what a write to one part of an object may not change: status on writes to the object (API-223),
-/// everything but status and metadata on writes to `status` (API-222).
-pub(crate) fn restore(resource: &Resource, new: &mut Value, old: &Value, subresource: &str) {
-    let (Some(fields), Some(before)) = (new.as_object_mut(), old.as_object()) else {
-        return;
+/// The store as admission reads it.
+struct Newest<'a> {
+    registry: &'a Registry,
+    store: &'a Store,
+}
+
+impl Lookup for Newest<'_> {
+    fn get(&self, key: &ObjectKey) -> Option<Arc<Value>> {
+        let resource = self.registry.by_kind(&key.group_kind())?;
+        let stored = self.store.get(
+            resource.table,
+            &resource.storage_key(&key.namespace, &key.name),
+        )?;
+        Some(self.store.value(stored))
+    }
+
+    fn list(&self, kind: &GroupKind, namespace: Option<&str>) -> Vec<Arc<Value>> {
+        let Some(resource) = self.registry.by_kind(kind) else {
+            return Vec::new();
+        };
+        self.store
+            .scan(resource.table, namespace.unwrap_or_default())
+            .map(|stored| self.store.value(stored))
+            .collect()
+    }
+}
+
+fn admission_request<'a>(call: &'a Call, operation: Operation, name: &'a str) -> Request<'a> {
+    Request {
+        operation,
+        kind: &call.resource.group_kind,
+        plural: &call.resource.plural,
+        namespace: &call.namespace,
+        name,
+        subresource: &call.subresource,
+    }
+}
+
+fn name_of<'a>(call: &'a Call, object: &'a Value) -> &'a str {
+    let name = if call.name.is_empty() {
+        object::name(object)
+    } else {
+        &call.name
     };
-    let restored: Vec<String> = match subresource {
-        // Only `spec.finalizers` of a Namespace (API-232).
-        "finalize" => fields
-            .keys()
-            .chain(before.keys())
-            .filter(|key| *key != "spec")
-            .cloned()
-            .collect(),
-        "status" => {
-            let all = fields.keys().chain(before.keys());
-            all.filter(|key| *key != "status" && *key != "metadata")
-                .cloned()
-                .collect()
+    if name.is_empty() {
+        object::meta_str(object, "generateName")
+    } else {
+        name
+    }
+}
+
+impl Server {
+    /// The mutating stage of admission.
+    pub(crate) fn admit(
+        &mut self,
+        call: &mut Call,
+        operation: Operation,
+        object: &mut Value,
+        old: Option<&Value>,
+    ) -> Result<(), Status> {
+        let lookup = Newest {
+            registry: &self.registry,
+            store: &self.store,
+        };
+        let name = name_of(call, object).to_owned();
+        let request = admission_request(call, operation, &name);
+        let warnings = admission::admit(
+            &self.config.admission,
+            &request,
+            object,
+            old,
+            &lookup,
+            &mut self.dice.strategy,
+        )?;
+        if operation != Operation::Delete
+            && let Some(schema) = call.resource.schema(&call.api_version)
+        {
+            schema::complete(schema, object);
         }
-        _ if resource.has_status() => vec!["status".to_owned()],
-        _ => Vec::new(),
-    };
-    for field in restored {
-        match before.get(&field) {
-            Some(value) => drop(fields.insert(field, value.clone())),
-            None => drop(fields.remove(&field)),
+        call.warnings.extend(warnings);
+        Ok(())
+    }
+
+    /// The validating stage of admission.
+    pub(crate) fn validate_admission(
+        &self,
+        call: &Call,
+        operation: Operation,
+        object: &Value,
+        old: Option<&Value>,
+    ) -> Result<(), Status> {
+        let lookup = Newest {
+            registry: &self.registry,
+            store: &self.store,
+        };
+        let request = admission_request(call, operation, name_of(call, object));
+        admission::validate(&self.config.admission, &request, object, old, &lookup)
+    }
+
+    /// Gives a new object what its kind adds, and validates it.
+    pub(crate) fn prepare_create(
+        &mut self,
+        call: &mut Call,
+        object: &mut Value,
+    ) -> Result<(), Status> {
+        let resource = &call.resource;
+        let warnings = self.with_env(call.now, call.options.dry_run, |env| {
+            kinds::create(
+                &*resource.strategy,
+                &resource.group_kind,
+                resource.namespaced,
+                object,
+                env,
+            )
+        })?;
+        call.warnings.extend(warnings);
+        Ok(())
+    }
+
+    /// Keeps what a change may not touch, raises the generation, and validates the change.
+    pub(crate) fn prepare_update(
+        &mut self,
+        call: &mut Call,
+        new: &mut Value,
+        old: &Value,
+    ) -> Result<(), Status> {
+        let resource = &call.resource;
+        let warnings = self.with_env(call.now, call.options.dry_run, |env| {
+            kinds::update(
+                &*resource.strategy,
+                &resource.group_kind,
+                new,
+                old,
+                &call.subresource,
+                env,
+            )
+        })?;
+        call.warnings.extend(warnings);
+        Ok(())
+    }
+
+    /// Calls `act` with the surroundings of a strategy; what it allocates is given back when nothing comes of it.
+    fn with_env<T>(
+        &mut self,
+        now: SimTime,
+        dry_run: bool,
+        act: impl FnOnce(&mut Env<'_>) -> Result<T, Status>,
+    ) -> Result<T, Status> {
+        let before: Allocations = self.allocations.clone();
+        let timestamp = self.timestamp(now);
+        let mut env = Env {
+            rng: &mut self.dice.strategy,
+            timestamp: &timestamp,
+            allocations: &mut self.allocations,
+        };
+        let result = act(&mut env);
+        if dry_run || result.is_err() {
+            self.allocations = before;
         }
+        result
     }
 }

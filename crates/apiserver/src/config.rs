@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use wavetank_model::timestamp::Epoch;
 
+use crate::admission;
+
 /// Which objects exist when a server starts (API-234).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Bootstrap {
@@ -67,6 +69,8 @@ pub struct ServerConfig {
     pub epoch: Epoch,
     /// Objects that exist at the start.
     pub bootstrap: Bootstrap,
+    /// Which admission plugins run.
+    pub admission: admission::Config,
     /// Reaction times.
     pub latencies: Latencies,
     /// What is kept of the past.
@@ -86,6 +90,7 @@ impl Default for ServerConfig {
         Self {
             epoch: Epoch::default(),
             bootstrap: Bootstrap::default(),
+            admission: admission::Config::default(),
             latencies: Latencies::default(),
             history: HistoryLimits::default(),
             cache_bytes: 32 << 20,

@@ -7,6 +7,7 @@ use wavetank_kernel::SimTime;
 use wavetank_model::schema::FieldProblem;
 use wavetank_model::{Actor, GroupVersionKind, Status, object};
 
+use crate::admission::Operation;
 use crate::behaviour;
 use crate::failure;
 use crate::registry::Resource;
@@ -242,14 +243,10 @@ impl Server {
             metadata.insert("uid".to_owned(), Value::from(uid));
             metadata.insert("creationTimestamp".to_owned(), Value::from(stamp));
         }
-        self.admit_create(call, &mut object)?;
+        self.admit(call, Operation::Create, &mut object, None)?;
         self.settle_name(&resource, &call.namespace, &mut object)?;
-        if behaviour::has_generation(&resource)
-            && let Some(metadata) = metadata_mut(&mut object)
-        {
-            metadata.insert("generation".to_owned(), Value::from(1));
-        }
-        behaviour::prepare_for_create(&resource, &mut object);
+        self.prepare_create(call, &mut object)?;
+        self.validate_admission(call, Operation::Create, &object, None)?;
         let name = object::name(&object).to_owned();
         let key = call.storage_key(&name);
         if let Some(there) = self.store.get(resource.table, &key) {
@@ -299,33 +296,6 @@ impl Server {
             }
         }
         Err(failure::no_unique_name(resource, &name))
-    }
-
-    /// Whether the namespace takes new objects (API-236).
-    fn admit_create(&self, call: &Call, object: &mut Value) -> Result<(), Status> {
-        if !call.resource.namespaced {
-            return Ok(());
-        }
-        let namespaces = self
-            .registry
-            .by_plural("", "namespaces")
-            .ok_or_else(|| failure::internal("no namespaces"))?;
-        let namespace = self.store.get(namespaces.table, &call.namespace);
-        let namespace = namespace.ok_or_else(|| failure::not_found(namespaces, &call.namespace))?;
-        if namespace.terminating {
-            let name = object::name(object);
-            let name = if name.is_empty() {
-                object::meta_str(object, "generateName")
-            } else {
-                name
-            };
-            return Err(failure::namespace_terminating(
-                &call.resource,
-                name,
-                &call.namespace,
-            ));
-        }
-        Ok(())
     }
 }
 

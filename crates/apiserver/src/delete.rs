@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use wavetank_model::{DeleteOptions, Propagation, Status, object, timestamp};
 
-use crate::behaviour;
+use crate::admission::Operation;
 use crate::create::Call;
 use crate::failure;
 use crate::registry::Resource;
@@ -16,7 +16,6 @@ use crate::store::Stored;
 pub(crate) const FOREGROUND: &str = "foregroundDeletion";
 /// Finalizer of an owner whose dependents are to be let go.
 pub(crate) const ORPHAN: &str = "orphan";
-const PROTECTED_NAMESPACES: [&str; 3] = ["default", "kube-system", "kube-public"];
 
 /// What a delete did.
 pub(crate) enum Deletion {
@@ -48,21 +47,20 @@ impl Server {
         let stored = stored.ok_or_else(|| failure::not_found(&resource, &call.name))?;
         let old = self.store.value(&stored);
         check_preconditions(&resource, &call.name, &stored, &old, options)?;
-        if resource.kind() == "Namespace"
-            && resource.group.is_empty()
-            && PROTECTED_NAMESPACES.contains(&call.name.as_str())
-        {
-            return Err(failure::forbidden(
-                &resource,
-                &call.name,
-                "this namespace may not be deleted",
-            ));
-        }
+        self.admit(call, Operation::Delete, &mut Value::Null, Some(&old))?;
         let finalizers = settle_finalizers(&resource, &old, options);
-        let grace = grace_period(&resource, &old, options);
+        let graceful = resource
+            .strategy
+            .grace_period(&old, options.grace_period_seconds);
+        let grace = graceful.unwrap_or(0);
         let held = !finalizers.is_empty() || holds_itself(&resource, &old);
         if grace == 0 && !held {
-            return Ok(Deletion::Gone(self.delete_now(call, &key, &old)));
+            return Ok(Deletion::Gone(self.delete_now(
+                call,
+                &key,
+                &old,
+                graceful.is_some(),
+            )));
         }
         let mut new = Value::clone(&old);
         set_finalizers(&mut new, finalizers);
@@ -93,13 +91,13 @@ impl Server {
 
     /// Deletes an object that nothing holds. A Pod is first marked as ending with a grace period of zero, in a commit of
     /// its own: a real server deletes what can be deleted gracefully in these two steps.
-    fn delete_now(&mut self, call: &Call, key: &str, old: &Arc<Value>) -> Written {
+    fn delete_now(&mut self, call: &Call, key: &str, old: &Arc<Value>, graceful: bool) -> Written {
         let mut last = Value::clone(old);
         let mut before = Arc::clone(old);
         let period = old
             .pointer("/metadata/deletionGracePeriodSeconds")
             .and_then(Value::as_i64);
-        if is_pod(&call.resource) && period != Some(0) {
+        if graceful && period != Some(0) {
             set_finalizers(&mut last, Vec::new());
             self.mark_terminating(call, &mut last, 0);
             if !call.options.dry_run {
@@ -158,10 +156,6 @@ fn mark(object: &mut Value, timestamp: &str, grace: i64) {
     }
 }
 
-fn is_pod(resource: &Resource) -> bool {
-    resource.kind() == "Pod" && resource.group.is_empty()
-}
-
 pub(crate) fn is_namespace(resource: &Resource) -> bool {
     resource.kind() == "Namespace" && resource.group.is_empty()
 }
@@ -213,7 +207,7 @@ fn settle_finalizers(resource: &Resource, old: &Value, options: &DeleteOptions) 
         } else if has(FOREGROUND) {
             Propagation::Foreground
         } else {
-            behaviour::default_propagation(resource)
+            resource.strategy.default_propagation()
         }
     });
     let mut finalizers: Vec<String> = object::finalizers(old).map(str::to_owned).collect();
@@ -225,10 +219,10 @@ fn settle_finalizers(resource: &Resource, old: &Value, options: &DeleteOptions) 
     finalizers.retain(|finalizer| {
         (finalizer != FOREGROUND && finalizer != ORPHAN) || Some(finalizer.as_str()) == wanted
     });
-    let is_event = resource.kind() == "Event";
-    if let Some(wanted) =
-        wanted.filter(|wanted| !is_event && !finalizers.iter().any(|finalizer| finalizer == wanted))
-    {
+    if let Some(wanted) = wanted.filter(|wanted| {
+        resource.strategy.collects_garbage()
+            && !finalizers.iter().any(|finalizer| finalizer == wanted)
+    }) {
         finalizers.push(wanted.to_owned());
     }
     finalizers
@@ -241,32 +235,5 @@ fn set_finalizers(object: &mut Value, finalizers: Vec<String>) {
         } else {
             metadata.insert("finalizers".to_owned(), Value::from(finalizers));
         }
-    }
-}
-
-/// Seconds a Pod gets to end (API-117); nothing else is deleted gracefully.
-fn grace_period(resource: &Resource, old: &Value, options: &DeleteOptions) -> i64 {
-    if !is_pod(resource) {
-        return 0;
-    }
-    let unbound = old
-        .pointer("/spec/nodeName")
-        .and_then(Value::as_str)
-        .is_none_or(str::is_empty);
-    let ended = matches!(
-        old.pointer("/status/phase").and_then(Value::as_str),
-        Some("Succeeded" | "Failed")
-    );
-    if unbound || ended {
-        return 0;
-    }
-    let own = || {
-        old.pointer("/spec/terminationGracePeriodSeconds")
-            .and_then(Value::as_i64)
-            .unwrap_or(30)
-    };
-    match options.grace_period_seconds.unwrap_or_else(own) {
-        negative if negative < 0 => 1,
-        period => period,
     }
 }

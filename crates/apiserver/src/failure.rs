@@ -318,6 +318,11 @@ pub(crate) fn future_revision(wanted: u64, current: u64) -> Status {
     })
 }
 
+/// 501 of what this server does not do.
+pub(crate) fn not_implemented(why: &str) -> Status {
+    Status::new(501, "NotImplemented", why)
+}
+
 /// 500 with a text.
 pub(crate) fn internal(why: &str) -> Status {
     Status::new(

@@ -15,8 +15,10 @@
 //! Rules are cited by the numbers of the API server semantics (API-nnn), cases by T-nnn. [`differences`] lists where
 //! this server is known to differ from a real one.
 
+pub mod admission;
 pub mod config;
 pub mod differences;
+pub mod kinds;
 pub mod server;
 
 mod answer;
@@ -27,14 +29,18 @@ mod collector;
 mod create;
 mod delete;
 mod discovery;
+mod eviction;
 mod failure;
 mod filter;
 mod namespaces;
+mod openapi;
 mod patch;
 mod read;
 mod registry;
 mod request;
+mod review;
 mod route;
+mod scale;
 mod store;
 mod update;
 mod watch;

@@ -1,6 +1,5 @@
 //! Patching objects (API-014, 124 to 133).
 
-use serde_json::Value;
 use wavetank_model::patch::{self, PatchError, StrategicError};
 use wavetank_model::{PatchType, Status, object};
 
@@ -62,7 +61,8 @@ impl Server {
     }
 }
 
-fn refuse(error: PatchError) -> Status {
+/// What a patch that cannot be carried out is answered with.
+pub(crate) fn refuse(error: PatchError) -> Status {
     match error {
         PatchError::Malformed { .. } => failure::bad_request(error.to_string()),
         PatchError::TooManyOperations(_) => Status::new(

@@ -1,11 +1,16 @@
 //! Which resources are served: the built-in ones and those of CustomResourceDefinitions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use wavetank_model::key::{GroupKind, GroupVersionKind};
 use wavetank_model::kinds::{self, Kind};
 use wavetank_model::schema::{self, SchemaRef};
+
+use crate::kinds::{Strategy, strategy};
+use crate::scale::ScalePaths;
 
 /// Numbers the tables of the store; a kind that goes away leaves its number unused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,9 +30,27 @@ pub(crate) struct Version {
 #[derive(Clone, Debug)]
 pub(crate) enum Origin {
     /// A built-in kind.
-    BuiltIn(&'static Kind),
+    BuiltIn,
     /// A CustomResourceDefinition.
     Custom,
+}
+
+/// How a kind treats its objects.
+#[derive(Clone, Copy)]
+pub(crate) struct Behaviour(&'static dyn Strategy);
+
+impl fmt::Debug for Behaviour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Behaviour")
+    }
+}
+
+impl Deref for Behaviour {
+    type Target = dyn Strategy;
+
+    fn deref(&self) -> &Self::Target {
+        self.0
+    }
 }
 
 /// One resource.
@@ -36,6 +59,9 @@ pub(crate) struct Resource {
     pub(crate) table: TableId,
     pub(crate) group: String,
     pub(crate) plural: String,
+    pub(crate) singular: String,
+    pub(crate) short_names: Vec<String>,
+    pub(crate) categories: Vec<String>,
     pub(crate) group_kind: GroupKind,
     pub(crate) list_kind: String,
     pub(crate) namespaced: bool,
@@ -48,6 +74,7 @@ pub(crate) struct Resource {
     /// `apiVersion` in which objects are stored.
     pub(crate) storage: String,
     pub(crate) origin: Origin,
+    pub(crate) strategy: Behaviour,
 }
 
 impl Resource {
@@ -65,6 +92,9 @@ impl Resource {
             table,
             group: kind.group.to_owned(),
             plural: kind.plural.to_owned(),
+            singular: kind.singular.to_owned(),
+            short_names: kind.short_names.iter().map(ToString::to_string).collect(),
+            categories: kind.categories.iter().map(ToString::to_string).collect(),
             group_kind: kind.group_kind(),
             list_kind: format!("{}List", kind.kind),
             namespaced: kind.namespaced,
@@ -76,7 +106,8 @@ impl Resource {
                 .collect(),
             versions: kind.versions.iter().map(version).collect(),
             storage: kind.api_version(),
-            origin: Origin::BuiltIn(kind),
+            origin: Origin::BuiltIn,
+            strategy: Behaviour(strategy(&kind.group_kind())),
         }
     }
 
@@ -110,6 +141,25 @@ impl Resource {
             .iter()
             .find(|(subresource, _)| subresource == name)
             .map(|(_, verbs)| verbs.as_str())
+    }
+
+    /// The subresources of a version, by name.
+    pub(crate) fn served_subresources(
+        &self,
+        _version: &Version,
+    ) -> impl Iterator<Item = (&str, &str)> {
+        let mut rows: Vec<(&str, &str)> = self
+            .subresources
+            .iter()
+            .map(|(name, verbs)| (name.as_str(), verbs.as_str()))
+            .collect();
+        rows.sort_unstable();
+        rows.into_iter()
+    }
+
+    /// Where its Scale is found.
+    pub(crate) fn scale_paths(&self) -> ScalePaths {
+        ScalePaths::default()
     }
 
     /// Whether status is written through its own subresource.
@@ -217,6 +267,18 @@ impl Registry {
     /// All resources, built-in ones first, in the order of discovery.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Resource>> {
         self.resources.iter().flatten()
+    }
+
+    /// Every served group and version.
+    pub(crate) fn group_versions(&self) -> BTreeSet<(String, String)> {
+        self.iter()
+            .flat_map(|resource| {
+                resource
+                    .versions
+                    .iter()
+                    .map(|version| (resource.group.clone(), version.name.clone()))
+            })
+            .collect()
     }
 
     /// Whether some resource of the group is served in that version.

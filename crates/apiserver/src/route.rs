@@ -13,7 +13,6 @@ use wavetank_model::{
 };
 
 use crate::answer::{self, Answer};
-use crate::behaviour;
 use crate::create::{Call, Incoming, unrecognized};
 use crate::delete::Deletion;
 use crate::failure::{self, Problem};
@@ -65,9 +64,7 @@ impl Server {
             reason: String::new(),
         };
         let answer = match request::target(request.uri().path()) {
-            Target::Other(path) => {
-                self.answer_other(request.method(), path, header(request, &ACCEPT))
-            }
+            Target::Other(path) => self.answer_other(request, path),
             Target::Resource(path) => self.answer_resource(request, path, actor, now, &mut record),
         };
         record.code = answer.code;
@@ -133,6 +130,15 @@ impl Server {
                 &asked.name,
                 &asked.query,
             ),
+            ("get", "scale") => {
+                let scale = self.read_scale(&asked.resource, &asked.namespace, &asked.name)?;
+                Ok(Answer::json(200, &scale))
+            }
+            ("update" | "patch", "scale") => self.scale(asked, verb),
+            ("create", "binding" | "eviction" | "token") => self.act_on(asked),
+            ("get", "log") => Err(failure::not_implemented(
+                "log is not supported by this server",
+            )),
             ("list", _) => {
                 let filter = Filter::parse(&asked.resource, &asked.namespace, &asked.query)?;
                 self.read_list(
@@ -157,6 +163,9 @@ impl Server {
             ("create", "") => {
                 let mut call = asked.call("CreateOptions", false)?;
                 let body = asked.body()?;
+                if !asked.resource.has_verb('g') {
+                    return self.answer_unstored(&mut call, body);
+                }
                 let written = self.create(&mut call, body)?;
                 Ok(self.written(asked, &call, &written))
             }
@@ -179,6 +188,53 @@ impl Server {
             ("deletecollection", "") => self.delete_collection(asked),
             _ => Err(failure::method_not_allowed()),
         }
+    }
+
+    /// A create of a kind that is not stored: reviews, and `bindings`.
+    fn answer_unstored(&mut self, call: &mut Call, body: Incoming) -> Result<Answer, Status> {
+        let object = self.accept_body(call, body)?;
+        if let Some(answered) = self.review(call, &object) {
+            return Ok(Answer::json(201, &answered?));
+        }
+        let pods = self
+            .registry
+            .by_plural("", "pods")
+            .cloned()
+            .ok_or_else(failure::no_route)?;
+        call.resource = pods;
+        object::name(&object).clone_into(&mut call.name);
+        self.bind_pod(call, &object)?;
+        Ok(Answer::json(201, &answer::created()))
+    }
+
+    fn scale(&mut self, asked: &Asked<'_>, verb: &str) -> Result<Answer, Status> {
+        asked.check_size()?;
+        let (mut call, patch_type, body) = if verb == "patch" {
+            let patch_type = asked.patch_type()?;
+            let call = asked.call("PatchOptions", patch_type == PatchType::Apply)?;
+            (call, Some(patch_type), asked.patch(patch_type)?)
+        } else {
+            (asked.call("UpdateOptions", false)?, None, asked.body()?)
+        };
+        let scale = self.write_scale(&mut call, patch_type, &body)?;
+        Ok(Answer::json(200, &scale))
+    }
+
+    /// POST to a subresource that stands for an act.
+    fn act_on(&mut self, asked: &Asked<'_>) -> Result<Answer, Status> {
+        let mut call = asked.call("CreateOptions", false)?;
+        let body = asked.body()?.object;
+        match asked.subresource.as_str() {
+            "token" => return Ok(Answer::json(201, &self.token(&call, &body)?)),
+            "eviction" => {
+                let (options, dry_run) =
+                    delete_options(body.get("deleteOptions").unwrap_or(&Value::Null))?;
+                call.options.dry_run |= dry_run;
+                self.evict(&mut call, &body, &options)?;
+            }
+            _ => self.bind_pod(&mut call, &body)?,
+        }
+        Ok(Answer::json(201, &answer::created()))
     }
 
     /// The answer to a write.
@@ -211,7 +267,7 @@ impl Server {
         let (mut call, options) = asked.delete_call()?;
         let deletion = self.delete(&mut call, &options)?;
         Ok(match &deletion {
-            Deletion::Gone(written) if !behaviour::delete_returns_object(&asked.resource) => {
+            Deletion::Gone(written) if !asked.resource.strategy.delete_returns_object() => {
                 Answer::json(
                     200,
                     &answer::deleted(&asked.resource, &asked.name, object::uid(&written.value)),
@@ -269,7 +325,7 @@ fn refuse(status: Status, record: &mut RequestRecord) -> Answer {
     answer
 }
 
-fn header<'a>(request: &'a Request<Bytes>, name: &http::HeaderName) -> &'a str {
+pub(crate) fn header<'a>(request: &'a Request<Bytes>, name: &http::HeaderName) -> &'a str {
     request
         .headers()
         .get(name)

@@ -13,6 +13,7 @@ use wavetank_model::{
 
 use crate::answer::ResponseBody;
 use crate::config::ServerConfig;
+use crate::kinds::Allocations;
 use crate::registry::{Registry, Resource};
 use crate::store::{Place, Store, Stored};
 use crate::watch::{WatchId, Watches};
@@ -38,6 +39,7 @@ pub(crate) struct Dice {
     pub(crate) uid: Rng,
     pub(crate) suffix: Rng,
     pub(crate) timeout: Rng,
+    pub(crate) strategy: Rng,
 }
 
 /// A Kubernetes API server in memory.
@@ -49,6 +51,7 @@ pub struct Server {
     pub(crate) watches: Watches,
     pub(crate) queue: Queue<Work>,
     pub(crate) dice: Dice,
+    pub(crate) allocations: Allocations,
     pub(crate) planned: crate::collector::Planned,
     changes: Vec<Change>,
     requests: Vec<RequestRecord>,
@@ -78,6 +81,7 @@ impl Server {
             uid: seed.child("uid").rng(),
             suffix: seed.child("name suffix").rng(),
             timeout: seed.child("watch timeout").rng(),
+            strategy: seed.child("strategy").rng(),
         };
         let mut server = Self {
             config,
@@ -86,6 +90,7 @@ impl Server {
             watches: Watches::default(),
             queue: Queue::new(),
             dice,
+            allocations: Allocations::default(),
             planned: crate::collector::Planned::default(),
             changes: Vec::new(),
             requests: Vec::new(),
@@ -249,6 +254,9 @@ impl Server {
             old,
             new: Arc::clone(&value),
         });
+        if deleted {
+            resource.strategy.release(&value, &mut self.allocations);
+        }
         self.after_commit(resource, &event, &value, author.now);
         Written {
             value,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use wavetank_model::{Status, object};
 
-use crate::behaviour;
+use crate::admission::Operation;
 use crate::create::{Call, Incoming, metadata_mut};
 use crate::failure::{self, Problem};
 use crate::server::{Server, Written};
@@ -36,12 +36,12 @@ impl Server {
         }
         let key = call.storage_key(&call.name);
         let Some(stored) = self.store.get(call.resource.table, &key).cloned() else {
-            if call.subresource.is_empty() && behaviour::allows_create_on_update(&call.resource) {
+            if call.subresource.is_empty() && call.resource.strategy.allows_create_on_update() {
                 return self.create_decoded(call, object);
             }
             return Err(failure::not_found(&call.resource, &call.name));
         };
-        let unconditional = behaviour::allows_unconditional_update(&call.resource);
+        let unconditional = call.resource.strategy.allows_unconditional_update();
         if matches!(object::resource_version(&object), "" | "0") && !unconditional {
             let problem = Problem::invalid(
                 "metadata.resourceVersion",
@@ -76,15 +76,22 @@ impl Server {
                 &stored.uid,
             ));
         }
+        self.admit(call, Operation::Update, &mut new, Some(&old))?;
         let wanted = object::resource_version(&new);
         if !matches!(wanted, "" | "0") && wanted != object::resource_version(&old) {
             return Err(failure::modified(&resource, &call.name));
         }
-        keep_system_fields(&mut new, &old);
-        behaviour::restore(&resource, &mut new, &old, &call.subresource);
-        if call.subresource.is_empty() && behaviour::bumps_generation(&resource, &new, &old) {
-            new["metadata"]["generation"] = Value::from(object::generation(&old) + 1);
+        if let Some(metadata) = metadata_mut(&mut new) {
+            metadata.insert(
+                "resourceVersion".to_owned(),
+                Value::from(object::resource_version(&old)),
+            );
         }
+        if call.subresource == "finalize" {
+            new = with_spec_finalizers(&old, &new);
+        }
+        self.prepare_update(call, &mut new, &old)?;
+        self.validate_admission(call, Operation::Update, &new, Some(&old))?;
         let key = stored.key.to_string();
         if ends_with_this_write(&new) {
             return Ok(self.remove(call, &key, &old, new));
@@ -133,25 +140,18 @@ impl Server {
     }
 }
 
-/// What no write can change (API-097, 108): dropped or different values are replaced by the stored ones.
-fn keep_system_fields(new: &mut Value, old: &Value) {
-    let Some(metadata) = metadata_mut(new) else {
-        return;
-    };
-    for field in [
-        "uid",
-        "creationTimestamp",
-        "generation",
-        "resourceVersion",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-    ] {
-        match old["metadata"].get(field) {
-            Some(value) => drop(metadata.insert(field.to_owned(), value.clone())),
-            None => drop(metadata.remove(field)),
+/// `old` with the `spec.finalizers` of `new`: all that a finalize can change (API-232).
+fn with_spec_finalizers(old: &Value, new: &Value) -> Value {
+    let mut out = old.clone();
+    match new.pointer("/spec/finalizers") {
+        Some(finalizers) => out["spec"]["finalizers"] = finalizers.clone(),
+        None => {
+            if let Some(spec) = out.get_mut("spec").and_then(Value::as_object_mut) {
+                spec.remove("finalizers");
+            }
         }
     }
-    metadata.remove("selfLink");
+    out
 }
 
 /// Whether nothing holds the object: it is being deleted, without finalizers and without a grace period (API-109).
