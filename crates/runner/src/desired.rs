@@ -1,5 +1,6 @@
 //! The desired state: commits of manifests, as a Git repository would hold them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -15,6 +16,8 @@ pub(crate) struct Revision {
     pub(crate) name: String,
     /// Everything that is desired, as rendered.
     pub(crate) manifests: Arc<[Arc<Value>]>,
+    /// The keys of the objects that have a name.
+    pub(crate) keys: Arc<BTreeSet<ObjectKey>>,
 }
 
 /// All commits so far; never empty.
@@ -84,7 +87,9 @@ impl Desired {
 
     fn push(&mut self, revision: Option<String>, manifests: Vec<Arc<Value>>) {
         let name = revision.unwrap_or_else(|| derived_name(self.commits.len(), &manifests));
-        self.commits.push(Revision { name, manifests: manifests.into() });
+        let keys = manifests.iter().map(|object| desired_key(object, &self.home)).filter(|key| !key.name.is_empty());
+        let keys = Arc::new(keys.collect());
+        self.commits.push(Revision { name, manifests: manifests.into(), keys });
     }
 
     /// Replaces the object of the same key, or adds it. An object without a name is always added.

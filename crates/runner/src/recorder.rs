@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use serde_json::Value;
@@ -16,6 +17,8 @@ use wavetank_kernel::{Clock, SimTime};
 use wavetank_model::{Change, ChangeKind, EventPattern, ObjectKey, Verb, object};
 use wavetank_trace::replay::content;
 use wavetank_trace::{ApiEvent, Entry, Event, HealthEvent};
+
+use crate::shared::Pretty;
 
 /// More entries than this at one instant are a livelock (scenario format, section 10).
 const LIVELOCK: u32 = 100_000;
@@ -47,6 +50,7 @@ struct Watched {
 
 struct Inner {
     entries: Vec<Entry>,
+    effects: u64,
     health: BTreeMap<ObjectKey, HealthStatus>,
     ended: BTreeSet<String>,
     watched: BTreeMap<WatchId, Watched>,
@@ -67,6 +71,9 @@ pub(crate) struct Recorder {
     changed: Arc<Notify>,
     /// Bound actions that were triggered and are not done.
     pending_actions: AtomicU32,
+    /// Real time: the guard against a run that never ends (scenario format, section 10).
+    started: Instant,
+    wall_limit: Duration,
     inner: Mutex<Inner>,
 }
 
@@ -77,11 +84,13 @@ impl Recorder {
         assessor: Arc<Assessor>,
         home: String,
         show_secrets: bool,
+        wall_limit: Duration,
         changed: Arc<Notify>,
     ) -> (Self, UnboundedReceiver<Trigger>) {
         let (sender, triggers) = unbounded();
         let inner = Inner {
             entries: Vec::new(),
+            effects: 0,
             health: BTreeMap::new(),
             ended: BTreeSet::new(),
             watched: BTreeMap::new(),
@@ -91,7 +100,20 @@ impl Recorder {
             instant: (SimTime::ZERO, 0),
             livelock: None,
         };
-        (Self { clock, assessor, home, show_secrets, changed, pending_actions: AtomicU32::new(0), inner: Mutex::new(inner) }, triggers)
+        #[expect(clippy::disallowed_methods, reason = "the wall limit is real time")]
+        let started = Instant::now();
+        let recorder = Self {
+            clock,
+            assessor,
+            home,
+            show_secrets,
+            changed,
+            pending_actions: AtomicU32::new(0),
+            started,
+            wall_limit,
+            inner: Mutex::new(inner),
+        };
+        (recorder, triggers)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -109,6 +131,8 @@ impl Recorder {
         inner.count(time, &self.changed);
         let triggered = inner.announce(&event, &self.home, time, &self.changed);
         self.pending_actions.fetch_add(triggered, Ordering::Relaxed);
+        let is_effect = event.verb().is_some() || matches!(event, Event::Operation(_));
+        inner.effects += u64::from(is_effect);
         inner.entries.push(Entry { seq, time, event });
         seq
     }
@@ -158,14 +182,18 @@ impl Recorder {
         self.changed.notify_waiters();
     }
 
-    /// The instant of a livelock, if there was one.
-    pub(crate) fn livelock(&self) -> Option<SimTime> {
-        self.lock().livelock
+    /// Why the run has to be given up: a livelock, or the wall time is used up.
+    pub(crate) fn runaway(&self) -> Option<String> {
+        if let Some(at) = self.lock().livelock {
+            return Some(format!("livelock: more than {LIVELOCK} trace entries at {at}"));
+        }
+        let spent = self.started.elapsed() > self.wall_limit;
+        spent.then(|| format!("the limit of {} of real time was reached", Pretty(self.wall_limit)))
     }
 
-    /// The entries from position `from` (0 is the first).
-    pub(crate) fn entries_from(&self, from: usize) -> Vec<Entry> {
-        self.lock().entries.get(from..).unwrap_or_default().to_vec()
+    /// How many entries so far tell of a change: everything but requests, passes, steps and notes.
+    pub(crate) fn effects(&self) -> u64 {
+        self.lock().effects
     }
 
     /// Hands out everything that was recorded.

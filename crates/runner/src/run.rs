@@ -11,6 +11,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use wavetank_cluster::Cluster;
 use wavetank_health::Assessor;
+use wavetank_kernel::SimTime;
+use wavetank_model::timestamp::Epoch;
 use wavetank_model::{Actor, GroupKind, GroupVersionKind, kinds};
 use wavetank_scenario::{Scenario, StepAction};
 use wavetank_sync::StepEngine;
@@ -76,28 +78,30 @@ pub async fn replay(
         assessor,
         scenario.app.namespace.clone(),
         options.show_secrets,
+        scenario.limits.wall,
         Arc::clone(&changed),
     );
     let recorder = Arc::new(recorder);
     cluster.observe(Arc::clone(&recorder) as Arc<dyn wavetank_cluster::Observer>);
     let app = &scenario.app;
     let desired = Desired::new(app.namespace.clone(), app.revision.clone(), app.manifests.clone());
-    let header = header(&scenario, &*cluster, engine.name(), options);
+    let header = header(&scenario, cluster.target(), engine.name(), options.seed, cluster.epoch());
     let shared = Arc::new(Shared::new(Arc::clone(&scenario), cluster, recorder, changed, desired));
     let ended = Run::new(Arc::clone(&shared)).run(engine, triggers).await;
     let trace = Trace { header, entries: shared.recorder.take() };
     RunRecord { trace, ended }
 }
 
-fn header(scenario: &Scenario, cluster: &dyn Cluster, engine: &str, options: &RunOptions) -> Header {
+/// The first line of a run's trace.
+pub fn header(scenario: &Scenario, target: &str, engine: &str, seed: u64, epoch: Epoch) -> Header {
     Header {
         version: entry::VERSION.to_owned(),
         scenario: scenario.name.clone(),
-        seed: options.seed,
-        target: cluster.target().to_owned(),
+        seed,
+        target: target.to_owned(),
         engine: engine.to_owned(),
         namespace: scenario.app.namespace.clone(),
-        epoch: cluster.epoch().time(wavetank_kernel::SimTime::ZERO),
+        epoch: epoch.time(SimTime::ZERO),
         order: "commit".to_owned(),
     }
 }
@@ -160,6 +164,9 @@ impl Run {
 
     /// Makes `cluster.objects`, in order, and waits until the cluster is quiet.
     async fn set_up(&self) -> Result<(), String> {
+        if self.shared.scenario.cluster.objects.is_empty() {
+            return Ok(());
+        }
         let user = self.user(Actor::SETUP);
         for object in &self.shared.scenario.cluster.objects {
             user.set_up(object).await?;
@@ -216,7 +223,7 @@ async fn list_all(start: &mpsc::UnboundedSender<Start>, kinds: Vec<WatchedKind>)
     }
     for listed in waiting {
         // A reflector that is gone shows up as a task that ended.
-        drop(listed.await);
+        listed.await.ok();
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use wavetank_cluster::Cluster;
 use wavetank_kernel::{Clock, SimTime};
 use wavetank_model::{EventPattern, ObjectKey};
-use wavetank_scenario::{Scenario, SyncRequest};
+use wavetank_scenario::Scenario;
 
 use crate::controller::OperationRecord;
 use crate::desired::Desired;
@@ -20,7 +20,7 @@ pub(crate) struct AppState {
     /// Its desired state.
     pub(crate) desired: Desired,
     /// A sync somebody asked for that the controller has not taken up yet.
-    pub(crate) requested: Option<SyncRequest>,
+    pub(crate) requested: Option<OperationRecord>,
     /// The last operation.
     pub(crate) operation: Option<OperationRecord>,
     /// How many operations were requested.
@@ -33,6 +33,8 @@ pub(crate) struct AppState {
     pub(crate) rested: bool,
     /// CRDs the view has seen Established, by name.
     pub(crate) custom_kinds: BTreeMap<String, CustomKind>,
+    /// Rises with every change of `custom_kinds`.
+    pub(crate) custom_generation: usize,
     /// Whether kinds of CRDs that become Established are to be watched.
     pub(crate) watches_custom_kinds: bool,
 }
@@ -105,6 +107,7 @@ impl Shared {
             in_pass: false,
             rested: false,
             custom_kinds: BTreeMap::new(),
+            custom_generation: 0,
             watches_custom_kinds: false,
         };
         Self {
@@ -183,17 +186,14 @@ impl Shared {
             if self.is_done(until) {
                 return Waited::Done;
             }
-            if let Some(at) = self.recorder.livelock() {
-                return Waited::GivenUp(format!("livelock: more than 100000 trace entries at {at}"));
+            if let Some(reason) = self.given_up(limit) {
+                return Waited::GivenUp(reason);
             }
             if self.is_quiet(actions) && self.stays_quiet(actions).await {
                 // Something may have come while everybody else finished.
                 return if self.is_done(until) { Waited::Done } else { Waited::Quiet };
             }
             if self.clock.now() >= end {
-                if end == limit {
-                    return Waited::GivenUp(format!("the limit of {} of the run's time was reached", Pretty(self.scenario.limits.time)));
-                }
                 return Waited::TimedOut;
             }
             tokio::select! {
@@ -211,6 +211,52 @@ impl Shared {
         self.recorder.last() == before && self.is_quiet(actions)
     }
 
+    /// Lets time pass until `end`, whatever happens; ends early only when the run is to be given up.
+    pub(crate) async fn pass_time(&self, end: SimTime) -> Waited {
+        let limit = SimTime::ZERO + self.scenario.limits.time;
+        loop {
+            let notified = self.changed.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if let Some(reason) = self.given_up(limit) {
+                return Waited::GivenUp(reason);
+            }
+            if self.clock.now() >= end {
+                return Waited::TimedOut;
+            }
+            tokio::select! {
+                biased;
+                () = notified => {}
+                () = self.clock.sleep_until(end.min(limit)) => {}
+            }
+        }
+    }
+
+    /// Why the run has to be given up now.
+    fn given_up(&self, limit: SimTime) -> Option<String> {
+        if let Some(reason) = self.recorder.runaway() {
+            return Some(reason);
+        }
+        let time = Pretty(self.scenario.limits.time);
+        (self.clock.now() >= limit).then(|| format!("the limit of {time} of the run's time was reached"))
+    }
+
+    /// Whether an operation is in progress.
+    pub(crate) fn operation_is_running(&self) -> bool {
+        self.state().is_busy()
+    }
+
+    /// Why the run is stuck: what waits for what.
+    pub(crate) fn why_stuck(&self) -> String {
+        let state = self.state();
+        let message = state.operation.as_ref().map(|operation| operation.state.message.clone()).unwrap_or_default();
+        let mut text = format!("stuck at {}: the operation is Running, nothing more happens", self.clock.now());
+        if !message.is_empty() {
+            text = format!("{text}; it says: {message}");
+        }
+        text
+    }
+
     /// Waits for `event`, later than now.
     pub(crate) async fn wait_for(&self, event: &EventPattern, deadline: Option<SimTime>) -> Waited {
         let id = self.recorder.watch(event.clone());
@@ -224,6 +270,7 @@ impl AppState {
     /// Gives the kind when it is new and kinds are watched already.
     fn note_crd(&mut self, crd: &serde_json::Value) -> Option<CustomKind> {
         let name = wavetank_model::object::name(crd).to_owned();
+        self.custom_generation += 1;
         match CustomKind::of(crd) {
             Some(kind) if is_established(crd) && !wavetank_model::object::is_terminating(crd) => {
                 let known = self.custom_kinds.insert(name, kind.clone());
@@ -258,7 +305,7 @@ impl CustomKind {
     }
 }
 
-fn is_established(crd: &serde_json::Value) -> bool {
+pub(crate) fn is_established(crd: &serde_json::Value) -> bool {
     crd.pointer("/status/conditions").and_then(serde_json::Value::as_array).is_some_and(|conditions| {
         conditions.iter().any(|condition| condition["type"] == "Established" && condition["status"] == "True")
     })

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wavetank_model::{Actor, EventPattern, Subject, Verb};
+use wavetank_model::EventPattern;
 use wavetank_scenario::{Expectations, Step, StepAction, SyncRequest};
 use wavetank_trace::Event;
 
@@ -191,14 +191,4 @@ impl Steps {
 
 fn expects_running(expect: Option<&Expectations>) -> bool {
     expect.and_then(|expect| expect.operation.as_ref()).and_then(|operation| operation.phase.as_deref()) == Some("Running")
-}
-
-/// The event that ends an operation, for messages.
-pub(crate) fn operation_event(verb: Verb) -> EventPattern {
-    EventPattern { subject: Subject::Operation, verb }
-}
-
-/// The actor behind steps.
-pub(crate) fn user() -> Actor {
-    Actor::new(Actor::USER)
 }

@@ -1,6 +1,7 @@
 //! The stored state of an operation, as it goes into the trace.
 
 use wavetank_model::Phase;
+use wavetank_sync::operation::OperationState;
 use wavetank_sync::{OperationPhase, ResourceResult, ResultCode};
 use wavetank_trace as trace;
 
@@ -31,6 +32,17 @@ pub(crate) fn result(result: &ResourceResult) -> trace::ResourceResult {
         hook_phase: result.hook_phase.map(phase),
         sync_phase: result.sync_phase,
         images: result.images.clone(),
+    }
+}
+
+/// The whole state.
+pub(crate) fn state(state: &OperationState) -> trace::OperationState {
+    trace::OperationState {
+        phase: phase(state.phase),
+        message: state.message.clone(),
+        retries: state.retry_count,
+        revision: state.revision.clone().unwrap_or_default(),
+        results: state.results.iter().map(result).collect(),
     }
 }
 

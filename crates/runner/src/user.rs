@@ -9,8 +9,11 @@ use http_body_util::BodyExt;
 use kube::client::Body;
 use serde_json::{Value, json};
 use tower::ServiceExt;
-use wavetank_kernel::Clock;
-use wavetank_model::{GroupVersionKind, ObjectKey, PatchType, Propagation, Reference, Status, kinds, object};
+use wavetank_model::{
+    GroupVersionKind, ObjectKey, PatchType, Phase, Propagation, Reference, Status, WaveNumber, kinds, object,
+};
+use wavetank_sync::apply::{KubeAsks, NoteSink};
+use wavetank_sync::{ApiResource, ApplyAsk, Asks, ResourceRef, Strategy};
 
 use crate::desired::desired_key;
 use crate::seam::Seam;
@@ -66,9 +69,58 @@ impl Route {
     }
 }
 
+/// A client-side apply, as kubectl does it.
+fn apply_ask(key: &ObjectKey, route: Route, object: &Arc<Value>) -> ApplyAsk {
+    let mut target = Arc::clone(object);
+    if route.namespaced && object::namespace(&target) != key.namespace {
+        Arc::make_mut(&mut target)["metadata"]["namespace"] = key.namespace.clone().into();
+    }
+    ApplyAsk {
+        key: Arc::new(key.clone()),
+        resource: ResourceRef {
+            gvk: route.gvk,
+            resource: Some(ApiResource { plural: route.plural, namespaced: route.namespaced }),
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+        },
+        target,
+        live: None,
+        strategy: Strategy::Apply,
+        force: false,
+        validate: true,
+        dry_run: false,
+        manager: "kubectl-client-side-apply".to_owned(),
+        migrate_from: None,
+        phase: Phase::Sync,
+        wave: WaveNumber::Number(0),
+        hook: false,
+    }
+}
+
 impl User {
     pub(crate) fn new(seam: &Seam, shared: &Arc<Shared>) -> Self {
         Self { seam: seam.clone(), shared: Arc::clone(shared) }
+    }
+
+    /// Applies objects one after the other, as `kubectl apply` does; those with only a generateName are created.
+    pub(crate) async fn apply(&self, objects: &[Arc<Value>]) -> Result<(), String> {
+        let sink: NoteSink = Box::new(|_| {});
+        let clock = Arc::clone(&self.shared.clock);
+        let mut kubectl = KubeAsks::new(self.seam.client(), clock, self.shared.cluster.chooser(), Duration::ZERO, sink);
+        for object in objects {
+            let key = desired_key(object, self.shared.home());
+            let failed = |error: String| format!("cannot apply {}: {error}", key.short(self.shared.home()));
+            let route = self.route_of(object).map_err(failed)?;
+            if key.name.is_empty() {
+                let uri = format!("{}?fieldManager=kubectl-create", route.collection(&key.namespace));
+                self.send(Method::POST, &uri, "application/json", object).await.map_err(|error| failed(error.to_string()))?;
+                continue;
+            }
+            for outcome in kubectl.apply(vec![apply_ask(&key, route, object)]).await {
+                outcome.map_err(failed)?;
+            }
+        }
+        Ok(())
     }
 
     /// Merge-patches every object that `target` names.

@@ -144,7 +144,7 @@ pub(crate) async fn reflect(
 fn tell(listed: &mut Option<futures::channel::oneshot::Sender<()>>) {
     if let Some(sender) = listed.take() {
         // Nobody waits any more when the run was given up.
-        drop(sender.send(()));
+        sender.send(()).ok();
     }
 }
 

@@ -6,8 +6,11 @@
 //! assert_eq!(simulation.end, wavetank::RunEnd::Completed(vec![]));
 //! ```
 
+mod check;
 mod simulate;
 
+pub use check::{check, judge};
 pub use simulate::{Choices, Options, Simulation, simulate};
 pub use wavetank_kernel::Choice;
+pub use wavetank_report::{RunOutcome, Verdict};
 pub use wavetank_runner::{RunEnd, StepFailure};

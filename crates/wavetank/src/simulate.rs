@@ -1,15 +1,17 @@
 //! A scenario on the simulated cluster.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
-use wavetank_apiserver::ServerConfig;
+use wavetank_apiserver::{Bootstrap, ServerConfig};
 use wavetank_cluster_sim::{SimCluster, SimConfig, drive, runtime};
 use wavetank_health::Assessor;
 use wavetank_kernel::{Choice, Chooser, Seed};
+use wavetank_model::timestamp::Epoch;
 use wavetank_runner::{RunEnd, RunOptions, RunRecord, replay};
 use wavetank_scenario::{Scenario, StorageBinding};
 use wavetank_sync::Builtin;
 use wavetank_trace::Trace;
+use wavetank_workload::BindingMode;
 
 /// Who makes the choices of a run.
 #[derive(Clone, Debug, Default)]
@@ -73,7 +75,8 @@ async fn simulate_in(scenario: &Arc<Scenario>, seed: Seed, options: Options) -> 
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         _ => {}
     }
-    let schedule = cluster.world().chooser().schedule().to_vec();
+    let chooser = cluster.world().chooser();
+    let schedule = chooser.lock().unwrap_or_else(PoisonError::into_inner).schedule().to_vec();
     Simulation { trace, end: ended, schedule }
 }
 
@@ -88,10 +91,16 @@ fn sim_config(scenario: &Scenario, seed: Seed, choices: &Choices) -> SimConfig {
     SimConfig {
         seed,
         chooser,
-        server: ServerConfig { noise: cluster.noise, ..ServerConfig::default() },
+        server: ServerConfig {
+            bootstrap: if cluster.noise { Bootstrap::Full } else { Bootstrap::Minimal },
+            ..ServerConfig::default()
+        },
         workload: wavetank_workload::Config {
-            nodes: cluster.nodes,
-            wait_for_first_consumer: cluster.storage == StorageBinding::WaitForFirstConsumer,
+            nodes: usize::try_from(cluster.nodes).unwrap_or(usize::MAX),
+            binding_mode: match cluster.storage {
+                StorageBinding::Immediate => BindingMode::Immediate,
+                StorageBinding::WaitForFirstConsumer => BindingMode::WaitForFirstConsumer,
+            },
             load_balancers: cluster.load_balancers,
             noise: cluster.noise,
             ..wavetank_workload::Config::default()
@@ -103,7 +112,7 @@ fn sim_config(scenario: &Scenario, seed: Seed, choices: &Choices) -> SimConfig {
 }
 
 fn unavailable(scenario: &Scenario, seed: Seed, reason: String) -> Simulation {
-    let header = wavetank_runner::header(scenario, "fake", "builtin", seed.0);
+    let header = wavetank_runner::header(scenario, "fake", "builtin", seed.0, Epoch::default());
     Simulation {
         trace: Trace { header, entries: Vec::new() },
         end: RunEnd::Unavailable(reason),
