@@ -13,7 +13,10 @@ const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nd2F2ZXRhbms=\n-----END C
 
 fn is_active(api: &dyn Api, namespace: &str) -> bool {
     api.get(&ObjectKey::new("", "Namespace", "", namespace))
-        .is_some_and(|namespace| !object::is_terminating(&namespace) && text(&namespace, &["status", "phase"]) != "Terminating")
+        .is_some_and(|namespace| {
+            !object::is_terminating(&namespace)
+                && text(&namespace, &["status", "phase"]) != "Terminating"
+        })
 }
 
 /// Makes the ServiceAccount `default` of the namespace `key` names, if it is not there.
@@ -23,7 +26,11 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
         "kind": "ServiceAccount",
         "metadata": {"name": "default", "namespace": key.name},
     });
-    ensure(&ObjectKey::new("", "ServiceAccount", key.name.clone(), "default"), account, context)
+    ensure(
+        &ObjectKey::new("", "ServiceAccount", key.name.clone(), "default"),
+        account,
+        context,
+    )
 }
 
 /// Makes or restores the ConfigMap `kube-root-ca.crt` of the namespace `key` names.
@@ -32,7 +39,8 @@ pub(crate) fn sync_root_ca(key: &ObjectKey, context: &mut Context<'_>) -> Result
     let data = json!({"ca.crt": CERTIFICATE});
     if let Some(stored) = context.api.get(&wanted) {
         // The certificate of the server's own making is as good.
-        let keeps = map(&stored, &["data"]).is_some_and(|data| data.len() == 1 && data.contains_key("ca.crt"));
+        let keeps = map(&stored, &["data"])
+            .is_some_and(|data| data.len() == 1 && data.contains_key("ca.crt"));
         if !keeps {
             let mut stored = Value::clone(&stored);
             stored["data"] = data;

@@ -100,7 +100,9 @@ impl Agenda {
             load = load.min(*planned_load);
             self.queue.cancel(*ticket);
         }
-        let ticket = self.queue.push(at, task.class(), load, (entry.0, Arc::clone(&entry.1)));
+        let ticket = self
+            .queue
+            .push(at, task.class(), load, (entry.0, Arc::clone(&entry.1)));
         self.pending.insert(entry, (at, load, ticket));
     }
 
@@ -120,7 +122,9 @@ impl Agenda {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (SimTime, Load, Task, &ObjectKey)> {
-        self.queue.iter().map(|(at, load, (task, key))| (at, load, *task, &**key))
+        self.queue
+            .iter()
+            .map(|(at, load, (task, key))| (at, load, *task, &**key))
     }
 }
 
@@ -136,7 +140,10 @@ mod tests {
         agenda.push(Task::Job, Arc::clone(&key), at(50), Load::Work);
         agenda.push(Task::Job, Arc::clone(&key), at(20), Load::Upkeep);
         agenda.push(Task::Job, Arc::clone(&key), at(70), Load::Work);
-        assert_eq!((agenda.next_work(), agenda.iter().count()), (Some(at(20)), 1));
+        assert_eq!(
+            (agenda.next_work(), agenda.iter().count()),
+            (Some(at(20)), 1)
+        );
         assert_eq!(agenda.pop_due(at(20)), Some((Task::Job, Arc::clone(&key))));
         assert_eq!(agenda.next_due(), None);
     }

@@ -24,8 +24,16 @@ pub(crate) struct Balancer {
 
 impl Balancer {
     /// Gives one Service or Ingress its address, some time after it was first seen.
-    pub(crate) fn sync(&mut self, key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, Status> {
-        let Some(object) = context.api.get(key).filter(|object| !object::is_terminating(object)) else {
+    pub(crate) fn sync(
+        &mut self,
+        key: &ObjectKey,
+        context: &mut Context<'_>,
+    ) -> Result<Again, Status> {
+        let Some(object) = context
+            .api
+            .get(key)
+            .filter(|object| !object::is_terminating(object))
+        else {
             return Ok(Again::Never);
         };
         let is_service = key.kind == "Service";
@@ -36,26 +44,37 @@ impl Balancer {
             self.due.remove(uid);
             if is_service && has && !wants {
                 let patch = json!({"status": {"loadBalancer": {"ingress": null}}});
-                context.api.patch(SERVICE_MANAGER, key, "status", PatchType::Merge, patch)?;
+                context
+                    .api
+                    .patch(SERVICE_MANAGER, key, "status", PatchType::Merge, patch)?;
             }
             return Ok(Again::Never);
         }
         if has {
             return Ok(Again::Never);
         }
-        let due = *self.due.entry(uid.to_owned()).or_insert(context.now + latency::LOAD_BALANCER);
+        let due = *self
+            .due
+            .entry(uid.to_owned())
+            .or_insert(context.now + latency::LOAD_BALANCER);
         if due > context.now {
             return Ok(Again::work(due));
         }
         let wanted = text(&object, &["spec", "loadBalancerIP"]);
-        let address = if wanted.is_empty() { self.address() } else { wanted.to_owned() };
+        let address = if wanted.is_empty() {
+            self.address()
+        } else {
+            wanted.to_owned()
+        };
         let (manager, entry) = if is_service {
             (SERVICE_MANAGER, json!({"ip": address, "ipMode": "VIP"}))
         } else {
             (INGRESS_MANAGER, json!({"ip": address}))
         };
         let patch = json!({"status": {"loadBalancer": {"ingress": [entry]}}});
-        context.api.patch(manager, key, "status", PatchType::Merge, patch)?;
+        context
+            .api
+            .patch(manager, key, "status", PatchType::Merge, patch)?;
         self.due.remove(uid);
         Ok(Again::Never)
     }

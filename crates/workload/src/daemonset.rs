@@ -26,27 +26,53 @@ const TOLERATED: [(&str, &str); 6] = [
 
 /// Looks at one DaemonSet.
 pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, Status> {
-    let Some(set) = context.api.get(key).filter(|set| !object::is_terminating(set)) else { return Ok(Again::Never) };
+    let Some(set) = context
+        .api
+        .get(key)
+        .filter(|set| !object::is_terminating(set))
+    else {
+        return Ok(Again::Never);
+    };
     let history = History::sync(&set, HASH, context)?;
-    let hash = history.present().and_then(|revision| object::label(revision, HASH)).unwrap_or_default().to_owned();
+    let hash = history
+        .present()
+        .and_then(|revision| object::label(revision, HASH))
+        .unwrap_or_default()
+        .to_owned();
     let nodes = context.api.list(&GroupKind::new("", "Node"), None);
     let pattern = blank_pod(&set, &hash, "");
-    let wanted: Vec<&str> =
-        nodes.iter().filter(|node| scheduler::refusal(&pattern, node).is_none()).map(|node| object::name(node)).collect();
+    let wanted: Vec<&str> = nodes
+        .iter()
+        .filter(|node| scheduler::refusal(&pattern, node).is_none())
+        .map(|node| object::name(node))
+        .collect();
     let by_node = by_node(pods::of(&set, context));
     let mut outcome = Ok(());
     let mut touched = false;
-    for pod in by_node.values().flatten().filter(|pod| pod_ended(pod) && !object::is_terminating(pod)) {
+    for pod in by_node
+        .values()
+        .flatten()
+        .filter(|pod| pod_ended(pod) && !object::is_terminating(pod))
+    {
         outcome = outcome.and(pods::delete(pod, context));
         touched = true;
     }
     for node in &wanted {
         if !by_node.contains_key(*node) {
-            outcome = outcome.and(context.api.create(MANAGER, blank_pod(&set, &hash, node)).map(|_| ()));
+            outcome = outcome.and(
+                context
+                    .api
+                    .create(MANAGER, blank_pod(&set, &hash, node))
+                    .map(|_| ()),
+            );
             touched = true;
         }
     }
-    for pod in by_node.iter().filter(|(node, _)| !wanted.contains(&node.as_str())).flat_map(|(_, pods)| pods) {
+    for pod in by_node
+        .iter()
+        .filter(|(node, _)| !wanted.contains(&node.as_str()))
+        .flat_map(|(_, pods)| pods)
+    {
         if !object::is_terminating(pod) {
             outcome = outcome.and(pods::delete(pod, context));
             touched = true;
@@ -59,13 +85,18 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
     let by_node = self::by_node(pods::of(&set, context));
     let (status, next) = status(&set, &hash, &wanted, &by_node, context);
     if map(&set, &["status"]) != Some(&status) {
-        context.api.update(MANAGER, with_status(&set, status), "status")?;
+        context
+            .api
+            .update(MANAGER, with_status(&set, status), "status")?;
     }
     history.truncate(
         &set,
         |revision| {
             let hash = object::label(revision, HASH);
-            by_node.values().flatten().any(|pod| object::label(pod, HASH) == hash)
+            by_node
+                .values()
+                .flatten()
+                .any(|pod| object::label(pod, HASH) == hash)
         },
         context,
     )?;
@@ -89,44 +120,81 @@ fn node_of(pod: &Value) -> &str {
     if !name.is_empty() {
         return name;
     }
-    let terms = ["spec", "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"];
-    let fields = list(pod, &terms).iter().flat_map(|term| list(term, &["matchFields"]));
-    let values = fields.filter(|field| text(field, &["key"]) == "metadata.name").flat_map(|field| list(field, &["values"]));
+    let terms = [
+        "spec",
+        "affinity",
+        "nodeAffinity",
+        "requiredDuringSchedulingIgnoredDuringExecution",
+        "nodeSelectorTerms",
+    ];
+    let fields = list(pod, &terms)
+        .iter()
+        .flat_map(|term| list(term, &["matchFields"]));
+    let values = fields
+        .filter(|field| text(field, &["key"]) == "metadata.name")
+        .flat_map(|field| list(field, &["values"]));
     values.filter_map(Value::as_str).next().unwrap_or_default()
 }
 
 /// Replaces outdated Pods, as many at a time as may be unavailable.
-fn roll(set: &Value, hash: &str, wanted: &[&str], by_node: &ByNode, context: &mut Context<'_>) -> Result<(), Status> {
+fn roll(
+    set: &Value,
+    hash: &str,
+    wanted: &[&str],
+    by_node: &ByNode,
+    context: &mut Context<'_>,
+) -> Result<(), Status> {
     let total = i64::try_from(wanted.len()).unwrap_or(i64::MAX);
-    let allowed = match at(set, &["spec", "updateStrategy", "rollingUpdate", "maxUnavailable"]) {
+    let allowed = match at(
+        set,
+        &["spec", "updateStrategy", "rollingUpdate", "maxUnavailable"],
+    ) {
         Some(Value::String(percent)) => {
-            let number = percent.strip_suffix('%').and_then(|number| number.parse::<i64>().ok()).unwrap_or(0);
-            number.saturating_mul(total).saturating_add(99).div_euclid(100)
+            let number = percent
+                .strip_suffix('%')
+                .and_then(|number| number.parse::<i64>().ok())
+                .unwrap_or(0);
+            number
+                .saturating_mul(total)
+                .saturating_add(99)
+                .div_euclid(100)
         }
         Some(number) => number.as_i64().unwrap_or(1),
         None => 1,
     };
     let min_ready = int(set, &["spec", "minReadySeconds"]).unwrap_or(0);
     let (mut unavailable, mut doomed, mut candidates) = (0, Vec::new(), Vec::new());
-    for pods in by_node.iter().filter(|(node, _)| wanted.contains(&node.as_str())).map(|(_, pods)| pods) {
+    for pods in by_node
+        .iter()
+        .filter(|(node, _)| wanted.contains(&node.as_str()))
+        .map(|(_, pods)| pods)
+    {
         let Some(pod) = pods.iter().find(|pod| !object::is_terminating(pod)) else {
             unavailable += 1;
             continue;
         };
-        let available = pods::available_at(pod, min_ready, context.config.epoch).is_some_and(|at| at <= context.now);
+        let available = pods::available_at(pod, min_ready, context.config.epoch)
+            .is_some_and(|at| at <= context.now);
         unavailable += i64::from(!available);
         if object::label(pod, HASH) != Some(hash) {
-            if available { candidates.push(pod) } else { doomed.push(pod) }
+            if available {
+                candidates.push(pod)
+            } else {
+                doomed.push(pod)
+            }
         }
     }
     let room = usize::try_from(allowed.max(1) - unavailable).unwrap_or(0);
     doomed.extend(candidates.into_iter().take(room));
-    doomed.into_iter().try_for_each(|pod| pods::delete(pod, context))
+    doomed
+        .into_iter()
+        .try_for_each(|pod| pods::delete(pod, context))
 }
 
 fn blank_pod(set: &Value, hash: &str, node: &str) -> Value {
     let mut pod = pods::from_template(set, &format!("{}-", object::name(set)));
-    let generation = object::annotation(set, "deprecated.daemonset.template.generation").unwrap_or("1");
+    let generation =
+        object::annotation(set, "deprecated.daemonset.template.generation").unwrap_or("1");
     pod["metadata"]["labels"][HASH] = hash.into();
     pod["metadata"]["labels"]["pod-template-generation"] = generation.into();
     let mut tolerations = list(&pod, &["spec", "tolerations"]).to_vec();
@@ -140,15 +208,27 @@ fn blank_pod(set: &Value, hash: &str, node: &str) -> Value {
     if !node.is_empty() {
         let field = json!([{"key": "metadata.name", "operator": "In", "values": [node]}]);
         let required = &mut pod["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
-        match required.get_mut("nodeSelectorTerms").and_then(Value::as_array_mut).filter(|terms| !terms.is_empty()) {
-            Some(terms) => terms.iter_mut().for_each(|term| term["matchFields"] = field.clone()),
+        match required
+            .get_mut("nodeSelectorTerms")
+            .and_then(Value::as_array_mut)
+            .filter(|terms| !terms.is_empty())
+        {
+            Some(terms) => terms
+                .iter_mut()
+                .for_each(|term| term["matchFields"] = field.clone()),
             None => *required = json!({"nodeSelectorTerms": [{"matchFields": field}]}),
         }
     }
     pod
 }
 
-fn status(set: &Value, hash: &str, wanted: &[&str], by_node: &ByNode, context: &Context<'_>) -> (Map<String, Value>, Again) {
+fn status(
+    set: &Value,
+    hash: &str,
+    wanted: &[&str],
+    by_node: &ByNode,
+    context: &Context<'_>,
+) -> (Map<String, Value>, Again) {
     let min_ready = int(set, &["spec", "minReadySeconds"]).unwrap_or(0);
     let (mut current, mut misscheduled, mut ready, mut updated, mut available) = (0, 0, 0, 0, 0);
     let mut again = Again::Never;
@@ -158,7 +238,9 @@ fn status(set: &Value, hash: &str, wanted: &[&str], by_node: &ByNode, context: &
             continue;
         }
         current += 1;
-        let oldest = pods.iter().min_by_key(|pod| object::meta_str(pod, "creationTimestamp").to_owned());
+        let oldest = pods
+            .iter()
+            .min_by_key(|pod| object::meta_str(pod, "creationTimestamp").to_owned());
         let Some(pod) = oldest else { continue };
         updated += i64::from(object::label(pod, HASH) == Some(hash));
         if let Some(at) = pods::available_at(pod, min_ready, context.config.epoch) {

@@ -23,10 +23,22 @@ pub(crate) fn is_same_for_services(old: &Value, new: &Value) -> bool {
 }
 
 /// Writes the addresses of one Service.
-pub(crate) fn sync(key: &ObjectKey, selectors: &Selectors, context: &mut Context<'_>) -> Result<Again, Status> {
-    let Some(service) = context.api.get(key) else { return Ok(Again::Never) };
-    let selector = at(&service, &["spec", "selector"]).filter(|selector| selector.as_object().is_some_and(|labels| !labels.is_empty()));
-    let Some(selector) = selector else { return Ok(Again::Never) };
+pub(crate) fn sync(
+    key: &ObjectKey,
+    selectors: &Selectors,
+    context: &mut Context<'_>,
+) -> Result<Again, Status> {
+    let Some(service) = context.api.get(key) else {
+        return Ok(Again::Never);
+    };
+    let selector = at(&service, &["spec", "selector"]).filter(|selector| {
+        selector
+            .as_object()
+            .is_some_and(|labels| !labels.is_empty())
+    });
+    let Some(selector) = selector else {
+        return Ok(Again::Never);
+    };
     if object::is_terminating(&service) || text(&service, &["spec", "type"]) == "ExternalName" {
         return Ok(Again::Never);
     }
@@ -44,10 +56,16 @@ fn ports(service: &Value, pod: Option<&Value>) -> Vec<Value> {
         .filter_map(|port| {
             let target = match port.get("targetPort") {
                 Some(Value::String(name)) => pod.and_then(|pod| named_port(pod, name))?,
-                Some(target) => target.as_i64().filter(|number| *number > 0).or_else(|| int(port, &["port"]))?,
+                Some(target) => target
+                    .as_i64()
+                    .filter(|number| *number > 0)
+                    .or_else(|| int(port, &["port"]))?,
                 None => int(port, &["port"])?,
             };
-            let protocol = port.get("protocol").and_then(Value::as_str).unwrap_or("TCP");
+            let protocol = port
+                .get("protocol")
+                .and_then(Value::as_str)
+                .unwrap_or("TCP");
             Some(json!({"name": text(port, &["name"]), "port": target, "protocol": protocol}))
         })
         .collect()
@@ -55,7 +73,9 @@ fn ports(service: &Value, pod: Option<&Value>) -> Vec<Value> {
 
 fn named_port(pod: &Value, name: &str) -> Option<i64> {
     let containers = list(pod, &["spec", "containers"]).iter();
-    let port = containers.flat_map(|container| list(container, &["ports"])).find(|port| text(port, &["name"]) == name)?;
+    let port = containers
+        .flat_map(|container| list(container, &["ports"]))
+        .find(|port| text(port, &["name"]) == name)?;
     int(port, &["containerPort"])
 }
 
@@ -64,24 +84,36 @@ fn target(pod: &Value) -> Value {
 }
 
 fn service_labels(service: &Value) -> Map<String, Value> {
-    let mut labels = map(service, &["metadata", "labels"]).cloned().unwrap_or_default();
+    let mut labels = map(service, &["metadata", "labels"])
+        .cloned()
+        .unwrap_or_default();
     if text(service, &["spec", "clusterIP"]) == "None" {
         labels.insert("service.kubernetes.io/headless".to_owned(), "".into());
     }
     labels
 }
 
-fn write_endpoints(service: &Value, picked: &[Arc<Value>], context: &mut Context<'_>) -> Result<(), Status> {
+fn write_endpoints(
+    service: &Value,
+    picked: &[Arc<Value>],
+    context: &mut Context<'_>,
+) -> Result<(), Status> {
     let name = object::name(service);
     let key = ObjectKey::new("", "Endpoints", object::namespace(service), name);
     let all = flag(service, &["spec", "publishNotReadyAddresses"]);
-    let address = |pod: &&Arc<Value>| {
-        json!({"ip": text(pod, &["status", "podIP"]), "nodeName": text(pod, &["spec", "nodeName"]), "targetRef": target(pod)})
-    };
+    let address = |pod: &&Arc<Value>| json!({"ip": text(pod, &["status", "podIP"]), "nodeName": text(pod, &["spec", "nodeName"]), "targetRef": target(pod)});
     let is_shown = |pod: &&Arc<Value>| all || (pods::is_ready(pod) && !object::is_terminating(pod));
-    let ready: Vec<Value> = picked.iter().filter(is_shown).map(|pod| address(&pod)).collect();
+    let ready: Vec<Value> = picked
+        .iter()
+        .filter(is_shown)
+        .map(|pod| address(&pod))
+        .collect();
     let hidden = |pod: &&Arc<Value>| !is_shown(pod) && !object::is_terminating(pod);
-    let unready: Vec<Value> = picked.iter().filter(hidden).map(|pod| address(&pod)).collect();
+    let unready: Vec<Value> = picked
+        .iter()
+        .filter(hidden)
+        .map(|pod| address(&pod))
+        .collect();
     let mut subset = Map::new();
     for (field, addresses) in [("addresses", ready), ("notReadyAddresses", unready)] {
         if !addresses.is_empty() {
@@ -89,11 +121,17 @@ fn write_endpoints(service: &Value, picked: &[Arc<Value>], context: &mut Context
         }
     }
     let mut labels = service_labels(service);
-    labels.insert("endpoints.kubernetes.io/managed-by".to_owned(), "endpoint-controller".into());
+    labels.insert(
+        "endpoints.kubernetes.io/managed-by".to_owned(),
+        "endpoint-controller".into(),
+    );
     let subsets = if subset.is_empty() {
         None
     } else {
-        let ports = ports(service, picked.first().map(|pod| &**pod)).into_iter().map(without_empty_name).collect();
+        let ports = ports(service, picked.first().map(|pod| &**pod))
+            .into_iter()
+            .map(without_empty_name)
+            .collect();
         subset.insert("ports".to_owned(), Value::Array(ports));
         Some(json!([subset]))
     };
@@ -110,7 +148,9 @@ fn write_endpoints(service: &Value, picked: &[Arc<Value>], context: &mut Context
         context.api.create(MANAGER, endpoints)?;
         return Ok(());
     };
-    if stored.get("subsets") == subsets.as_ref() && map(&stored, &["metadata", "labels"]) == Some(&labels) {
+    if stored.get("subsets") == subsets.as_ref()
+        && map(&stored, &["metadata", "labels"]) == Some(&labels)
+    {
         return Ok(());
     }
     let mut endpoints = Value::clone(&stored);
@@ -134,7 +174,11 @@ fn without_empty_name(mut port: Value) -> Value {
     port
 }
 
-fn write_slice(service: &Value, picked: &[Arc<Value>], context: &mut Context<'_>) -> Result<(), Status> {
+fn write_slice(
+    service: &Value,
+    picked: &[Arc<Value>],
+    context: &mut Context<'_>,
+) -> Result<(), Status> {
     let all = flag(service, &["spec", "publishNotReadyAddresses"]);
     let endpoints: Vec<Value> = picked
         .iter()
@@ -149,11 +193,22 @@ fn write_slice(service: &Value, picked: &[Arc<Value>], context: &mut Context<'_>
         })
         .collect();
     let mut labels = service_labels(service);
-    labels.insert(MANAGED_BY.to_owned(), "endpointslice-controller.k8s.io".into());
-    labels.insert("kubernetes.io/service-name".to_owned(), object::name(service).into());
+    labels.insert(
+        MANAGED_BY.to_owned(),
+        "endpointslice-controller.k8s.io".into(),
+    );
+    labels.insert(
+        "kubernetes.io/service-name".to_owned(),
+        object::name(service).into(),
+    );
     let ports = ports(service, picked.first().map(|pod| &**pod));
-    let owned = context.api.owned(&GroupKind::new("discovery.k8s.io", "EndpointSlice"), object::uid(service));
-    let stored = owned.into_iter().find(|slice| object::label(slice, MANAGED_BY) == Some("endpointslice-controller.k8s.io"));
+    let owned = context.api.owned(
+        &GroupKind::new("discovery.k8s.io", "EndpointSlice"),
+        object::uid(service),
+    );
+    let stored = owned
+        .into_iter()
+        .find(|slice| object::label(slice, MANAGED_BY) == Some("endpointslice-controller.k8s.io"));
     let Some(stored) = stored else {
         let slice = json!({
             "apiVersion": "discovery.k8s.io/v1",

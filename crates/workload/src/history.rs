@@ -19,19 +19,31 @@ fn number(revision: &Value) -> i64 {
 }
 
 fn data(owner: &Value) -> Value {
-    let mut template = at(owner, &["spec", "template"]).cloned().unwrap_or_default();
+    let mut template = at(owner, &["spec", "template"])
+        .cloned()
+        .unwrap_or_default();
     template["$patch"] = "replace".into();
     json!({"spec": {"template": template}})
 }
 
 impl History {
     /// Reads the revisions, and makes or renumbers that of the present template. Its hash is kept in the label `label`.
-    pub(crate) fn sync(owner: &Value, label: &str, context: &mut Context<'_>) -> Result<Self, Status> {
-        let mut revisions = context.api.owned(&GroupKind::new("apps", "ControllerRevision"), object::uid(owner));
+    pub(crate) fn sync(
+        owner: &Value,
+        label: &str,
+        context: &mut Context<'_>,
+    ) -> Result<Self, Status> {
+        let mut revisions = context.api.owned(
+            &GroupKind::new("apps", "ControllerRevision"),
+            object::uid(owner),
+        );
         revisions.sort_by_key(|revision| (number(revision), object::name(revision).to_owned()));
         let wanted = data(owner);
         let newest = revisions.last().map_or(0, |revision| number(revision));
-        if let Some(index) = revisions.iter().rposition(|revision| revision.get("data") == Some(&wanted)) {
+        if let Some(index) = revisions
+            .iter()
+            .rposition(|revision| revision.get("data") == Some(&wanted))
+        {
             let mut revision = revisions.remove(index);
             if number(&revision) < newest {
                 let mut renumbered = Value::clone(&revision);
@@ -53,16 +65,31 @@ impl History {
 
     /// The revision of that name.
     pub(crate) fn find(&self, name: &str) -> Option<&Arc<Value>> {
-        self.revisions.iter().find(|revision| object::name(revision) == name)
+        self.revisions
+            .iter()
+            .find(|revision| object::name(revision) == name)
     }
 
     /// Deletes the oldest revisions that nothing uses, beyond the owner's `revisionHistoryLimit`.
-    pub(crate) fn truncate(&self, owner: &Value, used: impl Fn(&Value) -> bool, context: &mut Context<'_>) -> Result<(), Status> {
-        let limit = usize::try_from(int(owner, &["spec", "revisionHistoryLimit"]).unwrap_or(10)).unwrap_or(0);
-        let Some((_, past)) = self.revisions.split_last() else { return Ok(()) };
+    pub(crate) fn truncate(
+        &self,
+        owner: &Value,
+        used: impl Fn(&Value) -> bool,
+        context: &mut Context<'_>,
+    ) -> Result<(), Status> {
+        let limit = usize::try_from(int(owner, &["spec", "revisionHistoryLimit"]).unwrap_or(10))
+            .unwrap_or(0);
+        let Some((_, past)) = self.revisions.split_last() else {
+            return Ok(());
+        };
         let unused: Vec<&Arc<Value>> = past.iter().filter(|revision| !used(revision)).collect();
         for revision in unused.iter().take(unused.len().saturating_sub(limit)) {
-            let key = ObjectKey::new("apps", "ControllerRevision", object::namespace(revision), object::name(revision));
+            let key = ObjectKey::new(
+                "apps",
+                "ControllerRevision",
+                object::namespace(revision),
+                object::name(revision),
+            );
             match context.api.delete(MANAGER, &key, &DeleteOptions::default()) {
                 Err(status) if !status.is_not_found() => return Err(status),
                 _ => {}
@@ -74,8 +101,13 @@ impl History {
 
 fn blank(owner: &Value, label: &str, data: Value, number: i64) -> Value {
     let collisions = int(owner, &["status", "collisionCount"]).filter(|count| *count > 0);
-    let hash = hash::template(at(&data, &["spec", "template"]).unwrap_or(&Value::Null), collisions);
-    let mut labels = map(owner, &["spec", "template", "metadata", "labels"]).cloned().unwrap_or_default();
+    let hash = hash::template(
+        at(&data, &["spec", "template"]).unwrap_or(&Value::Null),
+        collisions,
+    );
+    let mut labels = map(owner, &["spec", "template", "metadata", "labels"])
+        .cloned()
+        .unwrap_or_default();
     labels.insert(label.to_owned(), hash.clone().into());
     json!({
         "apiVersion": "apps/v1",

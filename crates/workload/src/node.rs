@@ -11,7 +11,11 @@ use crate::{kubelet, latency};
 
 /// The name of node `index`.
 pub fn name(index: usize) -> String {
-    if index == 0 { "node-1".to_owned() } else { format!("node-{}", index + 1) }
+    if index == 0 {
+        "node-1".to_owned()
+    } else {
+        format!("node-{}", index + 1)
+    }
 }
 
 /// The address of node `index`.
@@ -71,7 +75,8 @@ fn status(name: &str, address: &str, now: &str) -> Value {
         json!({"type": kind, "status": status, "reason": reason, "message": message,
             "lastHeartbeatTime": now, "lastTransitionTime": now})
     };
-    let resources = json!({"cpu": "16", "memory": "64Gi", "ephemeral-storage": "100Gi", "pods": "10k"});
+    let resources =
+        json!({"cpu": "16", "memory": "64Gi", "ephemeral-storage": "100Gi", "pods": "10k"});
     json!({
         "addresses": [
             {"type": "InternalIP", "address": address},
@@ -102,12 +107,26 @@ fn status(name: &str, address: &str, now: &str) -> Value {
 
 /// Reports a node Ready that has no status yet: its kubelet is there.
 pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, Status> {
-    let Some(node) = context.api.get(key).filter(|node| list(node, &["status", "conditions"]).is_empty()) else {
+    let Some(node) = context
+        .api
+        .get(key)
+        .filter(|node| list(node, &["status", "conditions"]).is_empty())
+    else {
         return Ok(Again::Never);
     };
     let known = (0..context.config.nodes).find(|index| name(*index) == object::name(&node));
-    let status = status(&key.name, &address(known.unwrap_or(context.config.nodes)), &context.api.timestamp());
-    context.api.patch(kubelet::MANAGER, key, "status", PatchType::Merge, json!({"status": status}))?;
+    let status = status(
+        &key.name,
+        &address(known.unwrap_or(context.config.nodes)),
+        &context.api.timestamp(),
+    );
+    context.api.patch(
+        kubelet::MANAGER,
+        key,
+        "status",
+        PatchType::Merge,
+        json!({"status": status}),
+    )?;
     Ok(Again::Never)
 }
 
@@ -128,6 +147,15 @@ pub(crate) fn sync_lease(key: &ObjectKey, context: &mut Context<'_>) -> Result<A
         return Ok(Again::Never);
     }
     let now = context.config.epoch.micro_time(context.now);
-    context.api.patch(kubelet::MANAGER, key, "", PatchType::Merge, json!({"spec": {"renewTime": now}}))?;
-    Ok(Again::At(context.now + latency::LEASE_RENEWAL, Load::Upkeep))
+    context.api.patch(
+        kubelet::MANAGER,
+        key,
+        "",
+        PatchType::Merge,
+        json!({"spec": {"renewTime": now}}),
+    )?;
+    Ok(Again::At(
+        context.now + latency::LEASE_RENEWAL,
+        Load::Upkeep,
+    ))
 }

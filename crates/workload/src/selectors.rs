@@ -45,18 +45,30 @@ pub(crate) struct Selectors {
 /// The label by which a selecting object is found; every Pod when it names none.
 fn handle<'a>(selector: &'a Value) -> (&'a str, &'a str) {
     let labels = selector.get("matchLabels").unwrap_or(selector).as_object();
-    let first = labels.into_iter().flatten().find_map(|(key, value)| Some((key.as_str(), value.as_str()?)));
+    let first = labels
+        .into_iter()
+        .flatten()
+        .find_map(|(key, value)| Some((key.as_str(), value.as_str()?)));
     first.unwrap_or(("", ""))
 }
 
 fn labels(object: Option<&Value>) -> impl Iterator<Item = (&str, &str)> {
     let labels = object.and_then(|object| map(object, &["metadata", "labels"]));
-    labels.into_iter().flatten().filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)))
+    labels
+        .into_iter()
+        .flatten()
+        .filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)))
 }
 
 impl Selectors {
     /// A Pod came, changed its labels or went.
-    pub(crate) fn note_pod(&mut self, namespace: &str, name: &str, old: Option<&Value>, new: Option<&Value>) {
+    pub(crate) fn note_pod(
+        &mut self,
+        namespace: &str,
+        name: &str,
+        old: Option<&Value>,
+        new: Option<&Value>,
+    ) {
         let same = matches!((old, new), (Some(old), Some(new)) if map(old, &["metadata", "labels"]) == map(new, &["metadata", "labels"]));
         if same {
             return;
@@ -72,19 +84,27 @@ impl Selectors {
             self.pods.insert(slot(namespace, "", ""), Arc::clone(&name));
         }
         for (key, value) in labels(new) {
-            self.pods.insert(slot(namespace, key, value), Arc::clone(&name));
+            self.pods
+                .insert(slot(namespace, key, value), Arc::clone(&name));
         }
     }
 
     /// An object with a selector came, changed it or went.
-    pub(crate) fn note_picker(&mut self, key: &Arc<ObjectKey>, old: Option<&Value>, new: Option<&Value>) {
+    pub(crate) fn note_picker(
+        &mut self,
+        key: &Arc<ObjectKey>,
+        old: Option<&Value>,
+        new: Option<&Value>,
+    ) {
         if let Some(selector) = old {
             let (label, value) = handle(selector);
-            self.pickers.remove(&slot(&key.namespace, label, value), key);
+            self.pickers
+                .remove(&slot(&key.namespace, label, value), key);
         }
         if let Some(selector) = new {
             let (label, value) = handle(selector);
-            self.pickers.insert(slot(&key.namespace, label, value), Arc::clone(key));
+            self.pickers
+                .insert(slot(&key.namespace, label, value), Arc::clone(key));
         }
     }
 
@@ -94,14 +114,25 @@ impl Selectors {
             return BTreeSet::new();
         }
         let every = std::iter::once(("", ""));
-        let slots = labels(Some(pod)).chain(every).map(|(key, value)| slot(namespace, key, value));
-        slots.filter_map(|slot| self.pickers.0.get(&slot)).flatten().map(Arc::clone).collect()
+        let slots = labels(Some(pod))
+            .chain(every)
+            .map(|(key, value)| slot(namespace, key, value));
+        slots
+            .filter_map(|slot| self.pickers.0.get(&slot))
+            .flatten()
+            .map(Arc::clone)
+            .collect()
     }
 
     /// The Pods that a selector picks, by name.
     pub(crate) fn pods(&self, api: &dyn Api, namespace: &str, selector: &Value) -> Vec<Arc<Value>> {
         let (key, value) = handle(selector);
-        let names = self.pods.0.get(&slot(namespace, key, value)).into_iter().flatten();
+        let names = self
+            .pods
+            .0
+            .get(&slot(namespace, key, value))
+            .into_iter()
+            .flatten();
         names
             .filter_map(|name| api.get(&ObjectKey::new("", "Pod", namespace, &**name)))
             .filter(|pod| picks(selector, pod))
@@ -113,11 +144,17 @@ impl Selectors {
 pub(crate) fn picks(selector: &Value, object: &Value) -> bool {
     let no_labels = Map::new();
     let plain = selector.get("matchLabels").is_none() && selector.get("matchExpressions").is_none();
-    let labels = if plain { selector.as_object() } else { map(selector, &["matchLabels"]) }.unwrap_or(&no_labels);
+    let labels = if plain {
+        selector.as_object()
+    } else {
+        map(selector, &["matchLabels"])
+    }
+    .unwrap_or(&no_labels);
     crate::read::has_labels(object, labels)
         && list(selector, &["matchExpressions"]).iter().all(|need| {
             let value = object::label(object, text(need, &["key"]));
-            let listed = value.is_some_and(|value| list(need, &["values"]).iter().any(|listed| listed == value));
+            let listed = value
+                .is_some_and(|value| list(need, &["values"]).iter().any(|listed| listed == value));
             match text(need, &["operator"]) {
                 "In" => listed,
                 "NotIn" => !listed,

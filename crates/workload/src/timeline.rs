@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
-use wavetank_model::script::{Behaviour, Deletion, Delay, Rule, TimelineEntry};
+use wavetank_model::script::{Behaviour, Delay, Deletion, Rule, TimelineEntry};
 use wavetank_model::{ObjectKey, PatchType, Status, object};
 
 use crate::context::{Again, Context};
@@ -40,7 +40,12 @@ fn entries(rule: &Rule) -> Vec<&TimelineEntry> {
     match &rule.behaviour {
         Some(Behaviour::Timeline(entries)) => entries
             .iter()
-            .filter(|entry| matches!(entry, TimelineEntry::Status { .. } | TimelineEntry::Patch { .. }))
+            .filter(|entry| {
+                matches!(
+                    entry,
+                    TimelineEntry::Status { .. } | TimelineEntry::Patch { .. }
+                )
+            })
             .collect(),
         _ => Vec::new(),
     }
@@ -72,12 +77,22 @@ impl Timelines {
     }
 
     /// Plays what is due of an object's timeline. It begins anew each time the generation rises.
-    pub(crate) fn play(&mut self, key: &Arc<ObjectKey>, context: &mut Context<'_>) -> Result<Again, Status> {
-        let Some(object) = context.api.get(key).filter(|object| !object::is_terminating(object)) else {
+    pub(crate) fn play(
+        &mut self,
+        key: &Arc<ObjectKey>,
+        context: &mut Context<'_>,
+    ) -> Result<Again, Status> {
+        let Some(object) = context
+            .api
+            .get(key)
+            .filter(|object| !object::is_terminating(object))
+        else {
             return Ok(Again::Never);
         };
         let (uid, generation) = (object::uid(&object), object::generation(&object));
-        let Some((number, rule)) = context.scripts.of(key, generation) else { return Ok(Again::Never) };
+        let Some((number, rule)) = context.scripts.of(key, generation) else {
+            return Ok(Again::Never);
+        };
         let entries = entries(rule);
         let same = |position: &&mut Position| {
             position.uid == uid && position.generation >= generation && position.rule == number
@@ -85,20 +100,35 @@ impl Timelines {
         let mut position = match self.positions.get_mut(key).filter(same) {
             Some(position) => position.clone(),
             None => {
-                let Some(first) = entries.first() else { return Ok(Again::Never) };
+                let Some(first) = entries.first() else {
+                    return Ok(Again::Never);
+                };
                 let at = context.now + context.chance.draw(first.after(), context.chooser);
-                Position { uid: uid.to_owned(), generation, rule: number, next: 0, at }
+                Position {
+                    uid: uid.to_owned(),
+                    generation,
+                    rule: number,
+                    next: 0,
+                    at,
+                }
             }
         };
         let mut writes = Vec::new();
-        while let Some(entry) = entries.get(position.next).filter(|_| position.at <= context.now) {
+        while let Some(entry) = entries
+            .get(position.next)
+            .filter(|_| position.at <= context.now)
+        {
             writes.push((*entry).clone());
             position.next += 1;
             if let Some(next) = entries.get(position.next) {
                 position.at += context.chance.draw(next.after(), context.chooser);
             }
         }
-        let again = if position.next < entries.len() { Again::work(position.at) } else { Again::Never };
+        let again = if position.next < entries.len() {
+            Again::work(position.at)
+        } else {
+            Again::Never
+        };
         for entry in writes {
             // A write of its own does not start the timeline again.
             position.generation = position.generation.max(write(key, &entry, context)?);
@@ -108,10 +138,20 @@ impl Timelines {
     }
 
     /// Puts the finalizer of a `deletion` rule on a new object, and takes it off when the rule says so.
-    pub(crate) fn hold(&mut self, key: &Arc<ObjectKey>, context: &mut Context<'_>) -> Result<Again, Status> {
-        let Some(object) = context.api.get(key) else { return Ok(Again::Never) };
-        let Some((number, rule)) = context.scripts.of(key, object::generation(&object)) else { return Ok(Again::Never) };
-        let Some(deletion) = rule.deletion.clone() else { return Ok(Again::Never) };
+    pub(crate) fn hold(
+        &mut self,
+        key: &Arc<ObjectKey>,
+        context: &mut Context<'_>,
+    ) -> Result<Again, Status> {
+        let Some(object) = context.api.get(key) else {
+            return Ok(Again::Never);
+        };
+        let Some((number, rule)) = context.scripts.of(key, object::generation(&object)) else {
+            return Ok(Again::Never);
+        };
+        let Some(deletion) = rule.deletion.clone() else {
+            return Ok(Again::Never);
+        };
         let held = object::finalizers(&object).any(|finalizer| finalizer == FINALIZER);
         if !object::is_terminating(&object) {
             if !held {
@@ -140,7 +180,12 @@ impl Timelines {
         }
     }
 
-    fn held_until(&mut self, key: &Arc<ObjectKey>, delay: Delay, context: &mut Context<'_>) -> SimTime {
+    fn held_until(
+        &mut self,
+        key: &Arc<ObjectKey>,
+        delay: Delay,
+        context: &mut Context<'_>,
+    ) -> SimTime {
         if let Some(at) = self.holds.get(key) {
             return *at;
         }
@@ -150,35 +195,56 @@ impl Timelines {
     }
 }
 
-fn set_finalizers(key: &ObjectKey, object: &Value, held: bool, context: &mut Context<'_>) -> Result<(), Status> {
-    let mut finalizers: Vec<&str> = object::finalizers(object).filter(|finalizer| *finalizer != FINALIZER).collect();
+fn set_finalizers(
+    key: &ObjectKey,
+    object: &Value,
+    held: bool,
+    context: &mut Context<'_>,
+) -> Result<(), Status> {
+    let mut finalizers: Vec<&str> = object::finalizers(object)
+        .filter(|finalizer| *finalizer != FINALIZER)
+        .collect();
     if held {
         finalizers.push(FINALIZER);
     }
     let patch = json!({"metadata": {"finalizers": finalizers, "resourceVersion": object::resource_version(object)}});
-    context.api.patch(MANAGER, key, "", PatchType::Merge, patch)?;
+    context
+        .api
+        .patch(MANAGER, key, "", PatchType::Merge, patch)?;
     Ok(())
 }
 
 /// Carries one entry out; gives the object's generation afterwards.
 fn write(key: &ObjectKey, entry: &TimelineEntry, context: &mut Context<'_>) -> Result<i64, Status> {
-    let written = match entry {
-        TimelineEntry::Patch { patch, .. } => context.api.patch(MANAGER, key, "", PatchType::Merge, patch.clone())?,
-        TimelineEntry::Status { patch, observe_generation, .. } => {
-            let mut status = patch.clone();
-            if *observe_generation && let Some(object) = context.api.get(key) {
-                status["observedGeneration"] = object::generation(&object).into();
+    let written =
+        match entry {
+            TimelineEntry::Patch { patch, .. } => {
+                context
+                    .api
+                    .patch(MANAGER, key, "", PatchType::Merge, patch.clone())?
             }
-            let patch = json!({"status": status});
-            match context.api.patch(MANAGER, key, "status", PatchType::Merge, patch.clone()) {
-                // A kind without status subresource has its status in the object.
-                Err(refusal) if refusal.code == 404 || refusal.code == 405 => {
-                    context.api.patch(MANAGER, key, "", PatchType::Merge, patch)?
+            TimelineEntry::Status {
+                patch,
+                observe_generation,
+                ..
+            } => {
+                let mut status = patch.clone();
+                if *observe_generation && let Some(object) = context.api.get(key) {
+                    status["observedGeneration"] = object::generation(&object).into();
                 }
-                outcome => outcome?,
+                let patch = json!({"status": status});
+                match context
+                    .api
+                    .patch(MANAGER, key, "status", PatchType::Merge, patch.clone())
+                {
+                    // A kind without status subresource has its status in the object.
+                    Err(refusal) if refusal.code == 404 || refusal.code == 405 => context
+                        .api
+                        .patch(MANAGER, key, "", PatchType::Merge, patch)?,
+                    outcome => outcome?,
+                }
             }
-        }
-        TimelineEntry::Ready(_) | TimelineEntry::Crash { .. } => return Ok(0),
-    };
+            TimelineEntry::Ready(_) | TimelineEntry::Crash { .. } => return Ok(0),
+        };
     Ok(object::generation(&written))
 }

@@ -29,8 +29,14 @@ fn claim_group() -> GroupKind {
 
 impl Volumes {
     /// Looks at one claim: binds it, or lets go of it when it is deleted and no Pod uses it.
-    pub(crate) fn sync_claim(&mut self, key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, Status> {
-        let Some(claim) = context.api.get(key) else { return Ok(Again::Never) };
+    pub(crate) fn sync_claim(
+        &mut self,
+        key: &ObjectKey,
+        context: &mut Context<'_>,
+    ) -> Result<Again, Status> {
+        let Some(claim) = context.api.get(key) else {
+            return Ok(Again::Never);
+        };
         if object::is_terminating(&claim) {
             return release_claim(key, &claim, context);
         }
@@ -41,15 +47,24 @@ impl Volumes {
             return bind(key, &claim, &volume, context);
         }
         let class_name = text(&claim, &["spec", "storageClassName"]);
-        let class = context.api.get(&ObjectKey::new("storage.k8s.io", "StorageClass", "", class_name));
-        let Some(class) = class.filter(|class| text(class, &["provisioner"]) != NO_PROVISIONER) else {
+        let class = context.api.get(&ObjectKey::new(
+            "storage.k8s.io",
+            "StorageClass",
+            "",
+            class_name,
+        ));
+        let Some(class) = class.filter(|class| text(class, &["provisioner"]) != NO_PROVISIONER)
+        else {
             return Ok(Again::Never);
         };
         let selected = object::annotation(&claim, "volume.kubernetes.io/selected-node").is_some();
         if !selected && scheduler::waits_for_consumer(context.api, &claim) {
             return Ok(Again::Never);
         }
-        let due = *self.due.entry(object::uid(&claim).to_owned()).or_insert(context.now + latency::PROVISION);
+        let due = *self
+            .due
+            .entry(object::uid(&claim).to_owned())
+            .or_insert(context.now + latency::PROVISION);
         if due > context.now {
             return Ok(Again::work(due));
         }
@@ -69,7 +84,9 @@ fn holds(have: &str, want: &str) -> bool {
 
 /// A storage quantity in bytes: `1Gi`, `500M`, `100`.
 fn bytes(quantity: &str) -> Option<u128> {
-    let split = quantity.find(|char: char| !char.is_ascii_digit()).unwrap_or(quantity.len());
+    let split = quantity
+        .find(|char: char| !char.is_ascii_digit())
+        .unwrap_or(quantity.len());
     let number: u128 = quantity[..split].parse().ok()?;
     let factor: u128 = match &quantity[split..] {
         "" => 1,
@@ -109,14 +126,22 @@ fn matching_volume(claim: &Value, api: &dyn Api) -> Option<Arc<Value>> {
             at(volume, &["spec", "claimRef"]).is_none()
                 && !object::is_terminating(volume)
                 && (wanted.is_empty() || wanted == object::name(volume))
-                && text(volume, &["spec", "storageClassName"]) == text(claim, &["spec", "storageClassName"])
-                && list(claim, &["spec", "accessModes"]).iter().all(|mode| modes.contains(mode))
+                && text(volume, &["spec", "storageClassName"])
+                    == text(claim, &["spec", "storageClassName"])
+                && list(claim, &["spec", "accessModes"])
+                    .iter()
+                    .all(|mode| modes.contains(mode))
                 && holds(text(volume, &["spec", "capacity", "storage"]), size)
-                && at(claim, &["spec", "selector"]).is_none_or(|selector| crate::selectors::picks(selector, volume))
+                && at(claim, &["spec", "selector"])
+                    .is_none_or(|selector| crate::selectors::picks(selector, volume))
         })
         .collect();
     fitting.sort_by_key(|volume| {
-        (!claims_volume(volume, claim), bytes(text(volume, &["spec", "capacity", "storage"])), object::name(volume).to_owned())
+        (
+            !claims_volume(volume, claim),
+            bytes(text(volume, &["spec", "capacity", "storage"])),
+            object::name(volume).to_owned(),
+        )
     });
     fitting.into_iter().next()
 }
@@ -159,46 +184,83 @@ fn provisioned(claim: &Value, class: &Value) -> Value {
 }
 
 /// Binds in the order of a real binder: the volume, its status, the claim, its status.
-fn bind(key: &ObjectKey, claim: &Value, volume: &Value, context: &mut Context<'_>) -> Result<Again, Status> {
+fn bind(
+    key: &ObjectKey,
+    claim: &Value,
+    volume: &Value,
+    context: &mut Context<'_>,
+) -> Result<Again, Status> {
     let volume_key = ObjectKey::new("", "PersistentVolume", "", object::name(volume));
-    let by_controller = json!({"metadata": {"annotations": {"pv.kubernetes.io/bound-by-controller": "yes"}}});
+    let by_controller =
+        json!({"metadata": {"annotations": {"pv.kubernetes.io/bound-by-controller": "yes"}}});
     if text(volume, &["spec", "claimRef", "uid"]) != object::uid(claim) {
         let mut patch = by_controller.clone();
         patch["spec"] = json!({"claimRef": claim_reference(claim)});
-        context.api.patch(MANAGER, &volume_key, "", PatchType::Merge, patch)?;
+        context
+            .api
+            .patch(MANAGER, &volume_key, "", PatchType::Merge, patch)?;
     }
     let phase = json!({"status": {"phase": "Bound"}});
-    context.api.patch(MANAGER, &volume_key, "status", PatchType::Merge, phase)?;
+    context
+        .api
+        .patch(MANAGER, &volume_key, "status", PatchType::Merge, phase)?;
     let provisioner = object::annotation(volume, "pv.kubernetes.io/provisioned-by");
     let mut patch = by_controller;
     patch["metadata"]["annotations"]["pv.kubernetes.io/bind-completed"] = "yes".into();
     if let Some(provisioner) = provisioner {
-        patch["metadata"]["annotations"]["volume.beta.kubernetes.io/storage-provisioner"] = provisioner.into();
-        patch["metadata"]["annotations"]["volume.kubernetes.io/storage-provisioner"] = provisioner.into();
+        patch["metadata"]["annotations"]["volume.beta.kubernetes.io/storage-provisioner"] =
+            provisioner.into();
+        patch["metadata"]["annotations"]["volume.kubernetes.io/storage-provisioner"] =
+            provisioner.into();
     }
     patch["spec"] = json!({"volumeName": object::name(volume)});
-    context.api.patch(MANAGER, key, "", PatchType::Merge, patch)?;
+    context
+        .api
+        .patch(MANAGER, key, "", PatchType::Merge, patch)?;
     let status = json!({"status": {
         "phase": "Bound",
         "accessModes": at(volume, &["spec", "accessModes"]),
         "capacity": at(volume, &["spec", "capacity"]),
     }});
-    context.api.patch(MANAGER, key, "status", PatchType::Merge, status)?;
+    context
+        .api
+        .patch(MANAGER, key, "status", PatchType::Merge, status)?;
     Ok(Again::Never)
 }
 
-fn drop_finalizer(key: &ObjectKey, object: &Value, finalizer: &str, context: &mut Context<'_>) -> Result<(), Status> {
+fn drop_finalizer(
+    key: &ObjectKey,
+    object: &Value,
+    finalizer: &str,
+    context: &mut Context<'_>,
+) -> Result<(), Status> {
     if !object::finalizers(object).any(|known| known == finalizer) {
         return Ok(());
     }
-    let rest: Vec<&str> = object::finalizers(object).filter(|known| *known != finalizer).collect();
-    context.api.patch(MANAGER, key, "", PatchType::Merge, json!({"metadata": {"finalizers": rest}}))?;
+    let rest: Vec<&str> = object::finalizers(object)
+        .filter(|known| *known != finalizer)
+        .collect();
+    context.api.patch(
+        MANAGER,
+        key,
+        "",
+        PatchType::Merge,
+        json!({"metadata": {"finalizers": rest}}),
+    )?;
     Ok(())
 }
 
-fn release_claim(key: &ObjectKey, claim: &Value, context: &mut Context<'_>) -> Result<Again, Status> {
-    let pods = context.api.list(&GroupKind::new("", "Pod"), Some(&key.namespace));
-    let used = pods.iter().any(|pod| !pod_ended(pod) && scheduler::claim_names(pod).any(|name| name == key.name));
+fn release_claim(
+    key: &ObjectKey,
+    claim: &Value,
+    context: &mut Context<'_>,
+) -> Result<Again, Status> {
+    let pods = context
+        .api
+        .list(&GroupKind::new("", "Pod"), Some(&key.namespace));
+    let used = pods
+        .iter()
+        .any(|pod| !pod_ended(pod) && scheduler::claim_names(pod).any(|name| name == key.name));
     if !used {
         drop_finalizer(key, claim, CLAIM_PROTECTION, context)?;
     }
@@ -207,14 +269,23 @@ fn release_claim(key: &ObjectKey, claim: &Value, context: &mut Context<'_>) -> R
 
 /// Looks at one volume: available, bound, released or deleted.
 pub(crate) fn sync_volume(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, Status> {
-    let Some(volume) = context.api.get(key) else { return Ok(Again::Never) };
+    let Some(volume) = context.api.get(key) else {
+        return Ok(Again::Never);
+    };
     let phase = text(&volume, &["status", "phase"]);
     let reference = at(&volume, &["spec", "claimRef"]);
     let claim_key = reference.map(|reference| {
         let kind = claim_group();
-        ObjectKey::new(kind.group, kind.kind, text(reference, &["namespace"]), text(reference, &["name"]))
+        ObjectKey::new(
+            kind.group,
+            kind.kind,
+            text(reference, &["namespace"]),
+            text(reference, &["name"]),
+        )
     });
-    let claim = claim_key.and_then(|key| context.api.get(&key)).filter(|claim| claims_volume(&volume, claim));
+    let claim = claim_key
+        .and_then(|key| context.api.get(&key))
+        .filter(|claim| claims_volume(&volume, claim));
     if object::is_terminating(&volume) {
         if claim.is_none() || phase != "Bound" {
             drop_finalizer(key, &volume, VOLUME_PROTECTION, context)?;
@@ -229,11 +300,22 @@ pub(crate) fn sync_volume(key: &ObjectKey, context: &mut Context<'_>) -> Result<
         (Some(_), Some(_)) => return Ok(Again::Never),
     };
     if phase != wanted {
-        context.api.patch(MANAGER, key, "status", PatchType::Merge, json!({"status": {"phase": wanted}}))?;
+        context.api.patch(
+            MANAGER,
+            key,
+            "status",
+            PatchType::Merge,
+            json!({"status": {"phase": wanted}}),
+        )?;
     }
     let ours = object::annotation(&volume, "pv.kubernetes.io/provisioned-by") == Some(PROVISIONER);
-    if wanted == "Released" && ours && text(&volume, &["spec", "persistentVolumeReclaimPolicy"]) == "Delete" {
-        context.api.delete(MANAGER, key, &DeleteOptions::default())?;
+    if wanted == "Released"
+        && ours
+        && text(&volume, &["spec", "persistentVolumeReclaimPolicy"]) == "Delete"
+    {
+        context
+            .api
+            .delete(MANAGER, key, &DeleteOptions::default())?;
     }
     Ok(Again::Never)
 }

@@ -20,7 +20,9 @@ pub(crate) struct Schedule {
     any_weekday: bool,
 }
 
-const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+const MONTHS: [&str; 12] = [
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+];
 const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
 impl Schedule {
@@ -35,7 +37,9 @@ impl Schedule {
             other => other,
         };
         let fields: Vec<&str> = text.split_whitespace().collect();
-        let [minutes, hours, days, months, weekdays] = fields.as_slice() else { return None };
+        let [minutes, hours, days, months, weekdays] = fields.as_slice() else {
+            return None;
+        };
         let weekday_bits = bits(weekdays, 0, 7, &WEEKDAYS, 0)?;
         Some(Self {
             minutes: bits(minutes, 0, 59, &[], 0)?,
@@ -57,10 +61,16 @@ impl Schedule {
         for _ in 0..HORIZON_DAYS {
             if self.names_day(day) {
                 for minute in minute_of_day..24 * 60 {
-                    let (hour, minute) = (i8::try_from(minute / 60).ok()?, i8::try_from(minute % 60).ok()?);
+                    let (hour, minute) = (
+                        i8::try_from(minute / 60).ok()?,
+                        i8::try_from(minute % 60).ok()?,
+                    );
                     if self.hours >> hour & 1 == 1 && self.minutes >> minute & 1 == 1 {
                         let time = DateTime::from_parts(day, jiff::civil::time(hour, minute, 0, 0));
-                        return time.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
+                        return time
+                            .to_zoned(TimeZone::UTC)
+                            .ok()
+                            .map(|zoned| zoned.timestamp());
                     }
                 }
             }
@@ -73,7 +83,11 @@ impl Schedule {
     fn names_day(&self, day: jiff::civil::Date) -> bool {
         let named = self.days >> day.day() & 1 == 1;
         let weekday = self.weekdays >> day.weekday().to_sunday_zero_offset() & 1 == 1;
-        let fits = if self.any_day || self.any_weekday { named && weekday } else { named || weekday };
+        let fits = if self.any_day || self.any_weekday {
+            named && weekday
+        } else {
+            named || weekday
+        };
         self.months >> day.month() & 1 == 1 && fits
     }
 }
@@ -121,7 +135,11 @@ mod tests {
     #[case("*/5 * * * *", "2026-01-01T00:00:30Z", "2026-01-01T00:05:00Z")]
     #[case("0 3 * * *", "2026-01-01T03:00:00Z", "2026-01-02T03:00:00Z")]
     #[case("0 0 29 2 *", "2026-01-01T00:00:00Z", "2028-02-29T00:00:00Z")]
-    #[case("30 8-10/2 * * mon-fri", "2026-01-02T09:00:00Z", "2026-01-02T10:30:00Z")]
+    #[case(
+        "30 8-10/2 * * mon-fri",
+        "2026-01-02T09:00:00Z",
+        "2026-01-02T10:30:00Z"
+    )]
     #[case("0 0 13 * 5", "2026-01-03T00:00:00Z", "2026-01-09T00:00:00Z")]
     #[case("@monthly", "2026-01-31T23:59:59Z", "2026-02-01T00:00:00Z")]
     #[case("0 0 * * 7", "2026-01-01T00:00:00Z", "2026-01-04T00:00:00Z")]
@@ -131,7 +149,15 @@ mod tests {
 
     #[test]
     fn what_is_no_schedule() {
-        for text in ["", "* * * *", "60 * * * *", "* * * * * *", "a * * * *", "5-1 * * * *", "*/0 * * * *"] {
+        for text in [
+            "",
+            "* * * *",
+            "60 * * * *",
+            "* * * * * *",
+            "a * * * *",
+            "5-1 * * * *",
+            "*/0 * * * *",
+        ] {
             assert_eq!(Schedule::parse(text), None, "{text}");
         }
     }

@@ -21,7 +21,7 @@ fn t101_a_job_succeeds() {
     1.010s Pod/a-#1 created by kube-controller-manager
     1.010s Job/a updated by kube-controller-manager {"status":{"active":1,"ready":0,"startTime":"T00:01Z","terminating":0,"uncountedTerminatedPods":{}}}
     1.020s Pod/a-#1 updated by kube-scheduler {"spec":{"nodeName":"node-1"},"status":{"conditions":[{"lastProbeTime":null,"lastTransitionTime":"T00:01Z","status":"True","type":"PodScheduled"}]}}
-    1.030s Pod/a-#1 updated by kubelet {"status":{"conditions":{"ContainersReady":{"lastTransitionTime":"T00:01Z","message":"containers with unready status: [main]","observedGeneration":1,"reason":"ContainersNotReady","status":"False","type":"ContainersReady"},"Initialized":{"lastTransitionTime":"T00:01Z","observedGeneration":1,"status":"True","type":"Initialized"},"PodReadyToStartContainers":{"lastTransitionTime":"T00:01Z","observedGeneration":1,"status":"False","type":"PodReadyToStartContainers"},"PodScheduled":{"lastProbeTime":null},"Ready":{"lastTransitionTime":"T00:01Z","message":"containers with unready status: [main]","observedGeneration":1,"reason":"ContainersNotReady","status":"False","type":"Ready"}},"containerStatuses":[{"image":"busybox:1","imageID":"","lastState":{},"name":"main","ready":false,"restartCount":0,"started":false,"state":{"waiting":{"reason":"ContainerCreating"}}}],"hostIP":"172.18.0.2","hostIPs":[{"ip":"172.18.0.2"}],"observedGeneration":1,"phase":"Pending","startTime":"T00:01Z"}}
+    1.030s Pod/a-#1 updated by kubelet {"status":{"conditions":{"ContainersReady":{"lastTransitionTime":"T00:01Z","message":"containers with unready status: [main]","observedGeneration":1,"reason":"ContainersNotReady","status":"False","type":"ContainersReady"},"Initialized":{"lastTransitionTime":"T00:01Z","observedGeneration":1,"status":"True","type":"Initialized"},"PodReadyToStartContainers":{"lastTransitionTime":"T00:01Z","observedGeneration":1,"status":"False","type":"PodReadyToStartContainers"},"PodScheduled":{"lastProbeTime":null},"Ready":{"lastTransitionTime":"T00:01Z","message":"containers with unready status: [main]","observedGeneration":1,"reason":"ContainersNotReady","status":"False","type":"Ready"}},"containerStatuses":[{"image":"busybox:1","imageID":"","lastState":{},"name":"main","ready":false,"restartCount":0,"started":false,"state":{"waiting":{"reason":"ContainerCreating"}}}],"hostIP":"172.18.0.2","hostIPs":[{"ip":"172.18.0.2"}],"observedGeneration":1,"startTime":"T00:01Z"}}
     2.030s Pod/a-#1 updated by kubelet {"status":{"conditions":{"ContainersReady":{"lastTransitionTime":"T00:02Z","message":null,"reason":null,"status":"True"},"PodReadyToStartContainers":{"lastTransitionTime":"T00:02Z","status":"True"},"Ready":{"lastTransitionTime":"T00:02Z","message":null,"reason":null,"status":"True"}},"containerStatuses":{"main":{"containerID":"containerd://49cde9cb0778","imageID":"busybox@sha256:a69857381abf","ready":true,"started":true,"state":{"running":{"startedAt":"T00:02Z"},"waiting":null}}},"phase":"Running","podIP":"10.244.0.2","podIPs":[{"ip":"10.244.0.2"}]}}
     3.030s Job/a updated by kube-controller-manager {"status":{"ready":1}}
     22.030s Pod/a-#1 updated by kubelet {"status":{"conditions":{"ContainersReady":{"lastTransitionTime":"T00:22Z","reason":"PodCompleted","status":"False"},"Initialized":{"reason":"PodCompleted"},"PodReadyToStartContainers":{"lastTransitionTime":"T00:22Z","status":"False"},"Ready":{"lastTransitionTime":"T00:22Z","reason":"PodCompleted","status":"False"}},"containerStatuses":{"main":{"ready":false,"started":false,"state":{"running":null,"terminated":{"containerID":"containerd://49cde9cb0778","exitCode":0,"finishedAt":"T00:22Z","reason":"Completed","startedAt":"T00:02Z"}}}},"phase":"Succeeded"}}
@@ -34,14 +34,18 @@ fn t101_a_job_succeeds() {
 #[test]
 fn t101_a_job_with_back_off_limit_0_fails() {
     let mut cluster = Cluster::new(Vec::new());
-    cluster.create(job("a", &["sh", "-c", "sleep 2; exit 3"], json!({"backoffLimit": 0})));
+    cluster.create(job(
+        "a",
+        &["sh", "-c", "sleep 2; exit 3"],
+        json!({"backoffLimit": 0}),
+    ));
     cluster.run();
     insta::assert_snapshot!(cluster.timeline(&["Job", "Pod"]), @r#"
     1.0s Job/a created by user
     1.010s Pod/a-#1 created by kube-controller-manager
     1.010s Job/a updated by kube-controller-manager {"status":{"active":1,"ready":0,"startTime":"T00:01Z","terminating":0,"uncountedTerminatedPods":{}}}
     1.020s Pod/a-#1 updated by kube-scheduler {"spec":{"nodeName":"node-1"},"status":{"conditions":[{"lastProbeTime":null,"lastTransitionTime":"T00:01Z","status":"True","type":"PodScheduled"}]}}
-    1.030s Pod/a-#1 updated by kubelet {"status":{"conditions":{"ContainersReady":{"lastTransitionTime":"T00:01Z","message":"containers with unready status: [main]","observedGeneration":1,"reason":"ContainersNotReady","status":"False","type":"ContainersReady"},"Initialized":{"lastTransitionTime":"T00:01Z","observedGeneration":1,"status":"True","type":"Initialized"},"PodReadyToStartContainers":{"lastTransitionTime":"T00:01Z","observedGeneration":1,"status":"False","type":"PodReadyToStartContainers"},"PodScheduled":{"lastProbeTime":null},"Ready":{"lastTransitionTime":"T00:01Z","message":"containers with unready status: [main]","observedGeneration":1,"reason":"ContainersNotReady","status":"False","type":"Ready"}},"containerStatuses":[{"image":"busybox:1","imageID":"","lastState":{},"name":"main","ready":false,"restartCount":0,"started":false,"state":{"waiting":{"reason":"ContainerCreating"}}}],"hostIP":"172.18.0.2","hostIPs":[{"ip":"172.18.0.2"}],"observedGeneration":1,"phase":"Pending","startTime":"T00:01Z"}}
+    1.030s Pod/a-#1 updated by kubelet {"status":{"conditions":{"ContainersReady":{"lastTransitionTime":"T00:01Z","message":"containers with unready status: [main]","observedGeneration":1,"reason":"ContainersNotReady","status":"False","type":"ContainersReady"},"Initialized":{"lastTransitionTime":"T00:01Z","observedGeneration":1,"status":"True","type":"Initialized"},"PodReadyToStartContainers":{"lastTransitionTime":"T00:01Z","observedGeneration":1,"status":"False","type":"PodReadyToStartContainers"},"PodScheduled":{"lastProbeTime":null},"Ready":{"lastTransitionTime":"T00:01Z","message":"containers with unready status: [main]","observedGeneration":1,"reason":"ContainersNotReady","status":"False","type":"Ready"}},"containerStatuses":[{"image":"busybox:1","imageID":"","lastState":{},"name":"main","ready":false,"restartCount":0,"started":false,"state":{"waiting":{"reason":"ContainerCreating"}}}],"hostIP":"172.18.0.2","hostIPs":[{"ip":"172.18.0.2"}],"observedGeneration":1,"startTime":"T00:01Z"}}
     2.030s Pod/a-#1 updated by kubelet {"status":{"conditions":{"ContainersReady":{"lastTransitionTime":"T00:02Z","message":null,"reason":null,"status":"True"},"PodReadyToStartContainers":{"lastTransitionTime":"T00:02Z","status":"True"},"Ready":{"lastTransitionTime":"T00:02Z","message":null,"reason":null,"status":"True"}},"containerStatuses":{"main":{"containerID":"containerd://49cde9cb0778","imageID":"busybox@sha256:a69857381abf","ready":true,"started":true,"state":{"running":{"startedAt":"T00:02Z"},"waiting":null}}},"phase":"Running","podIP":"10.244.0.2","podIPs":[{"ip":"10.244.0.2"}]}}
     3.030s Job/a updated by kube-controller-manager {"status":{"ready":1}}
     4.030s Pod/a-#1 updated by kubelet {"status":{"conditions":{"ContainersReady":{"lastTransitionTime":"T00:04Z","reason":"PodFailed","status":"False"},"PodReadyToStartContainers":{"lastTransitionTime":"T00:04Z","status":"False"},"Ready":{"lastTransitionTime":"T00:04Z","reason":"PodFailed","status":"False"}},"containerStatuses":{"main":{"ready":false,"started":false,"state":{"running":null,"terminated":{"containerID":"containerd://49cde9cb0778","exitCode":3,"finishedAt":"T00:04Z","reason":"Error","startedAt":"T00:02Z"}}}},"phase":"Failed"}}
@@ -53,7 +57,10 @@ fn t101_a_job_with_back_off_limit_0_fails() {
 
 #[test]
 fn t101_a_failed_pod_is_replaced_after_a_back_off() {
-    let mut cluster = Cluster::new(vec![rule("Job/a", Behaviour::Attempts(vec![fail(2), succeed(3)]))]);
+    let mut cluster = Cluster::new(vec![rule(
+        "Job/a",
+        Behaviour::Attempts(vec![fail(2), succeed(3)]),
+    )]);
     cluster.create(job("a", &["x"], json!({"backoffLimit": 1})));
     cluster.run();
     insta::assert_snapshot!(cluster.timeline(&["Job"]), @r#"
@@ -76,7 +83,11 @@ fn key(name: &str) -> ObjectKey {
 #[test]
 fn t102_a_deadline_fails_a_job() {
     let mut cluster = Cluster::new(Vec::new());
-    cluster.create(job("a", &["sleep", "100"], json!({"activeDeadlineSeconds": 5})));
+    cluster.create(job(
+        "a",
+        &["sleep", "100"],
+        json!({"activeDeadlineSeconds": 5}),
+    ));
     cluster.run();
     insta::assert_snapshot!(cluster.timeline(&["Job"]), @r#"
     1.0s Job/a created by user
@@ -113,7 +124,11 @@ fn t102_a_job_with_ttl_0_is_deleted_at_its_end() {
 #[test]
 fn completions_run_in_parallel() {
     let mut cluster = Cluster::new(Vec::new());
-    cluster.create(job("a", &["sleep", "3"], json!({"completions": 5, "parallelism": 2})));
+    cluster.create(job(
+        "a",
+        &["sleep", "3"],
+        json!({"completions": 5, "parallelism": 2}),
+    ));
     cluster.run();
     insta::assert_snapshot!(cluster.counters("a"), @r#"
     1.0s {} null
@@ -132,9 +147,16 @@ fn completions_run_in_parallel() {
 
 #[test]
 fn an_indexed_job_completes_each_index() {
-    let rules = vec![rule("Job/a", Behaviour::Attempts(vec![fail(1), succeed(1)]))];
+    let rules = vec![rule(
+        "Job/a",
+        Behaviour::Attempts(vec![fail(1), succeed(1)]),
+    )];
     let mut cluster = Cluster::new(rules);
-    cluster.create(job("a", &["x"], json!({"completions": 3, "parallelism": 3, "completionMode": "Indexed"})));
+    cluster.create(job(
+        "a",
+        &["x"],
+        json!({"completions": 3, "parallelism": 3, "completionMode": "Indexed"}),
+    ));
     cluster.run();
     insta::assert_snapshot!(cluster.counters("a"), @r#"
     1.0s {} null
@@ -195,7 +217,10 @@ fn restarts_count_as_failures_on_failure() {
     16.040s {"failed":1,"ready":0,"terminating":0} "FailureTarget"
     16.040s {"failed":1,"ready":0,"terminating":0} "Failed"
     "#);
-    assert_eq!(cluster.get(&key("a")).unwrap()["status"]["conditions"][1]["reason"], "BackoffLimitExceeded");
+    assert_eq!(
+        cluster.get(&key("a")).unwrap()["status"]["conditions"][1]["reason"],
+        "BackoffLimitExceeded"
+    );
 }
 
 #[test]
@@ -204,7 +229,10 @@ fn a_deleted_job_takes_its_running_pod_along() {
     cluster.create(job("a", &["sleep", "100"], json!({})));
     cluster.run_for(Duration::from_secs(5));
     cluster.changes.clear();
-    let options = DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
+    let options = DeleteOptions {
+        propagation: Some(Propagation::Background),
+        ..DeleteOptions::default()
+    };
     cluster.delete(&key("a"), &options);
     cluster.run();
     insta::assert_snapshot!(cluster.comings_and_goings(&["Job", "Pod"]), @r#"
@@ -220,7 +248,10 @@ fn a_foreground_deletion_waits_for_the_pod() {
     cluster.create(job("a", &["sleep", "100"], json!({})));
     cluster.run_for(Duration::from_secs(5));
     cluster.changes.clear();
-    let options = DeleteOptions { propagation: Some(Propagation::Foreground), ..DeleteOptions::default() };
+    let options = DeleteOptions {
+        propagation: Some(Propagation::Foreground),
+        ..DeleteOptions::default()
+    };
     cluster.delete(&key("a"), &options);
     cluster.run();
     insta::assert_snapshot!(cluster.comings_and_goings(&["Job", "Pod"]), @r#"
@@ -234,9 +265,19 @@ fn a_foreground_deletion_waits_for_the_pod() {
 #[test]
 fn what_is_not_simulated_is_named() {
     let mut cluster = Cluster::new(Vec::new());
-    let policy = json!({"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]});
+    let policy =
+        json!({"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]});
     cluster.create(job("a", &["true"], json!({"podFailurePolicy": policy})));
     cluster.run();
-    let problems: Vec<_> = cluster.controllers.problems().map(|(key, problem)| format!("{key}: {problem}")).collect();
-    assert_eq!(problems, ["Job.batch/default/a: `spec.podFailurePolicy` of Jobs is not simulated: the Job is left alone"]);
+    let problems: Vec<_> = cluster
+        .controllers
+        .problems()
+        .map(|(key, problem)| format!("{key}: {problem}"))
+        .collect();
+    assert_eq!(
+        problems,
+        [
+            "Job.batch/default/a: `spec.podFailurePolicy` of Jobs is not simulated: the Job is left alone"
+        ]
+    );
 }

@@ -6,15 +6,28 @@ use serde_json::{Value, json};
 use wavetank_model::script::{Attempt, Behaviour, Delay, Rule};
 
 pub fn seconds(seconds: u64) -> Delay {
-    Delay { after: Duration::from_secs(seconds), jitter: Duration::ZERO }
+    Delay {
+        after: Duration::from_secs(seconds),
+        jitter: Duration::ZERO,
+    }
 }
 
 pub fn rule(reference: &str, behaviour: Behaviour) -> Rule {
-    Rule { matches: reference.parse().unwrap(), generation: None, behaviour: Some(behaviour), deletion: None, reaction: None }
+    Rule {
+        matches: reference.parse().unwrap(),
+        generation: None,
+        behaviour: Some(behaviour),
+        deletion: None,
+        reaction: None,
+    }
 }
 
 pub fn fail(after: u64) -> Attempt {
-    Attempt::Fail { after: seconds(after), exit_code: 1, message: None }
+    Attempt::Fail {
+        after: seconds(after),
+        exit_code: 1,
+        message: None,
+    }
 }
 
 pub fn succeed(after: u64) -> Attempt {
@@ -61,7 +74,13 @@ pub fn deployment(name: &str, spec: Value) -> Value {
 
 /// A rule without behaviour.
 pub fn blank_rule(reference: &str) -> Rule {
-    Rule { matches: reference.parse().unwrap(), generation: None, behaviour: None, deletion: None, reaction: None }
+    Rule {
+        matches: reference.parse().unwrap(),
+        generation: None,
+        behaviour: None,
+        deletion: None,
+        reaction: None,
+    }
 }
 
 /// A Pod with one container; `spec` is merged into its spec.

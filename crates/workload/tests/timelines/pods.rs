@@ -17,11 +17,14 @@ fn key(name: &str) -> ObjectKey {
 fn init_containers_run_one_after_the_other() {
     let mut cluster = Cluster::new(Vec::new());
     let init = |name: &str| json!({"name": name, "image": "busybox:1", "command": ["sleep", "2"]});
-    cluster.create(pod("p", json!({"restartPolicy": "Never", "initContainers": [init("one"), init("two")]})));
+    cluster.create(pod(
+        "p",
+        json!({"restartPolicy": "Never", "initContainers": [init("one"), init("two")]}),
+    ));
     cluster.run();
     insta::assert_snapshot!(cluster.pod_states("p"), @r#"
-    1.0s Created -
-    1.010s Updated -
+    1.0s Created Pending
+    1.010s Updated Pending
     1.020s Updated Pending, Ready False ContainersNotReady; one waiting PodInitializing; two waiting PodInitializing; main waiting PodInitializing
     2.020s Updated Pending, Ready False ContainersNotReady; one running ; two waiting PodInitializing; main waiting PodInitializing
     4.020s Updated Pending, Ready False ContainersNotReady; one terminated Completed(0); two waiting PodInitializing; main waiting PodInitializing
@@ -36,11 +39,14 @@ fn init_containers_run_one_after_the_other() {
 fn a_failed_init_container_fails_a_pod_that_never_restarts() {
     let mut cluster = Cluster::new(Vec::new());
     let init = json!([{"name": "one", "image": "busybox:1", "command": ["false"]}]);
-    cluster.create(pod("p", json!({"restartPolicy": "Never", "initContainers": init})));
+    cluster.create(pod(
+        "p",
+        json!({"restartPolicy": "Never", "initContainers": init}),
+    ));
     cluster.run();
     insta::assert_snapshot!(cluster.pod_states("p"), @r#"
-    1.0s Created -
-    1.010s Updated -
+    1.0s Created Pending
+    1.010s Updated Pending
     1.020s Updated Pending, Ready False ContainersNotReady; one waiting PodInitializing; main waiting PodInitializing
     2.020s Updated Pending, Ready False ContainersNotReady; one running ; main waiting PodInitializing
     2.020s Updated Failed, Ready False PodFailed; one terminated Error(1); main waiting PodInitializing
@@ -52,11 +58,15 @@ fn a_crash_loop_backs_off_and_is_no_work() {
     let mut cluster = Cluster::new(Vec::new());
     cluster.create(pod("p", json!({"containers": [{"name": "main", "image": "x", "command": ["sh", "-c", "sleep 1; exit 2"]}]})));
     cluster.run();
-    assert_eq!(cluster.now.as_millis(), 3020, "the first crash ends the work");
+    assert_eq!(
+        cluster.now.as_millis(),
+        3020,
+        "the first crash ends the work"
+    );
     cluster.run_for(Duration::from_secs(120));
     insta::assert_snapshot!(cluster.pod_states("p"), @r#"
-    1.0s Created -
-    1.010s Updated -
+    1.0s Created Pending
+    1.010s Updated Pending
     1.020s Updated Pending, Ready False ContainersNotReady; main waiting ContainerCreating
     2.020s Updated Running, Ready True ; main running 
     3.020s Updated Running, Ready False ContainersNotReady; main terminated Error(2)
@@ -75,15 +85,20 @@ fn a_crash_loop_backs_off_and_is_no_work() {
 fn a_scripted_crash_is_followed_by_readiness() {
     let timeline = vec![
         TimelineEntry::Ready(seconds(5)),
-        TimelineEntry::Crash { after: seconds(60), reason: "OOMKilled".to_owned(), exit_code: 137, message: Some("too much".to_owned()) },
+        TimelineEntry::Crash {
+            after: seconds(60),
+            reason: "OOMKilled".to_owned(),
+            exit_code: 137,
+            message: Some("too much".to_owned()),
+        },
         TimelineEntry::Ready(seconds(10)),
     ];
     let mut cluster = Cluster::new(vec![rule("Pod/p", Behaviour::Timeline(timeline))]);
     cluster.create(pod("p", json!({})));
     cluster.run();
     insta::assert_snapshot!(cluster.pod_states("p"), @r#"
-    1.0s Created -
-    1.010s Updated -
+    1.0s Created Pending
+    1.010s Updated Pending
     1.020s Updated Pending, Ready False ContainersNotReady; main waiting ContainerCreating
     2.020s Updated Running, Ready False ContainersNotReady; main running 
     7.020s Updated Running, Ready True ; main running 
@@ -116,7 +131,10 @@ fn a_deadline_ends_a_pod() {
     cluster.create(pod("p", json!({"activeDeadlineSeconds": 3})));
     cluster.run();
     let status = &cluster.get(&key("p")).unwrap()["status"];
-    assert_eq!((&status["phase"], &status["reason"]), (&json!("Failed"), &json!("DeadlineExceeded")));
+    assert_eq!(
+        (&status["phase"], &status["reason"]),
+        (&json!("Failed"), &json!("DeadlineExceeded"))
+    );
 }
 
 #[test]
@@ -130,12 +148,23 @@ fn pods_hang_where_the_script_says() {
         cluster.create(pod(name, json!({"restartPolicy": "Never"})));
     }
     cluster.run();
-    let shown: Vec<String> = ["pending", "image", "running"].map(|name| {
-        let status = &cluster.get(&key(name)).unwrap()["status"];
-        let waiting = status.pointer("/containerStatuses/0/state/waiting/reason").unwrap_or(&Value::Null);
-        format!("{} {waiting}", status["phase"])
-    }).into();
-    assert_eq!(shown, ["\"Pending\" null", "\"Pending\" \"ImagePullBackOff\"", "\"Running\" null"]);
+    let shown: Vec<String> = ["pending", "image", "running"]
+        .map(|name| {
+            let status = &cluster.get(&key(name)).unwrap()["status"];
+            let waiting = status
+                .pointer("/containerStatuses/0/state/waiting/reason")
+                .unwrap_or(&Value::Null);
+            format!("{} {waiting}", status["phase"])
+        })
+        .into();
+    assert_eq!(
+        shown,
+        [
+            "\"Pending\" null",
+            "\"Pending\" \"ImagePullBackOff\"",
+            "\"Running\" null"
+        ]
+    );
 }
 
 #[test]
@@ -145,11 +174,16 @@ fn a_pod_waits_for_the_config_map_it_reads() {
     cluster.create(pod("p", json!({"restartPolicy": "Never", "containers": [{"name": "main", "image": "x", "envFrom": env}]})));
     cluster.run();
     cluster.run_for(Duration::from_secs(60));
-    cluster.create(object("v1", "ConfigMap", "env", json!({"data": {"A": "1"}})));
+    cluster.create(object(
+        "v1",
+        "ConfigMap",
+        "env",
+        json!({"data": {"A": "1"}}),
+    ));
     cluster.run();
     insta::assert_snapshot!(cluster.pod_states("p"), @r#"
-    1.0s Created -
-    1.010s Updated -
+    1.0s Created Pending
+    1.010s Updated Pending
     1.020s Updated Pending, Ready False ContainersNotReady; main waiting CreateContainerConfigError `configmap "env" not found`
     61.030s Updated Pending, Ready False ContainersNotReady; main waiting ContainerCreating
     61.030s Updated Running, Ready True ; main running 
@@ -161,11 +195,14 @@ fn a_pod_waits_for_the_config_map_it_reads() {
 fn probes_delay_readiness() {
     let mut cluster = Cluster::new(Vec::new());
     let probe = json!({"httpGet": {"port": 80}, "initialDelaySeconds": 5, "periodSeconds": 10, "successThreshold": 2});
-    cluster.create(pod("p", json!({"containers": [{"name": "main", "image": "x", "readinessProbe": probe}]})));
+    cluster.create(pod(
+        "p",
+        json!({"containers": [{"name": "main", "image": "x", "readinessProbe": probe}]}),
+    ));
     cluster.run();
     insta::assert_snapshot!(cluster.pod_states("p"), @r#"
-    1.0s Created -
-    1.010s Updated -
+    1.0s Created Pending
+    1.010s Updated Pending
     1.020s Updated Pending, Ready False ContainersNotReady; main waiting ContainerCreating
     2.020s Updated Running, Ready False ContainersNotReady; main running 
     17.120s Updated Running, Ready True ; main running
@@ -178,9 +215,15 @@ fn a_pod_that_fits_no_node_stays_pending() {
     cluster.create(pod("p", json!({"nodeSelector": {"disk": "fast"}})));
     cluster.run();
     let message = &cluster.get(&key("p")).unwrap()["status"]["conditions"][0]["message"];
-    assert_eq!(message, "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.");
+    assert_eq!(
+        message,
+        "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."
+    );
     let node = ObjectKey::new("", "Node", "", "node-1");
     cluster.merge(&node, json!({"metadata": {"labels": {"disk": "fast"}}}));
     cluster.run();
-    assert_eq!(cluster.get(&key("p")).unwrap()["status"]["phase"], "Running");
+    assert_eq!(
+        cluster.get(&key("p")).unwrap()["status"]["phase"],
+        "Running"
+    );
 }

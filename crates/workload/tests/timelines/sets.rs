@@ -10,17 +10,22 @@ use crate::cluster::Cluster;
 use crate::objects::object;
 
 fn stateful_set(spec: Value) -> Value {
-    let mut set = object("apps/v1", "StatefulSet", "db", json!({"spec": {
-        "serviceName": "db",
-        "replicas": 2,
-        "podManagementPolicy": "OrderedReady",
-        "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
-        "selector": {"matchLabels": {"app": "db"}},
-        "template": {
-            "metadata": {"labels": {"app": "db"}},
-            "spec": {"containers": [{"name": "main", "image": "db:1"}]},
-        },
-    }}));
+    let mut set = object(
+        "apps/v1",
+        "StatefulSet",
+        "db",
+        json!({"spec": {
+            "serviceName": "db",
+            "replicas": 2,
+            "podManagementPolicy": "OrderedReady",
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
+            "selector": {"matchLabels": {"app": "db"}},
+            "template": {
+                "metadata": {"labels": {"app": "db"}},
+                "spec": {"containers": [{"name": "main", "image": "db:1"}]},
+            },
+        }}),
+    );
     for (field, value) in spec.as_object().into_iter().flatten() {
         set["spec"][field] = value.clone();
     }
@@ -41,8 +46,8 @@ fn a_stateful_set_starts_in_order_with_its_claims() {
     cluster.run();
     insta::assert_snapshot!(cluster.timeline(&["StatefulSet", "ControllerRevision"]), @r#"
     1.0s StatefulSet/db created by user
-    1.010s ControllerRevision/db-v5m7vrt8h6 created by kube-controller-manager
-    1.010s StatefulSet/db updated by kube-controller-manager {"status":{"availableReplicas":0,"collisionCount":0,"currentRevision":"db-v5m7vrt8h6","observedGeneration":1,"replicas":0,"updateRevision":"db-v5m7vrt8h6"}}
+    1.010s ControllerRevision/db-kgw4p627fr created by kube-controller-manager
+    1.010s StatefulSet/db updated by kube-controller-manager {"status":{"collisionCount":0,"currentRevision":"db-kgw4p627fr","observedGeneration":1,"updateRevision":"db-kgw4p627fr"}}
     1.020s StatefulSet/db updated by kube-controller-manager {"status":{"currentReplicas":1,"replicas":1,"updatedReplicas":1}}
     3.050s StatefulSet/db updated by kube-controller-manager {"status":{"availableReplicas":1,"readyReplicas":1}}
     3.060s StatefulSet/db updated by kube-controller-manager {"status":{"currentReplicas":2,"replicas":2,"updatedReplicas":2}}
@@ -64,17 +69,20 @@ fn a_stateful_set_updates_from_the_highest_ordinal() {
     cluster.create(stateful_set(json!({})));
     cluster.run();
     cluster.changes.clear();
-    cluster.merge(&db(), json!({"spec": {"template": {"metadata": {"annotations": {"version": "2"}}}}}));
+    cluster.merge(
+        &db(),
+        json!({"spec": {"template": {"metadata": {"annotations": {"version": "2"}}}}}),
+    );
     cluster.run();
     insta::assert_snapshot!(cluster.timeline(&["StatefulSet"]), @r#"
     3.080s StatefulSet/db updated by user {"metadata":{"generation":2},"spec":{"template":{"metadata":{"annotations":{"version":"2"}}}}}
-    3.090s StatefulSet/db updated by kube-controller-manager {"status":{"currentReplicas":1,"observedGeneration":2,"updateRevision":"db-zd5fwrbdlx","updatedReplicas":null}}
+    3.090s StatefulSet/db updated by kube-controller-manager {"status":{"currentReplicas":1,"observedGeneration":2,"updateRevision":"db-2v8499788k","updatedReplicas":null}}
     4.110s StatefulSet/db updated by kube-controller-manager {"status":{"availableReplicas":1,"readyReplicas":1,"replicas":1}}
     4.120s StatefulSet/db updated by kube-controller-manager {"status":{"replicas":2,"updatedReplicas":1}}
     5.140s StatefulSet/db updated by kube-controller-manager {"status":{"availableReplicas":2,"currentReplicas":null,"readyReplicas":2}}
     6.160s StatefulSet/db updated by kube-controller-manager {"status":{"availableReplicas":1,"readyReplicas":1,"replicas":1}}
     6.170s StatefulSet/db updated by kube-controller-manager {"status":{"replicas":2,"updatedReplicas":2}}
-    7.190s StatefulSet/db updated by kube-controller-manager {"status":{"availableReplicas":2,"currentReplicas":2,"currentRevision":"db-zd5fwrbdlx","readyReplicas":2}}
+    7.190s StatefulSet/db updated by kube-controller-manager {"status":{"availableReplicas":2,"currentReplicas":2,"currentRevision":"db-2v8499788k","readyReplicas":2}}
     "#);
     insta::assert_snapshot!(cluster.comings_and_goings(&["Pod"]), @r#"
     3.090s Pod/db-1 deleting by kube-controller-manager
@@ -97,7 +105,13 @@ fn a_stateful_set_updates_from_the_highest_ordinal() {
 
 #[test]
 fn a_daemon_set_has_a_pod_on_each_node() {
-    let mut cluster = Cluster::with(Vec::new(), Config { nodes: 2, ..Config::default() });
+    let mut cluster = Cluster::with(
+        Vec::new(),
+        Config {
+            nodes: 2,
+            ..Config::default()
+        },
+    );
     cluster.create(object("apps/v1", "DaemonSet", "agent", json!({"spec": {
         "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1, "maxSurge": 0}},
         "selector": {"matchLabels": {"app": "agent"}},
@@ -109,12 +123,15 @@ fn a_daemon_set_has_a_pod_on_each_node() {
     cluster.run();
     insta::assert_snapshot!(cluster.timeline(&["DaemonSet"]), @r#"
     1.0s DaemonSet/agent created by user
-    1.010s DaemonSet/agent updated by kube-controller-manager {"status":{"currentNumberScheduled":2,"desiredNumberScheduled":2,"numberMisscheduled":0,"numberReady":0,"numberUnavailable":2,"observedGeneration":1,"updatedNumberScheduled":2}}
+    1.010s DaemonSet/agent updated by kube-controller-manager {"status":{"currentNumberScheduled":2,"desiredNumberScheduled":2,"numberUnavailable":2,"observedGeneration":1,"updatedNumberScheduled":2}}
     2.040s DaemonSet/agent updated by kube-controller-manager {"status":{"numberAvailable":2,"numberReady":2,"numberUnavailable":null}}
     "#);
     cluster.changes.clear();
     let key = ObjectKey::new("apps", "DaemonSet", "default", "agent");
-    cluster.merge(&key, json!({"spec": {"template": {"metadata": {"annotations": {"version": "2"}}}}}));
+    cluster.merge(
+        &key,
+        json!({"spec": {"template": {"metadata": {"annotations": {"version": "2"}}}}}),
+    );
     cluster.run();
     insta::assert_snapshot!(cluster.comings_and_goings(&["Pod"]), @r#"
     2.060s Pod/agent-5h2k5 deleting by kube-controller-manager
@@ -129,26 +146,26 @@ fn a_daemon_set_has_a_pod_on_each_node() {
 #[test]
 fn a_cron_job_starts_jobs_as_upkeep() {
     let mut cluster = Cluster::new(Vec::new());
-    cluster.create(object("batch/v1", "CronJob", "tick", json!({"spec": {
-        "schedule": "*/2 * * * *",
-        "jobTemplate": {"spec": {"template": {"spec": {
-            "restartPolicy": "Never",
-            "containers": [{"name": "main", "image": "x", "command": ["sleep", "5"]}],
-        }}}},
-    }})));
+    cluster.create(object(
+        "batch/v1",
+        "CronJob",
+        "tick",
+        json!({"spec": {
+            "schedule": "*/2 * * * *",
+            "jobTemplate": {"spec": {"template": {"spec": {
+                "restartPolicy": "Never",
+                "containers": [{"name": "main", "image": "x", "command": ["sleep", "5"]}],
+            }}}},
+        }}),
+    ));
     cluster.run();
     assert!(cluster.now.as_millis() < 5_000, "ticks are no work");
     cluster.run_for(Duration::from_secs(300));
     insta::assert_snapshot!(cluster.timeline(&["CronJob"]), @r#"
     1.0s CronJob/tick created by user
-    1.010s CronJob/tick updated by kube-controller-manager {"status":{}}
-    120.0s CronJob/tick updated by kube-controller-manager {"status":{"active":[{"apiVersion":"batch/v1","kind":"Job","name":"tick-29453762","namespace":"default","resourceVersion":"110","uid":"uid:tick-29453762"}],"lastScheduleTime":"T02:00Z"}}
-    120.020s CronJob/tick updated by kube-controller-manager {"status":{"active":{"tick-29453762":{"resourceVersion":"113"}}}}
-    122.040s CronJob/tick updated by kube-controller-manager {"status":{"active":{"tick-29453762":{"resourceVersion":"118"}}}}
+    120.0s CronJob/tick updated by kube-controller-manager {"status":{"active":[{"apiVersion":"batch/v1","kind":"Job","name":"tick-29453762","namespace":"default","resourceVersion":"108","uid":"uid:tick-29453762"}],"lastScheduleTime":"T02:00Z"}}
     127.040s CronJob/tick updated by kube-controller-manager {"status":{"active":null,"lastSuccessfulTime":"T02:07Z"}}
-    240.0s CronJob/tick updated by kube-controller-manager {"status":{"active":[{"apiVersion":"batch/v1","kind":"Job","name":"tick-29453764","namespace":"default","resourceVersion":"125","uid":"uid:tick-29453764"}],"lastScheduleTime":"T04:00Z"}}
-    240.020s CronJob/tick updated by kube-controller-manager {"status":{"active":{"tick-29453764":{"resourceVersion":"128"}}}}
-    242.040s CronJob/tick updated by kube-controller-manager {"status":{"active":{"tick-29453764":{"resourceVersion":"133"}}}}
+    240.0s CronJob/tick updated by kube-controller-manager {"status":{"active":[{"apiVersion":"batch/v1","kind":"Job","name":"tick-29453764","namespace":"default","resourceVersion":"121","uid":"uid:tick-29453764"}],"lastScheduleTime":"T04:00Z"}}
     247.040s CronJob/tick updated by kube-controller-manager {"status":{"active":null,"lastSuccessfulTime":"T04:07Z"}}
     "#);
 }

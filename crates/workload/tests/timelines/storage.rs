@@ -8,9 +8,14 @@ use crate::cluster::Cluster;
 use crate::objects::{object, pod};
 
 fn claim() -> Value {
-    object("v1", "PersistentVolumeClaim", "data", json!({"spec": {
-        "accessModes": ["ReadWriteOnce"], "storageClassName": "standard", "resources": {"requests": {"storage": "1Gi"}},
-    }}))
+    object(
+        "v1",
+        "PersistentVolumeClaim",
+        "data",
+        json!({"spec": {
+            "accessModes": ["ReadWriteOnce"], "storageClassName": "standard", "resources": {"requests": {"storage": "1Gi"}},
+        }}),
+    )
 }
 
 fn key() -> ObjectKey {
@@ -18,7 +23,10 @@ fn key() -> ObjectKey {
 }
 
 fn user() -> Value {
-    pod("user", json!({"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}))
+    pod(
+        "user",
+        json!({"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}),
+    )
 }
 
 #[test]
@@ -37,14 +45,25 @@ fn a_claim_of_an_immediate_class_is_bound() {
 
 #[test]
 fn a_claim_waits_for_its_consumer_and_the_pod_for_its_claim() {
-    let mut cluster = Cluster::with(Vec::new(), Config { binding_mode: BindingMode::WaitForFirstConsumer, ..Config::default() });
+    let mut cluster = Cluster::with(
+        Vec::new(),
+        Config {
+            binding_mode: BindingMode::WaitForFirstConsumer,
+            ..Config::default()
+        },
+    );
     cluster.create(claim());
     cluster.run();
     assert_eq!(cluster.get(&key()).unwrap()["status"]["phase"], "Pending");
     cluster.create(user());
     cluster.run();
     assert_eq!(cluster.get(&key()).unwrap()["status"]["phase"], "Bound");
-    assert_eq!(cluster.get(&ObjectKey::new("", "Pod", "default", "user")).unwrap()["status"]["phase"], "Running");
+    assert_eq!(
+        cluster
+            .get(&ObjectKey::new("", "Pod", "default", "user"))
+            .unwrap()["status"]["phase"],
+        "Running"
+    );
 }
 
 #[test]
@@ -54,7 +73,12 @@ fn a_pod_waits_for_a_claim_that_comes_later() {
     cluster.run();
     cluster.create(claim());
     cluster.run();
-    assert_eq!(cluster.get(&ObjectKey::new("", "Pod", "default", "user")).unwrap()["status"]["phase"], "Running");
+    assert_eq!(
+        cluster
+            .get(&ObjectKey::new("", "Pod", "default", "user"))
+            .unwrap()["status"]["phase"],
+        "Running"
+    );
 }
 
 #[test]
@@ -66,14 +90,25 @@ fn a_used_claim_goes_after_its_pod_and_the_volume_after_the_claim() {
     let mut bound = cluster.get(&key()).unwrap();
     if bound["metadata"].get("finalizers").is_none() {
         // The server under test may leave the finalizer to admission (API-289).
-        cluster.merge(&key(), json!({"metadata": {"finalizers": ["kubernetes.io/pvc-protection"]}}));
+        cluster.merge(
+            &key(),
+            json!({"metadata": {"finalizers": ["kubernetes.io/pvc-protection"]}}),
+        );
         bound = cluster.get(&key()).unwrap();
     }
-    let volume = ObjectKey::new("", "PersistentVolume", "", bound["spec"]["volumeName"].as_str().unwrap());
+    let volume = ObjectKey::new(
+        "",
+        "PersistentVolume",
+        "",
+        bound["spec"]["volumeName"].as_str().unwrap(),
+    );
     cluster.delete(&key(), &DeleteOptions::default());
     cluster.run();
     assert!(cluster.get(&key()).is_some(), "the Pod uses it");
-    cluster.delete(&ObjectKey::new("", "Pod", "default", "user"), &DeleteOptions::default());
+    cluster.delete(
+        &ObjectKey::new("", "Pod", "default", "user"),
+        &DeleteOptions::default(),
+    );
     cluster.run();
     assert_eq!((cluster.get(&key()), cluster.get(&volume)), (None, None));
 }
