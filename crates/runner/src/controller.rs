@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 use serde_json::Value;
 use wavetank_kernel::SimTime;
 use wavetank_model::{GroupKind, ObjectKey, Verb, argo, object};
-use wavetank_scenario::Scenario;
+use wavetank_scenario::{App, Scenario};
 use wavetank_sync::kinds::KnownKind;
 use wavetank_sync::operation::{Act, Due, Finished, OperationState};
 use wavetank_sync::{ApiResource, AppIdentity, Kinds, StepEngine, StepInput, SyncOptions, TrackingMethod};
@@ -89,6 +89,15 @@ enum Next {
     Wait(Option<SimTime>),
 }
 
+/// The application as the engine sees it.
+pub fn identity(app: &App) -> AppIdentity {
+    AppIdentity {
+        name: app.name.clone(),
+        namespace: app.namespace.clone(),
+        tracking: TrackingMethod::parse(&app.settings.resource_tracking_method).unwrap_or_default(),
+    }
+}
+
 /// Drives one engine through the operations of a run.
 pub(crate) struct Controller {
     shared: Arc<Shared>,
@@ -100,12 +109,7 @@ pub(crate) struct Controller {
 
 impl Controller {
     pub(crate) fn new(shared: Arc<Shared>, seam: &Seam, engine: Box<dyn StepEngine>) -> Self {
-        let app = &shared.scenario.app;
-        let identity = AppIdentity {
-            name: app.name.clone(),
-            namespace: app.namespace.clone(),
-            tracking: TrackingMethod::parse(&app.settings.resource_tracking_method).unwrap_or_default(),
-        };
+        let identity = identity(&shared.scenario.app);
         let asks = RunAsks::new(&shared, seam);
         Self { shared, engine, asks, identity, kinds: None }
     }
