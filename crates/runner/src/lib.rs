@@ -11,6 +11,7 @@ mod controller;
 mod desired;
 mod progress;
 mod recorder;
+mod recording;
 mod request;
 mod run;
 mod seam;
@@ -22,5 +23,6 @@ mod view;
 
 pub use controller::identity;
 pub use request::sync_options;
+pub use recording::Recording;
 pub use run::{RunEnd, RunOptions, RunRecord, header, replay};
 pub use steps::StepFailure;

@@ -114,10 +114,7 @@ struct Run {
 
 impl Run {
     fn new(shared: Arc<Shared>) -> Self {
-        let mut names = ResourceNames::default();
-        for crd in world_objects(&shared.scenario).filter_map(|object| CustomKind::of(object)) {
-            names.add(&crd.group, &crd.plural, &crd.kind);
-        }
+        let names = resource_names(&shared.scenario);
         Self { shared, names: Arc::new(names), tasks: JoinSet::new() }
     }
 
@@ -243,6 +240,15 @@ async fn reflectors(mut kinds: mpsc::UnboundedReceiver<Start>, seam: Seam, share
             Some(()) = running.next(), if !running.is_empty() => {}
         }
     }
+}
+
+/// The resource names of the kinds that the scenario's CRDs declare.
+pub(crate) fn resource_names(scenario: &Scenario) -> ResourceNames {
+    let mut names = ResourceNames::default();
+    for crd in world_objects(scenario).filter_map(|object| CustomKind::of(object)) {
+        names.add(&crd.group, &crd.plural, &crd.kind);
+    }
+    names
 }
 
 /// Everything the scenario can bring into being.

@@ -14,8 +14,8 @@ use serde::Deserialize;
 use tower::{BoxError, Service, ServiceExt};
 use wavetank_cluster::{ApiBody, ApiService};
 use wavetank_kernel::BoxFuture;
-use wavetank_model::{Actor, GroupKind, ObjectKey, RequestRecord, kinds};
-use wavetank_trace::Event;
+use wavetank_model::{Actor, GroupKind, ObjectKey, Phase, RequestRecord, Verb, WaveNumber, kinds};
+use wavetank_trace::{Event, TaskEvent};
 
 use crate::recorder::Recorder;
 
@@ -48,11 +48,38 @@ pub(crate) struct Seam {
     actor: Actor,
     names: Arc<ResourceNames>,
     recorder: Arc<Recorder>,
+    declared: Option<Arc<BTreeMap<ObjectKey, Declared>>>,
+}
+
+/// What the annotations of a declared object say of its place in a sync.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Declared {
+    pub(crate) phase: Phase,
+    pub(crate) wave: i64,
+    pub(crate) hook: bool,
 }
 
 impl Seam {
     pub(crate) fn new(inner: ApiService, actor: Actor, names: Arc<ResourceNames>, recorder: Arc<Recorder>) -> Self {
-        Self { inner, actor, names, recorder }
+        Self { inner, actor, names, recorder, declared: None }
+    }
+
+    /// Takes accepted wet writes of these objects by the engine for its tasks.
+    pub(crate) fn declaring(mut self, declared: Arc<BTreeMap<ObjectKey, Declared>>) -> Self {
+        self.declared = (self.actor.as_str() == Actor::ENGINE).then_some(declared);
+        self
+    }
+
+    fn applied(&self, record: &RequestRecord) -> Option<Event> {
+        let writes = matches!(record.verb.as_str(), "create" | "update" | "patch") && record.subresource.is_empty();
+        if !writes || record.dry_run || !(200..300).contains(&record.code) {
+            return None;
+        }
+        let key = record.key.clone()?;
+        let Declared { phase, wave, hook } = *self.declared.as_ref()?.get(&key)?;
+        let wave = WaveNumber::Number(wave);
+        let message = String::new();
+        Some(Event::Task(TaskEvent { verb: Verb::Applied, key, phase, wave, hook, message }))
     }
 
     /// A client above the seam.
@@ -79,7 +106,11 @@ impl Service<Request<Body>> for Seam {
             record.actor = seam.actor.clone();
             let response = seam.inner.clone().oneshot(Request::from_parts(parts, Body::from(body))).await?;
             record.code = response.status().as_u16();
+            let applied = seam.applied(&record);
             seam.recorder.push(Event::Request(record));
+            if let Some(applied) = applied {
+                seam.recorder.push(applied);
+            }
             Ok(response)
         })
     }

@@ -59,7 +59,7 @@ pub fn simulate(scenario: &Arc<Scenario>, options: Options) -> Simulation {
 }
 
 async fn simulate_in(scenario: &Arc<Scenario>, seed: Seed, options: Options) -> Simulation {
-    let cluster = match SimCluster::new(sim_config(scenario, seed, &options.choices)) {
+    let cluster = match SimCluster::new(cluster_config(scenario, &options, Epoch::default(), 1)) {
         Ok(cluster) => Arc::new(cluster),
         Err(error) => return unavailable(scenario, seed, error.to_string()),
     };
@@ -80,8 +80,11 @@ async fn simulate_in(scenario: &Arc<Scenario>, seed: Seed, options: Options) -> 
     Simulation { trace, end: ended, schedule }
 }
 
-fn sim_config(scenario: &Scenario, seed: Seed, choices: &Choices) -> SimConfig {
-    let chooser = match choices {
+/// The simulated cluster that `scenario` asks for, whose clock starts at `epoch` and passes `time_scale` times faster
+/// than the runtime's.
+pub fn cluster_config(scenario: &Scenario, options: &Options, epoch: Epoch, time_scale: u32) -> SimConfig {
+    let seed = Seed(options.seed.unwrap_or(scenario.seed));
+    let chooser = match &options.choices {
         Choices::Canonical => Chooser::canonical(),
         Choices::Last => Chooser::last(),
         Choices::Random => Chooser::random(seed.child("choices")),
@@ -93,9 +96,11 @@ fn sim_config(scenario: &Scenario, seed: Seed, choices: &Choices) -> SimConfig {
         chooser,
         server: ServerConfig {
             bootstrap: if cluster.noise { Bootstrap::Full } else { Bootstrap::Minimal },
+            epoch,
             ..ServerConfig::default()
         },
         workload: wavetank_workload::Config {
+            epoch,
             nodes: usize::try_from(cluster.nodes).unwrap_or(usize::MAX),
             binding_mode: match cluster.storage {
                 StorageBinding::Immediate => BindingMode::Immediate,
@@ -103,11 +108,10 @@ fn sim_config(scenario: &Scenario, seed: Seed, choices: &Choices) -> SimConfig {
             },
             load_balancers: cluster.load_balancers,
             noise: cluster.noise,
-            ..wavetank_workload::Config::default()
         },
         rules: scenario.workloads.clone(),
         namespace: scenario.app.namespace.clone(),
-        time_scale: 1,
+        time_scale,
     }
 }
 
