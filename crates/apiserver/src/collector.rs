@@ -9,12 +9,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::object::OwnerReference;
-use wavetank_model::{Actor, DeleteOptions, GroupKind, Propagation, Status, key, object};
+use wavetank_model::{DeleteOptions, GroupKind, Propagation, Status, key, object};
 
 use crate::create::Call;
 use crate::delete::{FOREGROUND, ORPHAN};
 use crate::registry::{Resource, TableId};
-use crate::request::WriteOptions;
 use crate::server::{Server, Work};
 use crate::store::{Event, Place, Stored};
 
@@ -196,7 +195,7 @@ impl Server {
             uid: Some(stored.uid.to_string()),
             ..DeleteOptions::default()
         };
-        let mut call = self.collector_call(resource, value, now);
+        let mut call = collector_call(resource, value, now);
         let result = self.delete(&mut call, &options).map(|_| ());
         self.note(&call, "delete", "", &result);
     }
@@ -332,49 +331,12 @@ impl Server {
 
     /// Patches metadata of the newest version of an object.
     fn change(&mut self, resource: &Arc<Resource>, value: &Value, metadata: &Value, now: SimTime) {
-        let mut call = self.collector_call(resource, value, now);
+        let mut call = collector_call(resource, value, now);
         let patch = json!({"metadata": metadata});
         let result = self
             .patch(&mut call, wavetank_model::PatchType::Merge, patch.into())
             .map(|_| ());
         self.note(&call, "patch", "merge", &result);
-    }
-
-    fn collector_call(&self, resource: &Arc<Resource>, value: &Value, now: SimTime) -> Call {
-        self.inner_call(
-            resource,
-            ACTOR,
-            MANAGER,
-            object::namespace(value),
-            object::name(value),
-            now,
-        )
-    }
-
-    /// A call that the server or a controller inside the world makes.
-    pub(crate) fn inner_call(
-        &self,
-        resource: &Arc<Resource>,
-        actor: &str,
-        manager: &str,
-        namespace: &str,
-        name: &str,
-        now: SimTime,
-    ) -> Call {
-        Call {
-            resource: Arc::clone(resource),
-            api_version: resource.storage.clone(),
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-            subresource: String::new(),
-            actor: Actor::new(actor),
-            options: WriteOptions {
-                manager: manager.to_owned(),
-                ..WriteOptions::default()
-            },
-            now,
-            warnings: Vec::new(),
-        }
     }
 
     /// Writes a call from inside into the request log.
@@ -410,4 +372,15 @@ impl Server {
                 .unwrap_or_default(),
         });
     }
+}
+
+fn collector_call(resource: &Arc<Resource>, value: &Value, now: SimTime) -> Call {
+    Call::inside(
+        resource,
+        ACTOR,
+        MANAGER,
+        object::namespace(value),
+        object::name(value),
+        now,
+    )
 }

@@ -31,7 +31,7 @@ pub(crate) enum Work {
     Collect(Place),
     /// Take a namespace that is going away one step further.
     EndNamespace(String),
-    /// Take a CustomResourceDefinition one step further.
+    /// Take a `CustomResourceDefinition` one step further.
     Define(String),
 }
 
