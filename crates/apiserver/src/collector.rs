@@ -49,7 +49,6 @@ impl Server {
         now: SimTime,
     ) {
         let me = (resource.table, Arc::clone(&event.new.key));
-        let old_owners = event.old.as_ref().map_or(&[][..], |old| &old.owners);
         if event.deleted {
             let dependents: Vec<Place> = self.store.owned(&event.new.uid).cloned().collect();
             for place in dependents {
@@ -58,21 +57,40 @@ impl Server {
             self.plan_waiting_owners(value, now);
             return;
         }
-        if event.new.owners != old_owners {
-            if object::owners(value)
-                .any(|owner| self.find_owner(resource, value, owner) != Owner::Solid)
-            {
-                self.plan_visit(me.clone(), now);
-            }
-            if let Some(old) = &event.old {
-                let old = self.store.value(old);
-                self.plan_waiting_owners(&old, now);
-            }
+        let had_owners = event.old.as_ref().is_some_and(|old| !old.owners.is_empty());
+        if had_owners || !event.new.owners.is_empty() {
+            self.plan_after_owners(resource, event, value, now);
         }
         if event.new.terminating
             && object::finalizers(value).any(|name| name == FOREGROUND || name == ORPHAN)
         {
             self.plan_visit(me, now);
+        }
+    }
+
+    /// Plans the visits that follow from a change of owner references.
+    fn plan_after_owners(
+        &mut self,
+        resource: &Resource,
+        event: &Event,
+        value: &Value,
+        now: SimTime,
+    ) {
+        let old = event.old.as_ref().map(|old| self.store.value(old));
+        let references = |object: &Value| object.pointer("/metadata/ownerReferences").cloned();
+        if old
+            .as_ref()
+            .is_some_and(|old| references(old) == references(value))
+        {
+            return;
+        }
+        if object::owners(value)
+            .any(|owner| self.find_owner(resource, value, owner) != Owner::Solid)
+        {
+            self.plan_visit((resource.table, Arc::clone(&event.new.key)), now);
+        }
+        if let Some(old) = old {
+            self.plan_waiting_owners(&old, now);
         }
     }
 
