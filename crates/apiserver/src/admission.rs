@@ -103,6 +103,10 @@ pub struct Config {
     pub persistent_volume_claim_resize: bool,
     /// Ingresses get the default IngressClass (API-292).
     pub default_ingress_class: bool,
+    /// Pods that name a RuntimeClass need it, and take its overhead.
+    pub runtime_class: bool,
+    /// New Nodes are tainted as not ready. Off by default: nothing in this crate takes the taint off again.
+    pub taint_nodes_by_condition: bool,
     /// Limits of containers, Pods and claims (API-308).
     pub limit_ranger: bool,
     /// Quotas of namespaces (API-308).
@@ -120,6 +124,8 @@ impl Default for Config {
             storage_object_in_use_protection: true,
             persistent_volume_claim_resize: true,
             default_ingress_class: true,
+            runtime_class: true,
+            taint_nodes_by_condition: false,
             limit_ranger: true,
             resource_quota: true,
         }
@@ -170,7 +176,22 @@ pub fn admit(
             pod_defaults::tolerations(object);
         }
     }
-    if config.priority && request.is("scheduling.k8s.io", "PriorityClass") {
+    if config.runtime_class && request.is("", "Pod") && request.operation == Operation::Create {
+        pod_defaults::runtime_class(request, object, lookup)?;
+    }
+    if config.taint_nodes_by_condition
+        && request.is("", "Node")
+        && request.operation == Operation::Create
+    {
+        pod_defaults::taint_node(object);
+    }
+    if config.priority
+        && request.is(
+            "scheduling
+.k8s.io",
+            "PriorityClass",
+        )
+    {
         pod_defaults::validate_priority_class(request, object, lookup)?;
     }
     if config.default_storage_class && request.is("", "PersistentVolumeClaim") {

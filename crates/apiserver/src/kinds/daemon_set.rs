@@ -87,24 +87,18 @@ impl Strategy for DaemonSet {
         let spec = object.get("spec").unwrap_or(&Value::Null);
         if let Some(selector) = present(spec, "selector") {
             label_selector::validate(selector, &path.field("selector"), errors);
-            workload::validate_selection(spec, &path, errors);
-            if label_selector::is_empty(selector) {
-                errors.invalid(
-                    &path.field("selector"),
-                    selector.clone(),
-                    "empty selector is invalid for daemonset",
-                );
-            }
-        } else {
-            // Without a selector nothing matches the template.
+        }
+        workload::validate_selection(spec, &path, errors);
+        if let Some(selector) =
+            present(spec, "selector").filter(|selector| label_selector::is_empty(selector))
+        {
             errors.invalid(
-                &path.field("template").field("metadata").field("labels"),
-                spec.pointer("/template/metadata/labels")
-                    .cloned()
-                    .unwrap_or(Value::Null),
-                "`selector` does not match template `labels`",
+                &path.field("selector"),
+                selector.clone(),
+                "empty selector is invalid for daemonset",
             );
         }
+
         workload::validate_template(spec, "DaemonSet", &path, errors);
         errors.not_negative(&path.field("minReadySeconds"), spec.get("minReadySeconds"));
         if let Some(strategy) = present(spec, "updateStrategy") {
@@ -135,12 +129,12 @@ impl Strategy for DaemonSet {
             );
             return;
         }
-        self.validate_create(new, errors);
         errors.immutable(
             &Path::new("spec").field("selector"),
             new.pointer("/spec/selector"),
             old.pointer("/spec/selector"),
         );
+        self.validate_create(new, errors);
     }
 
     fn warnings(&self, object: &Value) -> Vec<String> {

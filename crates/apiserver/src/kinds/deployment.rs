@@ -92,8 +92,9 @@ impl Strategy for Deployment {
 fn validate_spec(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
     errors.not_negative(&path.field("replicas"), spec.get("replicas"));
     workload::validate_selector(spec, "deployment", path, errors);
-    workload::validate_selection(spec, path, errors);
-    workload::validate_template(spec, "ReplicaSet", path, errors);
+    if workload::validate_selection(spec, path, errors) {
+        workload::validate_template(spec, "ReplicaSet", path, errors);
+    }
     if let Some(strategy) = present(spec, "strategy") {
         validate_strategy(strategy, &path.field("strategy"), errors);
     }

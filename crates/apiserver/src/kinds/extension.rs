@@ -93,7 +93,6 @@ fn validate_webhook(webhook: &Value, mutating: bool, path: &Path<'_>, errors: &m
         }
     }
     let client = webhook.get("clientConfig").unwrap_or(&Value::Null);
-    validate_versions(webhook, &path.field("admissionReviewVersions"), errors);
     for (index, rule) in items(webhook, "rules").iter().enumerate() {
         validate_rule(rule, &path.field("rules").index(index), errors);
     }
@@ -152,6 +151,7 @@ fn validate_webhook(webhook: &Value, mutating: bool, path: &Path<'_>, errors: &m
         }
         (Some(_), None) => {}
     }
+    validate_versions(webhook, &path.field("admissionReviewVersions"), errors);
 }
 
 fn choice(object: &Value, key: &str, values: &[&str], path: &Path<'_>, errors: &mut Errors) {

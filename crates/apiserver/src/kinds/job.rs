@@ -70,7 +70,7 @@ impl Strategy for Job {
             new.get("spec").unwrap_or(&null),
             old.get("spec").unwrap_or(&null),
         );
-        validate_spec_with_selector(spec, errors);
+        self.validate_create(new, errors);
         let path = Path::new("spec");
         validate_completions(spec, before, &path.field("completions"), errors);
         errors.immutable(
@@ -276,6 +276,7 @@ pub(super) fn validate_spec(spec: &Value, path: &Path<'_>, errors: &mut Errors) 
     policies::validate_completion_mode(spec, indexed, path, errors);
     policies::validate_failure_policy(spec, path, errors);
     policies::validate_success_policy(spec, indexed, path, errors);
+    policies::validate_replacement_policy(spec, path, errors);
     validate_pods(spec, path, errors);
 }
 

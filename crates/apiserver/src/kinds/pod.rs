@@ -34,8 +34,8 @@ impl Strategy for Pod {
         let mut status = json!({ "phase": "Pending", "qosClass": resources::qos_class(spec) });
         if !items(spec, "schedulingGates").is_empty() {
             status["conditions"] = json!([{
-                "type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "observedGeneration": 1,
-                "lastProbeTime": null, "lastTransitionTime": env.timestamp,
+                "type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
+            "lastProbeTime": null, "lastTransitionTime": env.timestamp,
                 "message": "Scheduling is blocked due to non-empty scheduling gates",
             }]);
         }
@@ -257,9 +257,11 @@ fn validate_gates(spec: &Value, before: &Value, path: &Path<'_>, errors: &mut Er
     for (index, gate) in items(spec, "schedulingGates").iter().enumerate() {
         if !had.contains(gate) {
             errors.forbidden(
-                &path.index(index),
-                "only deletion is allowed, but found new scheduling gate".to_owned()
-                    + &format!(" '{}'", text(gate, "name")),
+                &path.index(index).field("name"),
+                format!(
+                    "only deletion is allowed, but found new scheduling gate '{}'",
+                    text(gate, "name")
+                ),
             );
         }
     }

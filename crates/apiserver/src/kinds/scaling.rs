@@ -248,6 +248,14 @@ fn validate_autoscaler(spec: &Value, errors: &mut Errors) {
             errors.invalid_each(&target.field(key), value, names::path_segment(value, false));
         }
     }
+    let version = text(reference, "apiVersion");
+    if !version.contains('/') {
+        errors.invalid(
+            &target.field("apiVersion"),
+            version,
+            "apiVersion must specify API group",
+        );
+    }
     for (index, metric) in items(spec, "metrics").iter().enumerate() {
         validate_metric(metric, &path.field("metrics").index(index), errors);
     }

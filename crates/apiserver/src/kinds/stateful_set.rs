@@ -158,14 +158,16 @@ fn validate_spec(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
         for key in ["whenDeleted", "whenScaled"] {
             let value = text(retention, key);
             if !matches!(value, "Retain" | "Delete") {
-                errors.not_supported(&path.field(key), value, &["Delete", "Retain"]);
+                errors.not_supported(&path.field(key), value, &["Retain", "Delete"]);
             }
         }
     }
     errors.not_negative(&path.field("replicas"), spec.get("replicas"));
     errors.not_negative(&path.field("minReadySeconds"), spec.get("minReadySeconds"));
     workload::validate_selector(spec, "statefulset", path, errors);
-    workload::validate_selection(spec, path, errors);
+    if !workload::validate_selection(spec, path, errors) {
+        return;
+    }
     // Volumes of the claims count as volumes of the template.
     let claims = items(spec, "volumeClaimTemplates");
     if claims.is_empty() {

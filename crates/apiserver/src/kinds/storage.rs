@@ -76,12 +76,7 @@ impl Strategy for CsiDriver {
         }
     }
 
-    fn has_generation(&self) -> bool {
-        true
-    }
-
     fn validate_create(&self, _object: &Value, _errors: &mut Errors) {}
-
     fn validate_update(&self, new: &Value, old: &Value, _subresource: &str, errors: &mut Errors) {
         let path = Path::new("spec");
         for field in ["attachRequired", "volumeLifecycleModes"] {

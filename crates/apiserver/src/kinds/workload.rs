@@ -23,19 +23,29 @@ pub(super) fn validate_selector(spec: &Value, kind: &str, path: &Path<'_>, error
     }
 }
 
-/// Checks that the selector selects the template's labels.
-pub(super) fn validate_selection(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let Some(selector) = present(spec, "selector") else {
-        return;
-    };
+/// Checks that the selector selects the template's labels; whether the template is worth checking.
+pub(super) fn validate_selection(spec: &Value, path: &Path<'_>, errors: &mut Errors) -> bool {
+    let selector = present(spec, "selector");
+    if let Some(selector) = selector.filter(|selector| !label_selector::is_valid(selector)) {
+        errors.invalid(
+            &path.field("selector"),
+            selector.clone(),
+            "invalid label selector",
+        );
+        return false;
+    }
     let labels = spec.pointer("/template/metadata/labels");
-    if !label_selector::is_empty(selector) && !label_selector::matches(selector, labels) {
+    let matches = selector.is_some_and(|selector| {
+        label_selector::is_empty(selector) || label_selector::matches(selector, labels)
+    });
+    if !matches {
         errors.invalid(
             &path.field("template").field("metadata").field("labels"),
             labels.cloned().unwrap_or(Value::Null),
             "`selector` does not match template `labels`",
         );
     }
+    true
 }
 
 /// Checks the template of a workload whose Pods always restart; `kind` is the word in the message.

@@ -595,7 +595,7 @@ fn validate_seccomp(context: &Value, path: &Path<'_>, errors: &mut Errors) {
         "Localhost" if localhost.is_empty() => {
             errors.required(
                 &path.field("localhostProfile"),
-                "must be set when seccomp type is Localhost ",
+                "must be set when seccomp type is Localhost",
             );
         }
         "Unconfined" | "RuntimeDefault" if !localhost.is_empty() => {

@@ -44,6 +44,7 @@ pub(super) fn on_update(
     let Some(spec) = new.get_mut("spec") else {
         return Ok(());
     };
+    follow_cluster_ip(spec, before);
     keep_allocated(spec, before);
     drop_unused(spec, before);
     let mut errors = Errors::default();
@@ -271,6 +272,22 @@ fn health_check_port(spec: &mut Value, allocations: &mut Allocations, errors: &m
     }
 }
 
+/// A client that knows `clusterIP` only changes or empties that one: `clusterIPs` follows.
+fn follow_cluster_ip(spec: &mut Value, before: &Value) {
+    let (new, old) = (
+        text(spec, "clusterIP").to_owned(),
+        text(before, "clusterIP"),
+    );
+    if new == old || spec.get("clusterIPs") != before.get("clusterIPs") {
+        return;
+    }
+    if new.is_empty() {
+        set(spec, "clusterIPs", None);
+    } else if let Some(first) = items_mut(spec, "clusterIPs").first_mut() {
+        *first = new.into();
+    }
+}
+
 /// What the client left empty is taken from the stored Service (API-107, API-287).
 fn keep_allocated(spec: &mut Value, before: &Value) {
     if needs_cluster_ip(before) && needs_cluster_ip(spec) {
@@ -350,6 +367,9 @@ fn drop_unused(spec: &mut Value, before: &Value) {
         && same(spec, "healthCheckNodePort")
     {
         set(spec, "healthCheckNodePort", None);
+    }
+    if text(spec, "type") == "ExternalName" && same(spec, "internalTrafficPolicy") {
+        set(spec, "internalTrafficPolicy", None);
     }
     if text(before, "type") == "LoadBalancer" && text(spec, "type") != "LoadBalancer" {
         for key in ["allocateLoadBalancerNodePorts", "loadBalancerClass"] {

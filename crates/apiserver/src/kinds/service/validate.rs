@@ -361,3 +361,16 @@ fn validate_ip_change(spec: &Value, before: &Value, path: &Path<'_>, errors: &mu
         errors.invalid(&list.index(0), value, "may not change once set");
     }
 }
+
+/// Checks a status write.
+pub(super) fn validate_status(new: &Value, old: &Value, errors: &mut Errors) {
+    let ingress = |object: &Value| object.pointer("/status/loadBalancer/ingress").cloned();
+    let balancer = new.get("spec").map(|spec| text(spec, "type")) == Some("LoadBalancer");
+    if ingress(new).is_some() && ingress(new) != ingress(old) && !balancer {
+        let path = Path::new("status");
+        errors.forbidden(
+            &path.field("loadBalancer").field("ingress"),
+            "may only be used when `spec.type` is 'LoadBalancer'",
+        );
+    }
+}
