@@ -89,21 +89,21 @@ pub trait Lookup {
 pub struct Config {
     /// Creates need a namespace that is there and not terminating; some namespaces cannot be deleted.
     pub namespace_lifecycle: bool,
-    /// Pods get a ServiceAccount, its token volume and pull secrets; it must exist (API-273).
+    /// Pods get a `ServiceAccount`, its token volume and pull secrets; it must exist (API-273).
     pub service_account: bool,
     /// Pods get priority and preemption policy (API-273).
     pub priority: bool,
     /// Pods tolerate not-ready and unreachable nodes for 300 s (API-273).
     pub default_toleration_seconds: bool,
-    /// Claims get the default StorageClass (API-289).
+    /// Claims get the default `StorageClass` (API-289).
     pub default_storage_class: bool,
     /// Claims and volumes get their protection finalizer (API-289, API-290).
     pub storage_object_in_use_protection: bool,
     /// Claims grow only when their class allows it (API-289).
     pub persistent_volume_claim_resize: bool,
-    /// Ingresses get the default IngressClass (API-292).
+    /// Ingresses get the default `IngressClass` (API-292).
     pub default_ingress_class: bool,
-    /// Pods that name a RuntimeClass need it, and take its overhead.
+    /// Pods that name a `RuntimeClass` need it, and take its overhead.
     pub runtime_class: bool,
     /// New Nodes are tainted as not ready. Off by default: nothing in this crate takes the taint off again.
     pub taint_nodes_by_condition: bool,
@@ -229,10 +229,9 @@ pub fn validate(
     if config.persistent_volume_claim_resize
         && request.operation == Operation::Update
         && request.is("", "PersistentVolumeClaim")
+        && let Some(old) = old
     {
-        if let Some(old) = old {
-            storage::validate_resize(request, object, old, lookup)?;
-        }
+        storage::validate_resize(request, object, old, lookup)?;
     }
     if config.resource_quota && request.operation == Operation::Create {
         resource_quota::validate(request, object, lookup)?;

@@ -1,4 +1,4 @@
-//! Priority, DefaultTolerationSeconds (API-273), RuntimeClass, TaintNodesByCondition.
+//! Priority, `DefaultTolerationSeconds` (API-273), `RuntimeClass`, `TaintNodesByCondition`.
 
 use serde_json::{Value, json};
 use wavetank_model::key::{GroupKind, ObjectKey};
@@ -11,7 +11,7 @@ use super::{Lookup, Operation, Request};
 
 const GROUP: &str = "scheduling.k8s.io";
 
-/// Sets priority and preemption policy of a new Pod from its PriorityClass; an update keeps them.
+/// Sets priority and preemption policy of a new Pod from its `PriorityClass`; an update keeps them.
 pub(super) fn priority(
     request: &Request<'_>,
     pod: &mut Value,
@@ -146,7 +146,7 @@ pub(super) fn tolerations(pod: &mut Value) {
     }
 }
 
-/// Checks that the RuntimeClass exists; the Pod takes its overhead.
+/// Checks that the `RuntimeClass` exists; the Pod takes its overhead.
 pub(super) fn runtime_class(
     request: &Request<'_>,
     pod: &mut Value,

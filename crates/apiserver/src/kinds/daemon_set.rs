@@ -1,4 +1,4 @@
-//! DaemonSet (API-279).
+//! `DaemonSet` (API-279).
 
 use serde_json::Value;
 
@@ -36,11 +36,11 @@ impl Strategy for DaemonSet {
         pod_spec::default_template(spec);
         if let Some(strategy) = ensure(spec, "updateStrategy") {
             default_text(strategy, "type", "RollingUpdate");
-            if text(strategy, "type") == "RollingUpdate" {
-                if let Some(rolling) = ensure(strategy, "rollingUpdate") {
-                    default_to(rolling, "maxUnavailable", 1);
-                    default_to(rolling, "maxSurge", 0);
-                }
+            if text(strategy, "type") == "RollingUpdate"
+                && let Some(rolling) = ensure(strategy, "rollingUpdate")
+            {
+                default_to(rolling, "maxUnavailable", 1);
+                default_to(rolling, "maxSurge", 0);
             }
         }
         default_to(spec, "revisionHistoryLimit", 10);
@@ -184,7 +184,7 @@ fn validate_strategy(strategy: &Value, path: &Path<'_>, errors: &mut Errors) {
                     "may not be set when maxUnavailable is non-zero",
                 ),
                 (false, false) => {
-                    errors.required(&unavailable_path, "cannot be 0 when maxSurge is 0")
+                    errors.required(&unavailable_path, "cannot be 0 when maxSurge is 0");
                 }
                 _ => {}
             }

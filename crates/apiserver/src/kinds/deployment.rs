@@ -19,11 +19,11 @@ impl Strategy for Deployment {
         default_to(spec, "replicas", 1);
         if let Some(strategy) = ensure(spec, "strategy") {
             default_text(strategy, "type", "RollingUpdate");
-            if text(strategy, "type") == "RollingUpdate" {
-                if let Some(rolling) = ensure(strategy, "rollingUpdate") {
-                    default_to(rolling, "maxUnavailable", "25%");
-                    default_to(rolling, "maxSurge", "25%");
-                }
+            if text(strategy, "type") == "RollingUpdate"
+                && let Some(rolling) = ensure(strategy, "rollingUpdate")
+            {
+                default_to(rolling, "maxUnavailable", "25%");
+                default_to(rolling, "maxSurge", "25%");
             }
         }
         default_to(spec, "revisionHistoryLimit", 10);
@@ -51,10 +51,10 @@ impl Strategy for Deployment {
         _env: &mut super::Env<'_>,
     ) -> Result<(), Vec<super::FieldError>> {
         // A status write leaves labels alone (API-222).
-        if subresource == "status" {
-            if let (Some(metadata), Some(before)) = (new.get_mut("metadata"), old.get("metadata")) {
-                super::json::restore(metadata, before, "labels");
-            }
+        if subresource == "status"
+            && let (Some(metadata), Some(before)) = (new.get_mut("metadata"), old.get("metadata"))
+        {
+            super::json::restore(metadata, before, "labels");
         }
         Ok(())
     }

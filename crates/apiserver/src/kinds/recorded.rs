@@ -205,18 +205,15 @@ fn run(case: &Value, out: &mut Vec<String>) {
             body.clone()
         } else {
             let Some(old) = &stored else { break };
-            match step.get("patch") {
-                Some(patch) => {
-                    let mut new = old.clone();
-                    json_patch::merge(&mut new, patch);
-                    new
-                }
-                None => {
-                    let mut new = step["update"].clone();
-                    new["metadata"]["name"] = name.into();
-                    new["metadata"]["namespace"] = old["metadata"]["namespace"].clone();
-                    new
-                }
+            if let Some(patch) = step.get("patch") {
+                let mut new = old.clone();
+                json_patch::merge(&mut new, patch);
+                new
+            } else {
+                let mut new = step["update"].clone();
+                new["metadata"]["name"] = name.into();
+                new["metadata"]["namespace"] = old["metadata"]["namespace"].clone();
+                new
             }
         };
         let ours = server.write(&gvk, new, stored.as_ref(), subresource);
@@ -288,10 +285,10 @@ fn comparable_message(message: &str) -> Vec<String> {
             .rfind("}: ")
             .or_else(|| line.rfind("}]: "))
             .or_else(|| line.rfind('}'));
-        if let (Some(start), Some(end)) = (start, end) {
-            if start < end {
-                line.replace_range(start..=end, ": OBJECT");
-            }
+        if let (Some(start), Some(end)) = (start, end)
+            && start < end
+        {
+            line.replace_range(start..=end, ": OBJECT");
         }
         line.truncate(line.trim_end_matches(']').len());
     }

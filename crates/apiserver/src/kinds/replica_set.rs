@@ -1,4 +1,4 @@
-//! ReplicaSet (API-279).
+//! `ReplicaSet` (API-279).
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! PodDisruptionBudget and HorizontalPodAutoscaler (API-292).
+//! `PodDisruptionBudget` and `HorizontalPodAutoscaler` (API-292).
 
 use serde_json::{Value, json};
 

@@ -85,10 +85,10 @@ fn parse(table: &'static str) -> Shapes {
                     })
                 })
                 .collect();
-        } else if let Some((kind, name)) = line.split_once('=') {
-            if let Some(index_of_type) = index(name) {
-                shapes.kinds.push((kind, index_of_type));
-            }
+        } else if let Some((kind, name)) = line.split_once('=')
+            && let Some(index_of_type) = index(name)
+        {
+            shapes.kinds.push((kind, index_of_type));
         }
     }
     shapes
@@ -164,10 +164,10 @@ fn tidy(shapes: &Shapes, code: &Code, value: &mut Value) -> bool {
         (Code::Boolean, Value::Bool(flag)) => !*flag,
         (Code::Number, Value::Number(number)) => number.as_i64() == Some(0),
         (Code::Quantity, _) => {
-            if let Some(canonical) = Quantity::read(value).map(Quantity::canonical) {
-                if value.as_str() != Some(canonical.as_str()) {
-                    *value = canonical.into();
-                }
+            if let Some(canonical) = Quantity::read(value).map(Quantity::canonical)
+                && value.as_str() != Some(canonical.as_str())
+            {
+                *value = canonical.into();
             }
             value == "0"
         }

@@ -1,4 +1,4 @@
-//! StatefulSet (API-280).
+//! `StatefulSet` (API-280).
 
 use serde_json::{Value, json};
 
@@ -23,13 +23,12 @@ impl Strategy for StatefulSet {
                 default_text(strategy, "type", "RollingUpdate");
                 ensure(strategy, "rollingUpdate");
             }
-            if text(strategy, "type") == "RollingUpdate" {
-                if let Some(rolling) = strategy
+            if text(strategy, "type") == "RollingUpdate"
+                && let Some(rolling) = strategy
                     .get_mut("rollingUpdate")
                     .filter(|rolling| rolling.is_object())
-                {
-                    default_to(rolling, "partition", 0);
-                }
+            {
+                default_to(rolling, "partition", 0);
             }
         }
         if let Some(policy) = ensure(spec, "persistentVolumeClaimRetentionPolicy") {

@@ -1,4 +1,4 @@
-//! StorageClass, CSIDriver, CSINode, VolumeAttachment, PriorityClass, RuntimeClass (API-294).
+//! `StorageClass`, `CSIDriver`, `CSINode`, `VolumeAttachment`, `PriorityClass`, `RuntimeClass` (API-294).
 
 use serde_json::{Value, json};
 

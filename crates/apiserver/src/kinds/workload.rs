@@ -1,4 +1,4 @@
-//! What Deployments, ReplicaSets, StatefulSets and DaemonSets share: selector, template, rollout numbers.
+//! What Deployments, `ReplicaSets`, `StatefulSets` and `DaemonSets` share: selector, template, rollout numbers.
 
 use serde_json::Value;
 
@@ -113,10 +113,10 @@ pub(super) fn validate_count_or_percent(
 
 /// Checks that a percentage is not above 100.
 pub(super) fn validate_at_most_all(value: Option<&Value>, path: &Path<'_>, errors: &mut Errors) {
-    if let Some(Value::String(text)) = value {
-        if count_or_percent(value) > 100 {
-            errors.invalid(path, text.as_str(), "must not be greater than 100%");
-        }
+    if let Some(Value::String(text)) = value
+        && count_or_percent(value) > 100
+    {
+        errors.invalid(path, text.as_str(), "must not be greater than 100%");
     }
 }
 

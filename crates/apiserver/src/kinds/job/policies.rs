@@ -61,14 +61,14 @@ pub(super) fn validate_completion_mode(
                 format!("must be less than or equal to {MOST} when completion mode is Indexed"),
             );
         }
-        if let (Some(failed), Some(completions)) = (failed, completions) {
-            if failed > completions {
-                errors.invalid(
-                    &path.field("maxFailedIndexes"),
-                    failed,
-                    "must be less than or equal to completions",
-                );
-            }
+        if let (Some(failed), Some(completions)) = (failed, completions)
+            && failed > completions
+        {
+            errors.invalid(
+                &path.field("maxFailedIndexes"),
+                failed,
+                "must be less than or equal to completions",
+            );
         }
     } else if matches!(mode, "" | "NonIndexed") {
         for field in ["backoffLimitPerIndex", "maxFailedIndexes"] {

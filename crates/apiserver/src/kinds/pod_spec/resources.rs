@@ -96,10 +96,9 @@ pub(in crate::kinds) fn default_pod_level(spec: &mut Value) {
     if requests
         .as_object()
         .is_some_and(|requests| !requests.is_empty())
+        && let Some(resources) = spec.get_mut("resources")
     {
-        if let Some(resources) = spec.get_mut("resources") {
-            set(resources, "requests", Some(requests));
-        }
+        set(resources, "requests", Some(requests));
     }
 }
 

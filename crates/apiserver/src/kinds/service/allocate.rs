@@ -164,15 +164,14 @@ fn cluster_ips(spec: &mut Value, allocations: &mut Allocations, errors: &mut Err
     if let Some(index) = items(spec, "ipFamilies")
         .iter()
         .position(|family| family == "IPv6")
+        && !is_headless(spec)
     {
-        if !is_headless(spec) {
-            errors.invalid(
-                &root.field("ipFamilies").index(index),
-                "IPv6",
-                "not configured on this cluster",
-            );
-            return;
-        }
+        errors.invalid(
+            &root.field("ipFamilies").index(index),
+            "IPv6",
+            "not configured on this cluster",
+        );
+        return;
     }
     families(spec);
     if is_headless(spec) {
@@ -190,11 +189,11 @@ fn cluster_ips(spec: &mut Value, allocations: &mut Allocations, errors: &mut Err
         return;
     }
     // What is no address is left to validation.
-    if let Ok(ip) = asked.parse::<Ipv4Addr>() {
-        if let Err(why) = allocations.take_ip(ip) {
-            let all = spec.get("clusterIPs").cloned().unwrap_or(Value::Null);
-            errors.invalid(&path, all, format!("failed to allocate IP {asked}: {why}"));
-        }
+    if let Ok(ip) = asked.parse::<Ipv4Addr>()
+        && let Err(why) = allocations.take_ip(ip)
+    {
+        let all = spec.get("clusterIPs").cloned().unwrap_or(Value::Null);
+        errors.invalid(&path, all, format!("failed to allocate IP {asked}: {why}"));
     }
 }
 
@@ -225,9 +224,10 @@ fn node_ports(
                 .find(|(other, other_protocol, _)| *other == number && *other_protocol != protocol);
             node_port = match twin {
                 Some((_, _, shared)) => *shared,
-                None => match allocations.allocate_port() {
-                    Some(free) => i64::from(free),
-                    None => {
+                None => {
+                    if let Some(free) = allocations.allocate_port() {
+                        i64::from(free)
+                    } else {
                         errors.invalid(
                             &list.index(index).field("nodePort"),
                             0,
@@ -235,14 +235,14 @@ fn node_ports(
                         );
                         return;
                     }
-                },
+                }
             };
             set(port, "nodePort", Some(node_port.into()));
-        } else if !own.contains(&node_port) {
-            if let Err(why) = allocations.take_port(node_port) {
-                errors.invalid(&list.index(index).field("nodePort"), node_port, why);
-                continue;
-            }
+        } else if !own.contains(&node_port)
+            && let Err(why) = allocations.take_port(node_port)
+        {
+            errors.invalid(&list.index(index).field("nodePort"), node_port, why);
+            continue;
         }
         own.push(node_port);
         by_port.push((number, protocol, node_port));

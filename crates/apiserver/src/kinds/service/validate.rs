@@ -277,14 +277,14 @@ fn validate_traffic(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
             &["Cluster", "Local"],
         );
     }
-    if let Some(port) = int(spec, "healthCheckNodePort").filter(|port| *port != 0) {
-        if !needs_health_check_port(spec) {
-            errors.invalid(
-                &path.field("healthCheckNodePort"),
-                port,
-                "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
-            );
-        }
+    if let Some(port) = int(spec, "healthCheckNodePort").filter(|port| *port != 0)
+        && !needs_health_check_port(spec)
+    {
+        errors.invalid(
+            &path.field("healthCheckNodePort"),
+            port,
+            "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
+        );
     }
     let internal = text(spec, "internalTrafficPolicy");
     if !matches!(internal, "" | "Cluster" | "Local") {
