@@ -1,1 +1,165 @@
-//! placeholder
+//! Patches: JSON patch, merge patch, strategic merge patch, and those that a client computes.
+//!
+//! [`json`], [`merge`] and [`strategic`] are what the server does with the body of a PATCH (API-128…134);
+//! [`three_way_strategic`] and [`three_way_merge`] are what `kubectl apply` sends (API-135, SYNC-091). Server-side apply is in
+//! [`apply`]. All work on the versioned JSON form of an object and leave decoding and validation to others.
+
+pub mod apply;
+mod directive;
+mod order;
+mod strategic;
+mod three_way;
+
+use serde_json::Value;
+
+pub use strategic::{StrategicError, strategic};
+pub use three_way::{three_way_merge, three_way_strategic};
+
+/// The most operations a JSON patch may have.
+pub const MAX_JSON_PATCH_OPERATIONS: usize = 10_000;
+
+/// A JSON patch or merge patch that cannot be carried out; see [`PatchError::code`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PatchError {
+    /// The body is no patch: 400, this text is the message.
+    #[error(
+        "error decoding patch: json: cannot unmarshal {found} into Go value of type {expected}"
+    )]
+    Malformed {
+        /// JSON type of the body.
+        found: &'static str,
+        /// What was expected, as Go says it.
+        expected: &'static str,
+    },
+    /// Too many operations: 413.
+    #[error(
+        "The allowed maximum operations in a JSON patch is {MAX_JSON_PATCH_OPERATIONS}, got {0}"
+    )]
+    TooManyOperations(usize),
+    /// An operation cannot be applied to this object: 422 with the server's general message; the text says why (API-073).
+    #[error("{0}")]
+    Inapplicable(String),
+}
+
+impl PatchError {
+    /// The HTTP status a server answers with.
+    pub const fn code(&self) -> u16 {
+        match self {
+            Self::Malformed { .. } => 400,
+            Self::TooManyOperations(_) => 413,
+            Self::Inapplicable(_) => 422,
+        }
+    }
+}
+
+const fn json_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// Applies a JSON patch (RFC 6902; API-128). `object` is unchanged when it fails.
+///
+/// # Errors
+/// [`PatchError`]: not a list of operations, too many of them, or one that does not apply.
+pub fn json(object: &mut Value, patch: &Value) -> Result<(), PatchError> {
+    let Value::Array(operations) = patch else {
+        return Err(PatchError::Malformed {
+            found: json_type(patch),
+            expected: "[]handlers.jsonPatchOp",
+        });
+    };
+    if let Some(wrong) = operations.iter().find(|operation| !operation.is_object()) {
+        return Err(PatchError::Malformed {
+            found: json_type(wrong),
+            expected: "handlers.jsonPatchOp",
+        });
+    }
+    if operations.len() > MAX_JSON_PATCH_OPERATIONS {
+        return Err(PatchError::TooManyOperations(operations.len()));
+    }
+    let inapplicable = |error: &dyn std::fmt::Display| PatchError::Inapplicable(error.to_string());
+    let operations: json_patch::Patch = serde::Deserialize::deserialize(patch)
+        .map_err(|error: serde_json::Error| inapplicable(&error))?;
+    json_patch::patch(object, &operations).map_err(|error| inapplicable(&error))
+}
+
+/// Applies a merge patch (RFC 7386; API-129).
+///
+/// # Errors
+/// [`PatchError::Malformed`] when `patch` is no JSON object; `object` is then unchanged.
+pub fn merge(object: &mut Value, patch: &Value) -> Result<(), PatchError> {
+    if !patch.is_object() {
+        return Err(PatchError::Malformed {
+            found: json_type(patch),
+            expected: "map[string]interface {}",
+        });
+    }
+    json_patch::merge(object, patch);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case(json!([{"op": "add", "path": "/data/b", "value": "2"}]), json!({"data": {"a": "1", "b": "2"}, "list": [1, 2]}))]
+    #[case(json!([{"op": "add", "path": "/list/-", "value": 3}]), json!({"data": {"a": "1"}, "list": [1, 2, 3]}))]
+    #[case(json!([{"op": "remove", "path": "/data/a"}, {"op": "test", "path": "/list/0", "value": 1}]), json!({"data": {}, "list": [1, 2]}))]
+    #[case(json!([{"op": "move", "from": "/data/a", "path": "/data/x~1y"}]), json!({"data": {"x/y": "1"}, "list": [1, 2]}))]
+    fn json_patches_apply(#[case] patch: Value, #[case] expected: Value) {
+        let mut object = json!({"data": {"a": "1"}, "list": [1, 2]});
+        json(&mut object, &patch).unwrap();
+        assert_eq!(object, expected);
+    }
+
+    #[rstest]
+    #[case(json!([{"op": "test", "path": "/data/a", "value": "zzz"}]), 422)] // T-028
+    #[case(json!([{"op": "add", "path": "/metadata/annotations/x", "value": "1"}]), 422)] // T-029
+    #[case(json!([{"op": "replace", "path": "/data/none", "value": "1"}]), 422)]
+    #[case(json!([{"op": "add", "path": "/data/b", "value": "1"}, {"op": "remove", "path": "/data/none"}]), 422)]
+    #[case(json!([{"op": "jump", "path": "/data/a"}]), 422)]
+    #[case(json!({"op": "add"}), 400)] // T-030
+    #[case(json!(["x"]), 400)]
+    fn json_patches_that_fail_change_nothing(#[case] patch: Value, #[case] code: u16) {
+        let mut object = json!({"data": {"a": "1"}});
+        assert_eq!(json(&mut object, &patch).unwrap_err().code(), code);
+        assert_eq!(object, json!({"data": {"a": "1"}}));
+    }
+
+    #[test]
+    fn more_than_ten_thousand_operations_are_refused() {
+        let operations = vec![json!({"op": "test", "path": "/a", "value": 1}); 10_001];
+        let error = json(&mut json!({"a": 1}), &Value::Array(operations)).unwrap_err();
+        assert_eq!(error.code(), 413);
+        assert_eq!(
+            error.to_string(),
+            "The allowed maximum operations in a JSON patch is 10000, got 10001"
+        );
+    }
+
+    #[test]
+    fn merge_patches_delete_by_null_and_replace_lists() {
+        // T-026
+        let mut object = json!({"data": {"a": "1"}, "list": [1, 2]});
+        merge(
+            &mut object,
+            &json!({"data": {"b": "2", "a": null}, "list": [3]}),
+        )
+        .unwrap();
+        assert_eq!(object, json!({"data": {"b": "2"}, "list": [3]}));
+        assert_eq!(
+            merge(&mut object, &json!([])).unwrap_err().to_string(),
+            "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface {}"
+        );
+    }
+}
