@@ -112,3 +112,99 @@ pub fn owners(object: &Value) -> impl Iterator<Item = OwnerReference<'_>> {
 pub fn controller(object: &Value) -> Option<OwnerReference<'_>> {
     owners(object).find(|owner| owner.controller)
 }
+
+/// Whether `object` is a Secret of the core group.
+pub fn is_secret(object: &Value) -> bool {
+    object.get("kind").and_then(Value::as_str) == Some("Secret")
+        && object.get("apiVersion").and_then(Value::as_str) == Some("v1")
+}
+
+/// Replaces every value of a Secret's `data` and `stringData` by `sha256:…`, and so in the copy that client-side apply
+/// keeps in an annotation.
+pub fn redact_secret(secret: &mut Value) {
+    for field in ["data", "stringData"] {
+        if let Some(Value::Object(values)) = secret.get_mut(field) {
+            for value in values.values_mut() {
+                *value = Value::from(hashed(value));
+            }
+        }
+    }
+    let last_applied = secret.pointer_mut("/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration");
+    if let Some(Value::String(text)) = last_applied {
+        *text = match serde_json::from_str::<Value>(text) {
+            Ok(mut copy) => {
+                redact_secret(&mut copy);
+                copy.to_string()
+            }
+            Err(_) => hashed(&Value::from(text.clone())),
+        };
+    }
+}
+
+fn hashed(value: &Value) -> String {
+    use sha2::Digest;
+    use std::fmt::Write;
+
+    let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+    if text.starts_with("sha256:") {
+        return text;
+    }
+    sha2::Sha256::digest(text.as_bytes()).iter().fold("sha256:".to_owned(), |mut out, byte| {
+        // Writing to a String cannot fail.
+        let _written = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+/// Whether a finite object reached its end, and how: a Job by its condition `Complete` or `Failed`, a Pod and an Argo
+/// Workflow by their phase. `None` while it runs, and for kinds without an end.
+pub fn outcome(group: &str, kind: &str, object: &Value) -> Option<bool> {
+    match (group, kind) {
+        ("batch", "Job") => {
+            let conditions = object.pointer("/status/conditions")?.as_array()?;
+            let is_true = |wanted: &str| {
+                conditions.iter().any(|condition| {
+                    condition.get("type").and_then(Value::as_str) == Some(wanted)
+                        && condition.get("status").and_then(Value::as_str) == Some("True")
+                })
+            };
+            if is_true("Failed") {
+                Some(false)
+            } else {
+                is_true("Complete").then_some(true)
+            }
+        }
+        ("", "Pod") | ("argoproj.io", "Workflow") => match object.pointer("/status/phase")?.as_str()? {
+            "Succeeded" => Some(true),
+            "Failed" | "Error" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn secret_values_are_hashed_also_in_the_last_applied_copy() {
+        let copy = json!({"kind": "Secret", "apiVersion": "v1", "data": {"a": "eA=="}}).to_string();
+        let mut secret = json!({"kind": "Secret", "apiVersion": "v1", "data": {"a": "eA=="}, "metadata": {
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": copy}}});
+        redact_secret(&mut secret);
+        assert!(!secret.to_string().contains("eA=="), "{secret}");
+        assert!(secret["data"]["a"].as_str().unwrap().starts_with("sha256:"));
+        let once = secret.clone();
+        redact_secret(&mut secret);
+        assert_eq!(secret, once, "hashing twice is hashing once");
+    }
+
+    #[test]
+    fn a_job_ends_by_its_condition() {
+        let job = |kind: &str| json!({"status": {"conditions": [{"type": kind, "status": "True"}]}});
+        let outcomes = ["SuccessCriteriaMet", "Complete", "Failed"].map(|kind| outcome("batch", "Job", &job(kind)));
+        assert_eq!(outcomes, [None, Some(true), Some(false)]);
+    }
+}

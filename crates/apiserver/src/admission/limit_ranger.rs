@@ -1,4 +1,4 @@
-//! LimitRanger: defaults for containers, bounds for containers, Pods and claims (API-308).
+//! `LimitRanger`: defaults for containers, bounds for containers, Pods and claims (API-308).
 
 use std::sync::Arc;
 
@@ -60,16 +60,15 @@ pub(super) fn admit(request: &Request<'_>, pod: &mut Value, lookup: &dyn Lookup)
                 }
             }
         }
-        if !notes.is_empty() {
-            if let Some(annotations) =
+        if !notes.is_empty()
+            && let Some(annotations) =
                 ensure(pod, "metadata").and_then(|metadata| ensure(metadata, "annotations"))
-            {
-                set(
-                    annotations,
-                    ANNOTATION,
-                    Some(format!("LimitRanger plugin set: {}", notes.join("; ")).into()),
-                );
-            }
+        {
+            set(
+                annotations,
+                ANNOTATION,
+                Some(format!("LimitRanger plugin set: {}", notes.join("; ")).into()),
+            );
         }
     }
 }
@@ -210,7 +209,7 @@ fn check(
                 problems.push(format!("{head}, but request is {}", request.canonical()));
             }
             (_, Some(cap)) if cap < bound => {
-                problems.push(format!("{head}, but limit is {}", cap.canonical()))
+                problems.push(format!("{head}, but limit is {}", cap.canonical()));
             }
             _ => {}
         }
@@ -225,7 +224,7 @@ fn check(
             match read(caps, name) {
                 None => problems.push(format!("{head}.  No limit is specified")),
                 Some(cap) if cap > bound => {
-                    problems.push(format!("{head}, but limit is {}", cap.canonical()))
+                    problems.push(format!("{head}, but limit is {}", cap.canonical()));
                 }
                 Some(_) => {
                     if let Some(request) = request.filter(|request| *request > bound) {

@@ -1,4 +1,4 @@
-//! ResourceQuota: what a namespace may hold (API-308).
+//! `ResourceQuota`: what a namespace may hold (API-308).
 //!
 //! Usage is counted from the objects at hand; the real server keeps it in the status of the quota and lets a controller
 //! catch up. Quotas with scopes are not enforced.

@@ -1,4 +1,4 @@
-//! Node, Event, Lease, Endpoints, EndpointSlice, LimitRange, ResourceQuota, CertificateSigningRequest (API-296, API-297).
+//! Node, Event, Lease, Endpoints, `EndpointSlice`, `LimitRange`, `ResourceQuota`, `CertificateSigningRequest` (API-296, API-297).
 
 use serde_json::{Value, json};
 
@@ -20,10 +20,10 @@ impl Strategy for Node {
                     resources::canonical_list(list);
                 }
             }
-            if present(status, "allocatable").is_none() {
-                if let Some(capacity) = present(status, "capacity").cloned() {
-                    set(status, "allocatable", Some(capacity));
-                }
+            if present(status, "allocatable").is_none()
+                && let Some(capacity) = present(status, "capacity").cloned()
+            {
+                set(status, "allocatable", Some(capacity));
             }
             if let Some(endpoints) =
                 ensure(status, "daemonEndpoints").and_then(|all| ensure(all, "kubeletEndpoint"))
@@ -118,6 +118,8 @@ const NODE_INFO: [&str; 10] = [
 
 pub(super) struct Event;
 
+const MISMATCH: &str = "does not match event.namespace";
+
 impl Strategy for Event {
     fn default(&self, version: &str, object: &mut Value) {
         // What core calls source, reportingComponent…, events.k8s.io calls by other names; both serve one object.
@@ -145,7 +147,6 @@ impl Strategy for Event {
             .unwrap_or_default();
         let path = Path::new("involvedObject");
         let path = path.field("namespace");
-        const MISMATCH: &str = "does not match event.namespace";
         if present(object, "eventTime").is_none() {
             let matches = if involved.is_empty() {
                 matches!(namespace, "" | "default")
@@ -499,14 +500,14 @@ pub(super) struct CertificateSigningRequest;
 impl Strategy for CertificateSigningRequest {
     fn default(&self, _version: &str, object: &mut Value) {
         ensure(object, "status");
-        if let Some(spec) = ensure(object, "spec") {
-            if items(spec, "usages").is_empty() {
-                set(
-                    spec,
-                    "usages",
-                    Some(json!(["digital signature", "key encipherment"])),
-                );
-            }
+        if let Some(spec) = ensure(object, "spec")
+            && items(spec, "usages").is_empty()
+        {
+            set(
+                spec,
+                "usages",
+                Some(json!(["digital signature", "key encipherment"])),
+            );
         }
     }
 

@@ -1,4 +1,4 @@
-//! PersistentVolumeClaim and PersistentVolume (API-289, API-290).
+//! `PersistentVolumeClaim` and `PersistentVolume` (API-289, API-290).
 
 use serde_json::{Value, json};
 
@@ -81,7 +81,7 @@ impl Strategy for PersistentVolumeClaim {
     }
 }
 
-/// Checks the spec of a claim; templates of StatefulSets have the same.
+/// Checks the spec of a claim; templates of `StatefulSets` have the same.
 pub(super) fn validate_claim_spec(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
     if items(spec, "accessModes").is_empty() {
         errors.required(
@@ -265,18 +265,17 @@ impl Strategy for PersistentVolume {
         env: &mut Env<'_>,
     ) -> Result<(), Vec<FieldError>> {
         // The time of the phase is the server's business unless the client says otherwise.
-        if subresource == "status" && new.pointer("/status/phase") != old.pointer("/status/phase") {
-            if let Some(status) = ensure(new, "status") {
-                if present(status, "lastPhaseTransitionTime")
-                    == old.pointer("/status/lastPhaseTransitionTime")
-                {
-                    set(
-                        status,
-                        "lastPhaseTransitionTime",
-                        Some(env.timestamp.into()),
-                    );
-                }
-            }
+        if subresource == "status"
+            && new.pointer("/status/phase") != old.pointer("/status/phase")
+            && let Some(status) = ensure(new, "status")
+            && present(status, "lastPhaseTransitionTime")
+                == old.pointer("/status/lastPhaseTransitionTime")
+        {
+            set(
+                status,
+                "lastPhaseTransitionTime",
+                Some(env.timestamp.into()),
+            );
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Role, ClusterRole, RoleBinding, ClusterRoleBinding (API-293).
+//! Role, `ClusterRole`, `RoleBinding`, `ClusterRoleBinding` (API-293).
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::{NameRule, Strategy, label_selector, names};
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 
-/// A Role or ClusterRole.
+/// A Role or `ClusterRole`.
 pub(super) struct Role {
     pub(super) namespaced: bool,
 }
@@ -95,7 +95,7 @@ fn validate_rule(rule: &Value, namespaced: bool, path: &Path<'_>, errors: &mut E
     }
 }
 
-/// A RoleBinding or ClusterRoleBinding.
+/// A `RoleBinding` or `ClusterRoleBinding`.
 pub(super) struct RoleBinding {
     pub(super) namespaced: bool,
 }

@@ -1,4 +1,4 @@
-//! StorageClass, CSIDriver, CSINode, VolumeAttachment, PriorityClass, RuntimeClass (API-294).
+//! `StorageClass`, `CSIDriver`, `CSINode`, `VolumeAttachment`, `PriorityClass`, `RuntimeClass` (API-294).
 
 use serde_json::{Value, json};
 
@@ -76,12 +76,7 @@ impl Strategy for CsiDriver {
         }
     }
 
-    fn has_generation(&self) -> bool {
-        true
-    }
-
     fn validate_create(&self, _object: &Value, _errors: &mut Errors) {}
-
     fn validate_update(&self, new: &Value, old: &Value, _subresource: &str, errors: &mut Errors) {
         let path = Path::new("spec");
         for field in ["attachRequired", "volumeLifecycleModes"] {

@@ -96,10 +96,9 @@ pub(in crate::kinds) fn default_pod_level(spec: &mut Value) {
     if requests
         .as_object()
         .is_some_and(|requests| !requests.is_empty())
+        && let Some(resources) = spec.get_mut("resources")
     {
-        if let Some(resources) = spec.get_mut("resources") {
-            set(resources, "requests", Some(requests));
-        }
+        set(resources, "requests", Some(requests));
     }
 }
 
@@ -142,12 +141,32 @@ fn overcommits(name: &str) -> bool {
     !name.starts_with("hugepages-") && (!name.contains('/') || name.contains("kubernetes.io/"))
 }
 
+/// Unqualified names that stand for something, in quotas.
+const QUOTA_NAMES: [&str; 9] = [
+    "pods",
+    "services",
+    "replicationcontrollers",
+    "resourcequotas",
+    "secrets",
+    "configmaps",
+    "persistentvolumeclaims",
+    "services.nodeports",
+    "services.loadbalancers",
+];
+
 /// Checks one name of a resource of a container.
 fn check_name(name: &str, path: &Path<'_>, errors: &mut Errors) {
     errors.invalid_each(path, name, names::label_key(name));
     if !name.contains('/') {
         let standard = matches!(name, "cpu" | "memory" | "ephemeral-storage" | "storage")
             || name.starts_with("hugepages-");
+        if !standard && !QUOTA_NAMES.contains(&name) {
+            errors.invalid(
+                path,
+                name,
+                "must be a standard resource type or fully qualified",
+            );
+        }
         if !standard || name == "storage" {
             errors.invalid(path, name, "must be a standard resource for containers");
         }
@@ -175,18 +194,7 @@ pub(in crate::kinds) fn check_quantity(
         );
     }
     let whole = name.starts_with("hugepages-")
-        || matches!(
-            name,
-            "pods"
-                | "services"
-                | "replicationcontrollers"
-                | "resourcequotas"
-                | "secrets"
-                | "configmaps"
-                | "persistentvolumeclaims"
-                | "services.nodeports"
-                | "services.loadbalancers"
-        )
+        || QUOTA_NAMES.contains(&name)
         || name.starts_with("count/")
         || (name.contains('/') && !overcommits(name));
     if whole && !quantity.is_whole() {

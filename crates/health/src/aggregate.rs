@@ -1,0 +1,92 @@
+//! Health of an application, from that of its objects (SYNC-126).
+
+use serde_json::Value;
+use wavetank_model::{ObjectKey, argo, object};
+
+use crate::assessor::Assessor;
+use crate::status::{Health, HealthError, HealthStatus};
+
+/// Keeps a live object out of the aggregation; waves wait for it nevertheless (SYNC-127, SYNC-206).
+pub const IGNORE_HEALTHCHECK: &str = "argocd.argoproj.io/ignore-healthcheck";
+
+/// One object of an application: what is desired, what is there, or both.
+#[derive(Clone, Copy, Debug)]
+pub struct Pair<'a> {
+    /// The desired object.
+    pub target: Option<&'a Value>,
+    /// The object in the cluster.
+    pub live: Option<&'a Value>,
+}
+
+/// Health of an application and of its objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppHealth {
+    /// The application's.
+    pub status: HealthStatus,
+    /// That of each pair, in their order; `None` for pairs that have none or are not looked at.
+    pub resources: Vec<Option<Health>>,
+    /// The first assessment that failed.
+    pub error: Option<HealthError>,
+}
+
+/// The health of the application `app` whose objects are `pairs`: the worst of theirs (SYNC-126).
+pub fn application(assessor: &Assessor, app: &ObjectKey, pairs: &[Pair<'_>]) -> AppHealth {
+    let mut status = HealthStatus::Healthy;
+    let (mut counted, mut any_live) = (false, false);
+    let mut error = None;
+    let resources = pairs
+        .iter()
+        .map(|pair| {
+            if pair.target.is_some_and(argo::is_skipped)
+                || pair.live.or(pair.target).is_some_and(argo::is_hook)
+            {
+                return None;
+            }
+            counted = true;
+            let Some(live) = pair.live else {
+                return Some(Health::new(HealthStatus::Missing, ""));
+            };
+            any_live = true;
+            if object::annotation(live, IGNORE_HEALTHCHECK) == Some("true") || is(live, app) {
+                return None;
+            }
+            let health = assessor.assess(live).unwrap_or_else(|failure| {
+                error.get_or_insert(failure.error);
+                Some(failure.health)
+            })?;
+            // An empty status is as mild as Healthy.
+            if let Some(new) = health.status
+                && new.is_worse(status)
+                && !(is_application(live)
+                    && matches!(new, HealthStatus::Missing | HealthStatus::Unknown))
+            {
+                status = new;
+            }
+            Some(health)
+        })
+        .collect();
+    if counted && !any_live {
+        status = HealthStatus::Missing;
+    }
+    AppHealth {
+        status,
+        resources,
+        error,
+    }
+}
+
+fn is(live: &Value, app: &ObjectKey) -> bool {
+    is_application(live)
+        && object::name(live) == app.name
+        && object::namespace(live) == app.namespace
+}
+
+fn is_application(object: &Value) -> bool {
+    let text = |field: &str| {
+        object
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    text("kind") == "Application" && text("apiVersion").starts_with("argoproj.io/")
+}

@@ -1,0 +1,120 @@
+//! Health of applications (SYNC-126, SYNC-127).
+
+use rstest::rstest;
+use serde_json::{Value, json};
+use wavetank_health::{Assessor, HealthStatus, Pair, application};
+use wavetank_model::ObjectKey;
+
+fn aggregate(pairs: &[(Option<Value>, Option<Value>)]) -> HealthStatus {
+    let pairs: Vec<Pair<'_>> = pairs
+        .iter()
+        .map(|(target, live)| Pair {
+            target: target.as_ref(),
+            live: live.as_ref(),
+        })
+        .collect();
+    let app = ObjectKey::new("argoproj.io", "Application", "argocd", "shop");
+    application(&Assessor::new(), &app, &pairs).status
+}
+
+fn claim(phase: &str, annotations: Value) -> Value {
+    json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": phase, "annotations": annotations},
+        "status": {"phase": phase}})
+}
+
+#[test]
+fn the_worst_object_decides() {
+    let (bound, pending) = (claim("Bound", json!({})), claim("Pending", json!({})));
+    assert_eq!(
+        aggregate(&[(None, Some(bound.clone()))]),
+        HealthStatus::Healthy
+    );
+    assert_eq!(
+        aggregate(&[(None, Some(bound)), (None, Some(pending.clone()))]),
+        HealthStatus::Progressing
+    );
+    assert_eq!(
+        aggregate(&[
+            (None, Some(claim("Lost", json!({})))),
+            (None, Some(pending))
+        ]),
+        HealthStatus::Degraded
+    );
+}
+
+#[rstest]
+#[case::ignored(json!({"argocd.argoproj.io/ignore-healthcheck": "true"}), HealthStatus::Healthy)]
+#[case::ignored_only_by_true(json!({"argocd.argoproj.io/ignore-healthcheck": "yes"}), HealthStatus::Degraded)]
+#[case::hook(json!({"argocd.argoproj.io/hook": "PreSync"}), HealthStatus::Healthy)]
+#[case::hook_without_type(json!({"argocd.argoproj.io/hook": "presync"}), HealthStatus::Healthy)]
+fn annotations_keep_objects_out(#[case] annotations: Value, #[case] expected: HealthStatus) {
+    let bound = claim("Bound", json!({}));
+    assert_eq!(
+        aggregate(&[
+            (None, Some(bound)),
+            (None, Some(claim("Lost", annotations)))
+        ]),
+        expected
+    );
+}
+
+#[test]
+fn skipped_targets_do_not_count() {
+    let skipped = claim("Lost", json!({"argocd.argoproj.io/hook": "Skip"}));
+    let bound = claim("Bound", json!({}));
+    assert_eq!(
+        aggregate(&[(Some(skipped.clone()), Some(skipped)), (None, Some(bound))]),
+        HealthStatus::Healthy
+    );
+}
+
+#[test]
+fn the_app_is_missing_only_when_all_its_objects_are() {
+    let (one, two) = (claim("Bound", json!({})), claim("Pending", json!({})));
+    assert_eq!(
+        aggregate(&[(Some(one.clone()), None), (Some(two.clone()), None)]),
+        HealthStatus::Missing
+    );
+    assert_eq!(
+        aggregate(&[(Some(one.clone()), Some(one)), (Some(two), None)]),
+        HealthStatus::Healthy
+    );
+    assert_eq!(aggregate(&[]), HealthStatus::Healthy);
+}
+
+#[test]
+fn rows_of_absent_objects_say_missing() {
+    let target = claim("Bound", json!({}));
+    let app = ObjectKey::new("argoproj.io", "Application", "argocd", "shop");
+    let health = application(
+        &Assessor::new(),
+        &app,
+        &[Pair {
+            target: Some(&target),
+            live: None,
+        }],
+    );
+    assert_eq!(
+        health.resources[0].as_ref().unwrap().status,
+        Some(HealthStatus::Missing)
+    );
+}
+
+#[test]
+fn a_failed_assessment_is_unknown_and_reported() {
+    let odd = json!({"apiVersion": "apps/v2", "kind": "Deployment"});
+    let app = ObjectKey::new("argoproj.io", "Application", "argocd", "shop");
+    let health = application(
+        &Assessor::new(),
+        &app,
+        &[Pair {
+            target: None,
+            live: Some(&odd),
+        }],
+    );
+    assert_eq!(health.status, HealthStatus::Unknown);
+    assert_eq!(
+        health.error.unwrap().to_string(),
+        "unsupported Deployment GVK: apps/v2, Kind=Deployment"
+    );
+}

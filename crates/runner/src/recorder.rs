@@ -1,0 +1,332 @@
+//! The recorder: numbers what happens and keeps it as the trace.
+//!
+//! It is told of commits by the target, of everything else by the runner, and computes the health verbs: an API entry
+//! is followed at the same instant by the change of health it causes. Nothing else computes them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use serde_json::Value;
+use tokio::sync::Notify;
+use wavetank_cluster::Observer;
+use wavetank_health::{Assessor, HealthStatus};
+use wavetank_kernel::{Clock, SimTime};
+use wavetank_model::{Change, ChangeKind, EventPattern, ObjectKey, Verb, object};
+use wavetank_trace::replay::content;
+use wavetank_trace::{ApiEvent, Entry, Event, HealthEvent};
+
+use crate::shared::Pretty;
+
+/// More entries than this at one instant are a livelock (scenario format, section 10).
+const LIVELOCK: u32 = 100_000;
+
+/// A pattern somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct WatchId(u64);
+
+/// An event that a bound action waits for came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Trigger {
+    /// Which bound action.
+    pub(crate) action: usize,
+    /// When.
+    pub(crate) at: SimTime,
+}
+
+struct Armed {
+    action: usize,
+    event: EventPattern,
+    /// Occurrences still to come before it fires.
+    left: u32,
+}
+
+struct Watched {
+    event: EventPattern,
+    seen: bool,
+}
+
+struct Inner {
+    entries: Vec<Entry>,
+    effects: u64,
+    last_effect: Option<SimTime>,
+    health: BTreeMap<ObjectKey, HealthStatus>,
+    ended: BTreeSet<String>,
+    watched: BTreeMap<WatchId, Watched>,
+    next_watch: u64,
+    armed: Vec<Armed>,
+    triggers: UnboundedSender<Trigger>,
+    instant: (SimTime, u32),
+    livelock: Option<SimTime>,
+}
+
+/// Keeps the trace of a run.
+pub(crate) struct Recorder {
+    clock: Arc<dyn Clock>,
+    assessor: Arc<Assessor>,
+    home: String,
+    show_secrets: bool,
+    /// Woken when a watched event came, when the target fell idle, and on a livelock.
+    changed: Arc<Notify>,
+    /// Bound actions that were triggered and are not done.
+    pending_actions: AtomicU32,
+    /// Real time: the guard against a run that never ends (scenario format, section 10).
+    started: Instant,
+    wall_limit: Duration,
+    inner: Mutex<Inner>,
+}
+
+impl Recorder {
+    /// A recorder for an app whose destination namespace is `home`, and the stream of what bound actions wait for.
+    pub(crate) fn new(
+        clock: Arc<dyn Clock>,
+        assessor: Arc<Assessor>,
+        home: String,
+        show_secrets: bool,
+        wall_limit: Duration,
+        changed: Arc<Notify>,
+    ) -> (Self, UnboundedReceiver<Trigger>) {
+        let (sender, triggers) = unbounded();
+        let inner = Inner {
+            entries: Vec::new(),
+            effects: 0,
+            last_effect: None,
+            health: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            watched: BTreeMap::new(),
+            next_watch: 0,
+            armed: Vec::new(),
+            triggers: sender,
+            instant: (SimTime::ZERO, 0),
+            livelock: None,
+        };
+        #[expect(clippy::disallowed_methods, reason = "the wall limit is real time")]
+        let started = Instant::now();
+        let recorder = Self {
+            clock,
+            assessor,
+            home,
+            show_secrets,
+            changed,
+            pending_actions: AtomicU32::new(0),
+            started,
+            wall_limit,
+            inner: Mutex::new(inner),
+        };
+        (recorder, triggers)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters an event at the present time; gives its number.
+    pub(crate) fn push(&self, event: Event) -> u64 {
+        let now = self.clock.now();
+        self.push_at(&mut self.lock(), event, now)
+    }
+
+    fn push_at(&self, inner: &mut Inner, event: Event, time: SimTime) -> u64 {
+        let seq = inner.entries.len() as u64 + 1;
+        inner.count(time, &self.changed);
+        let triggered = inner.announce(&event, &self.home, time, &self.changed);
+        self.pending_actions.fetch_add(triggered, Ordering::Relaxed);
+        let is_effect = event.verb().is_some() || matches!(event, Event::Operation(_));
+        if is_effect {
+            inner.effects += 1;
+            inner.last_effect = Some(time);
+        }
+        inner.entries.push(Entry { seq, time, event });
+        seq
+    }
+
+    /// The number of the last entry.
+    pub(crate) fn last(&self) -> u64 {
+        self.lock().entries.len() as u64
+    }
+
+    /// From now on notices `event`.
+    pub(crate) fn watch(&self, event: EventPattern) -> WatchId {
+        let mut inner = self.lock();
+        let id = WatchId(inner.next_watch);
+        inner.next_watch += 1;
+        inner.watched.insert(id, Watched { event, seen: false });
+        id
+    }
+
+    /// Whether the event came since [`Self::watch`].
+    pub(crate) fn came(&self, id: WatchId) -> bool {
+        self.lock().watched.get(&id).is_some_and(|watched| watched.seen)
+    }
+
+    /// Stops noticing.
+    pub(crate) fn unwatch(&self, id: WatchId) {
+        self.lock().watched.remove(&id);
+    }
+
+    /// Arms bound action `action`: the `nth` occurrence of `event` from now on fires it.
+    pub(crate) fn arm(&self, action: usize, event: EventPattern, nth: u32) {
+        self.lock().armed.push(Armed { action, event, left: nth });
+    }
+
+    /// Disarms bound action `action`.
+    pub(crate) fn disarm(&self, action: usize) {
+        self.lock().armed.retain(|armed| armed.action != action);
+    }
+
+    /// How many bound actions were triggered and are not done.
+    pub(crate) fn pending_actions(&self) -> u32 {
+        self.pending_actions.load(Ordering::Relaxed)
+    }
+
+    /// A triggered action is done.
+    pub(crate) fn action_done(&self) {
+        self.pending_actions.fetch_sub(1, Ordering::Relaxed);
+        self.changed.notify_waiters();
+    }
+
+    /// Why the run has to be given up: a livelock, or the wall time is used up.
+    pub(crate) fn runaway(&self) -> Option<String> {
+        if let Some(at) = self.lock().livelock {
+            return Some(format!("livelock: more than {LIVELOCK} trace entries at {at}"));
+        }
+        let spent = self.started.elapsed() > self.wall_limit;
+        spent.then(|| format!("the limit of {} of real time was reached", Pretty(self.wall_limit)))
+    }
+
+    /// How many entries so far tell of a change: everything but requests, passes, steps and notes.
+    pub(crate) fn effects(&self) -> u64 {
+        self.lock().effects
+    }
+
+    /// When the last change happened that [`Self::effects`] counts.
+    pub(crate) fn last_effect(&self) -> Option<SimTime> {
+        self.lock().last_effect
+    }
+
+    /// Hands out everything that was recorded.
+    pub(crate) fn take(&self) -> Vec<Entry> {
+        std::mem::take(&mut self.lock().entries)
+    }
+
+    /// The object as it goes into the trace: Secret values hashed unless they are to be shown.
+    pub(crate) fn redacted(&self, object: &Arc<Value>) -> Arc<Value> {
+        if self.show_secrets || !object::is_secret(object) {
+            return Arc::clone(object);
+        }
+        let mut copy = Value::clone(object);
+        object::redact_secret(&mut copy);
+        Arc::new(copy)
+    }
+
+    fn push_change(&self, inner: &mut Inner, change: &Change) {
+        let body = (change.kind != ChangeKind::Deleted).then(|| {
+            let new = self.redacted(&change.new);
+            content(change.old.as_ref().map(|old| self.redacted(old)).as_deref(), &new)
+        });
+        let event = ApiEvent {
+            verb: change.kind,
+            key: change.key.clone(),
+            api_version: change.gvk.api_version(),
+            uid: object::uid(&change.new).to_owned(),
+            resource_version: change.revision.to_string(),
+            actor: change.actor.clone(),
+            manager: change.manager.clone(),
+            content: body,
+        };
+        self.push_at(inner, Event::Api(event), change.time);
+        if change.kind == ChangeKind::Deleted {
+            inner.health.remove(&change.key);
+            return;
+        }
+        self.push_health(inner, change);
+        self.push_end(inner, change);
+    }
+
+    fn push_health(&self, inner: &mut Inner, change: &Change) {
+        let (status, message) = match self.assessor.assess(&change.new) {
+            Ok(None) => return,
+            Ok(Some(health)) => (health.status, health.message),
+            Err(failure) => (Some(HealthStatus::Unknown), failure.to_string()),
+        };
+        let Some(status) = status else { return };
+        if inner.health.insert(change.key.clone(), status) == Some(status) {
+            return;
+        }
+        let event = HealthEvent { key: change.key.clone(), verb: verb_of(status), message };
+        self.push_at(inner, Event::Health(event), change.time);
+    }
+
+    fn push_end(&self, inner: &mut Inner, change: &Change) {
+        let Some(succeeded) = object::outcome(&change.key.group, &change.key.kind, &change.new) else { return };
+        if inner.ended.insert(object::uid(&change.new).to_owned()) {
+            self.push_at(inner, Event::End { key: change.key.clone(), succeeded }, change.time);
+        }
+    }
+}
+
+impl Inner {
+    fn count(&mut self, time: SimTime, changed: &Notify) {
+        if self.instant.0 == time {
+            self.instant.1 += 1;
+        } else {
+            self.instant = (time, 1);
+        }
+        if self.instant.1 > LIVELOCK && self.livelock.is_none() {
+            self.livelock = Some(time);
+            changed.notify_waiters();
+        }
+    }
+
+    fn announce(&mut self, event: &Event, home: &str, time: SimTime, changed: &Notify) -> u32 {
+        if self.watched.is_empty() && self.armed.is_empty() {
+            return 0;
+        }
+        for watched in self.watched.values_mut().filter(|watched| !watched.seen) {
+            if event.matches(&watched.event, home) {
+                watched.seen = true;
+                changed.notify_waiters();
+            }
+        }
+        let triggers = &self.triggers;
+        let mut triggered = 0;
+        self.armed.retain_mut(|armed| {
+            if !event.matches(&armed.event, home) {
+                return true;
+            }
+            armed.left = armed.left.saturating_sub(1);
+            if armed.left > 0 {
+                return true;
+            }
+            // Without a receiver the run is over.
+            drop(triggers.unbounded_send(Trigger { action: armed.action, at: time }));
+            changed.notify_waiters();
+            triggered += 1;
+            false
+        });
+        triggered
+    }
+}
+
+impl Observer for Recorder {
+    fn committed(&self, change: &Change) {
+        self.push_change(&mut self.lock(), change);
+    }
+
+    fn idle(&self) {
+        self.changed.notify_waiters();
+    }
+}
+
+fn verb_of(status: HealthStatus) -> Verb {
+    match status {
+        HealthStatus::Healthy => Verb::Healthy,
+        HealthStatus::Suspended => Verb::Suspended,
+        HealthStatus::Progressing => Verb::Progressing,
+        HealthStatus::Missing => Verb::Missing,
+        HealthStatus::Degraded => Verb::Degraded,
+        HealthStatus::Unknown => Verb::Unknown,
+    }
+}

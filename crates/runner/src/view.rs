@@ -1,0 +1,247 @@
+//! The view: the watch-fed cache from which every engine gets its snapshot.
+//!
+//! One reflector per kind lists, watches, resumes, and lists again when its revision is too old, through the seam.
+//! Lines are parsed once and kept as they came: the engine sees exactly what the API sent. What the view has seen last
+//! is what the engine believes, however late it is.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt;
+use http::Request;
+use http_body_util::{BodyExt, BodyStream};
+use kube::client::Body;
+use serde_json::Value;
+use tower::{BoxError, ServiceExt};
+use wavetank_kernel::Clock;
+use wavetank_model::{GroupVersionKind, ObjectKey, object};
+
+use crate::seam::Seam;
+
+/// Items of one page of a list.
+const PAGE: u32 = 500;
+/// A watch is asked to end after this many seconds, as kube's own watcher does.
+const WATCH_SECONDS: u32 = 290;
+/// First and longest wait after a failed list or watch.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// A kind that the view watches.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct WatchedKind {
+    /// Kind and version.
+    pub(crate) gvk: GroupVersionKind,
+    /// Resource name.
+    pub(crate) plural: String,
+}
+
+impl WatchedKind {
+    fn path(&self) -> String {
+        let prefix = if self.gvk.group.is_empty() { "/api" } else { "/apis" };
+        format!("{prefix}/{}/{}", self.gvk.api_version(), self.plural)
+    }
+}
+
+/// Is told of each change that the view has seen.
+pub(crate) type OnChange = Arc<dyn Fn(&ObjectKey, &Value) + Send + Sync>;
+
+/// What the view has seen.
+#[derive(Default)]
+pub(crate) struct View {
+    objects: Mutex<BTreeMap<ObjectKey, Arc<Value>>>,
+}
+
+impl View {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, Arc<Value>>> {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every object as last seen, ordered by key.
+    pub(crate) fn snapshot(&self) -> Vec<Arc<Value>> {
+        self.lock().values().cloned().collect()
+    }
+
+    fn put(&self, key: ObjectKey, object: Arc<Value>) {
+        self.lock().insert(key, object);
+    }
+
+    fn remove(&self, key: &ObjectKey) {
+        self.lock().remove(key);
+    }
+
+    /// Takes a fresh list of one kind in place of what was known; gives the objects that differ.
+    fn replace(&self, kind: &WatchedKind, fresh: Vec<(ObjectKey, Arc<Value>)>) -> Vec<(ObjectKey, Arc<Value>)> {
+        let mut objects = self.lock();
+        let fresh: BTreeMap<ObjectKey, Arc<Value>> = fresh.into_iter().collect();
+        let mut changed = Vec::new();
+        let known: Vec<ObjectKey> =
+            objects.keys().filter(|key| key.kind == kind.gvk.kind && key.group == kind.gvk.group).cloned().collect();
+        for key in known {
+            if !fresh.contains_key(&key)
+                && let Some(gone) = objects.remove(&key)
+            {
+                changed.push((key, gone));
+            }
+        }
+        for (key, object) in fresh {
+            let same = objects
+                .get(&key)
+                .is_some_and(|known| object::resource_version(known) == object::resource_version(&object));
+            if !same {
+                changed.push((key.clone(), Arc::clone(&object)));
+                objects.insert(key, object);
+            }
+        }
+        changed
+    }
+}
+
+/// Keeps `view` up to date with one kind. Never ends; spawn it and abort it at the end.
+pub(crate) async fn reflect(
+    kind: WatchedKind,
+    seam: Seam,
+    view: Arc<View>,
+    clock: Arc<dyn Clock>,
+    on_change: OnChange,
+    mut listed: Option<futures::channel::oneshot::Sender<()>>,
+) {
+    let mut resume: Option<String> = None;
+    let mut wait = BACKOFF.0;
+    loop {
+        let from = match resume.take() {
+            Some(version) => version,
+            None => match list(&kind, &seam).await {
+                Ok((fresh, version)) => {
+                    for (key, object) in view.replace(&kind, fresh) {
+                        on_change(&key, &object);
+                    }
+                    version
+                }
+                // The kind is not served (its CRD is not there yet), or the API fails: look again later.
+                Err(_failure) => {
+                    tell(&mut listed);
+                    clock.sleep(wait).await;
+                    wait = (wait * 2).min(BACKOFF.1);
+                    continue;
+                }
+            },
+        };
+        tell(&mut listed);
+        match watch(&kind, &seam, &view, from, &on_change).await {
+            Ended::Resume(version) => {
+                wait = BACKOFF.0;
+                resume = Some(version);
+            }
+            Ended::Again { idle: true } => {
+                clock.sleep(wait).await;
+                wait = (wait * 2).min(BACKOFF.1);
+            }
+            Ended::Again { idle: false } => wait = BACKOFF.0,
+        }
+    }
+}
+
+fn tell(listed: &mut Option<futures::channel::oneshot::Sender<()>>) {
+    if let Some(sender) = listed.take() {
+        // Nobody waits any more when the run was given up.
+        sender.send(()).ok();
+    }
+}
+
+enum Ended {
+    /// The stream ended: go on from this revision.
+    Resume(String),
+    /// List again; `idle` after an error that a wait may cure.
+    Again { idle: bool },
+}
+
+async fn list(kind: &WatchedKind, seam: &Seam) -> Result<(Vec<(ObjectKey, Arc<Value>)>, String), BoxError> {
+    let mut out = Vec::new();
+    let mut token = String::new();
+    loop {
+        let mut uri = format!("{}?limit={PAGE}", kind.path());
+        if !token.is_empty() {
+            uri = format!("{uri}&continue={token}");
+        }
+        let response = seam.clone().oneshot(Request::get(uri).body(Body::empty())?).await?;
+        let status = response.status();
+        let body = response.into_body().collect().await?.to_bytes();
+        if !status.is_success() {
+            return Err(format!("the list of {} was answered with {status}", kind.plural).into());
+        }
+        let mut page: Value = serde_json::from_slice(&body)?;
+        let meta = |field: &str| page.pointer(&format!("/metadata/{field}")).and_then(Value::as_str).unwrap_or_default();
+        let (version, next) = (meta("resourceVersion").to_owned(), meta("continue").to_owned());
+        if let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) {
+            out.extend(items.into_iter().map(|item| identified(kind, item)));
+        }
+        if next.is_empty() {
+            return Ok((out, version));
+        }
+        token = next;
+    }
+}
+
+/// Items of built-in lists carry no kind (API-187).
+fn identified(kind: &WatchedKind, mut item: Value) -> (ObjectKey, Arc<Value>) {
+    if let Value::Object(fields) = &mut item {
+        fields.entry("apiVersion").or_insert_with(|| kind.gvk.api_version().into());
+        fields.entry("kind").or_insert_with(|| kind.gvk.kind.clone().into());
+    }
+    let key = ObjectKey::new(&kind.gvk.group, &kind.gvk.kind, object::namespace(&item), object::name(&item));
+    (key, Arc::new(item))
+}
+
+async fn watch(kind: &WatchedKind, seam: &Seam, view: &View, from: String, on_change: &OnChange) -> Ended {
+    let uri = format!(
+        "{}?watch=true&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}&resourceVersion={from}",
+        kind.path()
+    );
+    let Ok(request) = Request::get(uri).body(Body::empty()) else { return Ended::Again { idle: true } };
+    let Ok(response) = seam.clone().oneshot(request).await else { return Ended::Again { idle: true } };
+    if !response.status().is_success() {
+        return Ended::Again { idle: true };
+    }
+    let mut version = from;
+    let mut pending = Vec::new();
+    let mut frames = BodyStream::new(response.into_body());
+    while let Some(frame) = frames.next().await {
+        let Ok(Some(data)) = frame.map(|frame| frame.into_data().ok()) else { return Ended::Resume(version) };
+        let chunk = if pending.is_empty() {
+            data
+        } else {
+            pending.extend_from_slice(&data);
+            std::mem::take(&mut pending).into()
+        };
+        let complete = chunk.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        pending.extend_from_slice(&chunk[complete..]);
+        for line in chunk[..complete].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            match take_line(kind, view, line, on_change) {
+                Some(next) => version = next,
+                None => return Ended::Again { idle: false },
+            }
+        }
+    }
+    Ended::Resume(version)
+}
+
+/// Takes one line of a watch; gives the revision to go on from, or `None` when the list must be read again.
+fn take_line(kind: &WatchedKind, view: &View, line: &[u8], on_change: &OnChange) -> Option<String> {
+    let mut event: Value = serde_json::from_slice(line).ok()?;
+    let body = event.get_mut("object").map(Value::take)?;
+    let verb = event.get("type").and_then(Value::as_str)?;
+    if !matches!(verb, "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK") {
+        return None;
+    }
+    let version = object::resource_version(&body).to_owned();
+    if verb != "BOOKMARK" {
+        let (key, object) = identified(kind, body);
+        if verb == "DELETED" {
+            view.remove(&key);
+        } else {
+            view.put(key.clone(), Arc::clone(&object));
+        }
+        on_change(&key, &object);
+    }
+    Some(version)
+}

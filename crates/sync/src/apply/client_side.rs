@@ -1,0 +1,223 @@
+//! Client-side apply: a three-way patch computed here (SYNC-089, SYNC-091).
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use wavetank_model::{GroupVersionKind, PatchType, Propagation, object, patch, schema};
+
+use super::output::{cannot_retrieve, clean_error, done, missing_annotation, with_warning};
+use super::write::Writer;
+use super::{RETRIES, rbac};
+use crate::engine::CallError;
+
+/// Where an apply keeps what it sent.
+pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Pause between two tries of a conflicting patch, after the first.
+const BACK_OFF: Duration = Duration::from_secs(1);
+
+impl Writer<'_> {
+    /// For RBAC objects a reconcile; then GET, and POST or a three-way PATCH.
+    pub(super) async fn client_side_apply(&self) -> Result<String, String> {
+        if self.place.name.is_empty() {
+            let generate = object::meta_str(&self.ask.target, "generateName");
+            return Err(format!(
+                "from {generate}: cannot use generate name with apply"
+            )); // SYNC-025
+        }
+        // The texts follow each other without a separator (SYNC-093).
+        let reconciled = if rbac::applies_to(self.ask) {
+            self.reconcile_rbac().await?
+        } else {
+            String::new()
+        };
+        Ok(format!("{reconciled}{}", self.apply().await?))
+    }
+
+    async fn apply(&self) -> Result<String, String> {
+        let live = match self.connection.get(self.place).await {
+            Ok(live) => live,
+            Err(error) if error.is_not_found() => return self.create_annotated().await,
+            Err(error) => {
+                return Err(clean_error(&cannot_retrieve(
+                    self.ask,
+                    &self.place.plural,
+                    &error.to_string(),
+                )));
+            }
+        };
+        if self.ask.dry_run {
+            return Ok(done(self.ask, "configured"));
+        }
+        let warning = object::annotation(&live, LAST_APPLIED)
+            .is_none()
+            .then(|| missing_annotation(&self.place.plural, &self.place.name));
+        let modified = annotated(&self.ask.target);
+        match self.patch_with_retries(&modified, live).await {
+            Ok(operation) => Ok(with_warning(done(self.ask, operation), warning)),
+            Err(error) => Err(clean_error(&error.to_string())),
+        }
+    }
+
+    fn manager(&self) -> [(&'static str, &str); 1] {
+        [("fieldManager", self.ask.manager.as_str())]
+    }
+
+    async fn create_annotated(&self) -> Result<String, String> {
+        if !self.ask.dry_run {
+            let object = annotated(&self.ask.target);
+            let outcome = self
+                .connection
+                .post(self.place, &object, &self.manager())
+                .await;
+            outcome.map_err(|error| clean_error(&error.to_string()))?;
+        }
+        Ok(done(self.ask, "created"))
+    }
+
+    /// Patches, again with a fresh object after a conflict, by force where that is wanted; gives the operation's name.
+    async fn patch_with_retries(
+        &self,
+        modified: &Value,
+        mut live: Value,
+    ) -> Result<&'static str, CallError> {
+        let mut outcome = self.patch(modified, &live).await;
+        for attempt in 1..=RETRIES {
+            if !outcome.as_ref().is_err_and(CallError::is_conflict) {
+                break;
+            }
+            if attempt > 1 {
+                self.clock.sleep(BACK_OFF).await;
+            }
+            live = self.connection.get(self.place).await?;
+            outcome = self.patch(modified, &live).await;
+        }
+        let by_force = |error: &CallError| matches!(error, CallError::Api(status) if status.code == 422 || status.is_conflict());
+        match outcome {
+            Err(error) if self.ask.force && by_force(&error) => {
+                self.recreate(modified, &live).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn patch(&self, modified: &Value, live: &Value) -> Result<&'static str, CallError> {
+        let original = last_applied_of(live);
+        let (patch_type, patch) = three_way(&self.ask.resource.gvk, &original, modified, live)?;
+        if patch.as_object().is_none_or(Map::is_empty) {
+            return Ok("unchanged");
+        }
+        self.connection
+            .patch(self.place, patch_type, &patch, &self.manager())
+            .await?;
+        Ok("configured")
+    }
+
+    /// DELETE, wait, POST; the object of before comes back when the new one is refused.
+    async fn recreate(&self, modified: &Value, live: &Value) -> Result<&'static str, CallError> {
+        self.connection
+            .delete(self.place, Propagation::Background)
+            .await?;
+        if !self.wait_until_gone().await? {
+            return Err(CallError::Transport(
+                "timed out waiting for the condition".to_owned(),
+            ));
+        }
+        let refused = match self
+            .connection
+            .post(self.place, modified, &self.manager())
+            .await
+        {
+            Ok(_) => return Ok("configured"),
+            Err(error) => error,
+        };
+        let mut before = live.clone();
+        crate::target::metadata(&mut before).remove("resourceVersion");
+        match self
+            .connection
+            .post(self.place, &before, &self.manager())
+            .await
+        {
+            Ok(_) => Err(refused),
+            Err(error) => Err(CallError::Transport(format!(
+                "An error occurred force-replacing the existing object with the newly provided one: {refused}.\n\nAdditionally, an error occurred attempting to restore the original object: {error}"
+            ))),
+        }
+    }
+}
+
+/// What was applied last, by the annotation; null without one.
+pub(crate) fn last_applied_of(live: &Value) -> Value {
+    object::annotation(live, LAST_APPLIED)
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default()
+}
+
+/// The target with the annotation that holds it.
+pub(crate) fn annotated(target: &Value) -> Value {
+    let mut object = target.clone();
+    let annotations = crate::target::annotations(&mut object);
+    annotations.remove(LAST_APPLIED);
+    let text = last_applied(&object);
+    crate::target::annotations(&mut object).insert(LAST_APPLIED.to_owned(), text.into());
+    object
+}
+
+/// The object as Go's encoder writes it: keys sorted, `<`, `>`, `&` escaped, with a line end.
+fn last_applied(object: &Value) -> String {
+    let mut out = String::new();
+    for character in object.to_string().chars() {
+        match character {
+            '<' => out.push_str("\\u003c"),
+            '>' => out.push_str("\\u003e"),
+            '&' => out.push_str("\\u0026"),
+            '\u{2028}' => out.push_str("\\u2028"),
+            '\u{2029}' => out.push_str("\\u2029"),
+            other => out.push(other),
+        }
+    }
+    out.push('\n');
+    out
+}
+
+/// The patch from `live` to `modified` that also removes what `original` had and `modified` has not: strategic for
+/// built-in kinds, a merge patch for custom resources.
+pub(crate) fn three_way(
+    gvk: &GroupVersionKind,
+    original: &Value,
+    modified: &Value,
+    live: &Value,
+) -> Result<(PatchType, Value), CallError> {
+    let Some(schema) = schema::builtin(gvk) else {
+        return Ok((
+            PatchType::Merge,
+            patch::three_way_merge(original, modified, live),
+        ));
+    };
+    match patch::three_way_strategic(original, modified, live, schema) {
+        Ok(patch) => Ok((PatchType::Strategic, patch)),
+        Err(error) => Err(CallError::Transport(format!(
+            "creating patch with:\n{error}"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// SYNC-091: what is sent holds itself, without what it held before.
+    #[test]
+    fn the_annotation_holds_the_object_as_go_writes_it() {
+        let target = json!({"kind": "ConfigMap", "apiVersion": "v1", "data": {"k": "a<b"}, "metadata": {"name": "c"}});
+        let object = annotated(&annotated(&target));
+        assert_eq!(
+            object::annotation(&object, LAST_APPLIED),
+            Some(
+                "{\"apiVersion\":\"v1\",\"data\":{\"k\":\"a\\u003cb\"},\"kind\":\"ConfigMap\",\"metadata\":{\"annotations\":{},\"name\":\"c\"}}\n"
+            )
+        );
+    }
+}

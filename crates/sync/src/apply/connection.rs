@@ -1,0 +1,292 @@
+//! Raw requests through a `kube::Client`.
+
+use bytes::Bytes;
+use http::{Method, Request, header};
+use http_body_util::BodyExt;
+use kube::client::Body;
+use serde_json::{Value, json};
+use wavetank_model::{PatchType, Propagation, Status};
+
+use crate::engine::{CallError, ResourceRef};
+use crate::kinds::ApiResource;
+
+/// The engine's user agent; requests without a field manager get their manager from it.
+pub const USER_AGENT: &str = "argocd-application-controller";
+
+/// The path of an object and of its collection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// `/apis/apps/v1/namespaces/shop/deployments`.
+    pub(crate) collection: String,
+    /// Name of the object.
+    pub(crate) name: String,
+    /// Resource name.
+    pub(crate) plural: String,
+    /// Namespace; empty for cluster-scoped kinds.
+    pub(crate) namespace: String,
+}
+
+impl Place {
+    /// The path of `resource`; the namespace is left out where the kind has none.
+    pub(crate) fn new(resource: &ResourceRef, known: &ApiResource) -> Self {
+        let mut collection = group_version_path(&resource.gvk.group, &resource.gvk.version);
+        let namespace = if known.namespaced {
+            resource.namespace.clone()
+        } else {
+            String::new()
+        };
+        if !namespace.is_empty() {
+            collection.push_str("/namespaces/");
+            collection.push_str(&escaped(&namespace));
+        }
+        collection.push('/');
+        collection.push_str(&known.plural);
+        Self {
+            collection,
+            name: resource.name.clone(),
+            plural: known.plural.clone(),
+            namespace,
+        }
+    }
+
+    fn object(&self) -> String {
+        format!("{}/{}", self.collection, escaped(&self.name))
+    }
+}
+
+/// `/api/v1`, `/apis/apps/v1`.
+pub(crate) fn group_version_path(group: &str, version: &str) -> String {
+    if group.is_empty() {
+        format!("/api/{version}")
+    } else {
+        format!("/apis/{group}/{version}")
+    }
+}
+
+/// A path segment: everything but letters, digits and `-._~:` is percent-encoded.
+fn escaped(segment: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte);
+    let mut out = String::with_capacity(segment.len());
+    for byte in segment.bytes() {
+        if plain(byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+/// The engine's connection to the API.
+pub(crate) struct Connection(kube::Client);
+
+impl Connection {
+    pub(crate) fn new(client: kube::Client) -> Self {
+        Self(client)
+    }
+
+    /// Sends a request and gives the raw body of a successful answer.
+    async fn send(
+        &self,
+        method: Method,
+        uri: &str,
+        media: Option<&str>,
+        body: Vec<u8>,
+    ) -> Result<Bytes, CallError> {
+        let mut request = Request::builder()
+            .method(method.clone())
+            .uri(uri)
+            .header(header::ACCEPT, "application/json")
+            .header(header::USER_AGENT, USER_AGENT);
+        if let Some(media) = media {
+            request = request.header(header::CONTENT_TYPE, media);
+        }
+        let lost = |cause: &dyn std::error::Error| {
+            CallError::Transport(transport_text(&method, uri, cause))
+        };
+        let request = request
+            .body(Body::from(body))
+            .map_err(|error| lost(&error))?;
+        let response = self.0.send(request).await.map_err(|error| lost(&error))?;
+        let code = response.status();
+        let bytes = response
+            .into_body()
+            .collect()
+            .await
+            .map_err(|error| lost(&error))?
+            .to_bytes();
+        if code.is_success() {
+            return Ok(bytes);
+        }
+        let status = serde_json::from_slice::<Value>(&bytes)
+            .ok()
+            .as_ref()
+            .and_then(Status::from_json);
+        Err(CallError::Api(
+            status.unwrap_or_else(|| plain_status(code.as_u16(), &bytes)),
+        ))
+    }
+
+    async fn object(
+        &self,
+        method: Method,
+        uri: &str,
+        media: Option<&str>,
+        body: Vec<u8>,
+    ) -> Result<Value, CallError> {
+        let bytes = self.send(method.clone(), uri, media, body).await?;
+        serde_json::from_slice(&bytes)
+            .map_err(|error| CallError::Transport(transport_text(&method, uri, &error)))
+    }
+
+    /// The raw body at a path.
+    pub(crate) async fn text(&self, path: &str) -> Result<Bytes, CallError> {
+        self.send(Method::GET, path, None, Vec::new()).await
+    }
+
+    pub(crate) async fn get(&self, place: &Place) -> Result<Value, CallError> {
+        self.object(Method::GET, &place.object(), None, Vec::new())
+            .await
+    }
+
+    /// POST of a new object.
+    pub(crate) async fn post(
+        &self,
+        place: &Place,
+        object: &Value,
+        query: &[(&str, &str)],
+    ) -> Result<Value, CallError> {
+        let uri = with_query(place.collection.clone(), query);
+        self.object(
+            Method::POST,
+            &uri,
+            Some("application/json"),
+            object.to_string().into_bytes(),
+        )
+        .await
+    }
+
+    /// PUT of a whole object.
+    pub(crate) async fn put(
+        &self,
+        place: &Place,
+        object: &Value,
+        query: &[(&str, &str)],
+    ) -> Result<Value, CallError> {
+        let uri = with_query(place.object(), query);
+        self.object(
+            Method::PUT,
+            &uri,
+            Some("application/json"),
+            object.to_string().into_bytes(),
+        )
+        .await
+    }
+
+    /// PATCH of an object.
+    pub(crate) async fn patch(
+        &self,
+        place: &Place,
+        patch_type: PatchType,
+        patch: &Value,
+        query: &[(&str, &str)],
+    ) -> Result<Value, CallError> {
+        let uri = with_query(place.object(), query);
+        self.object(
+            Method::PATCH,
+            &uri,
+            Some(patch_type.content_type()),
+            patch.to_string().into_bytes(),
+        )
+        .await
+    }
+
+    /// DELETE of an object.
+    pub(crate) async fn delete(
+        &self,
+        place: &Place,
+        propagation: Propagation,
+    ) -> Result<(), CallError> {
+        let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation.as_str()});
+        let body = options.to_string().into_bytes();
+        self.send(
+            Method::DELETE,
+            &place.object(),
+            Some("application/json"),
+            body,
+        )
+        .await
+        .map(drop)
+    }
+}
+
+fn with_query(mut uri: String, query: &[(&str, &str)]) -> String {
+    for (number, (key, value)) in query.iter().enumerate() {
+        uri.push(if number == 0 { '?' } else { '&' });
+        uri.push_str(key);
+        uri.push('=');
+        uri.push_str(&escaped(value));
+    }
+    uri
+}
+
+/// What an answer that is no Status says.
+fn plain_status(code: u16, body: &[u8]) -> Status {
+    let text = String::from_utf8_lossy(body);
+    let message = match code {
+        404 => "the server could not find the requested resource".to_owned(),
+        _ => format!(
+            "an error on the server ({:?}) has prevented the request from succeeding",
+            text.trim()
+        ),
+    };
+    Status::new(
+        code,
+        if code == 404 {
+            "NotFound"
+        } else {
+            "InternalError"
+        },
+        message,
+    )
+}
+
+/// As Go's client words it: `Post "/api/v1/…": <cause>`.
+fn transport_text(method: &Method, uri: &str, error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    let method = method.as_str();
+    let (first, rest) = method.split_at(1);
+    format!("{first}{} \"{uri}\": {cause}", rest.to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use wavetank_model::GroupVersionKind;
+
+    use super::*;
+
+    #[test]
+    fn paths_follow_group_and_scope() {
+        let place = |api_version: &str, kind: &str, namespaced: bool| {
+            let resource = ResourceRef {
+                gvk: GroupVersionKind::new(api_version, kind),
+                resource: None,
+                namespace: "shop".to_owned(),
+                name: "a b".to_owned(),
+            };
+            let known = ApiResource {
+                plural: format!("{}s", kind.to_lowercase()),
+                namespaced,
+            };
+            Place::new(&resource, &known).object()
+        };
+        assert_eq!(
+            place("apps/v1", "Deployment", true),
+            "/apis/apps/v1/namespaces/shop/deployments/a%20b"
+        );
+        assert_eq!(place("v1", "Node", false), "/api/v1/nodes/a%20b");
+    }
+}

@@ -1,0 +1,96 @@
+//! The exact texts of an operation and of its results (SYNC-082..085).
+
+use std::collections::BTreeSet;
+
+use wavetank_model::GroupVersionKind;
+
+use crate::plan::Task;
+
+/// Every task ran in the last wave of a sync without hooks there.
+pub const ALL_TASKS_RUN: &str = "successfully synced (all tasks run)";
+/// Nothing is left to do.
+pub const NO_MORE_TASKS: &str = "successfully synced (no more tasks)";
+/// The task list has errors.
+pub const NOT_VALID: &str = "one or more synchronization tasks are not valid";
+/// The dry run failed.
+pub const DRY_RUN_FAILED: &str = "one or more objects failed to apply (dry run)";
+/// A wet run failed.
+pub const APPLY_FAILED: &str = "one or more objects failed to apply";
+/// A task failed after it was applied.
+pub const TASKS_UNSUCCESSFUL: &str = "one or more synchronization tasks completed unsuccessfully";
+/// The operation was terminated.
+pub const TERMINATED: &str = "Operation terminated";
+/// Terminating it met errors.
+pub const TERMINATED_WITH_ERRORS: &str = "Operation termination had errors";
+/// A prune in an operation that does not prune.
+pub const REQUIRES_PRUNING: &str = "ignored (requires pruning)";
+/// A prune that an option forbids.
+pub const NO_PRUNE: &str = "ignored (no prune)";
+/// A prune that was asked for.
+pub const PRUNED: &str = "pruned";
+/// A prune in a dry run.
+pub const PRUNED_DRY_RUN: &str = "pruned (dry run)";
+/// A hook that was ended early.
+pub const HOOK_TERMINATED: &str = "Terminated";
+
+/// What a wait is about (SYNC-082).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitingFor {
+    /// Completion of hooks, health of resources.
+    Health,
+    /// Their deletion.
+    Deletion,
+}
+
+/// The waiting message over `tasks`; `unconfirmed` tells the prunes that wait for a confirmation (SYNC-082).
+pub fn waiting(tasks: &[&Task], what: WaitingFor, unconfirmed: impl Fn(&Task) -> bool) -> String {
+    let Some(first) = tasks
+        .iter()
+        .find(|task| task.hook)
+        .or_else(|| tasks.first())
+    else {
+        return String::new();
+    };
+    let hooks = tasks.iter().filter(|task| task.hook).count();
+    let to_confirm: Vec<&&Task> = tasks.iter().filter(|task| unconfirmed(task)).collect();
+    let (reason, first, more) = if let Some(first) = to_confirm.first() {
+        ("pruning confirmation of", **first, to_confirm.len() - 1)
+    } else {
+        let reason = match (what, hooks > 0) {
+            (WaitingFor::Health, true) => "completion of hook",
+            (WaitingFor::Health, false) => "healthy state of",
+            (WaitingFor::Deletion, true) => "deletion of hook",
+            (WaitingFor::Deletion, false) => "deletion of",
+        };
+        (reason, *first, tasks.len() - 1)
+    };
+    let mut text = format!("waiting for {reason} {}", first.id());
+    if more > 0 {
+        let noun = if hooks == tasks.len() {
+            "hooks"
+        } else {
+            "resources"
+        };
+        text.push_str(&format!(" and {more} more {noun}"));
+    }
+    text
+}
+
+/// The distinct messages of tasks, sorted, joined by `separator`.
+pub fn distinct<'a>(messages: impl Iterator<Item = &'a str>, separator: &str) -> String {
+    let distinct: BTreeSet<&str> = messages.filter(|message| !message.is_empty()).collect();
+    distinct.into_iter().collect::<Vec<_>>().join(separator)
+}
+
+/// Discovery: the group and version are not served (SYNC-031).
+pub fn group_version_not_found(gvk: &GroupVersionKind) -> String {
+    format!(
+        "failed to discover server resources for group version {}: the server could not find the requested resource",
+        gvk.api_version()
+    )
+}
+
+/// Discovery: the group and version are served, the kind is not (SYNC-031).
+pub fn kind_not_found(gvk: &GroupVersionKind) -> String {
+    format!("{} \"\" not found", gvk.group_kind())
+}

@@ -1,0 +1,219 @@
+use super::*;
+
+const NO_TIMEOUT: SignedDuration = SignedDuration::ZERO;
+
+fn at(text: &str) -> Timestamp {
+    format!("2026-01-01T{text}Z").parse().unwrap()
+}
+
+fn output(phase: OperationPhase, message: &str) -> StepOutput {
+    StepOutput {
+        phase,
+        message: message.to_owned(),
+        results: Vec::new(),
+    }
+}
+
+fn failed() -> StepOutput {
+    output(OperationPhase::Failed, "boom")
+}
+
+fn with_limit(limit: i64) -> RetryStrategy {
+    RetryStrategy {
+        limit,
+        ..RetryStrategy::default()
+    }
+}
+
+/// SYNC-130: an operation is stepped, and over when a step completes it.
+#[test]
+fn an_operation_runs_until_a_step_completes_it() {
+    let mut state = OperationState::start(RetryStrategy::never(), false, at("15:04:00.700"));
+    assert_eq!(state.started_at, at("15:04:00"));
+    assert_eq!(
+        state.begin(at("15:04:01"), NO_TIMEOUT),
+        Begun {
+            act: Act::Step,
+            stored: false
+        }
+    );
+    let waiting = output(OperationPhase::Running, "waiting");
+    assert!(
+        state
+            .finish(Act::Step, waiting.clone(), at("15:04:01"))
+            .changed
+    );
+    assert!(
+        !state.finish(Act::Step, waiting, at("15:04:02")).changed,
+        "the same again is no change"
+    );
+    assert_eq!(state.due(at("15:04:02"), NO_TIMEOUT), Due::Idle);
+    let done = state.finish(
+        Act::Step,
+        output(OperationPhase::Succeeded, "done"),
+        at("15:05:00"),
+    );
+    assert_eq!(
+        done,
+        Finished {
+            changed: true,
+            retrying: false,
+            over: true
+        }
+    );
+    assert_eq!(state.due(at("15:05:00"), NO_TIMEOUT), Due::Over);
+    assert_eq!(state.begin(at("15:05:00"), NO_TIMEOUT).act, Act::Nothing);
+}
+
+/// SYNC-132, SYNC-134, SYNC-199: announced after 5 s, tried after 10; Trace H.
+#[test]
+fn a_retry_comes_one_factor_later_than_announced() {
+    let mut state = OperationState::start(with_limit(1), false, at("15:04:00"));
+    state.revision = Some("abc".to_owned());
+    let finished = state.finish(Act::Step, failed(), at("15:04:30.500"));
+    assert!(finished.retrying && !finished.over);
+    assert_eq!(state.phase, OperationPhase::Running);
+    assert_eq!(state.message, "boom. Retrying attempt #1 at 3:04PM.");
+    assert_eq!(
+        state.due(at("15:04:31"), NO_TIMEOUT),
+        Due::At(at("15:04:40"))
+    );
+    assert_eq!(state.begin(at("15:04:39"), NO_TIMEOUT).act, Act::Nothing);
+    assert_eq!(state.due(at("15:04:40"), NO_TIMEOUT), Due::Pass);
+    assert_eq!(
+        state.begin(at("15:04:40"), NO_TIMEOUT),
+        Begun {
+            act: Act::Step,
+            stored: true
+        }
+    );
+    assert_eq!(state.message, "Retrying operation. Attempt #1");
+    assert_eq!(
+        (state.finished_at, state.revision.as_deref()),
+        (None, Some("abc"))
+    );
+    assert_eq!(
+        state.started_at,
+        at("15:04:00"),
+        "retries keep the start (SYNC-171)"
+    );
+    state.finish(Act::Step, failed(), at("15:04:41"));
+    assert_eq!(
+        (state.phase, state.message.as_str()),
+        (OperationPhase::Failed, "boom (retried 1 times).")
+    );
+}
+
+/// SYNC-134: `refresh` drops the pinned revision and says so.
+#[test]
+fn a_refreshing_retry_takes_the_latest_revision() {
+    let retry = RetryStrategy {
+        refresh: true,
+        ..with_limit(1)
+    };
+    let mut state = OperationState::start(retry, false, at("00:00:00"));
+    state.revision = Some("abc".to_owned());
+    state.finish(Act::Step, failed(), at("00:00:01"));
+    assert_eq!(state.message, "boom. Retrying attempt #1 at 12:00AM.");
+    state.begin(at("00:00:30"), NO_TIMEOUT);
+    assert_eq!(
+        state.message,
+        "Retrying operation with latest revisions. Attempt #1"
+    );
+    assert_eq!(state.revision, None);
+}
+
+/// SYNC-132: a negative limit never ends, and a back-off that cannot be read ends at once.
+#[test]
+fn limits_and_errors_of_a_retry() {
+    let mut state = OperationState::start(with_limit(-1), true, at("12:00:00"));
+    for _ in 0..20 {
+        assert!(state.finish(Act::Step, failed(), at("12:00:01")).retrying);
+        state.finished_at = None;
+    }
+    let backoff = Some(Backoff {
+        duration: Some("soon".to_owned()),
+        ..Backoff::default()
+    });
+    let mut state = OperationState::start(
+        RetryStrategy {
+            backoff,
+            ..with_limit(1)
+        },
+        false,
+        at("12:00:00"),
+    );
+    state.finish(Act::Step, failed(), at("12:00:01"));
+    assert_eq!(state.phase, OperationPhase::Error);
+    assert_eq!(
+        state.message,
+        "boom (failed to retry: time: invalid duration \"soon\")"
+    );
+}
+
+/// SYNC-137, SYNC-138: a terminated operation is not retried.
+#[test]
+fn a_terminated_operation_is_not_retried() {
+    let mut state = OperationState::start(with_limit(3), false, at("12:00:00"));
+    assert!(state.request_termination());
+    assert_eq!(state.message, "operation is terminating");
+    assert_eq!(state.begin(at("12:00:01"), NO_TIMEOUT).act, Act::Terminate);
+    let finished = state.finish(
+        Act::Terminate,
+        output(OperationPhase::Failed, "Operation terminated"),
+        at("12:00:01"),
+    );
+    assert!(finished.over && !finished.retrying);
+    assert_eq!(state.message, "Operation terminated");
+    assert!(!state.request_termination());
+}
+
+/// SYNC-130: a termination that is asked for during a step is seen after it.
+#[test]
+fn a_termination_during_a_step_is_kept() {
+    let mut state = OperationState::start(RetryStrategy::never(), false, at("12:00:00"));
+    let begun = state.begin(at("12:00:01"), NO_TIMEOUT);
+    state.request_termination();
+    state.finish(
+        begun.act,
+        output(OperationPhase::Running, "waiting"),
+        at("12:00:02"),
+    );
+    assert_eq!(
+        (state.phase, state.message.as_str()),
+        (OperationPhase::Terminating, "operation is terminating")
+    );
+    assert_eq!(state.due(at("12:00:02"), NO_TIMEOUT), Due::Pass);
+}
+
+/// SYNC-136: the timeout counts from the start, over all retries, and ends everything.
+#[test]
+fn the_timeout_ends_an_operation_for_good() {
+    let timeout = SignedDuration::from_secs(60);
+    let mut state = OperationState::start(with_limit(5), false, at("12:00:00"));
+    state.finish(Act::Step, failed(), at("12:00:30"));
+    state.begin(at("12:00:40"), timeout);
+    assert_eq!(
+        state.begin(at("12:01:00"), timeout).act,
+        Act::Step,
+        "not yet exceeded"
+    );
+    assert_eq!(
+        state.begin(at("12:01:00.001"), timeout),
+        Begun {
+            act: Act::Terminate,
+            stored: true
+        }
+    );
+    assert_eq!(state.message, "operation is terminating due to timeout");
+    state.finish(
+        Act::Terminate,
+        output(OperationPhase::Failed, "Operation terminated"),
+        at("12:01:01"),
+    );
+    assert_eq!(
+        state.message,
+        "Operation terminated, triggered by controller sync timeout (retried 1 times)."
+    );
+    assert!(state.over());
+}

@@ -1,0 +1,226 @@
+//! Options of one operation (SYNC-003, SYNC-006).
+
+use std::collections::BTreeMap;
+
+use wavetank_model::{ObjectKey, Propagation};
+
+use crate::ignore::IgnoredDifference;
+
+/// Field manager of everything the engine applies.
+pub const FIELD_MANAGER: &str = "argocd-controller";
+/// Manager whose fields a migration to server-side apply takes over (SYNC-096).
+pub const MIGRATION_MANAGER: &str = "kubectl-client-side-apply";
+
+/// One entry of an operation's resource list (SYNC-022).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResourceFilter {
+    /// API group, empty for the core group.
+    pub group: String,
+    /// Kind.
+    pub kind: String,
+    /// Name.
+    pub name: String,
+    /// Namespace; empty fits any.
+    pub namespace: String,
+}
+
+impl From<ObjectKey> for ResourceFilter {
+    fn from(key: ObjectKey) -> Self {
+        Self { group: key.group, kind: key.kind, name: key.name, namespace: key.namespace }
+    }
+}
+
+impl ResourceFilter {
+    /// Whether `key` is meant.
+    pub fn matches(&self, key: &ObjectKey) -> bool {
+        self.name == key.name
+            && self.kind == key.kind
+            && self.group == key.group
+            && (self.namespace.is_empty() || self.namespace == key.namespace)
+    }
+}
+
+/// `managedNamespaceMetadata` of a sync policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ManagedNamespaceMetadata {
+    /// Labels of the namespace.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations of the namespace.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// Which hooks run (SYNC-023).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SyncStrategy {
+    /// Hooks run; also when no strategy is given.
+    #[default]
+    Hook,
+    /// No hooks.
+    Apply,
+}
+
+/// All options of a pass (SYNC-003).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "Argo CD's options are independent switches"
+)]
+pub struct SyncOptions {
+    /// Nothing is written.
+    pub dry_run: bool,
+    /// Objects that left the desired state are deleted.
+    pub prune: bool,
+    /// Applies may delete and re-create (strategy `force`).
+    pub force: bool,
+    /// Which hooks run.
+    pub strategy: SyncStrategy,
+    /// kubectl's schema check (SYNC-097).
+    pub validate: bool,
+    /// `Replace=true` for every object.
+    pub replace: bool,
+    /// `ServerSideApply=true` for every object.
+    pub server_side_apply: bool,
+    /// Field manager of applies.
+    pub manager: String,
+    /// Client-side apply's fields are taken over before a server-side apply (SYNC-096).
+    pub migrate: bool,
+    /// The manager they are taken from.
+    pub migration_manager: String,
+    /// Every prune goes last (SYNC-036).
+    pub prune_last: bool,
+    /// Policy of prunes and hook deletions.
+    pub propagation: Propagation,
+    /// App-level `Prune=` value (SYNC-066).
+    pub default_prune: Option<String>,
+    /// App-level `Delete=` value (SYNC-145).
+    pub default_delete: Option<String>,
+    /// A missing API is no error before the wet run (SYNC-033).
+    pub skip_dry_run_on_missing_resource: bool,
+    /// Objects that are in sync are left out (SYNC-058).
+    pub apply_out_of_sync_only: bool,
+    /// The destination namespace is made (SYNC-028).
+    pub create_namespace: bool,
+    /// What the made namespace looks like (SYNC-029).
+    pub managed_namespace: Option<ManagedNamespaceMetadata>,
+    /// A shared resource fails the operation (SYNC-102).
+    pub fail_on_shared_resource: bool,
+    /// Ignored differences keep their live value (SYNC-103).
+    pub respect_ignore_differences: bool,
+    /// Differences that do not count (SYNC-149), and keep their live value with `respect_ignore_differences`.
+    pub ignore_differences: Vec<IgnoredDifference>,
+    /// Only these objects take part; empty for all (SYNC-022).
+    pub resources: Vec<ResourceFilter>,
+}
+
+impl Default for SyncOptions {
+    fn default() -> Self {
+        Self {
+            dry_run: false,
+            prune: false,
+            force: false,
+            strategy: SyncStrategy::Hook,
+            validate: true,
+            replace: false,
+            server_side_apply: false,
+            manager: FIELD_MANAGER.to_owned(),
+            migrate: true,
+            migration_manager: MIGRATION_MANAGER.to_owned(),
+            prune_last: false,
+            propagation: Propagation::Foreground,
+            default_prune: None,
+            default_delete: None,
+            skip_dry_run_on_missing_resource: false,
+            apply_out_of_sync_only: false,
+            create_namespace: false,
+            managed_namespace: None,
+            fail_on_shared_resource: false,
+            respect_ignore_differences: false,
+            ignore_differences: Vec::new(),
+            resources: Vec::new(),
+        }
+    }
+}
+
+impl SyncOptions {
+    /// Reads an operation's option list; items are compared exactly, without trimming (SYNC-006).
+    pub fn from_items<T: AsRef<str>>(items: &[T]) -> Self {
+        let has = |option: &str| items.iter().any(|item| item.as_ref() == option);
+        let value = |name: &str| {
+            let rest = |item: &str| {
+                item.strip_prefix(name)?
+                    .strip_prefix('=')
+                    .map(str::to_owned)
+            };
+            items.iter().find_map(|item| rest(item.as_ref()))
+        };
+        Self {
+            validate: !has("Validate=false"),
+            replace: has("Replace=true"),
+            server_side_apply: has("ServerSideApply=true"),
+            migrate: !has("ClientSideApplyMigration=false"),
+            prune_last: has("PruneLast=true"),
+            propagation: if has("PrunePropagationPolicy=background") {
+                Propagation::Background
+            } else if has("PrunePropagationPolicy=foreground") {
+                Propagation::Foreground
+            } else if has("PrunePropagationPolicy=orphan") {
+                Propagation::Orphan
+            } else {
+                Propagation::Foreground
+            },
+            default_prune: value("Prune"),
+            default_delete: value("Delete"),
+            skip_dry_run_on_missing_resource: has("SkipDryRunOnMissingResource=true"),
+            apply_out_of_sync_only: has("ApplyOutOfSyncOnly=true"),
+            create_namespace: has("CreateNamespace=true"),
+            fail_on_shared_resource: has("FailOnSharedResource=true"),
+            respect_ignore_differences: has("RespectIgnoreDifferences=true"),
+            ..Self::default()
+        }
+    }
+
+    /// Whether no hook takes part: strategy `apply`, or a selective sync (SYNC-023).
+    pub fn skip_hooks(&self) -> bool {
+        self.strategy == SyncStrategy::Apply || !self.resources.is_empty()
+    }
+
+    /// Whether the object takes part in a selective sync (SYNC-022).
+    pub fn selects(&self, key: &ObjectKey) -> bool {
+        self.resources.is_empty() || self.resources.iter().any(|entry| entry.matches(key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SYNC-006: no trimming, no splitting, unknown items ignored, background before orphan.
+    #[test]
+    fn operation_options_are_compared_exactly() {
+        let options = SyncOptions::from_items(&[
+            " PruneLast=true",
+            "Replace=true,Validate=false",
+            "Force=true",
+            "ServerSideApply=false",
+            "PrunePropagationPolicy=orphan",
+            "PrunePropagationPolicy=background",
+            "Prune=confirm",
+            "Prune=false",
+        ]);
+        let expected = SyncOptions {
+            propagation: Propagation::Background,
+            default_prune: Some("confirm".to_owned()),
+            ..SyncOptions::default()
+        };
+        assert_eq!(options, expected);
+    }
+
+    /// SYNC-023: the apply strategy and a resource list both switch hooks off.
+    #[test]
+    fn a_selective_sync_skips_hooks() {
+        let mut options = SyncOptions::default();
+        assert!(!options.skip_hooks());
+        options.resources.push(ResourceFilter::default());
+        assert!(options.skip_hooks());
+    }
+}

@@ -1,0 +1,398 @@
+//! Desired objects made comparable: scope, namespace, tracking, duplicates (SYNC-011, SYNC-012, SYNC-018).
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+use wavetank_model::argo::{self, DeletePolicy};
+use wavetank_model::{GroupVersionKind, ObjectKey, Phase, object};
+
+use crate::engine::{AppIdentity, TrackingMethod};
+use crate::kinds::Kinds;
+
+/// The label of label tracking.
+pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
+
+/// One desired object, normalised, with what its annotations say.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The object as it will be sent: namespace settled, tracking set, hooks with their finalizer (SYNC-026).
+    pub object: Arc<Value>,
+    /// Kind and version.
+    pub gvk: GroupVersionKind,
+    /// Its key: the namespace is empty for cluster-scoped kinds.
+    pub key: ObjectKey,
+    /// Whether the kind is namespaced; `None` when it is not known.
+    pub namespaced: Option<bool>,
+    /// Whether it is a hook (SYNC-017).
+    pub hook: bool,
+    /// Phases it takes part in (SYNC-020).
+    pub phases: Vec<Phase>,
+    /// The wave its annotations give (SYNC-034).
+    pub wave: i64,
+    /// Delete policies; empty on resources (SYNC-072).
+    pub policies: Vec<DeletePolicy>,
+}
+
+/// A remark about the desired state that Argo CD makes as a condition, or not at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// The object.
+    pub key: ObjectKey,
+    /// What is remarkable.
+    pub text: String,
+}
+
+/// The desired objects of an app, normalised.
+#[derive(Clone, Debug, Default)]
+pub struct Targets {
+    /// What the engine works with; in the order given, a duplicate at the place of its last occurrence.
+    pub list: Vec<Arc<Target>>,
+    /// Remarks: duplicates, objects that are dropped silently.
+    pub warnings: Vec<Warning>,
+}
+
+/// Remembers the last normalisation: a pure function of its inputs, so this is no state (SYNC-002).
+#[derive(Debug, Default)]
+pub struct TargetMemo(Option<(Arc<[Arc<Value>]>, AppIdentity, Arc<Kinds>, Arc<Targets>)>);
+
+impl TargetMemo {
+    /// The normalised targets.
+    pub fn targets(
+        &mut self,
+        given: &Arc<[Arc<Value>]>,
+        app: &AppIdentity,
+        kinds: &Arc<Kinds>,
+    ) -> Arc<Targets> {
+        if let Some((old_given, old_app, old_kinds, targets)) = &self.0
+            && Arc::ptr_eq(old_given, given)
+            && old_app == app
+            && (Arc::ptr_eq(old_kinds, kinds) || old_kinds == kinds)
+        {
+            return targets.clone();
+        }
+        let targets = Arc::new(normalise(given, app, kinds));
+        self.0 = Some((given.clone(), app.clone(), kinds.clone(), targets.clone()));
+        targets
+    }
+}
+
+/// Normalises the desired objects (SYNC-011) and drops those the engine never sees (SYNC-012, SYNC-018).
+pub fn normalise(given: &[Arc<Value>], app: &AppIdentity, kinds: &Kinds) -> Targets {
+    let mut warnings = Vec::new();
+    let mut unique: IndexMap<ObjectKey, (usize, Target)> = IndexMap::with_capacity(given.len());
+    let mut unnamed = Vec::new();
+    for (place, object) in given.iter().enumerate() {
+        let Some(target) = read(object, app, kinds, true) else {
+            continue;
+        };
+        if target.key.name.is_empty() {
+            unnamed.push((place, target));
+            continue;
+        }
+        // Keep the last of equal keys, at its own place.
+        let times = unique
+            .shift_remove(&target.key)
+            .map_or(0, |(times, _)| times);
+        unique.insert(target.key.clone(), (times + 1, target));
+    }
+    for (key, (times, _)) in unique.iter().filter(|(_, (times, _))| *times > 1) {
+        let id = format!("{}/{}/{}/{}", key.group, key.kind, key.namespace, key.name);
+        let text = format!("Resource {id} appeared {times} times among application resources.");
+        warnings.push(Warning {
+            key: key.clone(),
+            text,
+        });
+    }
+    let named = unique.into_values().map(|(_, target)| target);
+    let list = named.chain(unnamed.into_iter().map(|(_, target)| target));
+    let list = list
+        .filter_map(|target| admit(target, &mut warnings))
+        .map(Arc::new)
+        .collect();
+    Targets { list, warnings }
+}
+
+/// The hooks of a delete phase, with tracking and namespace, without finalizer (SYNC-143, SYNC-146).
+pub fn delete_hooks(
+    given: &[Arc<Value>],
+    app: &AppIdentity,
+    kinds: &Kinds,
+    phase: Phase,
+) -> Vec<Target> {
+    let hooks = given
+        .iter()
+        .filter(|object| argo::is_delete_hook(object, phase));
+    hooks
+        .filter_map(|object| read(object, app, kinds, false))
+        .collect()
+}
+
+/// Drops delete hooks and hooks without a type, with a remark.
+fn admit(target: Target, warnings: &mut Vec<Warning>) -> Option<Target> {
+    let delete_hook = [Phase::PreDelete, Phase::PostDelete]
+        .into_iter()
+        .any(|phase| argo::is_delete_hook(&target.object, phase));
+    if target.hook && target.phases.is_empty() {
+        // SYNC-012: a delete hook is not for a sync. SYNC-018: anything else without a type is dropped silently.
+        if !delete_hook {
+            let value = object::annotation(&target.object, argo::HOOK)
+                .or_else(|| object::annotation(&target.object, argo::HELM_HOOK))
+                .unwrap_or_default();
+            let text = format!(
+                "no item of the hook annotation `{value}` is a hook type: the object is dropped, never applied nor pruned (SYNC-018)"
+            );
+            warnings.push(Warning {
+                key: target.key,
+                text,
+            });
+        }
+        return None;
+    }
+    Some(target)
+}
+
+/// Reads one desired object; `None` when it has no kind.
+fn read(
+    given: &Arc<Value>,
+    app: &AppIdentity,
+    kinds: &Kinds,
+    with_finalizer: bool,
+) -> Option<Target> {
+    let gvk = GroupVersionKind::of(given)?;
+    let namespaced = kinds.namespaced(&gvk.group_kind());
+    let mut key = ObjectKey::of(given)?;
+    let mut object = Value::clone(given);
+    let meta = metadata(&mut object);
+    let stated = key.namespace.clone();
+    if namespaced == Some(false) {
+        meta.remove("namespace");
+        key.namespace.clear();
+    } else if key.namespace.is_empty() && !app.namespace.is_empty() {
+        meta.insert("namespace".to_owned(), app.namespace.clone().into());
+        key.namespace.clone_from(&app.namespace);
+    }
+    let tracked_namespace = if stated.is_empty() {
+        app.namespace.as_str()
+    } else {
+        &stated
+    };
+    track(meta, app, &tracking_id(&app.name, &key, tracked_namespace));
+    let (hook, phases) = (argo::is_hook(&object), argo::phases(&object));
+    if with_finalizer
+        && hook
+        && !object::finalizers(&object).any(|entry| entry == argo::HOOK_FINALIZER)
+    {
+        let finalizers = metadata(&mut object)
+            .entry("finalizers")
+            .or_insert(Value::Null);
+        if !finalizers.is_array() {
+            *finalizers = Value::Array(Vec::new());
+        }
+        if let Some(list) = finalizers.as_array_mut() {
+            list.push(argo::HOOK_FINALIZER.into());
+        }
+    }
+    let policies = if hook {
+        argo::delete_policies(&object)
+    } else {
+        Vec::new()
+    };
+    let wave = argo::wave(&object);
+    Some(Target {
+        object: Arc::new(object),
+        gvk,
+        key,
+        namespaced,
+        hook,
+        phases,
+        wave,
+        policies,
+    })
+}
+
+/// The metadata of an object, made when it is missing.
+pub(crate) fn metadata(object: &mut Value) -> &mut Map<String, Value> {
+    child(object, "metadata")
+}
+
+/// The annotations of an object, made when they are missing.
+pub(crate) fn annotations(object: &mut Value) -> &mut Map<String, Value> {
+    child_of(metadata(object), "annotations")
+}
+
+/// The mapping at `field`, made when it is missing or no mapping.
+fn child<'a>(value: &'a mut Value, field: &str) -> &'a mut Map<String, Value> {
+    if !value.is_object() {
+        *value = Value::Object(Map::new());
+    }
+    let Value::Object(map) = value else {
+        unreachable!("made an object above")
+    };
+    child_of(map, field)
+}
+
+fn child_of<'a>(map: &'a mut Map<String, Value>, field: &str) -> &'a mut Map<String, Value> {
+    let entry = map.entry(field).or_insert(Value::Null);
+    if !entry.is_object() {
+        *entry = Value::Object(Map::new());
+    }
+    let Value::Object(entry) = entry else {
+        unreachable!("made an object above")
+    };
+    entry
+}
+
+/// `<app>:<group>/<kind>:<namespace>/<name>`; a cluster-scoped object shows the destination namespace.
+fn tracking_id(app: &str, key: &ObjectKey, namespace: &str) -> String {
+    format!("{app}:{}/{}:{namespace}/{}", key.group, key.kind, key.name)
+}
+
+fn track(meta: &mut Map<String, Value>, app: &AppIdentity, id: &str) {
+    if app.tracking != TrackingMethod::Label {
+        child_of(meta, "annotations").insert(argo::TRACKING_ID.to_owned(), id.into());
+    }
+    if app.tracking != TrackingMethod::Annotation {
+        child_of(meta, "labels").insert(INSTANCE_LABEL.to_owned(), app.name.clone().into());
+    }
+}
+
+/// The app a live object says it belongs to.
+pub fn owner_app(live: &Value, tracking: TrackingMethod) -> Option<&str> {
+    match tracking {
+        TrackingMethod::Label => object::label(live, INSTANCE_LABEL),
+        TrackingMethod::Annotation | TrackingMethod::AnnotationAndLabel => Some(
+            object::annotation(live, argo::TRACKING_ID)?
+                .split_once(':')?
+                .0,
+        ),
+    }
+}
+
+/// Whether a live object's tracking id, if it has one, describes that very object (SYNC-013).
+pub fn is_self_referenced(live: &Value, tracking: TrackingMethod) -> bool {
+    if tracking == TrackingMethod::Label {
+        return true;
+    }
+    let Some(id) = object::annotation(live, argo::TRACKING_ID) else {
+        return true;
+    };
+    let mut parts = id.splitn(3, ':');
+    let (_, Some(kind), Some(name)) = (parts.next(), parts.next(), parts.next()) else {
+        return true;
+    };
+    let (Some(key), Some((group, kind)), Some((namespace, name))) = (
+        ObjectKey::of(live),
+        kind.split_once('/'),
+        name.split_once('/'),
+    ) else {
+        return true;
+    };
+    (key.namespace.is_empty() || key.namespace == namespace)
+        && key.name == name
+        && key.group == group
+        && key.kind == kind
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn app(tracking: TrackingMethod) -> AppIdentity {
+        AppIdentity {
+            name: "shop".to_owned(),
+            namespace: "prod".to_owned(),
+            tracking,
+        }
+    }
+
+    fn normalised(objects: Vec<Value>) -> Targets {
+        let objects: Vec<Arc<Value>> = objects.into_iter().map(Arc::new).collect();
+        normalise(
+            &objects,
+            &app(TrackingMethod::Annotation),
+            &Kinds::builtin(),
+        )
+    }
+
+    /// SYNC-011: scope decides about the namespace.
+    #[test]
+    fn cluster_scoped_targets_lose_their_namespace_and_others_get_one() {
+        let targets = normalised(vec![
+            json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "r", "namespace": "x"}}),
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}),
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "d", "namespace": "other"}}),
+            json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}}),
+        ]);
+        let shown: Vec<String> = targets
+            .list
+            .iter()
+            .map(|target| {
+                let id = object::annotation(&target.object, argo::TRACKING_ID).unwrap_or_default();
+                format!("{} {id}", target.key)
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "ClusterRole.rbac.authorization.k8s.io/r shop:rbac.authorization.k8s.io/ClusterRole:x/r",
+                "ConfigMap/prod/c shop:/ConfigMap:prod/c",
+                "ConfigMap/other/d shop:/ConfigMap:other/d",
+                "Widget.example.com/prod/w shop:example.com/Widget:prod/w",
+            ]
+        );
+    }
+
+    /// SYNC-011: the last of equal keys stays, with a warning; generateName-only targets are never duplicates.
+    #[test]
+    fn the_last_duplicate_stays() {
+        let config = |value: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"k": value}});
+        let job = || json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"generateName": "j-", "annotations": {argo::HOOK: "Sync"}}});
+        let targets = normalised(vec![config("1"), config("2"), job(), job()]);
+        assert_eq!(targets.list.len(), 3);
+        assert_eq!(targets.list[0].object["data"]["k"], "2");
+        assert_eq!(
+            targets.warnings[0].text,
+            "Resource /ConfigMap/prod/c appeared 2 times among application resources."
+        );
+    }
+
+    /// SYNC-012, SYNC-018, SYNC-026.
+    #[test]
+    fn hooks_are_sorted_out_and_get_their_finalizer() {
+        let hook = |name: &str, types: &str| json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, "annotations": {argo::HOOK: types}}});
+        let targets = normalised(vec![
+            hook("typo", "Presync"),
+            hook("delete", "PreDelete"),
+            hook("both", "PreDelete,PreSync"),
+        ]);
+        let names: Vec<&str> = targets
+            .list
+            .iter()
+            .map(|target| target.key.name.as_str())
+            .collect();
+        assert_eq!(names, ["both"]);
+        assert_eq!(
+            targets.list[0].object["metadata"]["finalizers"],
+            json!([argo::HOOK_FINALIZER])
+        );
+        assert_eq!(targets.warnings.len(), 1, "only the typo is remarkable");
+        assert!(targets.warnings[0].text.contains("`Presync`"));
+    }
+
+    /// SYNC-013: a copy that another controller made carries the id of its original.
+    #[test]
+    fn a_copied_tracking_id_does_not_describe_the_copy() {
+        let config = |name: &str, id: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "prod", "annotations": {argo::TRACKING_ID: id}}});
+        let (own, copy) = (
+            config("c", "shop:/ConfigMap:prod/c"),
+            config("copy", "shop:/ConfigMap:prod/c"),
+        );
+        assert!(is_self_referenced(&own, TrackingMethod::Annotation));
+        assert!(!is_self_referenced(&copy, TrackingMethod::Annotation));
+        assert!(is_self_referenced(&copy, TrackingMethod::Label));
+        assert_eq!(owner_app(&copy, TrackingMethod::Annotation), Some("shop"));
+    }
+}

@@ -1,0 +1,143 @@
+//! The state at any point of a trace, by replaying it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+use wavetank_model::{ChangeKind, ObjectKey};
+
+use crate::entry::{ApiEvent, Content, Entry, Event, OperationState};
+
+/// The objects and the operation as they stand after the entries pushed so far.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    objects: BTreeMap<ObjectKey, Arc<Value>>,
+    operation: Option<OperationState>,
+}
+
+impl World {
+    /// Nothing is there yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next entry.
+    pub fn push(&mut self, entry: &Entry) {
+        match &entry.event {
+            Event::Api(api) => self.push_api(api),
+            Event::Operation(operation) => self.operation = Some(operation.state.clone()),
+            _ => {}
+        }
+    }
+
+    fn push_api(&mut self, api: &ApiEvent) {
+        match (&api.content, api.verb) {
+            (_, ChangeKind::Deleted) => {
+                self.objects.remove(&api.key);
+            }
+            (Some(Content::Object(object)), _) => {
+                self.objects.insert(api.key.clone(), Arc::clone(object));
+            }
+            (Some(Content::Patch(patch)), _) => {
+                let object = self.objects.entry(api.key.clone()).or_default();
+                merge(Arc::make_mut(object), patch);
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// One object.
+    pub fn object(&self, key: &ObjectKey) -> Option<&Arc<Value>> {
+        self.objects.get(key)
+    }
+
+    /// All objects by key.
+    pub fn objects(&self) -> impl Iterator<Item = (&ObjectKey, &Arc<Value>)> {
+        self.objects.iter()
+    }
+
+    /// The stored state of the last operation.
+    pub fn operation(&self) -> Option<&OperationState> {
+        self.operation.as_ref()
+    }
+}
+
+/// Applies a merge patch (RFC 7386).
+pub fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(serde_json::Map::new());
+    }
+    let Value::Object(target) = target else { return };
+    for (key, value) in patch {
+        if value.is_null() {
+            target.remove(key);
+        } else {
+            merge(target.entry(key.clone()).or_insert(Value::Null), value);
+        }
+    }
+}
+
+/// The content that turns `old` into `new`: a merge patch, or the whole object where `new` holds a null that a merge
+/// patch cannot express.
+pub fn content(old: Option<&Value>, new: &Arc<Value>) -> Content {
+    match old {
+        Some(old) if !holds_null(new) => Content::Patch(Arc::new(difference(old, new))),
+        _ => Content::Object(Arc::clone(new)),
+    }
+}
+
+fn holds_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.iter().any(holds_null),
+        Value::Object(fields) => fields.values().any(holds_null),
+        _ => false,
+    }
+}
+
+fn difference(old: &Value, new: &Value) -> Value {
+    let (Value::Object(old), Value::Object(new)) = (old, new) else { return new.clone() };
+    let mut out = serde_json::Map::new();
+    for (key, value) in new {
+        match old.get(key) {
+            Some(before) if before == value => {}
+            Some(before) if before.is_object() && value.is_object() => {
+                out.insert(key.clone(), difference(before, value));
+            }
+            _ => {
+                out.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    for key in old.keys().filter(|key| !new.contains_key(*key)) {
+        out.insert(key.clone(), Value::Null);
+    }
+    Value::Object(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_patch_leads_from_old_to_new() {
+        let old = json!({"a": {"b": 1, "c": [1]}, "d": 1, "e": {}});
+        let new = Arc::new(json!({"a": {"b": 2, "c": [1]}, "e": {"x": {}}, "f": "x"}));
+        let Content::Patch(patch) = content(Some(&old), &new) else { panic!("not a patch") };
+        assert_eq!(*patch, json!({"a": {"b": 2}, "d": null, "e": {"x": {}}, "f": "x"}));
+        let mut replayed = old;
+        merge(&mut replayed, &patch);
+        assert_eq!(replayed, *new);
+    }
+
+    #[test]
+    fn an_object_with_a_null_is_written_whole() {
+        let new = Arc::new(json!({"a": null}));
+        assert_eq!(content(Some(&json!({"a": 1})), &new), Content::Object(new.clone()));
+    }
+}
