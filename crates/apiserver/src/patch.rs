@@ -25,7 +25,7 @@ impl Server {
         let key = call.storage_key(&call.name);
         let stored = self.store.get(call.resource.table, &key).cloned();
         let stored = stored.ok_or_else(|| failure::not_found(&call.resource, &call.name))?;
-        let mut object = self.shaped(
+        let mut object = crate::read::shaped(
             &call.resource,
             &call.api_version,
             crate::read::Shape::Object,

@@ -1,4 +1,4 @@
-//! Which resources are served: the built-in ones and those of CustomResourceDefinitions.
+//! Which resources are served: the built-in ones and those of `CustomResourceDefinition`s.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -24,7 +24,7 @@ pub(crate) struct Version {
     pub(crate) name: String,
     /// `apps/v1`.
     pub(crate) api_version: String,
-    pub(crate) kind: VersionType,
+    pub(crate) objects: VersionType,
 }
 
 /// What is known of the objects of a version.
@@ -41,7 +41,7 @@ pub(crate) enum VersionType {
 pub(crate) enum Origin {
     /// A built-in kind.
     BuiltIn,
-    /// A CustomResourceDefinition; in discovery once it is established.
+    /// A `CustomResourceDefinition`; in discovery once it is established.
     Custom {
         /// Whether discovery shows it.
         discoverable: bool,
@@ -106,7 +106,7 @@ impl Resource {
             } else {
                 format!("{}/{name}", kind.group)
             },
-            kind: VersionType::BuiltIn(OnceLock::new()),
+            objects: VersionType::BuiltIn(OnceLock::new()),
         };
         Self {
             table,
@@ -145,7 +145,7 @@ impl Resource {
         &self.group_kind.kind
     }
 
-    /// Whether it comes from a CustomResourceDefinition.
+    /// Whether it comes from a `CustomResourceDefinition`.
     pub(crate) fn is_custom(&self) -> bool {
         matches!(self.origin, Origin::Custom { .. })
     }
@@ -168,7 +168,7 @@ impl Resource {
         &self,
         version: &Version,
     ) -> impl Iterator<Item = (&str, &str)> {
-        let served = |name: &str| match &version.kind {
+        let served = |name: &str| match &version.objects {
             VersionType::BuiltIn(_) => true,
             VersionType::Custom(custom) => {
                 if name == "scale" {
@@ -206,7 +206,7 @@ impl Resource {
         self.versions
             .iter()
             .find(|version| version.api_version == api_version)
-            .map(|version| &version.kind)
+            .map(|version| &version.objects)
     }
 
     /// The custom version called `api_version`.

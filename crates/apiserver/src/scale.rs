@@ -58,7 +58,7 @@ impl Server {
         let before = scale_of(&resource, &old)?;
         let mut scale = before.clone();
         match patch_type {
-            None => scale = body.object.clone(),
+            None => scale.clone_from(&body.object),
             Some(PatchType::Json) => {
                 patch::json(&mut scale, &body.object).map_err(crate::patch::refuse)?
             }
