@@ -22,7 +22,7 @@ mod user;
 mod view;
 
 pub use controller::identity;
-pub use request::sync_options;
 pub use recording::Recording;
+pub use request::sync_options;
 pub use run::{RunEnd, RunOptions, RunRecord, header, replay};
 pub use steps::StepFailure;

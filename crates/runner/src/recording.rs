@@ -31,26 +31,52 @@ pub struct Recording {
 
 impl Recording {
     /// Records from now on. `scenario` says what is declared, and names the trace.
-    pub fn new(cluster: Arc<dyn Cluster>, scenario: Arc<Scenario>, seed: u64, show_secrets: bool) -> Self {
+    pub fn new(
+        cluster: Arc<dyn Cluster>,
+        scenario: Arc<Scenario>,
+        seed: u64,
+        show_secrets: bool,
+    ) -> Self {
         let home = scenario.app.namespace.clone();
         let changed = Arc::new(Notify::new());
         let assessor = Arc::new(Assessor::new());
         // No bound action is ever armed, so nobody needs the stream of triggers.
-        let (recorder, _triggers) =
-            Recorder::new(cluster.clock(), assessor, home.clone(), show_secrets, Duration::MAX, Arc::clone(&changed));
+        let (recorder, _triggers) = Recorder::new(
+            cluster.clock(),
+            assessor,
+            home.clone(),
+            show_secrets,
+            Duration::MAX,
+            Arc::clone(&changed),
+        );
         let recorder = Arc::new(recorder);
         cluster.observe(Arc::clone(&recorder) as Arc<dyn Observer>);
         let declared = scenario.app.manifests.iter().filter_map(|object| {
             let phase = *argo::phases(object).first()?;
-            let declared = Declared { phase, wave: argo::wave(object), hook: argo::is_hook(object) };
+            let declared = Declared {
+                phase,
+                wave: argo::wave(object),
+                hook: argo::is_hook(object),
+            };
             Some((desired_key(object, &home), declared))
         });
         let declared = Arc::new(declared.collect());
-        let header = header(&scenario, cluster.target(), "external", seed, cluster.epoch());
+        let header = header(
+            &scenario,
+            cluster.target(),
+            "external",
+            seed,
+            cluster.epoch(),
+        );
         let names = Arc::new(resource_names(&scenario));
         let desired = Desired::new(home, scenario.app.revision.clone(), Vec::new());
         let shared = Arc::new(Shared::new(scenario, cluster, recorder, changed, desired));
-        Self { shared, names, declared, header }
+        Self {
+            shared,
+            names,
+            declared,
+            header,
+        }
     }
 
     /// Makes `cluster.objects`, in order; CRDs are awaited.
@@ -67,7 +93,12 @@ impl Recording {
 
     fn seam(&self, actor: &Actor) -> Seam {
         let service = self.shared.cluster.service(actor);
-        Seam::new(service, actor.clone(), Arc::clone(&self.names), Arc::clone(&self.shared.recorder))
+        Seam::new(
+            service,
+            actor.clone(),
+            Arc::clone(&self.names),
+            Arc::clone(&self.shared.recorder),
+        )
     }
 
     /// The API as `actor`; what is asked there is recorded.
@@ -77,6 +108,9 @@ impl Recording {
 
     /// Everything that was recorded. What comes later is a trace of its own.
     pub fn take(&self) -> Trace {
-        Trace { header: self.header.clone(), entries: self.shared.recorder.take() }
+        Trace {
+            header: self.header.clone(),
+            entries: self.shared.recorder.take(),
+        }
     }
 }

@@ -54,7 +54,11 @@ pub fn simulate(scenario: &Arc<Scenario>, options: Options) -> Simulation {
     let seed = Seed(options.seed.unwrap_or(scenario.seed));
     match runtime() {
         Ok(runtime) => runtime.block_on(simulate_in(scenario, seed, options)),
-        Err(error) => unavailable(scenario, seed, format!("the operating system gives no runtime: {error}")),
+        Err(error) => unavailable(
+            scenario,
+            seed,
+            format!("the operating system gives no runtime: {error}"),
+        ),
     }
 }
 
@@ -66,9 +70,13 @@ async fn simulate_in(scenario: &Arc<Scenario>, seed: Seed, options: Options) -> 
     let pace = tokio::spawn(drive(Arc::clone(&cluster)));
     let assessor = Arc::new(Assessor::new());
     let engine = Box::new(Builtin::new(Assessor::new()));
-    let run_options = RunOptions { seed: seed.0, show_secrets: options.show_secrets };
+    let run_options = RunOptions {
+        seed: seed.0,
+        show_secrets: options.show_secrets,
+    };
     let target = Arc::clone(&cluster) as Arc<dyn wavetank_cluster::Cluster>;
-    let RunRecord { trace, ended } = replay(Arc::clone(scenario), target, engine, assessor, &run_options).await;
+    let RunRecord { trace, ended } =
+        replay(Arc::clone(scenario), target, engine, assessor, &run_options).await;
     pace.abort();
     match pace.await {
         // The world panicked: a bug that must surface.
@@ -76,13 +84,26 @@ async fn simulate_in(scenario: &Arc<Scenario>, seed: Seed, options: Options) -> 
         _ => {}
     }
     let chooser = cluster.world().chooser();
-    let schedule = chooser.lock().unwrap_or_else(PoisonError::into_inner).schedule().to_vec();
-    Simulation { trace, end: ended, schedule }
+    let schedule = chooser
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .schedule()
+        .to_vec();
+    Simulation {
+        trace,
+        end: ended,
+        schedule,
+    }
 }
 
 /// The simulated cluster that `scenario` asks for, whose clock starts at `epoch` and passes `time_scale` times faster
 /// than the runtime's.
-pub fn cluster_config(scenario: &Scenario, options: &Options, epoch: Epoch, time_scale: u32) -> SimConfig {
+pub fn cluster_config(
+    scenario: &Scenario,
+    options: &Options,
+    epoch: Epoch,
+    time_scale: u32,
+) -> SimConfig {
     let seed = Seed(options.seed.unwrap_or(scenario.seed));
     let chooser = match &options.choices {
         Choices::Canonical => Chooser::canonical(),
@@ -95,7 +116,11 @@ pub fn cluster_config(scenario: &Scenario, options: &Options, epoch: Epoch, time
         seed,
         chooser,
         server: ServerConfig {
-            bootstrap: if cluster.noise { Bootstrap::Full } else { Bootstrap::Minimal },
+            bootstrap: if cluster.noise {
+                Bootstrap::Full
+            } else {
+                Bootstrap::Minimal
+            },
             epoch,
             ..ServerConfig::default()
         },
@@ -118,7 +143,10 @@ pub fn cluster_config(scenario: &Scenario, options: &Options, epoch: Epoch, time
 fn unavailable(scenario: &Scenario, seed: Seed, reason: String) -> Simulation {
     let header = wavetank_runner::header(scenario, "fake", "builtin", seed.0, Epoch::default());
     Simulation {
-        trace: Trace { header, entries: Vec::new() },
+        trace: Trace {
+            header,
+            entries: Vec::new(),
+        },
         end: RunEnd::Unavailable(reason),
         schedule: Vec::new(),
     }

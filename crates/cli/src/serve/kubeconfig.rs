@@ -49,10 +49,20 @@ impl Kubeconfig<'_> {
             "contexts": [context("wavetank", "wavetank"), context("wavetank-engine", "wavetank-engine")],
             "current-context": "wavetank",
         });
-        let refused = || format!("cannot write the kubeconfig {} (an existing file is never overwritten)", path.display());
-        let mut file =
-            fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).with_context(refused)?;
-        file.write_all(serde_json::to_string_pretty(&config)?.as_bytes()).with_context(refused)?;
+        let refused = || {
+            format!(
+                "cannot write the kubeconfig {} (an existing file is never overwritten)",
+                path.display()
+            )
+        };
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .with_context(refused)?;
+        file.write_all(serde_json::to_string_pretty(&config)?.as_bytes())
+            .with_context(refused)?;
         Ok(Written(path.to_owned()))
     }
 }
@@ -60,7 +70,10 @@ impl Kubeconfig<'_> {
 /// A bearer token nobody can guess.
 pub(super) fn token() -> anyhow::Result<String> {
     let mut bytes = [0_u8; 24];
-    let mut random = fs::File::open("/dev/urandom").context("the operating system gives no random numbers")?;
-    random.read_exact(&mut bytes).context("the operating system gives no random numbers")?;
+    let mut random =
+        fs::File::open("/dev/urandom").context("the operating system gives no random numbers")?;
+    random
+        .read_exact(&mut bytes)
+        .context("the operating system gives no random numbers")?;
     Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
 }

@@ -60,7 +60,10 @@ impl Listener {
 /// The peer went away before it was accepted: nothing of ours.
 fn is_of_the_connection(error: &std::io::Error) -> bool {
     use std::io::ErrorKind;
-    matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted)
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
+    )
 }
 
 /// Serves one connection to its end. How it ends is the client's business.
@@ -83,7 +86,10 @@ async fn http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, door
     });
     let builder = auto::Builder::new(TokioExecutor::new());
     // An error here is a client that went away or spoke no HTTP.
-    builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await.ok();
+    builder
+        .serve_connection_with_upgrades(TokioIo::new(stream), service)
+        .await
+        .ok();
 }
 
 async fn answer(request: Request<Incoming>, doors: &[Door]) -> Response<ApiBody> {
@@ -97,25 +103,45 @@ async fn answer(request: Request<Incoming>, doors: &[Door]) -> Response<ApiBody>
             let text = "Request entity too large: limit is 3145728";
             return refuse(&Status::new(413, "RequestEntityTooLarge", text));
         }
-        Err(error) => return refuse(&Status::new(400, "BadRequest", format!("the body was cut off: {error}"))),
+        Err(error) => {
+            return refuse(&Status::new(
+                400,
+                "BadRequest",
+                format!("the body was cut off: {error}"),
+            ));
+        }
     };
     let request = Request::from_parts(parts, kube::client::Body::from(body));
     match door.service.clone().oneshot(request).await {
         Ok(response) => response,
-        Err(error) => refuse(&Status::new(500, "InternalError", format!("Internal error occurred: {error}"))),
+        Err(error) => refuse(&Status::new(
+            500,
+            "InternalError",
+            format!("Internal error occurred: {error}"),
+        )),
     }
 }
 
 fn door<'a>(request: &Request<Incoming>, doors: &'a [Door]) -> Option<&'a Door> {
-    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
-    let token = value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("bearer "))?;
+    let value = request
+        .headers()
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?;
+    let token = value
+        .strip_prefix("Bearer ")
+        .or_else(|| value.strip_prefix("bearer "))?;
     doors.iter().find(|door| door.token == token.trim())
 }
 
 fn refuse(status: &Status) -> Response<ApiBody> {
     let body = Full::new(Bytes::from(status.to_json().to_string() + "\n"));
     let mut response = Response::new(ApiBody::new(body.map_err(|never| match never {})));
-    *response.status_mut() = http::StatusCode::from_u16(status.code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    *response.status_mut() =
+        http::StatusCode::from_u16(status.code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     response
 }

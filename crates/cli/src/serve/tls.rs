@@ -4,7 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
@@ -23,21 +26,38 @@ impl Identity {
     pub(super) fn generate(address: IpAddr) -> anyhow::Result<Self> {
         let authority_key = KeyPair::generate().context("cannot make the authority's key")?;
         let mut authority = CertificateParams::default();
-        authority.distinguished_name.push(DnType::CommonName, "wavetank-ca");
+        authority
+            .distinguished_name
+            .push(DnType::CommonName, "wavetank-ca");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
-        let certificate = authority.self_signed(&authority_key).context("cannot make the authority")?;
+        authority.key_usages = vec![
+            KeyUsagePurpose::KeyCertSign,
+            KeyUsagePurpose::DigitalSignature,
+        ];
+        let certificate = authority
+            .self_signed(&authority_key)
+            .context("cannot make the authority")?;
         let issuer = Issuer::new(authority, authority_key);
-        let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+        let mut names = vec![
+            "localhost".to_owned(),
+            "127.0.0.1".to_owned(),
+            "::1".to_owned(),
+        ];
         names.push(address.to_string());
-        names.extend(["kubernetes", "kubernetes.default", "kubernetes.default.svc"].map(str::to_owned));
+        names.extend(
+            ["kubernetes", "kubernetes.default", "kubernetes.default.svc"].map(str::to_owned),
+        );
         names.sort();
         names.dedup();
         let mut server = CertificateParams::new(names).context("cannot name the server")?;
-        server.distinguished_name.push(DnType::CommonName, "wavetank");
+        server
+            .distinguished_name
+            .push(DnType::CommonName, "wavetank");
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate().context("cannot make the server's key")?;
-        let signed = server.signed_by(&key, &issuer).context("cannot sign the server's certificate")?;
+        let signed = server
+            .signed_by(&key, &issuer)
+            .context("cannot sign the server's certificate")?;
         Ok(Self {
             authority: certificate.pem(),
             certificate: signed.der().clone(),
@@ -51,7 +71,10 @@ impl Identity {
             .with_safe_default_protocol_versions()
             .context("the TLS library lacks its protocol versions")?
             .with_no_client_auth()
-            .with_single_cert(vec![self.certificate.clone()], PrivateKeyDer::Pkcs8(self.key.clone_key()))
+            .with_single_cert(
+                vec![self.certificate.clone()],
+                PrivateKeyDer::Pkcs8(self.key.clone_key()),
+            )
             .context("the TLS library does not take its own certificate")?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(TlsAcceptor::from(Arc::new(config)))
