@@ -27,6 +27,8 @@ pub(crate) struct Call {
     pub(crate) actor: Actor,
     pub(crate) options: WriteOptions,
     pub(crate) now: SimTime,
+    /// Whether the owners of fields are settled: the object comes of an apply.
+    pub(crate) applied: bool,
     /// What the client is to be warned of.
     pub(crate) warnings: Vec<String>,
 }
@@ -53,6 +55,7 @@ impl Call {
                 ..WriteOptions::default()
             },
             now,
+            applied: false,
             warnings: Vec::new(),
         }
     }
@@ -132,6 +135,9 @@ impl Server {
         };
         let unread =
             (patched && call.options.validation == FieldValidation::Strict).then(|| object.clone());
+        // An empty list means something here, which decoding would take away (API-175).
+        let managed =
+            metadata_mut(&mut object).and_then(|metadata| metadata.remove("managedFields"));
         match behaviour::decode(&call.resource, &call.api_version, &mut object) {
             Ok(unknown) => problems.extend(unknown),
             Err(error) => {
@@ -161,6 +167,11 @@ impl Server {
         })?;
         settle_namespace(call, &mut object)?;
         behaviour::default(&call.resource, &call.api_version, &mut object);
+        if let (Some(managed @ Value::Array(_)), Some(metadata)) =
+            (managed, metadata_mut(&mut object))
+        {
+            metadata.insert("managedFields".to_owned(), managed);
+        }
         Ok(object)
     }
 
@@ -192,6 +203,7 @@ impl Server {
             metadata.insert("uid".to_owned(), Value::from(uid));
             metadata.insert("creationTimestamp".to_owned(), Value::from(stamp));
         }
+        self.track(call, None, &mut object);
         self.admit(call, Operation::Create, &mut object, None)?;
         if resource.is_custom() && self.is_ending(&resource) {
             let why = "create not allowed while custom resource definition is terminating";

@@ -14,7 +14,7 @@ use wavetank_model::GroupKind;
 use wavetank_model::schema::{Schema, SchemaRef};
 
 use crate::kinds::{FieldError, custom_resource};
-use crate::registry::{Behaviour, Origin, Resource, TableId, Version, VersionType};
+use crate::registry::{Behaviour, Origin, Resets, Resource, TableId, Version, VersionType};
 use crate::scale::ScalePaths;
 
 pub(crate) use structural::{default, prune};
@@ -168,6 +168,7 @@ pub(crate) fn resource(definition: &Value, table: TableId, discoverable: bool) -
         storage: format!("{group}/{}", text(&storage["name"])),
         origin: Origin::Custom { discoverable },
         strategy: Behaviour::new(custom_resource(has_status)),
+        resets: Resets::default(),
         group,
     }
 }

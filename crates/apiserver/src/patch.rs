@@ -16,11 +16,7 @@ impl Server {
         patch: Incoming,
     ) -> Result<Written, Status> {
         if patch_type == PatchType::Apply {
-            return Err(Status::new(
-                501,
-                "NotImplemented",
-                "server-side apply is not supported by this server",
-            ));
+            return self.apply(call, patch);
         }
         let key = call.storage_key(&call.name);
         let stored = self.store.get(call.resource.table, &key).cloned();

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use wavetank_model::key::{GroupKind, GroupVersionKind};
 use wavetank_model::kinds::{self, Kind};
+use wavetank_model::patch::apply::FieldSet;
 use wavetank_model::schema::{self, SchemaRef};
 
 use crate::custom::CustomVersion;
@@ -95,6 +96,14 @@ pub(crate) struct Resource {
     pub(crate) storage: String,
     pub(crate) origin: Origin,
     pub(crate) strategy: Behaviour,
+    pub(crate) resets: Resets,
+}
+
+/// Fields that are owned by nobody through an endpoint, computed when they are first needed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Resets {
+    pub(crate) main: OnceLock<FieldSet>,
+    pub(crate) status: OnceLock<FieldSet>,
 }
 
 impl Resource {
@@ -128,6 +137,7 @@ impl Resource {
             storage: kind.api_version(),
             origin: Origin::BuiltIn,
             strategy: Behaviour(strategy(&kind.group_kind())),
+            resets: Resets::default(),
         }
     }
 

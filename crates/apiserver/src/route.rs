@@ -467,6 +467,7 @@ impl Asked<'_> {
             actor: self.actor.clone(),
             options,
             now: self.now,
+            applied: false,
             warnings: Vec::new(),
         }
     }

@@ -107,10 +107,8 @@ impl Server {
         if !object::uid(&scale).is_empty() {
             new["metadata"]["uid"] = metadata("uid");
         }
-        call.subresource.clear();
-        let written = self.replace(call, &stored, new);
-        "scale".clone_into(&mut call.subresource);
-        scale_of(&resource, &written?.value)
+        let written = self.replace(call, &stored, new)?;
+        scale_of(&resource, &written.value)
     }
 }
 
