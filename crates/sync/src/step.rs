@@ -24,12 +24,13 @@ use run::RunState;
 
 /// Runs one pass of an operation.
 pub async fn pass(
-    input: &StepInput,
+    mut input: StepInput,
     assessor: &Assessor,
     memo: &mut TargetMemo,
     asks: &mut dyn Asks,
 ) -> StepOutput {
-    let (mut step, valid) = Step::plan(input, assessor, memo, asks).await;
+    let ledger = Ledger::new(std::mem::take(&mut input.results));
+    let (mut step, valid) = Step::plan(&input, ledger, assessor, memo, asks).await;
     let (phase, message) = if valid {
         step.sync().await
     } else {
@@ -44,12 +45,13 @@ pub async fn pass(
 
 /// Runs one pass that terminates the operation (SYNC-138).
 pub async fn terminate(
-    input: &StepInput,
+    mut input: StepInput,
     assessor: &Assessor,
     memo: &mut TargetMemo,
     asks: &mut dyn Asks,
 ) -> StepOutput {
-    let (mut step, _) = Step::plan(input, assessor, memo, asks).await;
+    let ledger = Ledger::new(std::mem::take(&mut input.results));
+    let (mut step, _) = Step::plan(&input, ledger, assessor, memo, asks).await;
     step.strip_completed_hooks().await;
     let hooks = step.places(|task| task.hook);
     let (phase, message) = if step.terminate_hooks(&hooks).await {
@@ -80,12 +82,12 @@ impl<'a> Step<'a> {
     /// S1: builds the task list (SYNC-044).
     async fn plan(
         input: &'a StepInput,
+        mut ledger: Ledger,
         assessor: &'a Assessor,
         memo: &mut TargetMemo,
         asks: &'a mut dyn Asks,
     ) -> (Self, bool) {
         let targets = memo.targets(&input.targets, &input.app, &input.kinds);
-        let mut ledger = Ledger::new(input.results.clone());
         let plan = plan::build(input, &targets, &mut ledger, asks).await;
         (
             Self {

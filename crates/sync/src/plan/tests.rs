@@ -14,17 +14,13 @@ fn shown(operation: &Operation, cluster: &mut Cluster) -> String {
             slot = Some((task.phase, task.wave()));
             lines.push(format!("{}/{}:", task.phase, task.wave()));
         }
-        let moved = |reason: &&Reason| {
-            !matches!(
-                reason,
-                Reason::Hook(_) | Reason::Wave { .. } | Reason::Prune
-            )
-        };
-        let moved: Vec<String> = task
-            .reasons
-            .iter()
-            .filter(moved)
-            .map(ToString::to_string)
+        let several = task
+            .reasons()
+            .into_iter()
+            .filter(|reason| matches!(reason, Reason::SeveralPhases(_)));
+        let moved: Vec<String> = several
+            .chain(task.moved.iter().cloned())
+            .map(|reason| reason.to_string())
             .collect();
         let moved = if moved.is_empty() {
             String::new()
