@@ -100,11 +100,18 @@ pub(crate) fn defined_kind(object: &Value) -> Option<(&str, &str)> {
 /// One task for each pair that takes part (SYNC-021, SYNC-022).
 fn resource_tasks(input: &StepInput, pairs: &[Pair]) -> Vec<Task> {
     let mut tasks = Vec::with_capacity(pairs.len());
+    // Live objects that the project does not permit are none of the app's (SYNC-010).
+    let permitted = |pair: &Pair| match (&input.options.project, &pair.live, &pair.target) {
+        (Some(project), Some(live), None) => {
+            ObjectKey::of(live).is_none_or(|key| project.permits_live(&key))
+        }
+        _ => true,
+    };
     let managed =
         |pair: &Pair| crate::compare::is_managed_namespace(pair, &input.app, &input.options);
     for pair in pairs
         .iter()
-        .filter(|pair| !pair.foreign_copy && !managed(pair))
+        .filter(|pair| !pair.foreign_copy && !managed(pair) && permitted(pair))
     {
         let task = match (&pair.target, &pair.live) {
             (Some(target), live) => {
@@ -340,7 +347,16 @@ async fn check(
             known.insert(task.gvk.clone(), answer.map(Arc::new));
         }
         match &known[&task.gvk] {
-            Ok(resource) => task.resource = Some(resource.clone()),
+            Ok(resource) => {
+                task.resource = Some(resource.clone());
+                let project = input.options.project.as_deref();
+                if let Some(Err(error)) =
+                    project.map(|project| project.validate(&task.key, resource.namespaced))
+                {
+                    valid = false;
+                    ledger.record(task, Some(ResultCode::SyncFailed), None, &error);
+                }
+            }
             Err(DiscoverError::NotFound(_)) if may_be_missing(input, targets, task) => {
                 task.skip_dry_run = true;
             }

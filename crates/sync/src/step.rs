@@ -22,6 +22,23 @@ use wavetank_health::Assessor;
 pub(crate) use hooks::without_finalizer;
 use run::RunState;
 
+/// What ends a pass before the engine looks at a task; `None` when nothing does (SYNC-131).
+///
+/// [`pass`] asks this itself; engines from outside are spared such a pass.
+pub fn preflight(input: &StepInput, memo: &mut TargetMemo) -> Option<StepOutput> {
+    if !input.options.fail_on_shared_resource {
+        return None;
+    }
+    let targets = memo.targets(&input.targets, &input.app, &input.kinds);
+    let comparison = compare::compare_targets(&targets, &input.live, &input.app, &input.options);
+    let (key, other) = comparison.shared.first()?;
+    Some(StepOutput {
+        phase: OperationPhase::Failed,
+        message: message::shared_resource(key, &input.app.name, other),
+        results: input.results.clone(),
+    })
+}
+
 /// Runs one pass of an operation.
 pub async fn pass(
     mut input: StepInput,
@@ -29,6 +46,9 @@ pub async fn pass(
     memo: &mut TargetMemo,
     asks: &mut dyn Asks,
 ) -> StepOutput {
+    if let Some(output) = preflight(&input, memo) {
+        return output;
+    }
     let ledger = Ledger::new(std::mem::take(&mut input.results));
     let (mut step, valid) = Step::plan(&input, ledger, assessor, memo, asks).await;
     let (phase, message) = if valid {
@@ -36,11 +56,7 @@ pub async fn pass(
     } else {
         step.not_valid()
     };
-    StepOutput {
-        phase,
-        message,
-        results: step.ledger.into_results(),
-    }
+    step.output(phase, message)
 }
 
 /// Runs one pass that terminates the operation (SYNC-138).
@@ -59,11 +75,7 @@ pub async fn terminate(
     } else {
         (OperationPhase::Failed, message::TERMINATED)
     };
-    StepOutput {
-        phase,
-        message: message.to_owned(),
-        results: step.ledger.into_results(),
-    }
+    step.output(phase, message.to_owned())
 }
 
 /// What a pass ends with: phase and message.
@@ -99,6 +111,17 @@ impl<'a> Step<'a> {
             },
             plan.valid,
         )
+    }
+
+    /// The output of the pass, with results for people to read (SYNC-086).
+    fn output(self, phase: OperationPhase, message: String) -> StepOutput {
+        let mut results = self.ledger.into_results();
+        message::augment(&mut results, &self.input.kinds);
+        StepOutput {
+            phase,
+            message,
+            results,
+        }
     }
 
     /// The outcome of an invalid task list (SYNC-044).

@@ -401,3 +401,30 @@ fn a_plan_can_be_made_from_the_view_alone() {
     assert!(plan.valid);
     assert_eq!(plan.tasks.len(), 1);
 }
+
+/// SYNC-031, SYNC-032, SYNC-010, SYNC-190: the project is asked about every task whose kind is known.
+#[test]
+fn what_the_project_does_not_permit_is_an_error() {
+    let project = crate::project::Project {
+        name: "team".to_owned(),
+        destinations: vec![crate::project::Destination {
+            namespace: "demo".to_owned(),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let plan = plan_with(
+        "ConfigMap/a\nConfigMap/b ns=other\nClusterRole/r\nWidget.example.com/w ns=other option=SkipDryRunOnMissingResource=true",
+        "ClusterRole/extra",
+        |options| options.project = Some(std::sync::Arc::new(project)),
+    );
+    insta::assert_snapshot!(plan, @r"
+    Sync/0:
+      ConfigMap/a
+      ConfigMap/other/b
+      ClusterRole/r
+      Widget.example.com/other/w
+    Some(SyncFailed) namespace other is not permitted in project 'team'
+    Some(SyncFailed) resource rbac.authorization.k8s.io:ClusterRole is not permitted in project team
+    ");
+}
