@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
-use tower::util::BoxCloneService;
+use tower::util::BoxCloneSyncService;
 use wavetank_apiserver::{Server, ServerConfig};
 use wavetank_cluster::{ApiService, Capabilities, Capability, Cluster, ClusterError, Observer};
 use wavetank_kernel::{BoxFuture, Chooser, Clock, Seed, SimTime};
@@ -92,7 +92,7 @@ impl Cluster for SimCluster {
     }
 
     fn service(&self, actor: &Actor) -> ApiService {
-        BoxCloneService::new(WorldService {
+        BoxCloneSyncService::new(WorldService {
             world: Arc::clone(&self.world),
             clock: Arc::clone(&self.clock),
             wake: Arc::clone(&self.wake),
@@ -106,6 +106,10 @@ impl Cluster for SimCluster {
 
     fn clock(&self) -> Arc<dyn Clock> {
         Arc::clone(&self.clock) as Arc<dyn Clock>
+    }
+
+    fn chooser(&self) -> Arc<Mutex<Chooser>> {
+        self.world().chooser()
     }
 
     fn epoch(&self) -> Epoch {

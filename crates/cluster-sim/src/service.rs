@@ -10,11 +10,12 @@ use futures::channel::mpsc::UnboundedReceiver;
 use futures::{Stream, future};
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 use kube::client::Body;
 use tokio::sync::Notify;
 use tower::{BoxError, Service};
 use wavetank_apiserver::ResponseBody;
+use wavetank_cluster::ApiBody;
 use wavetank_kernel::{BoxFuture, Clock};
 use wavetank_model::Actor;
 
@@ -31,23 +32,23 @@ pub(crate) struct WorldService {
 }
 
 impl WorldService {
-    fn answer(&self, parts: http::request::Parts, body: Bytes) -> Response<Body> {
+    fn answer(&self, parts: http::request::Parts, body: Bytes) -> Response<ApiBody> {
         let now = self.clock.now();
         let request = Request::from_parts(parts, body);
         let response =
             self.world.lock().unwrap_or_else(PoisonError::into_inner).handle(&request, &self.actor, now);
         self.wake.notify_one();
         response.map(|body| match body {
-            ResponseBody::Full(bytes) => Body::from(bytes),
-            ResponseBody::Watch(lines) => Body::wrap_body(WatchBody { lines }),
+            ResponseBody::Full(bytes) => ApiBody::new(Full::new(bytes).map_err(never)),
+            ResponseBody::Watch(lines) => ApiBody::new(WatchBody { lines }.map_err(never)),
         })
     }
 }
 
 impl Service<Request<Body>> for WorldService {
-    type Response = Response<Body>;
+    type Response = Response<ApiBody>;
     type Error = BoxError;
-    type Future = BoxFuture<'static, Result<Response<Body>, BoxError>>;
+    type Future = BoxFuture<'static, Result<Response<ApiBody>, BoxError>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))
@@ -64,6 +65,10 @@ impl Service<Request<Body>> for WorldService {
             Ok(service.answer(parts, body))
         })
     }
+}
+
+fn never(impossible: Infallible) -> BoxError {
+    match impossible {}
 }
 
 /// The lines of a watch as a response body.

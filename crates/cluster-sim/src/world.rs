@@ -1,13 +1,13 @@
 //! The world: API server, controllers and sleepers in one ordered queue.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures::channel::oneshot;
 use http::{Request, Response};
 use serde_json::Value;
-use wavetank_apiserver::{ResponseBody, Server};
+use wavetank_apiserver::{ResponseBody, Server, ServerApi};
 use wavetank_cluster::Observer;
 use wavetank_kernel::{Chooser, Class, Load, Queue, SimTime, Ticket};
 use wavetank_model::{Actor, Api, Change, ObjectKey};
@@ -18,7 +18,7 @@ pub struct World {
     server: Server,
     controllers: Controllers,
     timers: Queue<oneshot::Sender<()>>,
-    chooser: Chooser,
+    chooser: Arc<Mutex<Chooser>>,
     observers: Vec<Arc<dyn Observer>>,
     frozen: BTreeSet<ObjectKey>,
     had_work: bool,
@@ -31,7 +31,7 @@ impl World {
             server,
             controllers,
             timers: Queue::new(),
-            chooser,
+            chooser: Arc::new(Mutex::new(chooser)),
             observers: Vec::new(),
             frozen: BTreeSet::new(),
             had_work: false,
@@ -62,7 +62,7 @@ impl World {
     /// The server's Status for the first object it does not take.
     pub fn bootstrap(&mut self, objects: Vec<Value>, now: SimTime) -> Result<(), wavetank_model::Status> {
         for object in objects {
-            self.server.api(now).create(Actor::SETUP, object)?;
+            ServerApi::new(&mut self.server, now).create(Actor::SETUP, object)?;
             self.settle_changes();
         }
         Ok(())
@@ -90,15 +90,17 @@ impl World {
                 break;
             }
             match part {
-                Part::Server => self.server.run_due(at, &mut self.chooser),
+                Part::Server => {
+                    self.server.run_next(at, &mut choices(&self.chooser));
+                }
                 Part::Controllers => {
-                    let mut api = self.server.api(at);
-                    self.controllers.run_due(at, &mut api, &mut self.chooser);
+                    let mut api = ServerApi::new(&mut self.server, at);
+                    self.controllers.run_due(at, &mut api, &mut choices(&self.chooser));
                 }
                 Part::Timers => {
                     if let Some((_, sleeper)) = self.timers.pop_due(at) {
                         // A sleeper that is gone needs no waking.
-                        drop(sleeper.send(()));
+                        sleeper.send(()).ok();
                     }
                 }
             }
@@ -117,9 +119,9 @@ impl World {
         drop(self.timers.cancel(ticket));
     }
 
-    /// The choices so far that were not the default.
-    pub fn chooser(&mut self) -> &mut Chooser {
-        &mut self.chooser
+    /// Who makes the choices.
+    pub fn chooser(&self) -> Arc<Mutex<Chooser>> {
+        Arc::clone(&self.chooser)
     }
 
     fn next(&self) -> Option<(SimTime, Part)> {
@@ -136,6 +138,7 @@ impl World {
     }
 
     fn settle_changes(&mut self) {
+        drop(self.server.drain_requests());
         for change in self.server.drain_changes() {
             self.tell(&change);
         }
@@ -157,6 +160,10 @@ impl World {
             }
         }
     }
+}
+
+fn choices(chooser: &Mutex<Chooser>) -> MutexGuard<'_, Chooser> {
+    chooser.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,18 +6,23 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use http::{Request, Response};
+use http_body_util::combinators::UnsyncBoxBody;
 use kube::client::Body;
 use tower::BoxError;
-use tower::util::BoxCloneService;
-use wavetank_kernel::{BoxFuture, Clock, SimTime};
+use tower::util::BoxCloneSyncService;
+use wavetank_kernel::{BoxFuture, Chooser, Clock, SimTime};
 use wavetank_model::timestamp::Epoch;
 use wavetank_model::{Actor, Change, ObjectKey};
 
 /// The API of a target as one actor reaches it: what a `kube::Client` is made from.
-pub type ApiService = BoxCloneService<Request<Body>, Response<Body>, BoxError>;
+pub type ApiService = BoxCloneSyncService<Request<Body>, Response<ApiBody>, BoxError>;
+
+/// The body of an answer.
+pub type ApiBody = UnsyncBoxBody<Bytes, BoxError>;
 
 /// What a target can do beyond answering requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,6 +97,9 @@ pub trait Cluster: Send + Sync {
 
     /// The clock of the run.
     fn clock(&self) -> Arc<dyn Clock>;
+
+    /// Who makes the choices of the run: the target's own, and those of whoever uses it.
+    fn chooser(&self) -> Arc<Mutex<Chooser>>;
 
     /// The wall time at which the clock stands at zero.
     fn epoch(&self) -> Epoch;

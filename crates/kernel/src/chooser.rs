@@ -49,11 +49,20 @@ impl Chooser {
 
     /// Takes what `schedule` says, and the default elsewhere.
     pub fn replay(schedule: &[Choice]) -> Self {
-        Self::with(Mode::Replay(schedule.iter().map(|choice| (choice.index, choice.taken)).collect()))
+        Self::with(Mode::Replay(
+            schedule
+                .iter()
+                .map(|choice| (choice.index, choice.taken))
+                .collect(),
+        ))
     }
 
     fn with(mode: Mode) -> Self {
-        Self { mode, made: 0, log: Vec::new() }
+        Self {
+            mode,
+            made: 0,
+            log: Vec::new(),
+        }
     }
 
     /// Takes one of `options` (numbered from 0); `default` is what the canonical run takes.
@@ -63,7 +72,10 @@ impl Chooser {
     /// # Panics
     /// When there is no option, or the default is none of them: a bug of the caller.
     pub fn choose(&mut self, label: &str, options: u32, default: u32) -> u32 {
-        assert!(default < options, "choice `{label}` has {options} options, default {default}");
+        assert!(
+            default < options,
+            "choice `{label}` has {options} options, default {default}"
+        );
         let index = self.made;
         self.made += 1;
         let taken = match &mut self.mode {
@@ -71,13 +83,21 @@ impl Chooser {
             Mode::Last => options - 1,
             Mode::Random(seed, streams) => {
                 let seed = *seed;
-                let rng = streams.entry(label.to_owned()).or_insert_with(|| seed.child(label).rng());
+                let rng = streams
+                    .entry(label.to_owned())
+                    .or_insert_with(|| seed.child(label).rng());
                 u32::try_from(rng.below(u64::from(options))).unwrap_or(default)
             }
-            Mode::Replay(schedule) => schedule.get(&index).map_or(default, |taken| (*taken).min(options - 1)),
+            Mode::Replay(schedule) => schedule
+                .get(&index)
+                .map_or(default, |taken| (*taken).min(options - 1)),
         };
         if taken != default {
-            self.log.push(Choice { index, label: label.to_owned(), taken });
+            self.log.push(Choice {
+                index,
+                label: label.to_owned(),
+                taken,
+            });
         }
         taken
     }
@@ -102,7 +122,9 @@ mod tests {
     #[test]
     fn replaying_a_schedule_takes_the_same_options() {
         let run = |mut chooser: Chooser| {
-            let taken: Vec<u32> = (0..40).map(|n| chooser.choose(if n % 3 == 0 { "a" } else { "b" }, 4, 0)).collect();
+            let taken: Vec<u32> = (0..40)
+                .map(|n| chooser.choose(if n % 3 == 0 { "a" } else { "b" }, 4, 0))
+                .collect();
             (taken, chooser.schedule().to_vec())
         };
         let (taken, schedule) = run(Chooser::random(Seed(5)));

@@ -48,7 +48,11 @@ pub struct Queue<T> {
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Self { entries: BTreeMap::new(), next: 0, work: 0 }
+        Self {
+            entries: BTreeMap::new(),
+            next: 0,
+            work: 0,
+        }
     }
 }
 
@@ -60,7 +64,11 @@ impl<T> Queue<T> {
 
     /// Adds an entry that is due at `at`.
     pub fn push(&mut self, at: SimTime, class: Class, load: Load, item: T) -> Ticket {
-        let ticket = Ticket { at, class, number: self.next };
+        let ticket = Ticket {
+            at,
+            class,
+            number: self.next,
+        };
         self.next += 1;
         self.work += usize::from(load == Load::Work);
         self.entries.insert(ticket, (load, item));
@@ -76,7 +84,9 @@ impl<T> Queue<T> {
 
     /// When the first entry is due, and its class.
     pub fn next_due(&self) -> Option<(SimTime, Class)> {
-        self.entries.first_key_value().map(|(ticket, _)| (ticket.at, ticket.class))
+        self.entries
+            .first_key_value()
+            .map(|(ticket, _)| (ticket.at, ticket.class))
     }
 
     /// When the first entry that is work is due.
@@ -84,7 +94,10 @@ impl<T> Queue<T> {
         if self.work == 0 {
             return None;
         }
-        self.entries.iter().find(|(_, (load, _))| *load == Load::Work).map(|(ticket, _)| ticket.at)
+        self.entries
+            .iter()
+            .find(|(_, (load, _))| *load == Load::Work)
+            .map(|(ticket, _)| ticket.at)
     }
 
     /// The first entry, if it is due at `now` or earlier.
@@ -100,7 +113,9 @@ impl<T> Queue<T> {
 
     /// The entries in order, with the time they are due.
     pub fn iter(&self) -> impl Iterator<Item = (SimTime, Load, &T)> {
-        self.entries.iter().map(|(ticket, (load, item))| (ticket.at, *load, item))
+        self.entries
+            .iter()
+            .map(|(ticket, (load, item))| (ticket.at, *load, item))
     }
 
     /// How many entries are waiting.
@@ -128,7 +143,8 @@ mod tests {
         queue.push(AT(5), Class::SERVER, Load::Work, "server 1");
         queue.push(AT(5), Class::SERVER, Load::Work, "server 2");
         queue.push(AT(4), Class::TIMER, Load::Work, "earlier");
-        let order: Vec<_> = std::iter::from_fn(|| queue.pop_due(AT(9)).map(|(_, item)| item)).collect();
+        let order: Vec<_> =
+            std::iter::from_fn(|| queue.pop_due(AT(9)).map(|(_, item)| item)).collect();
         assert_eq!(order, ["earlier", "server 1", "server 2", "kubelet"]);
     }
 

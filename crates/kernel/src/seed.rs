@@ -74,7 +74,11 @@ mod tests {
         let mut rng = Seed(0).rng();
         assert_eq!(
             [rng.next_u64(), rng.next_u64(), rng.next_u64()],
-            [0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4, 0x06c4_5d18_8009_454f]
+            [
+                0xe220_a839_7b1d_cdaf,
+                0x6e78_9e6a_a1b9_65f4,
+                0x06c4_5d18_8009_454f
+            ]
         );
     }
 

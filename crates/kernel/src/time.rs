@@ -78,13 +78,17 @@ mod tests {
 
     #[test]
     fn adding_rounds_up_to_milliseconds() {
-        assert_eq!(SimTime::ZERO + Duration::from_micros(1500), SimTime::from_millis(2));
+        assert_eq!(
+            SimTime::ZERO + Duration::from_micros(1500),
+            SimTime::from_millis(2)
+        );
     }
 
     #[test]
     fn prints_seconds() {
-        let shown: Vec<String> =
-            [0, 31_000, 34_100, 11].map(|ms| SimTime::from_millis(ms).to_string()).into();
+        let shown: Vec<String> = [0, 31_000, 34_100, 11]
+            .map(|ms| SimTime::from_millis(ms).to_string())
+            .into();
         assert_eq!(shown, ["0.0s", "31.0s", "34.1s", "0.011s"]);
     }
 }

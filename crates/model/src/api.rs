@@ -101,7 +101,12 @@ pub trait Api {
     ///
     /// # Errors
     /// The server's Status.
-    fn update(&mut self, manager: &str, object: Value, subresource: &str) -> Result<Arc<Value>, Status>;
+    fn update(
+        &mut self,
+        manager: &str,
+        object: Value,
+        subresource: &str,
+    ) -> Result<Arc<Value>, Status>;
 
     /// Patches an object or one of its subresources; gives it as stored.
     ///
@@ -120,7 +125,12 @@ pub trait Api {
     ///
     /// # Errors
     /// The server's Status.
-    fn delete(&mut self, manager: &str, key: &ObjectKey, options: &DeleteOptions) -> Result<(), Status>;
+    fn delete(
+        &mut self,
+        manager: &str,
+        key: &ObjectKey,
+        options: &DeleteOptions,
+    ) -> Result<(), Status>;
 
     /// Binds a Pod to a node (`pods/binding`).
     ///

@@ -27,7 +27,11 @@ pub const HELM_HOOK_DELETE_POLICY: &str = "helm.sh/hook-delete-policy";
 /// Splits an annotation list: items trimmed, empty and repeated ones dropped (SYNC-005).
 pub fn items(text: &str) -> Vec<&str> {
     let mut out = Vec::new();
-    for item in text.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+    for item in text
+        .split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+    {
         if !out.contains(&item) {
             out.push(item);
         }
@@ -37,7 +41,9 @@ pub fn items(text: &str) -> Vec<&str> {
 
 /// The items of annotation `key` of `object`.
 pub fn annotation_items<'a>(object: &'a Value, key: &str) -> Vec<&'a str> {
-    object::annotation(object, key).map(items).unwrap_or_default()
+    object::annotation(object, key)
+        .map(items)
+        .unwrap_or_default()
 }
 
 /// Whether the object's sync options hold exactly `option` (SYNC-005).
@@ -49,7 +55,10 @@ pub fn has_option(object: &Value, option: &str) -> bool {
 pub fn option_value<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
     annotation_items(object, SYNC_OPTIONS)
         .into_iter()
-        .find_map(|item| item.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')))
+        .find_map(|item| {
+            item.strip_prefix(name)
+                .and_then(|rest| rest.strip_prefix('='))
+        })
 }
 
 /// A type a hook can have during a sync (SYNC-014).
@@ -105,7 +114,10 @@ pub enum DeletePolicy {
 
 /// The hook types of an object: Argo CD's, else Helm's (SYNC-014, SYNC-015).
 pub fn hook_types(object: &Value) -> Vec<HookType> {
-    let argo: Vec<HookType> = annotation_items(object, HOOK).into_iter().filter_map(HookType::parse).collect();
+    let argo: Vec<HookType> = annotation_items(object, HOOK)
+        .into_iter()
+        .filter_map(HookType::parse)
+        .collect();
     if !argo.is_empty() {
         return argo;
     }
@@ -149,7 +161,10 @@ pub fn phases(object: &Value) -> Vec<Phase> {
     if !is_hook(object) {
         return vec![Phase::Sync];
     }
-    let mut phases: Vec<Phase> = hook_types(object).into_iter().filter_map(HookType::phase).collect();
+    let mut phases: Vec<Phase> = hook_types(object)
+        .into_iter()
+        .filter_map(HookType::phase)
+        .collect();
     phases.sort_unstable();
     phases.dedup();
     phases
@@ -162,13 +177,16 @@ pub fn is_delete_hook(object: &Value, phase: Phase) -> bool {
         Phase::PostDelete => ("PostDelete", "post-delete"),
         _ => return false,
     };
-    annotation_items(object, HOOK).contains(&argo) || annotation_items(object, HELM_HOOK).contains(&helm)
+    annotation_items(object, HOOK).contains(&argo)
+        || annotation_items(object, HELM_HOOK).contains(&helm)
 }
 
 /// The wave that the object's annotations give it (SYNC-034).
 pub fn wave(object: &Value) -> i64 {
     let number = |key| object::annotation(object, key).and_then(parse_wave);
-    number(SYNC_WAVE).or_else(|| number(HELM_HOOK_WEIGHT)).unwrap_or(0)
+    number(SYNC_WAVE)
+        .or_else(|| number(HELM_HOOK_WEIGHT))
+        .unwrap_or(0)
 }
 
 /// A decimal number with an optional sign and nothing else (SYNC-034).
@@ -178,18 +196,22 @@ pub fn parse_wave(text: &str) -> Option<i64> {
 
 /// The delete policies of a hook; BeforeHookCreation when none is valid (SYNC-072).
 pub fn delete_policies(object: &Value) -> Vec<DeletePolicy> {
-    let argo = annotation_items(object, HOOK_DELETE_POLICY).into_iter().filter_map(|item| match item {
-        "HookSucceeded" => Some(DeletePolicy::HookSucceeded),
-        "HookFailed" => Some(DeletePolicy::HookFailed),
-        "BeforeHookCreation" => Some(DeletePolicy::BeforeHookCreation),
-        _ => None,
-    });
-    let helm = annotation_items(object, HELM_HOOK_DELETE_POLICY).into_iter().filter_map(|item| match item {
-        "hook-succeeded" => Some(DeletePolicy::HookSucceeded),
-        "hook-failed" => Some(DeletePolicy::HookFailed),
-        "before-hook-creation" => Some(DeletePolicy::BeforeHookCreation),
-        _ => None,
-    });
+    let argo = annotation_items(object, HOOK_DELETE_POLICY)
+        .into_iter()
+        .filter_map(|item| match item {
+            "HookSucceeded" => Some(DeletePolicy::HookSucceeded),
+            "HookFailed" => Some(DeletePolicy::HookFailed),
+            "BeforeHookCreation" => Some(DeletePolicy::BeforeHookCreation),
+            _ => None,
+        });
+    let helm = annotation_items(object, HELM_HOOK_DELETE_POLICY)
+        .into_iter()
+        .filter_map(|item| match item {
+            "hook-succeeded" => Some(DeletePolicy::HookSucceeded),
+            "hook-failed" => Some(DeletePolicy::HookFailed),
+            "before-hook-creation" => Some(DeletePolicy::BeforeHookCreation),
+            _ => None,
+        });
     let mut policies: Vec<DeletePolicy> = Vec::new();
     for policy in argo.chain(helm) {
         if !policies.contains(&policy) {
@@ -235,14 +257,22 @@ mod tests {
     #[case(Some(""), None, "ignored")]
     #[case(Some("PreDelete"), None, "ignored")]
     #[case(Some("PreDelete,PreSync"), None, "PreSync")]
-    fn classification(#[case] argo: Option<&str>, #[case] helm: Option<&str>, #[case] expected: &str) {
+    fn classification(
+        #[case] argo: Option<&str>,
+        #[case] helm: Option<&str>,
+        #[case] expected: &str,
+    ) {
         let object = object(argo, helm);
         let class = if is_skipped(&object) {
             "skipped".to_owned()
         } else if is_ignored(&object) {
             "ignored".to_owned()
         } else if is_hook(&object) {
-            phases(&object).iter().map(|phase| phase.as_str()).collect::<Vec<_>>().join(",")
+            phases(&object)
+                .iter()
+                .map(|phase| phase.as_str())
+                .collect::<Vec<_>>()
+                .join(",")
         } else {
             "resource".to_owned()
         };
@@ -265,7 +295,13 @@ mod tests {
     fn delete_policies_add_up() {
         let object = json!({"metadata": {"annotations": {
             HOOK_DELETE_POLICY: "HookSucceeded, nonsense", HELM_HOOK_DELETE_POLICY: "hook-failed"}}});
-        assert_eq!(delete_policies(&object), [DeletePolicy::HookSucceeded, DeletePolicy::HookFailed]);
-        assert_eq!(delete_policies(&json!({})), [DeletePolicy::BeforeHookCreation]);
+        assert_eq!(
+            delete_policies(&object),
+            [DeletePolicy::HookSucceeded, DeletePolicy::HookFailed]
+        );
+        assert_eq!(
+            delete_policies(&json!({})),
+            [DeletePolicy::BeforeHookCreation]
+        );
     }
 }

@@ -26,8 +26,14 @@ pub enum Phase {
 
 impl Phase {
     /// Every phase, in order.
-    pub const ALL: [Self; 6] =
-        [Self::PreSync, Self::Sync, Self::PostSync, Self::SyncFail, Self::PreDelete, Self::PostDelete];
+    pub const ALL: [Self; 6] = [
+        Self::PreSync,
+        Self::Sync,
+        Self::PostSync,
+        Self::SyncFail,
+        Self::PreDelete,
+        Self::PostDelete,
+    ];
 
     /// As Argo CD spells it.
     pub const fn as_str(self) -> &'static str {
@@ -178,12 +184,33 @@ impl Verb {
         use Verb::*;
         match subject {
             Subject::Object(_) => &[
-                Applied, Rejected, Pruned, Created, Updated, Deleting, Deleted, Healthy, Progressing, Degraded, Suspended,
-                Unknown, Succeeded, Failed,
+                Applied,
+                Rejected,
+                Pruned,
+                Created,
+                Updated,
+                Deleting,
+                Deleted,
+                Healthy,
+                Progressing,
+                Degraded,
+                Suspended,
+                Unknown,
+                Succeeded,
+                Failed,
             ],
             Subject::Operation => &[Started, Succeeded, Failed, Error, Terminating, Retrying],
             Subject::Phase(_) | Subject::Wave(..) => &[Started, Completed, Failed],
-            Subject::App => &[Synced, OutOfSync, Healthy, Progressing, Degraded, Missing, Deleting, Deleted],
+            Subject::App => &[
+                Synced,
+                OutOfSync,
+                Healthy,
+                Progressing,
+                Degraded,
+                Missing,
+                Deleting,
+                Deleted,
+            ],
             Subject::Engine => &[Restarted],
             Subject::Fault(_) | Subject::Do(_) => &[Fired],
         }
@@ -242,7 +269,11 @@ pub enum EventError {
 }
 
 fn list(verbs: &[Verb]) -> String {
-    verbs.iter().map(|verb| format!("`{verb}`")).collect::<Vec<_>>().join(", ")
+    verbs
+        .iter()
+        .map(|verb| format!("`{verb}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 impl FromStr for Subject {
@@ -271,7 +302,9 @@ impl FromStr for Subject {
                 (Phase::SyncFail, Some("*")) => Ok(Self::Wave(phase, WaveNumber::All)),
                 (Phase::SyncFail, Some(_)) => Err(EventError::Wave(text.to_owned())),
                 (_, Some(wave)) => {
-                    let number = wave.parse().map_err(|_| EventError::Wave(text.to_owned()))?;
+                    let number = wave
+                        .parse()
+                        .map_err(|_| EventError::Wave(text.to_owned()))?;
                     Ok(Self::Wave(phase, WaveNumber::Number(number)))
                 }
             };
@@ -293,10 +326,16 @@ impl FromStr for EventPattern {
             .iter()
             .copied()
             .find(|known| known.as_str() == verb)
-            .ok_or_else(|| EventError::Verb { verb: verb.to_owned() })?;
+            .ok_or_else(|| EventError::Verb {
+                verb: verb.to_owned(),
+            })?;
         let allowed = Verb::of(&subject);
         if !allowed.contains(&verb) {
-            return Err(EventError::NotOfSubject { subject: subject.to_string(), verb, allowed });
+            return Err(EventError::NotOfSubject {
+                subject: subject.to_string(),
+                verb,
+                allowed,
+            });
         }
         Ok(Self { subject, verb })
     }
@@ -330,7 +369,13 @@ mod tests {
             message("operation applied"),
             "`operation` cannot be `applied`; it can be `started`, `succeeded`, `failed`, `error`, `terminating`, `retrying`"
         );
-        assert_eq!(message("SyncFail/1 started"), "`SyncFail/1` is no wave: a wave reads `Sync/1`, and `SyncFail/*`");
-        assert_eq!(message("Job/x"), "an event reads `subject verb`, this is `Job/x`");
+        assert_eq!(
+            message("SyncFail/1 started"),
+            "`SyncFail/1` is no wave: a wave reads `Sync/1`, and `SyncFail/*`"
+        );
+        assert_eq!(
+            message("Job/x"),
+            "an event reads `subject verb`, this is `Job/x`"
+        );
     }
 }

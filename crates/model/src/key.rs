@@ -18,19 +18,30 @@ pub struct GroupKind {
 impl GroupKind {
     /// The kind `kind` of `group`.
     pub fn new(group: impl Into<String>, kind: impl Into<String>) -> Self {
-        Self { group: group.into(), kind: kind.into() }
+        Self {
+            group: group.into(),
+            kind: kind.into(),
+        }
     }
 
     /// This kind in `version`.
     pub fn with_version(&self, version: impl Into<String>) -> GroupVersionKind {
-        GroupVersionKind { group: self.group.clone(), version: version.into(), kind: self.kind.clone() }
+        GroupVersionKind {
+            group: self.group.clone(),
+            version: version.into(),
+            kind: self.kind.clone(),
+        }
     }
 }
 
 impl fmt::Display for GroupKind {
     /// `Deployment.apps`; `Pod` in the core group.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.group.is_empty() { f.write_str(&self.kind) } else { write!(f, "{}.{}", self.kind, self.group) }
+        if self.group.is_empty() {
+            f.write_str(&self.kind)
+        } else {
+            write!(f, "{}.{}", self.kind, self.group)
+        }
     }
 }
 
@@ -50,19 +61,33 @@ impl GroupVersionKind {
     /// `apps/v1` and `Deployment`.
     pub fn new(api_version: &str, kind: impl Into<String>) -> Self {
         let (group, version) = split_api_version(api_version);
-        Self { group: group.to_owned(), version: version.to_owned(), kind: kind.into() }
+        Self {
+            group: group.to_owned(),
+            version: version.to_owned(),
+            kind: kind.into(),
+        }
     }
 
     /// The kind of `object`; `None` when it has no `apiVersion` or no `kind`.
     pub fn of(object: &Value) -> Option<Self> {
-        let api_version = object.get("apiVersion")?.as_str().filter(|text| !text.is_empty())?;
-        let kind = object.get("kind")?.as_str().filter(|text| !text.is_empty())?;
+        let api_version = object
+            .get("apiVersion")?
+            .as_str()
+            .filter(|text| !text.is_empty())?;
+        let kind = object
+            .get("kind")?
+            .as_str()
+            .filter(|text| !text.is_empty())?;
         Some(Self::new(api_version, kind))
     }
 
     /// `apps/v1`, `v1`.
     pub fn api_version(&self) -> String {
-        if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
+        if self.group.is_empty() {
+            self.version.clone()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
     }
 
     /// Without the version.
@@ -106,16 +131,30 @@ impl ObjectKey {
         namespace: impl Into<String>,
         name: impl Into<String>,
     ) -> Self {
-        Self { group: group.into(), kind: kind.into(), namespace: namespace.into(), name: name.into() }
+        Self {
+            group: group.into(),
+            kind: kind.into(),
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 
     /// The key of `object` as it stands there: nothing is defaulted. `None` without kind or apiVersion.
     pub fn of(object: &Value) -> Option<Self> {
         let gvk = GroupVersionKind::of(object)?;
         let text = |field: &str| {
-            object.pointer("/metadata").and_then(|meta| meta.get(field)).and_then(Value::as_str).unwrap_or_default()
+            object
+                .pointer("/metadata")
+                .and_then(|meta| meta.get(field))
+                .and_then(Value::as_str)
+                .unwrap_or_default()
         };
-        Some(Self::new(gvk.group, gvk.kind, text("namespace"), text("name")))
+        Some(Self::new(
+            gvk.group,
+            gvk.kind,
+            text("namespace"),
+            text("name"),
+        ))
     }
 
     /// Group and kind.
@@ -163,7 +202,10 @@ mod tests {
         let object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "shop"}});
         let key = ObjectKey::of(&object).unwrap();
         assert_eq!(key.to_string(), "Deployment.apps/shop/web");
-        assert_eq!((key.short("shop"), key.short("default")), ("Deployment/web".into(), "Deployment/shop/web".into()));
+        assert_eq!(
+            (key.short("shop"), key.short("default")),
+            ("Deployment/web".into(), "Deployment/shop/web".into())
+        );
         assert_eq!(ObjectKey::of(&json!({"kind": "Pod"})), None);
     }
 }

@@ -36,18 +36,26 @@ impl Kind {
     /// `apps/v1`, `v1`: the preferred version.
     pub fn api_version(&self) -> String {
         let version = self.versions[0];
-        if self.group.is_empty() { version.to_owned() } else { format!("{}/{version}", self.group) }
+        if self.group.is_empty() {
+            version.to_owned()
+        } else {
+            format!("{}/{version}", self.group)
+        }
     }
 
     /// Whether the kind has the subresource `name`.
     pub fn has_subresource(&self, name: &str) -> bool {
-        self.subresources.iter().any(|(subresource, _)| *subresource == name)
+        self.subresources
+            .iter()
+            .any(|(subresource, _)| *subresource == name)
     }
 }
 
 /// The built-in kind `kind` of `group`.
 pub fn find(group: &str, kind: &str) -> Option<&'static Kind> {
-    KINDS.iter().find(|entry| entry.kind == kind && entry.group == group)
+    KINDS
+        .iter()
+        .find(|entry| entry.kind == kind && entry.group == group)
 }
 
 /// Whether `kind` of `group` is built in.
@@ -62,7 +70,9 @@ pub fn by_kind(kind: &str) -> impl Iterator<Item = &'static Kind> {
 
 /// The built-in kind with the resource name `plural` in `group`.
 pub fn by_plural(group: &str, plural: &str) -> Option<&'static Kind> {
-    KINDS.iter().find(|entry| entry.plural == plural && entry.group == group)
+    KINDS
+        .iter()
+        .find(|entry| entry.plural == plural && entry.group == group)
 }
 
 #[expect(clippy::too_many_arguments, reason = "one row of a table")]
@@ -78,7 +88,18 @@ const fn kind(
     categories: &'static [&'static str],
     subresources: &'static [(&'static str, &'static str)],
 ) -> Kind {
-    Kind { group, versions, plural, singular, kind, namespaced, verbs, short_names, categories, subresources }
+    Kind {
+        group,
+        versions,
+        plural,
+        singular,
+        kind,
+        namespaced,
+        verbs,
+        short_names,
+        categories,
+        subresources,
+    }
 }
 
 /// All built-in kinds, groups in the order of a real server's discovery (API-026), resources by name.

@@ -27,8 +27,12 @@ impl NamePattern {
 
 /// Whether `text` fits `pattern`, in which `*` stands for any text, also the empty one.
 pub fn glob(pattern: &str, text: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
-    let Some(mut text) = text.strip_prefix(head) else { return false };
+    let Some((head, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut text) = text.strip_prefix(head) else {
+        return false;
+    };
     let mut parts: Vec<&str> = rest.split('*').collect();
     let Some(tail) = parts.pop() else { return true };
     for part in parts {
@@ -69,13 +73,18 @@ impl Reference {
     /// Without a group the kind of the core or another built-in group fits, and any group fits when no built-in kind
     /// has this name.
     pub fn matches(&self, key: &ObjectKey, home: &str) -> bool {
-        self.kind == key.kind && self.name.matches(&key.name) && self.group_matches(&key.group) && self.namespace_matches(key, home)
+        self.kind == key.kind
+            && self.name.matches(&key.name)
+            && self.group_matches(&key.group)
+            && self.namespace_matches(key, home)
     }
 
     fn group_matches(&self, group: &str) -> bool {
         match &self.group {
             Some(written) => written == group,
-            None => kinds::is_builtin(group, &self.kind) || kinds::by_kind(&self.kind).next().is_none(),
+            None => {
+                kinds::is_builtin(group, &self.kind) || kinds::by_kind(&self.kind).next().is_none()
+            }
         }
     }
 
@@ -173,14 +182,26 @@ mod tests {
         assert!(matches("Deployment/web", &web));
         assert!(matches("Deployment.apps/shop/w*", &web));
         assert!(!matches("Deployment/other/web", &web));
-        assert!(!matches("Deployment/web", &ObjectKey::new("apps", "Deployment", "other", "web")));
-        assert!(matches("Namespace/x", &ObjectKey::new("", "Namespace", "", "x")));
+        assert!(!matches(
+            "Deployment/web",
+            &ObjectKey::new("apps", "Deployment", "other", "web")
+        ));
+        assert!(matches(
+            "Namespace/x",
+            &ObjectKey::new("", "Namespace", "", "x")
+        ));
     }
 
     #[test]
     fn without_group_the_built_in_kind_is_meant() {
-        assert!(!matches("Service/x", &ObjectKey::new("serving.knative.dev", "Service", "shop", "x")));
-        assert!(matches("Widget/x", &ObjectKey::new("example.com", "Widget", "shop", "x")));
+        assert!(!matches(
+            "Service/x",
+            &ObjectKey::new("serving.knative.dev", "Service", "shop", "x")
+        ));
+        assert!(matches(
+            "Widget/x",
+            &ObjectKey::new("example.com", "Widget", "shop", "x")
+        ));
     }
 
     #[test]

@@ -57,7 +57,10 @@ pub struct StatusCause {
     pub field: String,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
 fn is_zero(value: &u32) -> bool {
     *value == 0
 }
@@ -65,7 +68,12 @@ fn is_zero(value: &u32) -> bool {
 impl Status {
     /// A Status without details.
     pub fn new(code: u16, reason: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code, reason: reason.into(), message: message.into(), details: None }
+        Self {
+            code,
+            reason: reason.into(),
+            message: message.into(),
+            details: None,
+        }
     }
 
     /// With `details`.
@@ -96,10 +104,24 @@ impl Status {
             return None;
         }
         Some(Self {
-            code: body.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok()).unwrap_or(500),
-            reason: body.get("reason").and_then(Value::as_str).unwrap_or_default().to_owned(),
-            message: body.get("message").and_then(Value::as_str).unwrap_or_default().to_owned(),
-            details: body.get("details").and_then(|details| serde_json::from_value(details.clone()).ok()),
+            code: body
+                .get("code")
+                .and_then(Value::as_u64)
+                .and_then(|code| u16::try_from(code).ok())
+                .unwrap_or(500),
+            reason: body
+                .get("reason")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
+            message: body
+                .get("message")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned(),
+            details: body
+                .get("details")
+                .and_then(|details| serde_json::from_value(details.clone()).ok()),
         })
     }
 

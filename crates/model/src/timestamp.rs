@@ -23,12 +23,15 @@ impl Epoch {
     /// The wall time of `at`.
     pub fn wall(self, at: SimTime) -> Timestamp {
         let millis = i64::try_from(at.as_millis()).unwrap_or(i64::MAX);
-        Timestamp::from_millisecond(self.0.as_millisecond().saturating_add(millis)).unwrap_or(Timestamp::MAX)
+        Timestamp::from_millisecond(self.0.as_millisecond().saturating_add(millis))
+            .unwrap_or(Timestamp::MAX)
     }
 
     /// The time of the run at wall time `wall`; zero when that was before the start.
     pub fn sim(self, wall: Timestamp) -> SimTime {
-        let millis = wall.as_millisecond().saturating_sub(self.0.as_millisecond());
+        let millis = wall
+            .as_millisecond()
+            .saturating_sub(self.0.as_millisecond());
         SimTime::from_millis(u64::try_from(millis).unwrap_or(0))
     }
 
@@ -55,8 +58,17 @@ mod tests {
     #[test]
     fn the_virtual_epoch_is_new_year_2026() {
         let epoch = Epoch::default();
-        assert_eq!(epoch.time(SimTime::from_millis(61_999)), "2026-01-01T00:01:01Z");
-        assert_eq!(epoch.micro_time(SimTime::from_millis(1_250)), "2026-01-01T00:00:01.250000Z");
-        assert_eq!(epoch.sim(parse("2026-01-01T00:01:01Z").unwrap()), SimTime::from_millis(61_000));
+        assert_eq!(
+            epoch.time(SimTime::from_millis(61_999)),
+            "2026-01-01T00:01:01Z"
+        );
+        assert_eq!(
+            epoch.micro_time(SimTime::from_millis(1_250)),
+            "2026-01-01T00:00:01.250000Z"
+        );
+        assert_eq!(
+            epoch.sim(parse("2026-01-01T00:01:01Z").unwrap()),
+            SimTime::from_millis(61_000)
+        );
     }
 }

@@ -1,1 +1,26 @@
-//! placeholder
+//! Replays a scenario on a cluster and records what happens.
+//!
+//! [`replay`] is the whole of it: `cluster.objects` are made, the view lists and watches, then three parts work side by
+//! side on one state: the steps of the scenario, the actions bound to events, and the controller that schedules the
+//! passes of an engine. Everything that engine and users send passes the seam; everything that happens reaches the
+//! recorder. A run knows nothing of how the target works, and judges nothing.
+
+mod actions;
+mod asks;
+mod controller;
+mod desired;
+mod progress;
+mod recorder;
+mod request;
+mod run;
+mod seam;
+mod shared;
+mod steps;
+mod stored;
+mod user;
+mod view;
+
+pub use controller::identity;
+pub use request::sync_options;
+pub use run::{RunEnd, RunOptions, RunRecord, header, replay};
+pub use steps::StepFailure;

@@ -4,7 +4,9 @@
 //! is followed at the same instant by the change of health it causes. Nothing else computes them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use serde_json::Value;
@@ -15,6 +17,8 @@ use wavetank_kernel::{Clock, SimTime};
 use wavetank_model::{Change, ChangeKind, EventPattern, ObjectKey, Verb, object};
 use wavetank_trace::replay::content;
 use wavetank_trace::{ApiEvent, Entry, Event, HealthEvent};
+
+use crate::shared::Pretty;
 
 /// More entries than this at one instant are a livelock (scenario format, section 10).
 const LIVELOCK: u32 = 100_000;
@@ -46,6 +50,8 @@ struct Watched {
 
 struct Inner {
     entries: Vec<Entry>,
+    effects: u64,
+    last_effect: Option<SimTime>,
     health: BTreeMap<ObjectKey, HealthStatus>,
     ended: BTreeSet<String>,
     watched: BTreeMap<WatchId, Watched>,
@@ -64,6 +70,11 @@ pub(crate) struct Recorder {
     show_secrets: bool,
     /// Woken when a watched event came, when the target fell idle, and on a livelock.
     changed: Arc<Notify>,
+    /// Bound actions that were triggered and are not done.
+    pending_actions: AtomicU32,
+    /// Real time: the guard against a run that never ends (scenario format, section 10).
+    started: Instant,
+    wall_limit: Duration,
     inner: Mutex<Inner>,
 }
 
@@ -74,11 +85,14 @@ impl Recorder {
         assessor: Arc<Assessor>,
         home: String,
         show_secrets: bool,
+        wall_limit: Duration,
         changed: Arc<Notify>,
     ) -> (Self, UnboundedReceiver<Trigger>) {
         let (sender, triggers) = unbounded();
         let inner = Inner {
             entries: Vec::new(),
+            effects: 0,
+            last_effect: None,
             health: BTreeMap::new(),
             ended: BTreeSet::new(),
             watched: BTreeMap::new(),
@@ -88,7 +102,20 @@ impl Recorder {
             instant: (SimTime::ZERO, 0),
             livelock: None,
         };
-        (Self { clock, assessor, home, show_secrets, changed, inner: Mutex::new(inner) }, triggers)
+        #[expect(clippy::disallowed_methods, reason = "the wall limit is real time")]
+        let started = Instant::now();
+        let recorder = Self {
+            clock,
+            assessor,
+            home,
+            show_secrets,
+            changed,
+            pending_actions: AtomicU32::new(0),
+            started,
+            wall_limit,
+            inner: Mutex::new(inner),
+        };
+        (recorder, triggers)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -104,7 +131,13 @@ impl Recorder {
     fn push_at(&self, inner: &mut Inner, event: Event, time: SimTime) -> u64 {
         let seq = inner.entries.len() as u64 + 1;
         inner.count(time, &self.changed);
-        inner.announce(&event, &self.home, time, &self.changed);
+        let triggered = inner.announce(&event, &self.home, time, &self.changed);
+        self.pending_actions.fetch_add(triggered, Ordering::Relaxed);
+        let is_effect = event.verb().is_some() || matches!(event, Event::Operation(_));
+        if is_effect {
+            inner.effects += 1;
+            inner.last_effect = Some(time);
+        }
         inner.entries.push(Entry { seq, time, event });
         seq
     }
@@ -143,14 +176,34 @@ impl Recorder {
         self.lock().armed.retain(|armed| armed.action != action);
     }
 
-    /// The instant of a livelock, if there was one.
-    pub(crate) fn livelock(&self) -> Option<SimTime> {
-        self.lock().livelock
+    /// How many bound actions were triggered and are not done.
+    pub(crate) fn pending_actions(&self) -> u32 {
+        self.pending_actions.load(Ordering::Relaxed)
     }
 
-    /// The entries from position `from` (0 is the first).
-    pub(crate) fn entries_from(&self, from: usize) -> Vec<Entry> {
-        self.lock().entries.get(from..).unwrap_or_default().to_vec()
+    /// A triggered action is done.
+    pub(crate) fn action_done(&self) {
+        self.pending_actions.fetch_sub(1, Ordering::Relaxed);
+        self.changed.notify_waiters();
+    }
+
+    /// Why the run has to be given up: a livelock, or the wall time is used up.
+    pub(crate) fn runaway(&self) -> Option<String> {
+        if let Some(at) = self.lock().livelock {
+            return Some(format!("livelock: more than {LIVELOCK} trace entries at {at}"));
+        }
+        let spent = self.started.elapsed() > self.wall_limit;
+        spent.then(|| format!("the limit of {} of real time was reached", Pretty(self.wall_limit)))
+    }
+
+    /// How many entries so far tell of a change: everything but requests, passes, steps and notes.
+    pub(crate) fn effects(&self) -> u64 {
+        self.lock().effects
+    }
+
+    /// When the last change happened that [`Self::effects`] counts.
+    pub(crate) fn last_effect(&self) -> Option<SimTime> {
+        self.lock().last_effect
     }
 
     /// Hands out everything that was recorded.
@@ -227,9 +280,9 @@ impl Inner {
         }
     }
 
-    fn announce(&mut self, event: &Event, home: &str, time: SimTime, changed: &Notify) {
+    fn announce(&mut self, event: &Event, home: &str, time: SimTime, changed: &Notify) -> u32 {
         if self.watched.is_empty() && self.armed.is_empty() {
-            return;
+            return 0;
         }
         for watched in self.watched.values_mut().filter(|watched| !watched.seen) {
             if event.matches(&watched.event, home) {
@@ -238,6 +291,7 @@ impl Inner {
             }
         }
         let triggers = &self.triggers;
+        let mut triggered = 0;
         self.armed.retain_mut(|armed| {
             if !event.matches(&armed.event, home) {
                 return true;
@@ -249,8 +303,10 @@ impl Inner {
             // Without a receiver the run is over.
             drop(triggers.unbounded_send(Trigger { action: armed.action, at: time }));
             changed.notify_waiters();
+            triggered += 1;
             false
         });
+        triggered
     }
 }
 

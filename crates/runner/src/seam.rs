@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use kube::client::Body;
 use serde::Deserialize;
 use tower::{BoxError, Service, ServiceExt};
-use wavetank_cluster::ApiService;
+use wavetank_cluster::{ApiBody, ApiService};
 use wavetank_kernel::BoxFuture;
 use wavetank_model::{Actor, GroupKind, ObjectKey, RequestRecord, kinds};
 use wavetank_trace::Event;
@@ -62,9 +62,9 @@ impl Seam {
 }
 
 impl Service<Request<Body>> for Seam {
-    type Response = Response<Body>;
+    type Response = Response<ApiBody>;
     type Error = BoxError;
-    type Future = BoxFuture<'static, Result<Response<Body>, BoxError>>;
+    type Future = BoxFuture<'static, Result<Response<ApiBody>, BoxError>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         Poll::Ready(Ok(()))

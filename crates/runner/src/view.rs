@@ -103,9 +103,8 @@ pub(crate) async fn reflect(
     view: Arc<View>,
     clock: Arc<dyn Clock>,
     on_change: OnChange,
-    listed: futures::channel::oneshot::Sender<()>,
+    mut listed: Option<futures::channel::oneshot::Sender<()>>,
 ) {
-    let mut listed = Some(listed);
     let mut resume: Option<String> = None;
     let mut wait = BACKOFF.0;
     loop {
@@ -145,7 +144,7 @@ pub(crate) async fn reflect(
 fn tell(listed: &mut Option<futures::channel::oneshot::Sender<()>>) {
     if let Some(sender) = listed.take() {
         // Nobody waits any more when the run was given up.
-        drop(sender.send(()));
+        sender.send(()).ok();
     }
 }
 

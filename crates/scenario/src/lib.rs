@@ -1,15 +1,37 @@
 //! The scenario file: its types, where everything stands in the file, what is wrong with it.
 //!
-//! [`types`] is the checked form that runner and expectations work on. No async, no cluster.
+//! [`load`] reads a file into [`Scenario`]s, the checked form that runner and expectations work on ([`types`],
+//! [`expectations`]). Bad input is no exception: everything that is wrong is returned as [`Problem`]s with positions.
+//! The format is one table, which loader and JSON Schema share, so that they cannot differ. What the format has and
+//! this version does not carry out is refused by one list, `unsupported`.
+//!
+//! No async, no cluster. Rendering with kustomize and helm is left out so far.
 
-pub mod types;
+mod cases;
+mod context;
 pub mod expectations;
+mod format;
+mod load;
+mod names;
+mod problem;
+mod read;
+mod schema;
+mod shape;
+mod sources;
+pub mod types;
+mod unsupported;
+mod yaml;
 
 pub use expectations::{
-    AppExpectation, CountRange, Expectations, MessagePattern, NeverItem, OperationExpectation, OrderItem, RequestCount,
-    ResultExpectation, WaveItem, WithinItem,
+    AppExpectation, CountRange, Expectations, MessagePattern, NeverItem, OperationExpectation,
+    OrderItem, RequestCount, ResultExpectation, ResultFields, ResultsExpectation, WaveItem,
+    WithinItem,
 };
+pub use load::{InputLimits, LoadOptions, Loaded, discover, load, load_bytes, name_conflicts};
+pub use problem::{Location, Problem, Problems, Severity, Source};
+pub use schema::schema;
 pub use types::{
-    App, AppSettings, Backoff, BoundAction, Cluster, Commit, Exception, Fault, Limits, Passes, Retry, Scenario, Step,
-    StepAction, StorageBinding, SyncPolicy, SyncRequest, SyncStrategy,
+    App, AppSettings, Automated, Backoff, BoundAction, Cluster, Commit, Exception, Fault,
+    FaultEffect, Limits, Passes, Retry, Scenario, Step, StepAction, StorageBinding, SyncPolicy,
+    SyncRequest, SyncStrategy,
 };

@@ -13,6 +13,7 @@ use wavetank_model::script::Rule;
 use wavetank_model::{EventPattern, Propagation, Reference};
 
 use crate::expectations::Expectations;
+use crate::problem::Location;
 
 /// One run: a scenario file, or one case of it.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct Scenario {
     pub path: PathBuf,
     /// `metadata.name`, with `@case` in files with cases.
     pub name: String,
+    /// Where `metadata.name` stands, for problems that concern the scenario as a whole.
+    pub declared: Location,
     /// Name of the case.
     pub case: Option<String>,
     /// `metadata.labels`.
@@ -68,7 +71,10 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { time: Duration::from_secs(3600), wall: Duration::from_secs(600) }
+        Self {
+            time: Duration::from_secs(3600),
+            wall: Duration::from_secs(600),
+        }
     }
 }
 
@@ -112,6 +118,7 @@ pub struct SyncPolicy {
 
 /// Automated sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "the fields are Argo CD's")]
 pub struct Automated {
     /// Whether it is on at all.
     pub enabled: bool,
@@ -147,7 +154,11 @@ pub struct Backoff {
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self { duration: Duration::from_secs(5), factor: 2, max_duration: Duration::from_secs(180) }
+        Self {
+            duration: Duration::from_secs(5),
+            factor: 2,
+            max_duration: Duration::from_secs(180),
+        }
     }
 }
 
@@ -202,7 +213,10 @@ pub struct Passes {
 
 impl Default for Passes {
     fn default() -> Self {
-        Self { batch: Duration::from_secs(5), backstop: Duration::from_secs(30) }
+        Self {
+            batch: Duration::from_secs(5),
+            backstop: Duration::from_secs(30),
+        }
     }
 }
 
@@ -217,7 +231,7 @@ pub struct Cluster {
     pub nodes: u32,
     /// When the class `standard` binds.
     pub storage: StorageBinding,
-    /// Whether LoadBalancer Services and Ingresses get an address.
+    /// Whether `LoadBalancer` Services and Ingresses get an address.
     pub load_balancers: bool,
     /// Whether objects that a real cluster makes unasked are there.
     pub noise: bool,

@@ -26,6 +26,12 @@ pub struct ResourceFilter {
     pub namespace: String,
 }
 
+impl From<ObjectKey> for ResourceFilter {
+    fn from(key: ObjectKey) -> Self {
+        Self { group: key.group, kind: key.kind, name: key.name, namespace: key.namespace }
+    }
+}
+
 impl ResourceFilter {
     /// Whether `key` is meant.
     pub fn matches(&self, key: &ObjectKey) -> bool {

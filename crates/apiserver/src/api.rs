@@ -1,0 +1,171 @@
+//! The server as controllers inside the world see it.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use wavetank_kernel::SimTime;
+use wavetank_model::{
+    Api, DeleteOptions, GroupKind, GroupVersionKind, ObjectKey, PatchType, Status, object,
+};
+
+use crate::create::Call;
+use crate::failure;
+use crate::registry::Resource;
+use crate::server::Server;
+
+/// A server at one point in time; every call goes the way of a request, without HTTP.
+#[derive(Debug)]
+pub struct ServerApi<'a> {
+    server: &'a mut Server,
+    now: SimTime,
+}
+
+impl<'a> ServerApi<'a> {
+    /// The server as it is called at `now`.
+    pub fn new(server: &'a mut Server, now: SimTime) -> Self {
+        Self { server, now }
+    }
+
+    fn resource(&self, kind: &GroupKind) -> Result<Arc<Resource>, Status> {
+        self.server
+            .registry
+            .by_kind(kind)
+            .cloned()
+            .ok_or_else(failure::no_route)
+    }
+
+    fn call(
+        &self,
+        manager: &str,
+        resource: &Arc<Resource>,
+        namespace: &str,
+        name: &str,
+        subresource: &str,
+    ) -> Call {
+        let mut call = self
+            .server
+            .inner_call(resource, manager, manager, namespace, name, self.now);
+        subresource.clone_into(&mut call.subresource);
+        call
+    }
+}
+
+fn kind_of(object: &Value) -> Result<GroupVersionKind, Status> {
+    GroupVersionKind::of(object)
+        .ok_or_else(|| failure::bad_request("the object has no kind or no apiVersion"))
+}
+
+impl Api for ServerApi<'_> {
+    fn now(&self) -> SimTime {
+        self.now
+    }
+
+    fn timestamp(&self) -> String {
+        self.server.timestamp(self.now)
+    }
+
+    fn get(&self, key: &ObjectKey) -> Option<Arc<Value>> {
+        self.server.get(key)
+    }
+
+    fn list(&self, kind: &GroupKind, namespace: Option<&str>) -> Vec<Arc<Value>> {
+        self.server.list(kind, namespace)
+    }
+
+    fn owned(&self, kind: &GroupKind, uid: &str) -> Vec<Arc<Value>> {
+        self.server.owned(kind, uid)
+    }
+
+    fn create(&mut self, manager: &str, object: Value) -> Result<Arc<Value>, Status> {
+        let gvk = kind_of(&object)?;
+        let resource = self.resource(&gvk.group_kind())?;
+        let mut call = self.call(manager, &resource, object::namespace(&object), "", "");
+        call.api_version = gvk.api_version();
+        let result = self.server.create(&mut call, object.into());
+        if let Ok(written) = &result {
+            object::name(&written.value).clone_into(&mut call.name);
+        }
+        self.server.note(
+            &call,
+            "create",
+            "",
+            &result.as_ref().map(|_| ()).map_err(Status::clone),
+        );
+        result.map(|written| written.value)
+    }
+
+    fn update(
+        &mut self,
+        manager: &str,
+        object: Value,
+        subresource: &str,
+    ) -> Result<Arc<Value>, Status> {
+        let gvk = kind_of(&object)?;
+        let resource = self.resource(&gvk.group_kind())?;
+        let mut call = self.call(
+            manager,
+            &resource,
+            object::namespace(&object),
+            object::name(&object),
+            subresource,
+        );
+        call.api_version = gvk.api_version();
+        let result = self.server.update(&mut call, object.into());
+        self.server.note(
+            &call,
+            "update",
+            "",
+            &result.as_ref().map(|_| ()).map_err(Status::clone),
+        );
+        result.map(|written| written.value)
+    }
+
+    fn patch(
+        &mut self,
+        manager: &str,
+        key: &ObjectKey,
+        subresource: &str,
+        patch_type: PatchType,
+        patch: Value,
+    ) -> Result<Arc<Value>, Status> {
+        let resource = self.resource(&key.group_kind())?;
+        let mut call = self.call(manager, &resource, &key.namespace, &key.name, subresource);
+        let result = self.server.patch(&mut call, patch_type, patch.into());
+        let kind = match patch_type {
+            PatchType::Json => "json",
+            PatchType::Merge => "merge",
+            PatchType::Strategic => "strategic",
+            PatchType::Apply => "apply",
+        };
+        self.server.note(
+            &call,
+            "patch",
+            kind,
+            &result.as_ref().map(|_| ()).map_err(Status::clone),
+        );
+        result.map(|written| written.value)
+    }
+
+    fn delete(
+        &mut self,
+        manager: &str,
+        key: &ObjectKey,
+        options: &DeleteOptions,
+    ) -> Result<(), Status> {
+        let resource = self.resource(&key.group_kind())?;
+        let mut call = self.call(manager, &resource, &key.namespace, &key.name, "");
+        let result = self.server.delete(&mut call, options).map(|_| ());
+        self.server.note(&call, "delete", "", &result);
+        result
+    }
+
+    fn bind(&mut self, manager: &str, pod: &ObjectKey, node: &str) -> Result<(), Status> {
+        let resource = self.resource(&pod.group_kind())?;
+        let mut call = self.call(manager, &resource, &pod.namespace, &pod.name, "binding");
+        let binding =
+            json!({"metadata": {"name": pod.name}, "target": {"kind": "Node", "name": node}});
+        let result = self.server.bind_pod(&mut call, &binding);
+        self.server.note(&call, "create", "", &result);
+        result
+    }
+}

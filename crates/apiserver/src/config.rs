@@ -1,0 +1,105 @@
+//! What can be set about a server.
+
+use std::time::Duration;
+
+use wavetank_model::timestamp::Epoch;
+
+use crate::admission;
+
+/// Which objects exist when a server starts (API-234).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bootstrap {
+    /// The namespaces `default` and `kube-system` with their ServiceAccounts.
+    #[default]
+    Minimal,
+    /// What a real cluster has as well: `kube-public`, `kube-node-lease`, the Service `kubernetes`, system priority
+    /// classes, and the ConfigMap `kube-root-ca.crt` in each namespace.
+    Full,
+}
+
+/// How long the server's own reactions take, in virtual time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Latencies {
+    /// From a commit to the watch event.
+    pub watch: Duration,
+    /// From a commit to the garbage collector's next act.
+    pub collector: Duration,
+    /// From a commit to the namespace controller's next act.
+    pub namespace: Duration,
+    /// From the creation of a CRD to each of its two status writes.
+    pub establish: Duration,
+    /// Between bookmarks of a watch that wants them (API-206).
+    pub bookmark: Duration,
+}
+
+impl Default for Latencies {
+    fn default() -> Self {
+        Self {
+            watch: Duration::from_millis(1),
+            collector: Duration::from_millis(10),
+            namespace: Duration::from_millis(10),
+            establish: Duration::from_millis(10),
+            bookmark: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What of the past is kept, for watches that resume and lists that continue (API-209).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistoryLimits {
+    /// Events per kind.
+    pub events: usize,
+    /// Bytes of events per kind.
+    pub bytes: usize,
+}
+
+impl Default for HistoryLimits {
+    fn default() -> Self {
+        Self {
+            events: 50_000,
+            bytes: 64 << 20,
+        }
+    }
+}
+
+/// Settings of a [`Server`](crate::Server).
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// Wall time at the start of the run.
+    pub epoch: Epoch,
+    /// Objects that exist at the start.
+    pub bootstrap: Bootstrap,
+    /// Which admission plugins run.
+    pub admission: admission::Config,
+    /// Reaction times.
+    pub latencies: Latencies,
+    /// What is kept of the past.
+    pub history: HistoryLimits,
+    /// Bytes of serialised objects whose parsed form is kept at hand.
+    pub cache_bytes: usize,
+    /// The Kubernetes version that `/version` reports, without `v`.
+    pub version: String,
+    /// Whether CRDs with CEL rules are accepted though the rules are not evaluated; else they are refused.
+    pub pass_over_rules: bool,
+    /// Whether `sendInitialEvents` is served; a refusal makes clients list first (API-201).
+    pub watch_list: bool,
+    /// The revision before the first commit (API-081).
+    pub first_revision: u64,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            epoch: Epoch::default(),
+            bootstrap: Bootstrap::default(),
+            admission: admission::Config::default(),
+            latencies: Latencies::default(),
+            history: HistoryLimits::default(),
+            cache_bytes: 32 << 20,
+            version: "1.36.0".to_owned(),
+            pass_over_rules: false,
+            watch_list: true,
+            first_revision: 100,
+        }
+    }
+}

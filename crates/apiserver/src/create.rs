@@ -1,0 +1,341 @@
+//! Creating objects (API-012, 092, 099).
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use wavetank_kernel::SimTime;
+use wavetank_model::schema::FieldProblem;
+use wavetank_model::{Actor, GroupVersionKind, Status, object};
+
+use crate::admission::Operation;
+use crate::behaviour;
+use crate::failure;
+use crate::registry::Resource;
+use crate::request::{FieldValidation, WriteOptions};
+use crate::server::{Author, Server, Written};
+
+/// One write, from a request or from inside.
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) resource: Arc<Resource>,
+    /// `apiVersion` of the path.
+    pub(crate) api_version: String,
+    pub(crate) namespace: String,
+    /// Name of the path, empty for a create.
+    pub(crate) name: String,
+    pub(crate) subresource: String,
+    pub(crate) actor: Actor,
+    pub(crate) options: WriteOptions,
+    pub(crate) now: SimTime,
+    /// What the client is to be warned of.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Call {
+    pub(crate) fn author(&self) -> Author<'_> {
+        Author {
+            actor: &self.actor,
+            manager: &self.options.manager,
+            now: self.now,
+        }
+    }
+
+    pub(crate) fn storage_key(&self, name: &str) -> String {
+        self.resource.storage_key(&self.namespace, name)
+    }
+}
+
+/// An object or patch as it came in.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) object: Value,
+    /// Keys that stand twice in the text.
+    pub(crate) problems: Vec<FieldProblem>,
+    /// Whether the object is the result of a patch.
+    pub(crate) patched: bool,
+}
+
+impl From<Value> for Incoming {
+    fn from(object: Value) -> Self {
+        Self {
+            object,
+            problems: Vec::new(),
+            patched: false,
+        }
+    }
+}
+
+/// `metadata` of an object, made when it is absent or null.
+pub(crate) fn metadata_mut(object: &mut Value) -> Option<&mut Map<String, Value>> {
+    let fields = object.as_object_mut()?;
+    let metadata = fields.entry("metadata").or_insert_with(|| json!({}));
+    if metadata.is_null() {
+        *metadata = json!({});
+    }
+    metadata.as_object_mut()
+}
+
+impl Server {
+    /// Creates the object of a request body.
+    pub(crate) fn create(
+        &mut self,
+        call: &mut Call,
+        incoming: Incoming,
+    ) -> Result<Written, Status> {
+        let object = self.accept_body(call, incoming)?;
+        self.create_decoded(call, object)
+    }
+
+    /// Checks type and namespace of a body, decodes and defaults it (API-011, stages 10 to 12).
+    pub(crate) fn accept_body(
+        &mut self,
+        call: &mut Call,
+        incoming: Incoming,
+    ) -> Result<Value, Status> {
+        let Incoming {
+            mut object,
+            mut problems,
+            patched,
+        } = incoming;
+        self.check_type(call, &mut object)?;
+        let refused = |call: &Call, object: &Value, why: &str| {
+            if patched {
+                undecodable_patch(object, why)
+            } else {
+                undecodable(call, why)
+            }
+        };
+        let unread =
+            (patched && call.options.validation == FieldValidation::Strict).then(|| object.clone());
+        match behaviour::decode(&call.resource, &call.api_version, &mut object) {
+            Ok(unknown) => problems.extend(unknown),
+            Err(error) => {
+                return Err(refused(
+                    call,
+                    unread.as_ref().unwrap_or(&object),
+                    &error.to_string(),
+                ));
+            }
+        }
+        if !problems.is_empty() {
+            let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            match call.options.validation {
+                FieldValidation::Ignore => {}
+                FieldValidation::Warn => call.warnings.extend(texts),
+                FieldValidation::Strict => {
+                    let why = format!("strict decoding error: {}", texts.join(", "));
+                    return Err(refused(call, unread.as_ref().unwrap_or(&object), &why));
+                }
+            }
+        }
+        metadata_mut(&mut object).ok_or_else(|| {
+            undecodable(
+                call,
+                "json: cannot unmarshal into Go struct field .metadata of type v1.ObjectMeta",
+            )
+        })?;
+        self.settle_namespace(call, &mut object)?;
+        behaviour::default(&call.resource, &call.api_version, &mut object);
+        Ok(object)
+    }
+
+    /// Fills in kind and version, or refuses others than those of the path.
+    fn check_type(&self, call: &Call, object: &mut Value) -> Result<(), Status> {
+        let resource = &call.resource;
+        let kind = resource.kind();
+        let Some(fields) = object.as_object_mut() else {
+            let shown = object.to_string();
+            let why = "couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct";
+            return Err(unrecognized(kind, why, shown.as_bytes()));
+        };
+        for (field, value) in [("kind", kind), ("apiVersion", call.api_version.as_str())] {
+            if fields
+                .get(field)
+                .is_none_or(|text| text.is_null() || text.as_str() == Some(""))
+            {
+                if resource.is_custom() {
+                    let missing = if field == "kind" {
+                        "Kind"
+                    } else {
+                        "apiVersion"
+                    };
+                    let shown = Value::from(fields.clone());
+                    return Err(failure::bad_request(format!(
+                        "Object '{missing}' is missing in '{shown}'"
+                    )));
+                }
+                fields.insert(field.to_owned(), Value::from(value));
+            }
+        }
+        let Some(found) = GroupVersionKind::of(object) else {
+            return Err(undecodable(
+                call,
+                "json: cannot unmarshal into Go struct field .kind of type string",
+            ));
+        };
+        if found.kind != kind {
+            let package = if resource.group.is_empty() {
+                "core"
+            } else {
+                resource.group.split('.').next().unwrap_or_default()
+            };
+            return Err(failure::bad_request(format!(
+                "{} in version {:?} cannot be handled as a {kind}: converting ({}.{}) to ({package}.{kind}): unknown conversion",
+                found.kind, found.version, found.version, found.kind
+            )));
+        }
+        if found.api_version() != call.api_version {
+            return Err(failure::bad_request(format!(
+                "the API version in the data ({}) does not match the expected API version ({})",
+                found.api_version(),
+                call.api_version
+            )));
+        }
+        Ok(())
+    }
+
+    /// Fills in the namespace of the path, or refuses another one (API-088).
+    fn settle_namespace(&self, call: &Call, object: &mut Value) -> Result<(), Status> {
+        let Some(metadata) = metadata_mut(object) else {
+            return Ok(());
+        };
+        let written = metadata
+            .get("namespace")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        if !call.resource.namespaced {
+            metadata.remove("namespace");
+        } else if written.is_empty() {
+            metadata.insert("namespace".to_owned(), Value::from(call.namespace.clone()));
+        } else if written != call.namespace {
+            return Err(failure::bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Creates a decoded, defaulted object.
+    pub(crate) fn create_decoded(
+        &mut self,
+        call: &mut Call,
+        mut object: Value,
+    ) -> Result<Written, Status> {
+        let resource = Arc::clone(&call.resource);
+        if !object::resource_version(&object).is_empty() {
+            return Err(Status::new(
+                500,
+                "",
+                "resourceVersion should not be set on objects to be created",
+            ));
+        }
+        let (uid, stamp) = (self.uid(), self.timestamp(call.now));
+        if let Some(metadata) = metadata_mut(&mut object) {
+            for field in [
+                "deletionTimestamp",
+                "deletionGracePeriodSeconds",
+                "selfLink",
+                "generation",
+                "resourceVersion",
+            ] {
+                metadata.remove(field);
+            }
+            metadata.insert("uid".to_owned(), Value::from(uid));
+            metadata.insert("creationTimestamp".to_owned(), Value::from(stamp));
+        }
+        self.admit(call, Operation::Create, &mut object, None)?;
+        if resource.is_custom() && self.is_ending(&resource) {
+            let why = "create not allowed while custom resource definition is terminating";
+            return Err(failure::forbidden(&resource, object::name(&object), why));
+        }
+        self.settle_name(&resource, &call.namespace, &mut object)?;
+        self.prepare_create(call, &mut object)?;
+        self.validate_admission(call, Operation::Create, &object, None)?;
+        let name = object::name(&object).to_owned();
+        let key = call.storage_key(&name);
+        if let Some(there) = self.store.get(resource.table, &key) {
+            return Err(failure::already_exists(&resource, &name, there.terminating));
+        }
+        if call.options.dry_run {
+            return Ok(Written {
+                value: Arc::new(object),
+                stored: None,
+                created: true,
+            });
+        }
+        Ok(self.commit(&resource, &key, None, object, false, call.author()))
+    }
+
+    /// Generates a name when only `generateName` is given (API-092).
+    fn settle_name(
+        &mut self,
+        resource: &Resource,
+        namespace: &str,
+        object: &mut Value,
+    ) -> Result<(), Status> {
+        if !object::name(object).is_empty() {
+            return Ok(());
+        }
+        let base = object::meta_str(object, "generateName").to_owned();
+        if base.is_empty() {
+            let problem =
+                failure::Problem::required("metadata.name", "name or generateName is required");
+            return Err(failure::invalid(
+                &resource.group_kind.to_string(),
+                "",
+                vec![problem],
+            ));
+        }
+        let base: String = base.chars().take(58).collect();
+        let mut name = String::new();
+        for _ in 0..8 {
+            name = format!("{base}{}", self.name_suffix());
+            if self
+                .store
+                .get(resource.table, &resource.storage_key(namespace, &name))
+                .is_none()
+            {
+                object["metadata"]["name"] = Value::from(name);
+                return Ok(());
+            }
+        }
+        Err(failure::no_unique_name(resource, &name))
+    }
+}
+
+/// 400 for a body that does not fit its type.
+fn undecodable(call: &Call, why: &str) -> Status {
+    let kind = call.resource.kind();
+    let version = call.api_version.rsplit('/').next().unwrap_or_default();
+    failure::bad_request(format!(
+        "{kind} in version {version:?} cannot be handled as a {kind}: {why}"
+    ))
+}
+
+/// 422 for a patched object that does not fit its type.
+fn undecodable_patch(object: &Value, why: &str) -> Status {
+    let shown = Value::from(object.to_string()).to_string();
+    failure::invalid(
+        "",
+        "",
+        vec![failure::Problem::invalid("patch", &shown, why)],
+    )
+}
+
+/// 400 for a body that is no object (API-073).
+pub(crate) fn unrecognized(kind: &str, why: &str, body: &[u8]) -> Status {
+    let cut = body.len().min(30);
+    let mut shown = if body.first() == Some(&b'{') {
+        String::from_utf8_lossy(&body[..cut]).into_owned()
+    } else {
+        body[..cut]
+            .iter()
+            .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    };
+    if body.len() > cut {
+        shown.push_str(" ...");
+    }
+    failure::bad_request(format!(
+        "the object provided is unrecognized (must be of type {kind}): {why} ({shown})"
+    ))
+}

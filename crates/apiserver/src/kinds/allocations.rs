@@ -1,0 +1,146 @@
+//! Cluster IPs and node ports: what Services take out of the cluster's ranges (API-286).
+
+use std::net::Ipv4Addr;
+
+use imbl::OrdSet;
+
+/// The first address of the range 10.96.0.0/12.
+const RANGE_START: u32 = 0x0a60_0000;
+const RANGE_SIZE: u32 = 1 << 20;
+/// Addresses below are left for those that are asked for by name.
+const FIRST_FREE_IP: u32 = 256;
+/// The range of node ports.
+const PORTS: std::ops::RangeInclusive<u16> = 30000..=32767;
+/// Ports below are left for those that are asked for by number.
+const FIRST_FREE_PORT: u16 = 30086;
+
+/// Which addresses and ports are taken. Handed out in ascending order; cloning costs next to nothing.
+#[derive(Clone, Debug)]
+pub struct Allocations {
+    ips: OrdSet<u32>,
+    ports: OrdSet<u16>,
+    next_ip: u32,
+    next_port: u16,
+}
+
+impl Default for Allocations {
+    fn default() -> Self {
+        Self {
+            ips: OrdSet::new(),
+            ports: OrdSet::new(),
+            next_ip: FIRST_FREE_IP,
+            next_port: FIRST_FREE_PORT,
+        }
+    }
+}
+
+impl Allocations {
+    /// A free address, now taken; `None` when there is none left.
+    pub fn allocate_ip(&mut self) -> Option<Ipv4Addr> {
+        for _ in 0..RANGE_SIZE {
+            let offset = self.next_ip;
+            self.next_ip = if offset + 2 >= RANGE_SIZE {
+                1
+            } else {
+                offset + 1
+            };
+            if self.ips.insert(offset).is_none() {
+                return Some(Ipv4Addr::from(RANGE_START + offset));
+            }
+        }
+        None
+    }
+
+    /// Takes `ip`.
+    ///
+    /// # Errors
+    /// Why not, as the server words it.
+    pub fn take_ip(&mut self, ip: Ipv4Addr) -> Result<(), String> {
+        let offset = u32::from(ip).wrapping_sub(RANGE_START);
+        if offset == 0 || offset + 1 >= RANGE_SIZE {
+            return Err(
+                "provided IP is not in the valid range. The range of valid IPs is 10.96.0.0/12"
+                    .to_owned(),
+            );
+        }
+        if self.ips.insert(offset).is_some() {
+            return Err("provided IP is already allocated".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Gives `ip` back.
+    pub fn release_ip(&mut self, ip: Ipv4Addr) {
+        self.ips.remove(&u32::from(ip).wrapping_sub(RANGE_START));
+    }
+
+    /// A free node port, now taken; `None` when there is none left.
+    pub fn allocate_port(&mut self) -> Option<u16> {
+        for _ in PORTS {
+            let port = self.next_port;
+            self.next_port = if port == *PORTS.end() {
+                *PORTS.start()
+            } else {
+                port + 1
+            };
+            if self.ports.insert(port).is_none() {
+                return Some(port);
+            }
+        }
+        None
+    }
+
+    /// Takes the node port `port`.
+    ///
+    /// # Errors
+    /// Why not, as the server words it.
+    pub fn take_port(&mut self, port: i64) -> Result<(), String> {
+        let Some(port) = u16::try_from(port).ok().filter(|port| PORTS.contains(port)) else {
+            return Err(format!(
+                "provided port is not in the valid range. The range of valid ports is {}-{}",
+                PORTS.start(),
+                PORTS.end()
+            ));
+        };
+        if self.ports.insert(port).is_some() {
+            return Err("provided port is already allocated".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Gives a node port back.
+    pub fn release_port(&mut self, port: i64) {
+        if let Ok(port) = u16::try_from(port) {
+            self.ports.remove(&port);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clone_undoes_what_was_allocated_since() {
+        let mut allocations = Allocations::default();
+        let before = allocations.clone();
+        let ip = allocations.allocate_ip().unwrap();
+        assert_eq!(ip.to_string(), "10.96.1.0");
+        assert_eq!(
+            allocations.take_ip(ip),
+            Err("provided IP is already allocated".to_owned())
+        );
+        allocations = before;
+        assert_eq!(allocations.take_ip(ip), Ok(()));
+    }
+
+    #[test]
+    fn ports_run_out() {
+        let mut allocations = Allocations::default();
+        let count = std::iter::from_fn(|| allocations.allocate_port()).count();
+        assert_eq!(count, 2768);
+        allocations.release_port(30001);
+        assert_eq!(allocations.allocate_port(), Some(30001));
+        assert!(allocations.take_port(80).is_err());
+    }
+}

@@ -1,0 +1,547 @@
+//! Node, Event, Lease, Endpoints, EndpointSlice, LimitRange, ResourceQuota, CertificateSigningRequest (API-296, API-297).
+
+use serde_json::{Value, json};
+
+use super::field::{Errors, FieldError, Path};
+use super::json::{
+    default_text, default_to, ensure, entries, int, items, items_mut, present, set, text,
+};
+use super::pod_spec::containers::check_port;
+use super::pod_spec::{resources, scheduling};
+use super::{Env, Strategy, names};
+
+pub(super) struct Node;
+
+impl Strategy for Node {
+    fn default(&self, _version: &str, object: &mut Value) {
+        if let Some(status) = ensure(object, "status") {
+            for list in ["capacity", "allocatable"] {
+                if let Some(list) = status.get_mut(list) {
+                    resources::canonical_list(list);
+                }
+            }
+            if present(status, "allocatable").is_none() {
+                if let Some(capacity) = present(status, "capacity").cloned() {
+                    set(status, "allocatable", Some(capacity));
+                }
+            }
+            if let Some(endpoints) =
+                ensure(status, "daemonEndpoints").and_then(|all| ensure(all, "kubeletEndpoint"))
+            {
+                default_to(endpoints, "Port", 0);
+            }
+            if let Some(info) = ensure(status, "nodeInfo") {
+                for key in NODE_INFO {
+                    default_to(info, key, "");
+                }
+            }
+        }
+        if let Some(spec) = ensure(object, "spec") {
+            let cidr = text(spec, "podCIDR").to_owned();
+            if !cidr.is_empty() && items(spec, "podCIDRs").is_empty() {
+                set(spec, "podCIDRs", Some(json!([cidr])));
+            }
+        }
+    }
+
+    fn has_status(&self) -> bool {
+        true
+    }
+
+    fn status_on_create(&self) -> super::StatusOnCreate {
+        super::StatusOnCreate::Kept
+    }
+
+    fn validate_create(&self, object: &Value, errors: &mut Errors) {
+        let path = Path::new("metadata");
+        let spec = object.get("spec").unwrap_or(&Value::Null);
+        let list = path.field("taints");
+        let taints = items(spec, "taints");
+        for (index, taint) in taints.iter().enumerate() {
+            let path = list.index(index);
+            let key = text(taint, "key");
+            errors.invalid_each(&path.field("key"), key, names::label_key(key));
+            let value = text(taint, "value");
+            let problems = names::label_value(value);
+            if !problems.is_empty() {
+                errors.invalid(&path.field("value"), value, problems.join(";"));
+            }
+            scheduling::validate_taint_effect(taint, &path, errors);
+            let same = |earlier: &Value| {
+                text(earlier, "key") == key && text(earlier, "effect") == text(taint, "effect")
+            };
+            if taints[..index].iter().any(same) {
+                errors.duplicate(&path, taint.clone());
+            }
+        }
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value, subresource: &str, errors: &mut Errors) {
+        if !subresource.is_empty() {
+            return;
+        }
+        self.validate_create(new, errors);
+        let path = Path::new("spec");
+        let before = old.get("spec").unwrap_or(&Value::Null);
+        let provider = text(before, "providerID");
+        if !provider.is_empty()
+            && new.get("spec").map(|spec| text(spec, "providerID")) != Some(provider)
+        {
+            errors.forbidden(
+                &path.field("providerID"),
+                "node updates may not change providerID except from \"\" to valid",
+            );
+        }
+        if !items(before, "podCIDRs").is_empty()
+            && new.pointer("/spec/podCIDRs") != before.get("podCIDRs")
+        {
+            errors.forbidden(
+                &path.field("podCIDRs"),
+                "node updates may not change podCIDR except from \"\" to valid",
+            );
+        }
+    }
+}
+
+const NODE_INFO: [&str; 10] = [
+    "machineID",
+    "systemUUID",
+    "bootID",
+    "kernelVersion",
+    "osImage",
+    "containerRuntimeVersion",
+    "kubeletVersion",
+    "kubeProxyVersion",
+    "operatingSystem",
+    "architecture",
+];
+
+pub(super) struct Event;
+
+impl Strategy for Event {
+    fn default(&self, version: &str, object: &mut Value) {
+        // What core calls source, reportingComponent…, events.k8s.io calls by other names; both serve one object.
+        let _ = version;
+        for (key, value) in [
+            ("reportingComponent", Value::from("")),
+            ("reportingInstance", Value::from("")),
+            ("source", json!({})),
+            ("eventTime", Value::Null),
+            ("firstTimestamp", Value::Null),
+            ("lastTimestamp", Value::Null),
+        ] {
+            if let Some(members) = object.as_object_mut() {
+                members.entry(key).or_insert(value);
+            }
+        }
+        ensure(object, "involvedObject");
+    }
+
+    fn validate_create(&self, object: &Value, errors: &mut Errors) {
+        let namespace = wavetank_model::object::namespace(object);
+        let involved = object
+            .get("involvedObject")
+            .map(|involved| text(involved, "namespace"))
+            .unwrap_or_default();
+        let path = Path::new("involvedObject");
+        let path = path.field("namespace");
+        const MISMATCH: &str = "does not match event.namespace";
+        if present(object, "eventTime").is_none() {
+            let matches = if involved.is_empty() {
+                matches!(namespace, "" | "default")
+            } else {
+                namespace == involved
+            };
+            if !matches {
+                errors.invalid(&path, involved, MISMATCH);
+            }
+            return;
+        }
+        if involved.is_empty() && !matches!(namespace, "default" | "kube-system") {
+            errors.invalid(&path, involved, MISMATCH);
+        }
+        let reporter = text(object, "reportingComponent");
+        if reporter.is_empty() {
+            errors.required(&Path::new("reportingComponent"), "");
+        }
+        errors.invalid_each(
+            &Path::new("reportingComponent"),
+            reporter,
+            names::label_key(reporter),
+        );
+        for (key, limit) in [("reportingInstance", 128), ("action", 128), ("reason", 128)] {
+            let value = text(object, key);
+            if value.is_empty() {
+                errors.required(&Path::new(key), "");
+            } else if value.len() > limit {
+                errors.invalid(
+                    &Path::new(key),
+                    "",
+                    format!("can have at most {limit} characters"),
+                );
+            }
+        }
+        if text(object, "message").len() > 1024 {
+            errors.invalid(
+                &Path::new("message"),
+                "",
+                "can have at most 1024 characters",
+            );
+        }
+    }
+
+    fn validate_update(&self, new: &Value, _old: &Value, _subresource: &str, errors: &mut Errors) {
+        self.validate_create(new, errors);
+    }
+
+    fn allows_create_on_update(&self) -> bool {
+        true
+    }
+
+    fn collects_garbage(&self) -> bool {
+        false
+    }
+}
+
+pub(super) struct Lease;
+
+impl Strategy for Lease {
+    fn default(&self, _version: &str, object: &mut Value) {
+        ensure(object, "spec");
+    }
+
+    fn validate_create(&self, object: &Value, errors: &mut Errors) {
+        let path = Path::new("spec");
+        let spec = object.get("spec").unwrap_or(&Value::Null);
+        if let Some(seconds) = int(spec, "leaseDurationSeconds").filter(|seconds| *seconds <= 0) {
+            errors.invalid(
+                &path.field("leaseDurationSeconds"),
+                seconds,
+                "must be greater than 0",
+            );
+        }
+        errors.not_negative(
+            &path.field("leaseTransitions"),
+            spec.get("leaseTransitions"),
+        );
+    }
+
+    fn validate_update(&self, new: &Value, _old: &Value, _subresource: &str, errors: &mut Errors) {
+        self.validate_create(new, errors);
+    }
+
+    fn allows_unconditional_update(&self) -> bool {
+        false
+    }
+
+    fn allows_create_on_update(&self) -> bool {
+        true
+    }
+}
+
+pub(super) struct Endpoints;
+
+impl Strategy for Endpoints {
+    fn default(&self, _version: &str, object: &mut Value) {
+        for subset in items_mut(object, "subsets") {
+            for port in items_mut(subset, "ports") {
+                default_text(port, "protocol", "TCP");
+            }
+        }
+    }
+
+    fn validate_create(&self, object: &Value, errors: &mut Errors) {
+        let list = Path::new("subsets");
+        for (index, subset) in items(object, "subsets").iter().enumerate() {
+            let path = list.index(index);
+            if items(subset, "addresses").is_empty()
+                && items(subset, "notReadyAddresses").is_empty()
+            {
+                errors.required(&path, "must specify `addresses` or `notReadyAddresses`");
+            }
+            for key in ["addresses", "notReadyAddresses"] {
+                for (number, address) in items(subset, key).iter().enumerate() {
+                    let ip = text(address, "ip");
+                    if ip.parse::<std::net::IpAddr>().is_err() {
+                        errors.invalid(
+                            &path.field(key).index(number).field("ip"),
+                            ip,
+                            "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
+                        );
+                    }
+                }
+            }
+            let ports = items(subset, "ports");
+            for (number, port) in ports.iter().enumerate() {
+                let list = path.field("ports");
+                let path = list.index(number);
+                let name = text(port, "name");
+                if name.is_empty() && ports.len() > 1 {
+                    errors.required(&path.field("name"), "");
+                } else if !name.is_empty() {
+                    errors.invalid_each(&path.field("name"), name, names::dns_label(name));
+                }
+                check_port(int(port, "port").unwrap_or(0), &path.field("port"), errors);
+                let protocol = text(port, "protocol");
+                if !matches!(protocol, "TCP" | "UDP" | "SCTP") {
+                    errors.not_supported(
+                        &path.field("protocol"),
+                        protocol,
+                        &["SCTP", "TCP", "UDP"],
+                    );
+                }
+            }
+        }
+    }
+
+    fn validate_update(&self, new: &Value, _old: &Value, _subresource: &str, errors: &mut Errors) {
+        self.validate_create(new, errors);
+    }
+
+    fn warnings(&self, _object: &Value) -> Vec<String> {
+        vec![
+            "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+                .to_owned(),
+        ]
+    }
+
+    fn allows_create_on_update(&self) -> bool {
+        true
+    }
+}
+
+pub(super) struct EndpointSlice;
+
+impl Strategy for EndpointSlice {
+    fn default(&self, _version: &str, object: &mut Value) {
+        for port in items_mut(object, "ports") {
+            default_to(port, "name", "");
+            default_to(port, "protocol", "TCP");
+        }
+        if let Some(members) = object.as_object_mut() {
+            members.entry("endpoints").or_insert(Value::Null);
+            members.entry("ports").or_insert(Value::Null);
+        }
+        for endpoint in items_mut(object, "endpoints") {
+            ensure(endpoint, "conditions");
+        }
+    }
+
+    fn has_generation(&self) -> bool {
+        true
+    }
+
+    fn bumps_generation(&self, new: &Value, old: &Value) -> bool {
+        let content = |object: &Value| {
+            (
+                object.get("endpoints").cloned(),
+                object.get("ports").cloned(),
+                object.pointer("/metadata/labels").cloned(),
+            )
+        };
+        content(new) != content(old)
+    }
+
+    fn validate_create(&self, object: &Value, errors: &mut Errors) {
+        const TYPES: [&str; 3] = ["FQDN", "IPv4", "IPv6"];
+        let kind = text(object, "addressType");
+        if kind.is_empty() {
+            errors.required(&Path::new("addressType"), "");
+        } else if !TYPES.contains(&kind) {
+            errors.not_supported(&Path::new("addressType"), kind, &TYPES);
+        }
+        let list = Path::new("endpoints");
+        for (index, endpoint) in items(object, "endpoints").iter().enumerate() {
+            if items(endpoint, "addresses").is_empty() {
+                errors.required(
+                    &list.index(index).field("addresses"),
+                    "must contain at least 1 address",
+                );
+            }
+        }
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value, _subresource: &str, errors: &mut Errors) {
+        self.validate_create(new, errors);
+        errors.immutable(
+            &Path::new("addressType"),
+            new.get("addressType"),
+            old.get("addressType"),
+        );
+    }
+}
+
+pub(super) struct LimitRange;
+
+impl Strategy for LimitRange {
+    fn default(&self, _version: &str, object: &mut Value) {
+        let Some(spec) = ensure(object, "spec") else {
+            return;
+        };
+        for limit in items_mut(spec, "limits") {
+            for key in [
+                "max",
+                "min",
+                "default",
+                "defaultRequest",
+                "maxLimitRequestRatio",
+            ] {
+                if let Some(list) = limit.get_mut(key) {
+                    resources::canonical_list(list);
+                }
+            }
+            if text(limit, "type") != "Container" {
+                continue;
+            }
+            for (from, to) in [
+                ("max", "default"),
+                ("default", "defaultRequest"),
+                ("min", "defaultRequest"),
+            ] {
+                let values: Vec<(String, Value)> = entries(limit, from)
+                    .map(|(key, value)| (key.clone(), value.clone()))
+                    .collect();
+                if values.is_empty() {
+                    continue;
+                }
+                if let Some(target) = ensure(limit, to) {
+                    for (key, value) in values {
+                        default_to(target, &key, value);
+                    }
+                }
+            }
+        }
+    }
+
+    fn validate_create(&self, object: &Value, errors: &mut Errors) {
+        let path = Path::new("spec");
+        let list = path.field("limits");
+        let limits = object
+            .get("spec")
+            .map_or(&[][..], |spec| items(spec, "limits"));
+        for (index, limit) in limits.iter().enumerate() {
+            let path = list.index(index);
+            let kind = text(limit, "type");
+            if limits[..index]
+                .iter()
+                .any(|earlier| text(earlier, "type") == kind)
+            {
+                errors.duplicate(&path.field("type"), kind);
+            }
+            if kind == "Pod" {
+                for key in ["default", "defaultRequest"] {
+                    if entries(limit, key).next().is_some() {
+                        errors.forbidden(
+                            &path.field(key),
+                            "may not be specified when `type` is 'Pod'",
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    fn validate_update(&self, new: &Value, _old: &Value, _subresource: &str, errors: &mut Errors) {
+        self.validate_create(new, errors);
+    }
+
+    fn allows_create_on_update(&self) -> bool {
+        true
+    }
+}
+
+pub(super) struct ResourceQuota;
+
+impl Strategy for ResourceQuota {
+    fn default(&self, _version: &str, object: &mut Value) {
+        for half in ["spec", "status"] {
+            if let Some(half) = ensure(object, half) {
+                for key in ["hard", "used"] {
+                    if let Some(list) = half.get_mut(key) {
+                        resources::canonical_list(list);
+                    }
+                }
+            }
+        }
+    }
+
+    fn has_status(&self) -> bool {
+        true
+    }
+
+    fn validate_create(&self, object: &Value, errors: &mut Errors) {
+        let path = Path::new("spec");
+        let spec = object.get("spec").unwrap_or(&Value::Null);
+        for (name, value) in entries(spec, "hard") {
+            resources::check_quantity(name, value, &path.field("hard").key(name), errors);
+        }
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value, subresource: &str, errors: &mut Errors) {
+        if !subresource.is_empty() {
+            return;
+        }
+        self.validate_create(new, errors);
+        errors.immutable(
+            &Path::new("spec").field("scopes"),
+            new.pointer("/spec/scopes"),
+            old.pointer("/spec/scopes"),
+        );
+    }
+
+    fn delete_returns_object(&self) -> bool {
+        true
+    }
+}
+
+pub(super) struct CertificateSigningRequest;
+
+impl Strategy for CertificateSigningRequest {
+    fn default(&self, _version: &str, object: &mut Value) {
+        ensure(object, "status");
+        if let Some(spec) = ensure(object, "spec") {
+            if items(spec, "usages").is_empty() {
+                set(
+                    spec,
+                    "usages",
+                    Some(json!(["digital signature", "key encipherment"])),
+                );
+            }
+        }
+    }
+
+    fn has_status(&self) -> bool {
+        true
+    }
+
+    fn prepare_for_update(
+        &self,
+        new: &mut Value,
+        old: &Value,
+        _subresource: &str,
+        _env: &mut Env<'_>,
+    ) -> Result<(), Vec<FieldError>> {
+        super::json::restore(new, old, "spec");
+        Ok(())
+    }
+
+    fn validate_create(&self, object: &Value, errors: &mut Errors) {
+        let path = Path::new("spec");
+        let spec = object.get("spec").unwrap_or(&Value::Null);
+        if text(spec, "request").is_empty() {
+            errors.required(&path.field("request"), "");
+        }
+        if text(spec, "signerName").is_empty() {
+            errors.required(&path.field("signerName"), "");
+        }
+    }
+
+    fn validate_update(
+        &self,
+        _new: &Value,
+        _old: &Value,
+        _subresource: &str,
+        _errors: &mut Errors,
+    ) {
+    }
+}

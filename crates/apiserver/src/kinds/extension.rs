@@ -1,0 +1,589 @@
+//! Webhook configurations, admission policies, CustomResourceDefinition, APIService (API-295).
+//!
+//! CustomResourceDefinitions get defaults and generation here; their schemas are checked where they are served.
+
+use serde_json::{Value, json};
+
+use super::field::{Errors, FieldError, Path};
+use super::json::{
+    default_text, default_to, ensure, int, items, items_mut, present, restore, set, text,
+};
+use super::{Env, Strategy, label_selector, names};
+
+/// A Mutating- or ValidatingWebhookConfiguration.
+pub(super) struct WebhookConfiguration {
+    pub(super) mutating: bool,
+}
+
+impl Strategy for WebhookConfiguration {
+    fn default(&self, _version: &str, object: &mut Value) {
+        for webhook in items_mut(object, "webhooks") {
+            default_to(webhook, "failurePolicy", "Fail");
+            default_to(webhook, "matchPolicy", "Equivalent");
+            default_to(webhook, "namespaceSelector", json!({}));
+            default_to(webhook, "objectSelector", json!({}));
+            default_to(webhook, "timeoutSeconds", 10);
+            if self.mutating {
+                default_to(webhook, "reinvocationPolicy", "Never");
+            }
+            default_rules(webhook, "rules");
+            if let Some(service) = ensure(webhook, "clientConfig")
+                .and_then(|client| client.get_mut("service"))
+                .filter(|service| service.is_object())
+            {
+                default_to(service, "port", 443);
+            }
+        }
+    }
+
+    fn has_generation(&self) -> bool {
+        true
+    }
+
+    fn bumps_generation(&self, new: &Value, old: &Value) -> bool {
+        new.get("webhooks") != old.get("webhooks")
+    }
+
+    fn validate_create(&self, object: &Value, errors: &mut Errors) {
+        let list = Path::new("webhooks");
+        let webhooks = items(object, "webhooks");
+        for (index, webhook) in webhooks.iter().enumerate() {
+            let path = list.index(index);
+            validate_webhook(webhook, self.mutating, &path, errors);
+            let name = text(webhook, "name");
+            if !name.is_empty()
+                && webhooks[..index]
+                    .iter()
+                    .any(|earlier| text(earlier, "name") == name)
+            {
+                errors.duplicate(&path.field("name"), name);
+            }
+        }
+    }
+
+    fn validate_update(&self, new: &Value, _old: &Value, _subresource: &str, errors: &mut Errors) {
+        self.validate_create(new, errors);
+    }
+
+    fn allows_unconditional_update(&self) -> bool {
+        false
+    }
+}
+
+fn default_rules(owner: &mut Value, key: &str) {
+    for rule in items_mut(owner, key) {
+        default_to(rule, "scope", "*");
+    }
+}
+
+fn validate_webhook(webhook: &Value, mutating: bool, path: &Path<'_>, errors: &mut Errors) {
+    let name = text(webhook, "name");
+    if name.is_empty() {
+        errors.required(&path.field("name"), "");
+    } else {
+        let problems = names::dns_subdomain(name);
+        if !problems.is_empty() {
+            errors.invalid(&path.field("name"), name, problems.join(","));
+        } else if name.split('.').count() < 3 {
+            errors.invalid(
+                &path.field("name"),
+                name,
+                "should be a domain with at least three segments separated by dots",
+            );
+        }
+    }
+    let client = webhook.get("clientConfig").unwrap_or(&Value::Null);
+    validate_versions(webhook, &path.field("admissionReviewVersions"), errors);
+    for (index, rule) in items(webhook, "rules").iter().enumerate() {
+        validate_rule(rule, &path.field("rules").index(index), errors);
+    }
+    choice(webhook, "failurePolicy", &["Fail", "Ignore"], path, errors);
+    choice(
+        webhook,
+        "matchPolicy",
+        &["Equivalent", "Exact"],
+        path,
+        errors,
+    );
+    match text(webhook, "sideEffects") {
+        "" => errors.required(
+            &path.field("sideEffects"),
+            "must specify one of None, NoneOnDryRun",
+        ),
+        "None" | "NoneOnDryRun" => {}
+        other => errors.not_supported(&path.field("sideEffects"), other, &["None", "NoneOnDryRun"]),
+    }
+    if let Some(seconds) =
+        int(webhook, "timeoutSeconds").filter(|seconds| !(1..=30).contains(seconds))
+    {
+        errors.invalid(
+            &path.field("timeoutSeconds"),
+            seconds,
+            "the timeout value must be between 1 and 30 seconds",
+        );
+    }
+    for key in ["namespaceSelector", "objectSelector"] {
+        if let Some(selector) = present(webhook, key) {
+            label_selector::validate(selector, &path.field(key), errors);
+        }
+    }
+    if mutating {
+        choice(
+            webhook,
+            "reinvocationPolicy",
+            &["IfNeeded", "Never"],
+            path,
+            errors,
+        );
+    }
+    let client_path = path.field("clientConfig");
+    match (present(client, "url"), present(client, "service")) {
+        (Some(_), Some(_)) | (None, None) => {
+            errors.required(&client_path, "exactly one of url or service is required");
+        }
+        (None, Some(service)) => {
+            let path = client_path.field("service");
+            if text(service, "name").is_empty() {
+                errors.required(&path.field("name"), "service name is required");
+            }
+            if text(service, "namespace").is_empty() {
+                errors.required(&path.field("namespace"), "service namespace is required");
+            }
+        }
+        (Some(_), None) => {}
+    }
+}
+
+fn choice(object: &Value, key: &str, values: &[&str], path: &Path<'_>, errors: &mut Errors) {
+    let value = text(object, key);
+    if !value.is_empty() && !values.contains(&value) {
+        errors.not_supported(&path.field(key), value, values);
+    }
+}
+
+fn validate_versions(webhook: &Value, path: &Path<'_>, errors: &mut Errors) {
+    let versions = items(webhook, "admissionReviewVersions");
+    if versions.is_empty() {
+        errors.required(path, "must specify one of v1, v1beta1");
+        return;
+    }
+    for (index, version) in versions.iter().filter_map(Value::as_str).enumerate() {
+        if versions[..index].iter().any(|earlier| earlier == version) {
+            errors.invalid(&path.index(index), version, "duplicate version");
+            continue;
+        }
+        errors.invalid_each(&path.index(index), version, names::dns_1035_label(version));
+    }
+    if !versions
+        .iter()
+        .any(|version| version == "v1" || version == "v1beta1")
+    {
+        errors.invalid(
+            path,
+            Value::Array(versions.to_vec()),
+            "must include at least one of v1, v1beta1",
+        );
+    }
+}
+
+fn validate_rule(rule: &Value, path: &Path<'_>, errors: &mut Errors) {
+    const OPERATIONS: [&str; 5] = ["*", "CONNECT", "CREATE", "DELETE", "UPDATE"];
+    if items(rule, "operations").is_empty() {
+        errors.required(&path.field("operations"), "");
+    }
+    for (index, operation) in items(rule, "operations")
+        .iter()
+        .filter_map(Value::as_str)
+        .enumerate()
+    {
+        if !OPERATIONS.contains(&operation) {
+            errors.not_supported(
+                &path.field("operations").index(index),
+                operation,
+                &OPERATIONS,
+            );
+        }
+    }
+    for key in ["apiGroups", "apiVersions", "resources"] {
+        let values = items(rule, key);
+        if values.is_empty() {
+            errors.required(&path.field(key), "");
+        } else if key != "resources" && values.len() > 1 && values.iter().any(|value| value == "*")
+        {
+            let what = if key == "apiGroups" {
+                "API groups"
+            } else {
+                "API versions"
+            };
+            errors.invalid(
+                &path.field(key),
+                Value::Array(values.to_vec()),
+                format!("if '*' is present, must not specify other {what}"),
+            );
+        }
+    }
+    choice(rule, "scope", &["*", "Cluster", "Namespaced"], path, errors);
+}
+
+/// A ValidatingAdmissionPolicy or its binding: defaults only.
+pub(super) struct AdmissionPolicy {
+    pub(super) binding: bool,
+}
+
+impl Strategy for AdmissionPolicy {
+    fn default(&self, _version: &str, object: &mut Value) {
+        if !self.binding {
+            ensure(object, "status");
+        }
+        let Some(spec) = ensure(object, "spec") else {
+            return;
+        };
+        let constraints = if self.binding {
+            "matchResources"
+        } else {
+            default_to(spec, "failurePolicy", "Fail");
+            "matchConstraints"
+        };
+        if let Some(matching) = spec
+            .get_mut(constraints)
+            .filter(|matching| matching.is_object())
+        {
+            default_to(matching, "matchPolicy", "Equivalent");
+            default_to(matching, "namespaceSelector", json!({}));
+            default_to(matching, "objectSelector", json!({}));
+            default_rules(matching, "resourceRules");
+            default_rules(matching, "excludeResourceRules");
+        }
+    }
+
+    fn has_status(&self) -> bool {
+        !self.binding
+    }
+
+    fn has_generation(&self) -> bool {
+        true
+    }
+
+    fn validate_create(&self, object: &Value, errors: &mut Errors) {
+        let path = Path::new("spec");
+        let spec = object.get("spec").unwrap_or(&Value::Null);
+        if self.binding {
+            if text(spec, "policyName").is_empty() {
+                errors.required(&path.field("policyName"), "");
+            }
+            if items(spec, "validationActions").is_empty() {
+                errors.required(&path.field("validationActions"), "");
+            }
+        } else if items(spec, "validations").is_empty()
+            && items(spec, "auditAnnotations").is_empty()
+        {
+            errors.required(
+                &path.field("validations"),
+                "validations or auditAnnotations must contain at least one item",
+            );
+        }
+    }
+
+    fn validate_update(&self, new: &Value, _old: &Value, subresource: &str, errors: &mut Errors) {
+        if subresource.is_empty() {
+            self.validate_create(new, errors);
+        }
+    }
+
+    fn allows_unconditional_update(&self) -> bool {
+        false
+    }
+}
+
+pub(super) struct CustomResourceDefinition;
+
+impl Strategy for CustomResourceDefinition {
+    fn default(&self, _version: &str, object: &mut Value) {
+        let Some(spec) = ensure(object, "spec") else {
+            return;
+        };
+        let kind = spec
+            .pointer("/names/kind")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        if let Some(names) = ensure(spec, "names") {
+            if !kind.is_empty() {
+                default_text(names, "singular", &kind.to_lowercase());
+                default_text(names, "listKind", &format!("{kind}List"));
+            }
+        }
+        if present(spec, "conversion").is_none() {
+            set(spec, "conversion", Some(json!({ "strategy": "None" })));
+        }
+        if let Some(service) = spec
+            .pointer_mut("/conversion/webhook/clientConfig/service")
+            .filter(|service| service.is_object())
+        {
+            default_to(service, "port", 443);
+        }
+        let stored = stored_version(spec);
+        if let Some(status) = ensure(object, "status") {
+            if items(status, "storedVersions").is_empty() {
+                if let Some(stored) = stored {
+                    set(status, "storedVersions", Some(json!([stored])));
+                }
+            }
+        }
+    }
+
+    fn has_status(&self) -> bool {
+        true
+    }
+
+    fn has_generation(&self) -> bool {
+        true
+    }
+
+    fn standard_finalizers_only(&self) -> bool {
+        false
+    }
+
+    fn prepare_for_create(
+        &self,
+        object: &mut Value,
+        _env: &mut Env<'_>,
+    ) -> Result<(), Vec<FieldError>> {
+        let stored = object.get("spec").and_then(stored_version);
+        let status = json!({
+            "conditions": null,
+            "acceptedNames": { "plural": "", "kind": "" },
+            "storedVersions": stored.map_or(Value::Null, |version| json!([version])),
+        });
+        set(object, "status", Some(status));
+        Ok(())
+    }
+
+    fn prepare_for_update(
+        &self,
+        new: &mut Value,
+        old: &Value,
+        subresource: &str,
+        _env: &mut Env<'_>,
+    ) -> Result<(), Vec<FieldError>> {
+        // A version that becomes the storage version joins the stored ones.
+        if subresource.is_empty() {
+            restore(new, old, "status");
+            let stored = new.get("spec").and_then(stored_version);
+            if let (Some(version), Some(versions)) = (
+                stored,
+                ensure(new, "status")
+                    .and_then(|status| super::json::ensure_list(status, "storedVersions")),
+            ) {
+                if !versions.iter().any(|known| *known == version) {
+                    versions.push(version.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_create(&self, object: &Value, errors: &mut Errors) {
+        let path = Path::new("spec");
+        let spec = object.get("spec").unwrap_or(&Value::Null);
+        let name = wavetank_model::object::name(object);
+        let plural = spec
+            .pointer("/names/plural")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let expected = format!("{plural}.{}", text(spec, "group"));
+        if name != expected {
+            errors.invalid(
+                &Path::new("metadata").field("name"),
+                name,
+                "must be spec.names.plural+\".\"+spec.group",
+            );
+        }
+        if text(spec, "group").is_empty() {
+            errors.required(&path.field("group"), "");
+        }
+        if !matches!(text(spec, "scope"), "Cluster" | "Namespaced") {
+            errors.not_supported(
+                &path.field("scope"),
+                text(spec, "scope"),
+                &["Cluster", "Namespaced"],
+            );
+        }
+        let names_path = path.field("names");
+        for key in ["plural", "kind"] {
+            if spec
+                .get("names")
+                .map(|names| text(names, key))
+                .unwrap_or_default()
+                .is_empty()
+            {
+                errors.required(&names_path.field(key), "");
+            }
+        }
+        validate_definition_versions(spec, &path.field("versions"), errors);
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value, subresource: &str, errors: &mut Errors) {
+        if !subresource.is_empty() {
+            return;
+        }
+        self.validate_create(new, errors);
+        let path = Path::new("spec");
+        let established = old
+            .pointer("/status/conditions")
+            .and_then(Value::as_array)
+            .is_some_and(|conditions| {
+                conditions.iter().any(|condition| {
+                    text(condition, "type") == "Established" && text(condition, "status") == "True"
+                })
+            });
+        if established {
+            errors.immutable(
+                &path.field("scope"),
+                new.pointer("/spec/scope"),
+                old.pointer("/spec/scope"),
+            );
+            errors.immutable(
+                &path.field("names").field("kind"),
+                new.pointer("/spec/names/kind"),
+                old.pointer("/spec/names/kind"),
+            );
+        }
+        errors.immutable(
+            &path.field("group"),
+            new.pointer("/spec/group"),
+            old.pointer("/spec/group"),
+        );
+        errors.immutable(
+            &path.field("names").field("plural"),
+            new.pointer("/spec/names/plural"),
+            old.pointer("/spec/names/plural"),
+        );
+    }
+
+    fn allows_unconditional_update(&self) -> bool {
+        false
+    }
+}
+
+fn stored_version(spec: &Value) -> Option<String> {
+    items(spec, "versions")
+        .iter()
+        .find(|version| version.get("storage") == Some(&Value::Bool(true)))
+        .map(|version| text(version, "name").to_owned())
+}
+
+fn validate_definition_versions(spec: &Value, list: &Path<'_>, errors: &mut Errors) {
+    let versions = items(spec, "versions");
+    let storage = versions
+        .iter()
+        .filter(|version| version.get("storage") == Some(&Value::Bool(true)))
+        .count();
+    let mut repeated = false;
+    for (index, version) in versions.iter().enumerate() {
+        let path = list.index(index);
+        let name = text(version, "name");
+        repeated |= versions[..index]
+            .iter()
+            .any(|earlier| text(earlier, "name") == name);
+        errors.invalid_each(&path.field("name"), name, names::dns_1035_label(name));
+        if version
+            .get("schema")
+            .and_then(|schema| present(schema, "openAPIV3Schema"))
+            .is_none()
+        {
+            errors.required(
+                &path.field("schema").field("openAPIV3Schema"),
+                "schemas are required",
+            );
+        }
+    }
+    if repeated {
+        errors.invalid(
+            list,
+            Value::Array(versions.to_vec()),
+            "must contain unique version names",
+        );
+    }
+    if storage != 1 {
+        errors.invalid(
+            list,
+            Value::Array(versions.to_vec()),
+            "must have exactly one version marked as storage version",
+        );
+    }
+}
+
+pub(super) struct ApiService;
+
+impl Strategy for ApiService {
+    fn default(&self, _version: &str, object: &mut Value) {
+        ensure(object, "status");
+        if let Some(service) = ensure(object, "spec")
+            .and_then(|spec| spec.get_mut("service"))
+            .filter(|service| service.is_object())
+        {
+            default_to(service, "port", 443);
+        }
+    }
+
+    fn has_status(&self) -> bool {
+        true
+    }
+
+    fn prepare_for_create(
+        &self,
+        object: &mut Value,
+        env: &mut Env<'_>,
+    ) -> Result<(), Vec<FieldError>> {
+        // An API served by this very server is available at once.
+        let local = object
+            .get("spec")
+            .and_then(|spec| present(spec, "service"))
+            .is_none();
+        if local {
+            set(
+                object,
+                "status",
+                Some(json!({ "conditions": [{
+                    "type": "Available", "status": "True", "lastTransitionTime": env.timestamp, "reason": "Local",
+                    "message": "Local APIServices are always available",
+                }] })),
+            );
+        }
+        Ok(())
+    }
+
+    fn validate_create(&self, object: &Value, errors: &mut Errors) {
+        let path = Path::new("spec");
+        let spec = object.get("spec").unwrap_or(&Value::Null);
+        let name = wavetank_model::object::name(object);
+        let expected = format!("{}.{}", text(spec, "version"), text(spec, "group"));
+        if name != expected {
+            errors.invalid(
+                &Path::new("metadata").field("name"),
+                name,
+                format!(
+                    "must be `spec.version+\".\"+spec.group`: {}",
+                    super::field::quote(&expected)
+                ),
+            );
+        }
+        for (key, high) in [("groupPriorityMinimum", 20000), ("versionPriority", 1000)] {
+            let value = int(spec, key).unwrap_or(0);
+            if value <= 0 || value > high {
+                errors.invalid(
+                    &path.field(key),
+                    value,
+                    format!("must be positive and less than {high}"),
+                );
+            }
+        }
+    }
+
+    fn validate_update(&self, new: &Value, _old: &Value, subresource: &str, errors: &mut Errors) {
+        if subresource.is_empty() {
+            self.validate_create(new, errors);
+        }
+    }
+}

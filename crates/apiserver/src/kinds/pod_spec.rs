@@ -1,0 +1,23 @@
+//! The Pod template: what Pods and every workload share (section 20.1).
+
+pub(super) mod containers;
+pub(super) mod defaults;
+pub(super) mod resources;
+pub(super) mod scheduling;
+pub(super) mod validate;
+pub(super) mod volumes;
+pub(super) mod warnings;
+
+pub(super) use defaults::default_template;
+pub(super) use validate::{validate_spec, validate_template};
+
+use serde_json::Value;
+
+use super::json::items;
+
+/// All containers of a Pod spec, in the order init, regular, ephemeral.
+pub(crate) fn all_containers(spec: &Value) -> impl Iterator<Item = &Value> {
+    ["initContainers", "containers", "ephemeralContainers"]
+        .into_iter()
+        .flat_map(|key| items(spec, key))
+}

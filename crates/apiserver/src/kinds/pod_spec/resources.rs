@@ -1,0 +1,247 @@
+//! Resource lists: canonical quantities, requests against limits, quality of service (API-272, API-274, API-275).
+
+use serde_json::Value;
+
+use crate::kinds::field::{Errors, Path};
+use crate::kinds::json::{Members, default_to, entries, items, present, set};
+use crate::kinds::names;
+use crate::kinds::quantity::Quantity;
+
+/// Writes every quantity of a resource list canonically.
+pub(in crate::kinds) fn canonical_list(list: &mut Value) {
+    let Some(members) = list.as_object_mut() else {
+        return;
+    };
+    for value in members.values_mut() {
+        if let Some(quantity) = Quantity::read(value) {
+            *value = quantity.rounded_up_to_milli().canonical().into();
+        }
+    }
+}
+
+/// Writes the quantity at `key` canonically; sets it to `missing` when absent.
+pub(in crate::kinds) fn canonical_quantity(object: &mut Value, key: &str, missing: &str) {
+    let text = match present(object, key) {
+        None => missing.to_owned(),
+        Some(value) => match Quantity::read(value) {
+            Some(quantity) => quantity.canonical(),
+            None => return,
+        },
+    };
+    set(object, key, Some(text.into()));
+}
+
+/// The sum of the containers' entry `name` in `list` (`requests` or `limits`), sidecars included.
+fn aggregate(spec: &Value, list: &str, name: &str) -> Option<Quantity> {
+    let of = |container: &Value| {
+        container
+            .pointer(&format!("/resources/{list}"))
+            .and_then(|list| list.get(name))
+            .and_then(Quantity::read)
+    };
+    let mut sum: Option<Quantity> = None;
+    for container in items(spec, "containers") {
+        if let Some(quantity) = of(container) {
+            sum = Some(sum.map_or(quantity, |sum| sum.plus(quantity)));
+        }
+    }
+    let (mut sidecars, mut peak): (Option<Quantity>, Option<Quantity>) = (None, None);
+    for container in items(spec, "initContainers") {
+        let Some(quantity) = of(container) else {
+            continue;
+        };
+        let here = if container.get("restartPolicy").and_then(Value::as_str) == Some("Always") {
+            sum = Some(sum.map_or(quantity, |sum| sum.plus(quantity)));
+            sidecars = Some(sidecars.map_or(quantity, |sum| sum.plus(quantity)));
+            sidecars
+        } else {
+            Some(sidecars.map_or(quantity, |sidecars| sidecars.plus(quantity)))
+        };
+        if let Some(here) = here {
+            peak = Some(peak.map_or(here, |peak| peak.max(here)));
+        }
+    }
+    match (sum, peak) {
+        (Some(sum), Some(peak)) => Some(sum.max(peak)),
+        (sum, peak) => sum.or(peak),
+    }
+}
+
+/// Defaults of `spec.resources`, the resources of the Pod as a whole.
+pub(in crate::kinds) fn default_pod_level(spec: &mut Value) {
+    let Some(limits) = spec.pointer("/resources/limits").and_then(Value::as_object) else {
+        return;
+    };
+    if limits.is_empty() {
+        return;
+    }
+    let limits = limits.clone();
+    let mut requests = Value::Object(Members::new());
+    if let Some(given) = spec
+        .pointer("/resources/requests")
+        .filter(|given| given.is_object())
+    {
+        requests = given.clone();
+    }
+    for name in ["cpu", "memory"] {
+        if let Some(sum) = aggregate(spec, "requests", name) {
+            default_to(&mut requests, name, sum.canonical());
+        }
+    }
+    for (name, limit) in &limits {
+        if matches!(name.as_str(), "cpu" | "memory") || name.starts_with("hugepages-") {
+            default_to(&mut requests, name, limit.clone());
+        }
+    }
+    if requests
+        .as_object()
+        .is_some_and(|requests| !requests.is_empty())
+    {
+        if let Some(resources) = spec.get_mut("resources") {
+            set(resources, "requests", Some(requests));
+        }
+    }
+}
+
+/// The quality of service class of a Pod (API-274).
+pub(in crate::kinds) fn qos_class(spec: &Value) -> &'static str {
+    let (mut any, mut guaranteed) = (false, true);
+    let mut judge = |resources: Option<&Value>| {
+        let of = |list: &str, name: &str| {
+            resources
+                .and_then(|resources| resources.get(list))
+                .and_then(|list| list.get(name))
+                .and_then(Quantity::read)
+                .filter(|quantity| !quantity.is_zero())
+        };
+        for name in ["cpu", "memory"] {
+            let (request, limit) = (of("requests", name), of("limits", name));
+            any |= request.is_some() || limit.is_some();
+            guaranteed &= limit.is_some() && request.is_none_or(|request| Some(request) == limit);
+        }
+    };
+    if let Some(resources) = present(spec, "resources") {
+        judge(Some(resources));
+    } else {
+        for container in items(spec, "initContainers")
+            .iter()
+            .chain(items(spec, "containers"))
+        {
+            judge(container.get("resources"));
+        }
+    }
+    match (any, guaranteed) {
+        (false, _) => "BestEffort",
+        (true, true) => "Guaranteed",
+        (true, false) => "Burstable",
+    }
+}
+
+fn overcommits(name: &str) -> bool {
+    // Extended resources and huge pages cannot be overcommitted; native ones can.
+    !name.starts_with("hugepages-") && (!name.contains('/') || name.contains("kubernetes.io/"))
+}
+
+/// Checks one name of a resource of a container.
+fn check_name(name: &str, path: &Path<'_>, errors: &mut Errors) {
+    errors.invalid_each(path, name, names::label_key(name));
+    if !name.contains('/') {
+        let standard = matches!(name, "cpu" | "memory" | "ephemeral-storage" | "storage")
+            || name.starts_with("hugepages-");
+        if !standard || name == "storage" {
+            errors.invalid(path, name, "must be a standard resource for containers");
+        }
+    } else if !name.contains("kubernetes.io/") && name.starts_with("requests.") {
+        errors.invalid(path, name, "doesn't follow extended resource name standard");
+    }
+}
+
+/// Checks one quantity of a resource list.
+pub(in crate::kinds) fn check_quantity(
+    name: &str,
+    value: &Value,
+    path: &Path<'_>,
+    errors: &mut Errors,
+) {
+    let Some(quantity) = Quantity::read(value) else {
+        errors.invalid(path, value.clone(), "must be a quantity");
+        return;
+    };
+    if quantity.is_negative() {
+        errors.invalid(
+            path,
+            quantity.canonical(),
+            "must be greater than or equal to 0",
+        );
+    }
+    let whole = name.starts_with("hugepages-")
+        || matches!(
+            name,
+            "pods"
+                | "services"
+                | "replicationcontrollers"
+                | "resourcequotas"
+                | "secrets"
+                | "configmaps"
+                | "persistentvolumeclaims"
+                | "services.nodeports"
+                | "services.loadbalancers"
+        )
+        || name.starts_with("count/")
+        || (name.contains('/') && !overcommits(name));
+    if whole && !quantity.is_whole() {
+        errors.invalid(path, quantity.canonical(), "must be an integer");
+    }
+}
+
+/// Checks `resources` of a container (API-275).
+pub(in crate::kinds) fn validate(resources: &Value, path: &Path<'_>, errors: &mut Errors) {
+    let (limits_path, requests_path) = (path.field("limits"), path.field("requests"));
+    let (mut compute, mut huge) = (false, false);
+    for (name, value) in entries(resources, "limits") {
+        let path = limits_path.key(name);
+        check_name(name, &path, errors);
+        check_quantity(name, value, &path, errors);
+        compute |= matches!(name.as_str(), "cpu" | "memory");
+        huge |= name.starts_with("hugepages-");
+    }
+    for (name, value) in entries(resources, "requests") {
+        let path = requests_path.key(name);
+        check_name(name, &path, errors);
+        check_quantity(name, value, &path, errors);
+        compute |= matches!(name.as_str(), "cpu" | "memory");
+        huge |= name.starts_with("hugepages-");
+        let limit = resources
+            .get("limits")
+            .and_then(|limits| limits.get(name))
+            .and_then(Quantity::read);
+        let Some(request) = Quantity::read(value) else {
+            continue;
+        };
+        match limit {
+            Some(limit) if request != limit && !overcommits(name) => errors.invalid(
+                &requests_path,
+                request.canonical(),
+                format!("must be equal to {name} limit of {}", limit.canonical()),
+            ),
+            Some(limit) if request > limit => errors.invalid(
+                &requests_path,
+                request.canonical(),
+                format!(
+                    "must be less than or equal to {name} limit of {}",
+                    limit.canonical()
+                ),
+            ),
+            None if !overcommits(name) => {
+                errors.required(
+                    &limits_path,
+                    "Limit must be set for non overcommitable resources",
+                );
+            }
+            _ => {}
+        }
+    }
+    if huge && !compute {
+        errors.forbidden(path, "HugePages require cpu or memory");
+    }
+}

@@ -1,0 +1,494 @@
+//! PodDisruptionBudget and HorizontalPodAutoscaler (API-292).
+
+use serde_json::{Value, json};
+
+use super::field::{Errors, FieldError, Path};
+use super::json::{default_to, ensure, int, items, items_mut, present, restore, set, text};
+use super::pod_spec::resources::canonical_quantity;
+use super::{Env, Strategy, label_selector, names, workload};
+
+pub(super) struct PodDisruptionBudget;
+
+const COUNTERS: [&str; 4] = [
+    "currentHealthy",
+    "desiredHealthy",
+    "disruptionsAllowed",
+    "expectedPods",
+];
+
+fn fill_counters(object: &mut Value) {
+    if let Some(status) = ensure(object, "status") {
+        for counter in COUNTERS {
+            default_to(status, counter, 0);
+        }
+    }
+}
+
+impl Strategy for PodDisruptionBudget {
+    fn default(&self, _version: &str, object: &mut Value) {
+        ensure(object, "spec");
+        fill_counters(object);
+    }
+
+    fn has_status(&self) -> bool {
+        true
+    }
+
+    fn has_generation(&self) -> bool {
+        true
+    }
+
+    fn prepare_for_create(
+        &self,
+        object: &mut Value,
+        _env: &mut Env<'_>,
+    ) -> Result<(), Vec<FieldError>> {
+        fill_counters(object);
+        Ok(())
+    }
+
+    fn validate_create(&self, object: &Value, errors: &mut Errors) {
+        let path = Path::new("spec");
+        let spec = object.get("spec").unwrap_or(&Value::Null);
+        let (least, most) = (
+            present(spec, "minAvailable"),
+            present(spec, "maxUnavailable"),
+        );
+        if let (Some(least), Some(most)) = (least, most) {
+            // The internal type prints its Go names.
+            errors.invalid(
+                &path,
+                json!({
+                    "MinAvailable": least, "Selector": spec.get("selector").cloned().unwrap_or(Value::Null),
+                    "MaxUnavailable": most,
+                    "UnhealthyPodEvictionPolicy": spec.get("unhealthyPodEvictionPolicy").cloned().unwrap_or(Value::Null),
+                }),
+                "minAvailable and maxUnavailable cannot be both set",
+            );
+        }
+        for (key, value) in [("minAvailable", least), ("maxUnavailable", most)] {
+            if value.is_some() {
+                workload::validate_count_or_percent(value, &path.field(key), errors);
+                workload::validate_at_most_all(value, &path.field(key), errors);
+            }
+        }
+        if let Some(selector) = present(spec, "selector") {
+            label_selector::validate(selector, &path.field("selector"), errors);
+        }
+        let policy = text(spec, "unhealthyPodEvictionPolicy");
+        if !matches!(policy, "" | "AlwaysAllow" | "IfHealthyBudget") {
+            errors.not_supported(
+                &path.field("unhealthyPodEvictionPolicy"),
+                policy,
+                &["AlwaysAllow", "IfHealthyBudget"],
+            );
+        }
+    }
+
+    fn validate_update(&self, new: &Value, _old: &Value, subresource: &str, errors: &mut Errors) {
+        if subresource == "status" {
+            workload::validate_counters(
+                new.get("status").unwrap_or(&Value::Null),
+                &COUNTERS,
+                errors,
+            );
+        } else {
+            self.validate_create(new, errors);
+        }
+    }
+
+    fn allows_unconditional_update(&self) -> bool {
+        false
+    }
+}
+
+pub(super) struct HorizontalPodAutoscaler;
+
+impl Strategy for HorizontalPodAutoscaler {
+    fn default(&self, version: &str, object: &mut Value) {
+        if let Some(status) = ensure(object, "status") {
+            default_to(status, "desiredReplicas", 0);
+            default_to(status, "currentReplicas", 0);
+            if version == "v2" {
+                default_to(status, "currentMetrics", Value::Null);
+            }
+        }
+        let Some(spec) = ensure(object, "spec") else {
+            return;
+        };
+        default_to(spec, "minReplicas", 1);
+        if version == "v1" {
+            default_to(spec, "targetCPUUtilizationPercentage", 80);
+            return;
+        }
+        if items(spec, "metrics").is_empty() {
+            set(
+                spec,
+                "metrics",
+                Some(json!([{
+                    "type": "Resource",
+                    "resource": { "name": "cpu", "target": { "type": "Utilization", "averageUtilization": 80 } },
+                }])),
+            );
+        }
+        for metric in items_mut(spec, "metrics") {
+            for source in [
+                "resource",
+                "containerResource",
+                "pods",
+                "object",
+                "external",
+            ] {
+                let Some(target) = metric
+                    .get_mut(source)
+                    .and_then(|source| source.get_mut("target"))
+                else {
+                    continue;
+                };
+                for key in ["value", "averageValue"] {
+                    if present(target, key).is_some() {
+                        canonical_quantity(target, key, "0");
+                    }
+                }
+            }
+        }
+        if let Some(behavior) = spec
+            .get_mut("behavior")
+            .filter(|behavior| behavior.is_object())
+        {
+            default_behavior(behavior);
+        }
+    }
+
+    fn has_status(&self) -> bool {
+        true
+    }
+
+    fn has_generation(&self) -> bool {
+        false
+    }
+
+    fn prepare_for_create(
+        &self,
+        object: &mut Value,
+        _env: &mut Env<'_>,
+    ) -> Result<(), Vec<FieldError>> {
+        set(
+            object,
+            "status",
+            Some(json!({ "desiredReplicas": 0, "currentMetrics": null })),
+        );
+        Ok(())
+    }
+
+    fn validate_create(&self, object: &Value, errors: &mut Errors) {
+        validate_autoscaler(object.get("spec").unwrap_or(&Value::Null), errors);
+    }
+
+    fn validate_update(&self, new: &Value, _old: &Value, subresource: &str, errors: &mut Errors) {
+        if subresource == "status" {
+            let status = new.get("status").unwrap_or(&Value::Null);
+            workload::validate_counters(status, &["currentReplicas", "desiredReplicas"], errors);
+        } else {
+            self.validate_create(new, errors);
+        }
+    }
+}
+
+fn default_behavior(behavior: &mut Value) {
+    let percent = json!({ "type": "Percent", "value": 100, "periodSeconds": 15 });
+    let pods = json!({ "type": "Pods", "value": 4, "periodSeconds": 15 });
+    if let Some(up) = ensure(behavior, "scaleUp") {
+        default_to(up, "stabilizationWindowSeconds", 0);
+        default_to(up, "selectPolicy", "Max");
+        default_to(up, "policies", json!([pods, percent]));
+    }
+    if let Some(down) = ensure(behavior, "scaleDown") {
+        default_to(down, "selectPolicy", "Max");
+        default_to(down, "policies", json!([percent]));
+    }
+}
+
+fn validate_autoscaler(spec: &Value, errors: &mut Errors) {
+    let path = Path::new("spec");
+    let (least, most) = (
+        int(spec, "minReplicas"),
+        int(spec, "maxReplicas").unwrap_or(0),
+    );
+    if let Some(least) = least.filter(|least| *least < 0) {
+        errors.invalid(
+            &path.field("minReplicas"),
+            least,
+            "must be greater than or equal to 0",
+        );
+    }
+    if most == 0 {
+        errors.required(&path.field("maxReplicas"), "must be set and greater than 0");
+    } else if most < 0 {
+        errors.invalid(
+            &path.field("maxReplicas"),
+            most,
+            "must be greater than or equal to 1",
+        );
+    }
+    if least.is_some_and(|least| most < least) {
+        errors.invalid(
+            &path.field("maxReplicas"),
+            most,
+            "must be greater than or equal to `minReplicas`",
+        );
+    }
+    let reference = spec.get("scaleTargetRef").unwrap_or(&Value::Null);
+    let target = path.field("scaleTargetRef");
+    for key in ["kind", "name"] {
+        let value = text(reference, key);
+        if value.is_empty() {
+            errors.required(&target.field(key), "");
+        } else {
+            errors.invalid_each(&target.field(key), value, names::path_segment(value, false));
+        }
+    }
+    for (index, metric) in items(spec, "metrics").iter().enumerate() {
+        validate_metric(metric, &path.field("metrics").index(index), errors);
+    }
+    if let Some(behavior) = present(spec, "behavior") {
+        let path = path.field("behavior");
+        for direction in ["scaleUp", "scaleDown"] {
+            if let Some(rules) = present(behavior, direction) {
+                validate_rules(rules, &path.field(direction), errors);
+            }
+        }
+    }
+}
+
+fn validate_metric(metric: &Value, path: &Path<'_>, errors: &mut Errors) {
+    const TYPES: [&str; 5] = [
+        "ContainerResource",
+        "External",
+        "Object",
+        "Pods",
+        "Resource",
+    ];
+    let kind = text(metric, "type");
+    if kind.is_empty() {
+        errors.required(&path.field("type"), "must specify a metric source type");
+    }
+    if !TYPES.contains(&kind) {
+        errors.not_supported(&path.field("type"), kind, &TYPES);
+    }
+    let expected = match kind {
+        "ContainerResource" => "containerResource",
+        "External" => "external",
+        "Object" => "object",
+        "Pods" => "pods",
+        "Resource" => "resource",
+        _ => return,
+    };
+    if present(metric, expected).is_none() {
+        errors.required(
+            &path.field(expected),
+            "must populate information for the given metric source",
+        );
+    }
+    for source in [
+        "object",
+        "external",
+        "pods",
+        "resource",
+        "containerResource",
+    ] {
+        let Some(content) = present(metric, source) else {
+            continue;
+        };
+        if source != expected {
+            errors.forbidden(
+                &path.field(source),
+                "must populate the given metric source only",
+            );
+            continue;
+        }
+        let path = path.field(source);
+        let target = content.get("target").unwrap_or(&Value::Null);
+        let target_path = path.field("target");
+        if matches!(source, "resource" | "containerResource") && text(content, "name").is_empty() {
+            errors.required(&path.field("name"), "must specify a resource name");
+        }
+        let target_kind = text(target, "type");
+        if target_kind.is_empty() {
+            errors.required(
+                &target_path.field("type"),
+                "must specify a metric target type",
+            );
+        }
+        if !matches!(target_kind, "Utilization" | "Value" | "AverageValue") {
+            errors.invalid(
+                &target_path.field("type"),
+                target_kind,
+                "must be either Utilization, Value, or AverageValue",
+            );
+        }
+        let utilization = int(target, "averageUtilization");
+        if let Some(percent) = utilization.filter(|percent| *percent < 1) {
+            errors.invalid(
+                &target_path.field("averageUtilization"),
+                percent,
+                "must be greater than 0",
+            );
+        }
+        if source == "resource" {
+            let raw = present(target, "averageValue");
+            if utilization.is_none() && raw.is_none() {
+                errors.required(
+                    &target_path.field("averageUtilization"),
+                    "must set either a target raw value or a target utilization",
+                );
+            }
+            if utilization.is_some() && raw.is_some() {
+                errors.forbidden(
+                    &target_path.field("averageValue"),
+                    "may not set both a target raw value and a target utilization",
+                );
+            }
+        }
+    }
+}
+
+fn validate_rules(rules: &Value, path: &Path<'_>, errors: &mut Errors) {
+    if let Some(window) = int(rules, "stabilizationWindowSeconds") {
+        let path = path.field("stabilizationWindowSeconds");
+        if window < 0 {
+            errors.invalid(&path, window, "must be greater than or equal to zero");
+        } else if window > 3600 {
+            errors.invalid(&path, window, "must be less than or equal to 3600");
+        }
+    }
+    let select = text(rules, "selectPolicy");
+    if !matches!(select, "" | "Disabled" | "Max" | "Min") {
+        errors.not_supported(
+            &path.field("selectPolicy"),
+            select,
+            &["Disabled", "Max", "Min"],
+        );
+    }
+    let list = path.field("policies");
+    if items(rules, "policies").is_empty() {
+        errors.required(&list, "must specify at least one Policy");
+    }
+    for (index, policy) in items(rules, "policies").iter().enumerate() {
+        let path = list.index(index);
+        let kind = text(policy, "type");
+        if !matches!(kind, "Percent" | "Pods") {
+            errors.not_supported(&path.field("type"), kind, &["Percent", "Pods"]);
+        }
+        let (value, period) = (
+            int(policy, "value").unwrap_or(0),
+            int(policy, "periodSeconds").unwrap_or(0),
+        );
+        if value <= 0 {
+            errors.invalid(&path.field("value"), value, "must be greater than zero");
+        }
+        if period <= 0 {
+            errors.invalid(
+                &path.field("periodSeconds"),
+                period,
+                "must be greater than zero",
+            );
+        } else if period > 1800 {
+            errors.invalid(
+                &path.field("periodSeconds"),
+                period,
+                "must be less than or equal to 1800",
+            );
+        }
+    }
+}
+
+/// Reads an autoscaler written as `autoscaling/v1` as `v2`, or the other way, in place (API-067).
+///
+/// Metrics other than CPU utilization and the behavior travel in annotations on the v1 side.
+pub fn convert_autoscaler(object: &mut Value, to: &str) {
+    const METRICS: &str = "autoscaling.alpha.kubernetes.io/metrics";
+    const BEHAVIOR: &str = "autoscaling.alpha.kubernetes.io/behavior";
+    let encode = |value: &Value| Value::from(value.to_string());
+    let decode = |value: Option<Value>| {
+        value.and_then(|text| serde_json::from_str::<Value>(text.as_str()?).ok())
+    };
+    let is_cpu = |metric: &Value| {
+        metric.pointer("/resource/name").and_then(Value::as_str) == Some("cpu")
+            && metric
+                .pointer("/resource/target/averageUtilization")
+                .is_some()
+    };
+    let take_annotation = |object: &mut Value, key: &str| {
+        object
+            .pointer_mut("/metadata/annotations")
+            .and_then(Value::as_object_mut)
+            .and_then(|all| all.remove(key))
+    };
+    match to {
+        "v2" => {
+            let mut metrics = match decode(take_annotation(object, METRICS)) {
+                Some(Value::Array(metrics)) => metrics,
+                _ => Vec::new(),
+            };
+            let behavior = decode(take_annotation(object, BEHAVIOR));
+            let Some(spec) = ensure(object, "spec") else {
+                return;
+            };
+            if let Some(percent) = spec
+                .as_object_mut()
+                .and_then(|spec| spec.remove("targetCPUUtilizationPercentage"))
+            {
+                metrics.insert(
+                    0,
+                    json!({ "type": "Resource", "resource": { "name": "cpu",
+                        "target": { "type": "Utilization", "averageUtilization": percent } } }),
+                );
+            }
+            if !metrics.is_empty() {
+                set(spec, "metrics", Some(metrics.into()));
+            }
+            if behavior.is_some() {
+                set(spec, "behavior", behavior);
+            }
+        }
+        "v1" => {
+            let Some(spec) = ensure(object, "spec") else {
+                return;
+            };
+            let before = spec.clone();
+            let mut metrics = items(spec, "metrics").to_vec();
+            let cpu = metrics
+                .iter()
+                .position(is_cpu)
+                .map(|index| metrics.remove(index));
+            set(spec, "metrics", None);
+            set(spec, "behavior", None);
+            restore(spec, &before, "minReplicas");
+            let percent = cpu
+                .as_ref()
+                .and_then(|cpu| cpu.pointer("/resource/target/averageUtilization").cloned());
+            set(spec, "targetCPUUtilizationPercentage", percent);
+            if let Some(status) = object.get_mut("status") {
+                set(status, "currentMetrics", None);
+                set(status, "conditions", None);
+            }
+            let behavior = present(&before, "behavior");
+            if metrics.is_empty() && behavior.is_none() {
+                return;
+            }
+            let Some(annotations) =
+                ensure(object, "metadata").and_then(|metadata| ensure(metadata, "annotations"))
+            else {
+                return;
+            };
+            if !metrics.is_empty() {
+                set(annotations, METRICS, Some(encode(&Value::Array(metrics))));
+            }
+            if let Some(behavior) = behavior {
+                set(annotations, BEHAVIOR, Some(encode(behavior)));
+            }
+        }
+        _ => {}
+    }
+}

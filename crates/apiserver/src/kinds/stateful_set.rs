@@ -1,0 +1,245 @@
+//! StatefulSet (API-280).
+
+use serde_json::{Value, json};
+
+use super::field::{Errors, FieldError, Path};
+use super::json::{
+    default_text, default_to, ensure, items, items_mut, present, restore, set, text,
+};
+use super::{Env, Strategy, names, pod_spec, workload};
+
+pub(super) struct StatefulSet;
+
+impl Strategy for StatefulSet {
+    fn default(&self, _version: &str, object: &mut Value) {
+        fill_status(object);
+        let Some(spec) = ensure(object, "spec") else {
+            return;
+        };
+        pod_spec::default_template(spec);
+        default_text(spec, "podManagementPolicy", "OrderedReady");
+        if let Some(strategy) = ensure(spec, "updateStrategy") {
+            if text(strategy, "type").is_empty() {
+                default_text(strategy, "type", "RollingUpdate");
+                ensure(strategy, "rollingUpdate");
+            }
+            if text(strategy, "type") == "RollingUpdate" {
+                if let Some(rolling) = strategy
+                    .get_mut("rollingUpdate")
+                    .filter(|rolling| rolling.is_object())
+                {
+                    default_to(rolling, "partition", 0);
+                }
+            }
+        }
+        if let Some(policy) = ensure(spec, "persistentVolumeClaimRetentionPolicy") {
+            default_text(policy, "whenDeleted", "Retain");
+            default_text(policy, "whenScaled", "Retain");
+        }
+        default_to(spec, "replicas", 1);
+        default_to(spec, "revisionHistoryLimit", 10);
+        for claim in items_mut(spec, "volumeClaimTemplates") {
+            default_text(claim, "apiVersion", "v1");
+            default_text(claim, "kind", "PersistentVolumeClaim");
+            ensure(claim, "metadata");
+            if let Some(spec) = ensure(claim, "spec") {
+                pod_spec::defaults::default_claim_spec(spec);
+            }
+            if let Some(status) = ensure(claim, "status") {
+                default_text(status, "phase", "Pending");
+            }
+        }
+    }
+
+    fn has_status(&self) -> bool {
+        true
+    }
+
+    fn has_generation(&self) -> bool {
+        true
+    }
+
+    fn prepare_for_create(
+        &self,
+        object: &mut Value,
+        _env: &mut Env<'_>,
+    ) -> Result<(), Vec<FieldError>> {
+        fill_status(object);
+        Ok(())
+    }
+
+    fn validate_create(&self, object: &Value, errors: &mut Errors) {
+        let path = Path::new("spec");
+        let spec = object.get("spec").unwrap_or(&Value::Null);
+        validate_spec(spec, &path, errors);
+        for (index, claim) in items(spec, "volumeClaimTemplates").iter().enumerate() {
+            let list = path.field("volumeClaimTemplates");
+            let name = text(claim.get("metadata").unwrap_or(&Value::Null), "name");
+            if name.is_empty() {
+                let path = list.index(index);
+                errors.required(&path.field("metadata").field("name"), "");
+            }
+        }
+        let service = text(spec, "serviceName");
+        if !service.is_empty() {
+            errors.invalid_each(
+                &path.field("serviceName"),
+                service,
+                names::dns_label(service),
+            );
+        }
+    }
+
+    fn validate_update(&self, new: &Value, old: &Value, subresource: &str, errors: &mut Errors) {
+        let null = Value::Null;
+        if subresource == "status" {
+            let status = new.get("status").unwrap_or(&null);
+            validate_status(status, errors);
+            return;
+        }
+        let path = Path::new("spec");
+        let (spec, before) = (
+            new.get("spec").unwrap_or(&null),
+            old.get("spec").unwrap_or(&null),
+        );
+        validate_spec(spec, &path, errors);
+        let mut allowed = spec.clone();
+        for field in [
+            "replicas",
+            "ordinals",
+            "template",
+            "updateStrategy",
+            "revisionHistoryLimit",
+            "persistentVolumeClaimRetentionPolicy",
+            "minReadySeconds",
+        ] {
+            restore(&mut allowed, before, field);
+        }
+        if allowed != *before {
+            errors.forbidden(
+                &path,
+                "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', \
+                 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and \
+                 'minReadySeconds' are forbidden",
+            );
+        }
+    }
+
+    fn warnings(&self, object: &Value) -> Vec<String> {
+        object
+            .pointer("/spec/template/spec")
+            .map_or_else(Vec::new, |spec| {
+                pod_spec::warnings::of_spec(spec, "spec.template.spec")
+            })
+    }
+}
+
+fn fill_status(object: &mut Value) {
+    if let Some(status) = ensure(object, "status") {
+        default_to(status, "replicas", 0);
+        default_to(status, "availableReplicas", 0);
+    }
+}
+
+fn validate_spec(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
+    let policy = text(spec, "podManagementPolicy");
+    if !matches!(policy, "OrderedReady" | "Parallel") {
+        errors.invalid(
+            &path.field("podManagementPolicy"),
+            policy,
+            "must be 'OrderedReady' or 'Parallel'",
+        );
+    }
+    if let Some(strategy) = present(spec, "updateStrategy") {
+        validate_strategy(strategy, &path.field("updateStrategy"), errors);
+    }
+    if let Some(retention) = present(spec, "persistentVolumeClaimRetentionPolicy") {
+        let path = path.field("persistentVolumeClaimRetentionPolicy");
+        for key in ["whenDeleted", "whenScaled"] {
+            let value = text(retention, key);
+            if !matches!(value, "Retain" | "Delete") {
+                errors.not_supported(&path.field(key), value, &["Delete", "Retain"]);
+            }
+        }
+    }
+    errors.not_negative(&path.field("replicas"), spec.get("replicas"));
+    errors.not_negative(&path.field("minReadySeconds"), spec.get("minReadySeconds"));
+    workload::validate_selector(spec, "statefulset", path, errors);
+    workload::validate_selection(spec, path, errors);
+    // Volumes of the claims count as volumes of the template.
+    let claims = items(spec, "volumeClaimTemplates");
+    if claims.is_empty() {
+        workload::validate_template(spec, "StatefulSet", path, errors);
+        return;
+    }
+    let mut with_claims = spec.clone();
+    if let Some(pod) = with_claims.pointer_mut("/template/spec") {
+        let claim_name =
+            |claim: &Value| text(claim.get("metadata").unwrap_or(&Value::Null), "name").to_owned();
+        let mut volumes: Vec<Value> = claims
+            .iter()
+            .map(|claim| {
+                let name = claim_name(claim);
+                json!({"name": name, "persistentVolumeClaim": {"claimName": name}})
+            })
+            .collect();
+        let claimed: Vec<String> = claims.iter().map(claim_name).collect();
+        volumes.extend(
+            items(pod, "volumes")
+                .iter()
+                .filter(|volume| !claimed.iter().any(|name| name == text(volume, "name")))
+                .cloned(),
+        );
+        set(pod, "volumes", Some(volumes.into()));
+    }
+    workload::validate_template(&with_claims, "StatefulSet", path, errors);
+}
+
+fn validate_strategy(strategy: &Value, path: &Path<'_>, errors: &mut Errors) {
+    let rolling = present(strategy, "rollingUpdate");
+    match text(strategy, "type") {
+        "RollingUpdate" => {
+            if let Some(rolling) = rolling {
+                let path = path.field("rollingUpdate");
+                errors.not_negative(&path.field("partition"), rolling.get("partition"));
+            }
+        }
+        "OnDelete" => {
+            if let Some(rolling) = rolling {
+                errors.invalid(
+                    &path.field("rollingUpdate"),
+                    rolling.clone(),
+                    "only allowed for updateStrategy 'RollingUpdate'",
+                );
+            }
+        }
+        _ => errors.invalid(
+            path,
+            strategy.clone(),
+            "must be 'RollingUpdate' or 'OnDelete'",
+        ),
+    }
+}
+
+fn validate_status(status: &Value, errors: &mut Errors) {
+    let counters = [
+        "replicas",
+        "readyReplicas",
+        "currentReplicas",
+        "updatedReplicas",
+        "availableReplicas",
+        "observedGeneration",
+        "collisionCount",
+    ];
+    workload::validate_counters(status, &counters, errors);
+    workload::validate_at_most_replicas(
+        status,
+        &[
+            "readyReplicas",
+            "currentReplicas",
+            "updatedReplicas",
+            "availableReplicas",
+        ],
+        errors,
+    );
+}

@@ -1,0 +1,308 @@
+//! The server: its state, its clock-driven work, its one commit.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use serde_json::Value;
+use wavetank_kernel::{Chooser, Class, Load, Queue, Rng, Seed, SimTime};
+use wavetank_model::key::GroupKind;
+use wavetank_model::{
+    Actor, Change, ChangeKind, GroupVersionKind, ObjectKey, RequestRecord, object,
+};
+
+use crate::answer::ResponseBody;
+use crate::config::ServerConfig;
+use crate::kinds::Allocations;
+use crate::registry::{Registry, Resource};
+use crate::store::{Place, Store, Stored};
+use crate::watch::{WatchId, Watches};
+
+/// What the server does by itself.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Deliver the first line of a watch.
+    Deliver(WatchId),
+    /// End a watch.
+    CloseWatch(WatchId),
+    /// Send a bookmark.
+    Bookmark(WatchId),
+    /// Look whether an object is to be collected or is the owner in a deletion that waits.
+    Collect(Place),
+    /// Take a namespace that is going away one step further.
+    EndNamespace(String),
+    /// Take a CustomResourceDefinition one step further.
+    Define(String),
+}
+
+/// Streams of random numbers, one per concern.
+#[derive(Debug)]
+pub(crate) struct Dice {
+    pub(crate) uid: Rng,
+    pub(crate) suffix: Rng,
+    pub(crate) timeout: Rng,
+    pub(crate) strategy: Rng,
+}
+
+/// A Kubernetes API server in memory.
+#[derive(Debug)]
+pub struct Server {
+    pub(crate) config: ServerConfig,
+    pub(crate) registry: Registry,
+    pub(crate) store: Store,
+    pub(crate) watches: Watches,
+    pub(crate) queue: Queue<Work>,
+    pub(crate) dice: Dice,
+    pub(crate) allocations: Allocations,
+    pub(crate) planned: crate::collector::Planned,
+    changes: Vec<Change>,
+    requests: Vec<RequestRecord>,
+}
+
+/// What a write did: the object as stored (or as it would have been), and its stored form unless nothing was stored.
+#[derive(Clone, Debug)]
+pub(crate) struct Written {
+    pub(crate) value: Arc<Value>,
+    pub(crate) stored: Option<Arc<Stored>>,
+    pub(crate) created: bool,
+}
+
+/// Who commits what, and when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Author<'a> {
+    pub(crate) actor: &'a Actor,
+    pub(crate) manager: &'a str,
+    pub(crate) now: SimTime,
+}
+
+impl Server {
+    /// A server with its bootstrap objects; what it draws at random comes from `seed`.
+    pub fn new(config: ServerConfig, seed: Seed) -> Self {
+        let store = Store::new(config.first_revision, config.history, config.cache_bytes);
+        let dice = Dice {
+            uid: seed.child("uid").rng(),
+            suffix: seed.child("name suffix").rng(),
+            timeout: seed.child("watch timeout").rng(),
+            strategy: seed.child("strategy").rng(),
+        };
+        let mut server = Self {
+            config,
+            registry: Registry::new(),
+            store,
+            watches: Watches::default(),
+            queue: Queue::new(),
+            dice,
+            allocations: Allocations::default(),
+            planned: crate::collector::Planned::default(),
+            changes: Vec::new(),
+            requests: Vec::new(),
+        };
+        server.bootstrap();
+        server.changes.clear();
+        server.requests.clear();
+        server
+    }
+
+    /// Answers one request from `actor`.
+    pub fn handle(
+        &mut self,
+        request: &Request<Bytes>,
+        actor: &Actor,
+        now: SimTime,
+    ) -> Response<ResponseBody> {
+        let (answer, record) = self.route(request, actor, now);
+        self.requests.push(record);
+        answer.into_response()
+    }
+
+    /// When the server has something to do next, and of which class.
+    pub fn next_due(&self) -> Option<(SimTime, Class)> {
+        self.queue.next_due()
+    }
+
+    /// When something is due that is more than upkeep.
+    pub fn next_work(&self) -> Option<SimTime> {
+        self.queue.next_work()
+    }
+
+    /// Does everything that is due at `now` or earlier, in order.
+    pub fn run_due(&mut self, now: SimTime, chooser: &mut Chooser) {
+        while self.run_next(now, chooser) {}
+    }
+
+    /// Does the first thing that is due at `now` or earlier; whether there was one.
+    pub fn run_next(&mut self, now: SimTime, chooser: &mut Chooser) -> bool {
+        let Some((at, work)) = self.queue.pop_due(now) else {
+            return false;
+        };
+        match work {
+            Work::Deliver(id) => self.deliver(id, at, chooser),
+            Work::CloseWatch(id) => self.close_watch(id),
+            Work::Bookmark(id) => self.bookmark(id, at),
+            Work::Collect(place) => self.collect(place, at),
+            Work::EndNamespace(name) => self.end_namespace(&name, at),
+            Work::Define(name) => self.define(&name, at),
+        }
+        true
+    }
+
+    /// The changes since the last call, in commit order.
+    pub fn drain_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// The answered requests since the last call, in order.
+    pub fn drain_requests(&mut self) -> Vec<RequestRecord> {
+        std::mem::take(&mut self.requests)
+    }
+
+    /// The revision of the last commit.
+    pub fn revision(&self) -> u64 {
+        self.store.revision()
+    }
+
+    /// How many watches are open.
+    pub fn open_watches(&self) -> usize {
+        self.watches.len()
+    }
+
+    /// Forgets the past: watches and lists of older revisions are answered with 410 from now on.
+    pub fn compact(&mut self) {
+        self.store.compact();
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &ServerConfig {
+        &self.config
+    }
+
+    /// One object, with `apiVersion` and `kind`, in the version it is stored in.
+    pub fn get(&self, key: &ObjectKey) -> Option<Arc<Value>> {
+        let resource = self.registry.by_kind(&key.group_kind())?;
+        let stored = self.store.get(
+            resource.table,
+            &resource.storage_key(&key.namespace, &key.name),
+        )?;
+        Some(self.store.value(stored))
+    }
+
+    /// All objects of a kind, in one namespace or in all, ordered by namespace and name.
+    pub fn list(&self, kind: &GroupKind, namespace: Option<&str>) -> Vec<Arc<Value>> {
+        let Some(resource) = self.registry.by_kind(kind) else {
+            return Vec::new();
+        };
+        self.store
+            .scan(resource.table, namespace.unwrap_or_default())
+            .map(|stored| self.store.value(stored))
+            .collect()
+    }
+
+    /// All objects of a kind with an owner reference to `uid`, ordered by namespace and name.
+    pub fn owned(&self, kind: &GroupKind, uid: &str) -> Vec<Arc<Value>> {
+        let Some(resource) = self.registry.by_kind(kind) else {
+            return Vec::new();
+        };
+        self.store
+            .owned(uid)
+            .filter(|(table, _)| *table == resource.table)
+            .filter_map(|(table, key)| self.store.get(*table, key))
+            .map(|stored| self.store.value(stored))
+            .collect()
+    }
+
+    /// How many objects of a kind there are.
+    pub fn count(&self, kind: &GroupKind) -> usize {
+        self.registry
+            .by_kind(kind)
+            .map_or(0, |resource| self.store.len(resource.table))
+    }
+
+    pub(crate) fn record(&mut self, record: RequestRecord) {
+        self.requests.push(record);
+    }
+
+    /// The one way into the store: adds a revision, tells the watches, and plans what follows from it.
+    ///
+    /// `new` is the object as it is to be stored; with `deleted` its last state.
+    pub(crate) fn commit(
+        &mut self,
+        resource: &Arc<Resource>,
+        key: &str,
+        old: Option<Arc<Value>>,
+        new: Value,
+        deleted: bool,
+        author: Author<'_>,
+    ) -> Written {
+        let (event, value) = self.store.commit(resource, key, new, deleted);
+        let kind = match &event.old {
+            _ if deleted => ChangeKind::Deleted,
+            None => ChangeKind::Created,
+            Some(old) if event.new.terminating && !old.terminating => ChangeKind::Deleting,
+            Some(_) => ChangeKind::Updated,
+        };
+        self.fan_out(resource, &event, author.now);
+        self.changes.push(Change {
+            kind,
+            key: ObjectKey::new(
+                resource.group.clone(),
+                resource.kind(),
+                object::namespace(&value),
+                object::name(&value),
+            ),
+            gvk: GroupVersionKind::new(&resource.storage, resource.kind()),
+            revision: event.revision,
+            time: author.now,
+            actor: author.actor.clone(),
+            manager: author.manager.to_owned(),
+            old,
+            new: Arc::clone(&value),
+        });
+        if deleted {
+            resource.strategy.release(&value, &mut self.allocations);
+        }
+        self.after_commit(resource, &event, &value, author.now);
+        Written {
+            value,
+            created: event.old.is_none(),
+            stored: Some(event.new),
+        }
+    }
+
+    /// Plans something for the server itself.
+    pub(crate) fn plan(&mut self, at: SimTime, work: Work) {
+        self.queue.push(at, Class::SERVER, Load::Work, work);
+    }
+
+    /// A random uid (version 4).
+    pub(crate) fn uid(&mut self) -> String {
+        let bytes: [u8; 16] = self.dice.uid.bytes();
+        let number =
+            u128::from_be_bytes(bytes) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
+        let hex = format!("{number:032x}");
+        format!(
+            "{}-{}-{}-{}-{}",
+            &hex[..8],
+            &hex[8..12],
+            &hex[12..16],
+            &hex[16..20],
+            &hex[20..]
+        )
+    }
+
+    /// Five characters for a generated name (API-092).
+    pub(crate) fn name_suffix(&mut self) -> String {
+        const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+        (0..5)
+            .map(|_| {
+                let at =
+                    usize::try_from(self.dice.suffix.below(ALPHABET.len() as u64)).unwrap_or(0);
+                char::from(ALPHABET[at])
+            })
+            .collect()
+    }
+
+    /// The time as it is written into objects.
+    pub(crate) fn timestamp(&self, now: SimTime) -> String {
+        self.config.epoch.time(now)
+    }
+}

@@ -1,0 +1,154 @@
+//! The command line.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Replays a GitOps sync against a simulated cluster, in virtual time, and says in which order things happen.
+#[derive(Debug, Parser)]
+#[command(name = "wavetank", version, disable_help_subcommand = true)]
+pub(crate) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run scenarios and judge their expectations
+    #[command(after_help = EXIT_CODES)]
+    Run(RunArguments),
+    /// List scenarios without running them
+    List(ListArguments),
+    /// Show what a sync would do: phases, waves, order, and why
+    Plan(PlanArguments),
+    /// Print the JSON Schema of scenario files
+    Schema,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes (of several the first of 101, 3, 4, 1, 2):
+  0    every scenario passed
+  1    an expectation or invariant failed
+  2    a run did not settle: stuck, livelock, or over its limits
+  3    a scenario or the command line is wrong
+  4    the target is not available, or every scenario was skipped
+  101  a bug in wavetank";
+
+/// Which scenarios.
+#[derive(Debug, Args)]
+pub(crate) struct Selection {
+    /// Scenario files, or folders that are searched for them
+    #[arg(default_value = "scenarios", value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Only scenarios whose name or path contains this text
+    #[arg(long, value_name = "SUBSTRING")]
+    pub(crate) filter: Option<String>,
+    /// Only scenarios with this label; several must all fit
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
+    pub(crate) select: Vec<(String, String)>,
+    /// Only this case of files with cases
+    #[arg(long, value_name = "NAME")]
+    pub(crate) case: Option<String>,
+    /// Let scenarios name files outside of the folder they were found in
+    #[arg(long)]
+    pub(crate) allow_outside: bool,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Seed of the runs, in place of the scenarios' own
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Run each scenario N times, with the seeds from its first seed on
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) repeat: NonZeroUsize,
+    /// Run N scenarios at a time [default: one per processor]
+    #[arg(long, short, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+    /// Stop at the first run that does not pass
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+    /// Exit with 4 when a scenario was skipped
+    #[arg(long)]
+    pub(crate) fail_on_skip: bool,
+    /// Write the trace of each run to this folder, as JSON Lines
+    #[arg(long, value_name = "DIR")]
+    pub(crate) trace_dir: Option<PathBuf>,
+    /// Form of the results
+    #[arg(long, value_enum, default_value = "terminal")]
+    pub(crate) format: Format,
+    /// Write the results to this file instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Show the timeline of each run; twice: every entry of its trace
+    #[arg(long, short, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// Arguments of `list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+}
+
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+pub(crate) struct PlanArguments {
+    /// The scenario file
+    #[arg(value_name = "FILE")]
+    pub(crate) path: PathBuf,
+    /// Only this case
+    #[arg(long, value_name = "NAME")]
+    pub(crate) case: Option<String>,
+    /// Let the scenario name files outside of its folder
+    #[arg(long)]
+    pub(crate) allow_outside: bool,
+    /// Form of the plan
+    #[arg(long, value_enum, default_value = "terminal")]
+    pub(crate) format: PlanFormat,
+}
+
+/// Form of results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Text for people
+    Terminal,
+    /// One JSON document
+    Json,
+    /// JUnit XML
+    Junit,
+}
+
+/// Form of plans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// Text for people
+    Terminal,
+    /// One JSON document
+    Json,
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("a label reads `key=value`, this is `{text}`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

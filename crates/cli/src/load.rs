@@ -1,0 +1,146 @@
+//! Reading the scenarios a command line names.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use wavetank_report::Palette;
+use wavetank_scenario::{LoadOptions, Problem, Scenario, discover, name_conflicts};
+
+use crate::args::Selection;
+
+/// A scenario, or a file that is none.
+#[derive(Debug)]
+pub(crate) enum Item {
+    /// One run: a file, or a case of it.
+    Scenario {
+        /// The checked form.
+        scenario: Arc<Scenario>,
+        /// Rendered warnings of its file; they stand with its first scenario.
+        warnings: Vec<String>,
+    },
+    /// A file with problems.
+    Invalid {
+        /// The file, as it was named.
+        path: String,
+        /// Every problem, rendered.
+        problems: Vec<String>,
+    },
+}
+
+/// Nothing can be run; the text is complete and rendered.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Refused(pub(crate) String);
+
+/// Reads and selects, in the order of the files. Problems of a file are rendered in colour unless `palette` is plain.
+///
+/// # Errors
+/// [`Refused`] when a path is not there, two scenarios share a name, or nothing fits the selection.
+pub(crate) fn load(selection: &Selection, palette: Palette) -> anyhow::Result<Vec<Item>> {
+    let styled = palette != Palette::plain();
+    let files =
+        discover(&selection.paths).map_err(|problems| Refused(problems.render(styled) + "\n"))?;
+    let mut found = Vec::new();
+    for file in &files {
+        read(file, selection, styled, &mut found);
+    }
+    if found.is_empty() {
+        return Err(Refused(nothing(selection, files.len())).into());
+    }
+    refuse_conflicts(&found, styled)?;
+    Ok(found)
+}
+
+/// The scenarios of one file that fit the selection, or its problems.
+fn read(file: &Path, selection: &Selection, styled: bool, found: &mut Vec<Item>) {
+    let path = file.display().to_string();
+    let options = LoadOptions {
+        root: root(file, selection),
+        allow_outside: selection.allow_outside,
+        ..LoadOptions::default()
+    };
+    match wavetank_scenario::load(file, &options) {
+        Ok(loaded) => {
+            let mut warnings = rendered(&loaded.warnings, styled);
+            for scenario in loaded
+                .scenarios
+                .into_iter()
+                .filter(|scenario| fits(scenario, &path, selection))
+            {
+                found.push(Item::Scenario {
+                    scenario: Arc::new(scenario),
+                    warnings: std::mem::take(&mut warnings),
+                });
+            }
+        }
+        // Its names and labels are not known: only a text that its path lacks leaves it out.
+        Err(problems) => {
+            if selection
+                .filter
+                .as_ref()
+                .is_none_or(|text| path.contains(text.as_str()))
+            {
+                found.push(Item::Invalid {
+                    path,
+                    problems: rendered(&problems.problems, styled),
+                });
+            }
+        }
+    }
+}
+
+/// The root of the suite: the folder on the command line that the file was found in.
+fn root(file: &Path, selection: &Selection) -> Option<PathBuf> {
+    selection
+        .paths
+        .iter()
+        .find(|path| file != path.as_path() && file.starts_with(path))
+        .cloned()
+}
+
+fn fits(scenario: &Scenario, path: &str, selection: &Selection) -> bool {
+    let by_text = selection
+        .filter
+        .as_ref()
+        .is_none_or(|text| scenario.name.contains(text) || path.contains(text));
+    let by_label = selection
+        .select
+        .iter()
+        .all(|(key, value)| scenario.labels.get(key) == Some(value));
+    let by_case = selection.case.is_none() || scenario.case == selection.case;
+    by_text && by_label && by_case
+}
+
+fn rendered(problems: &[Problem], styled: bool) -> Vec<String> {
+    problems
+        .iter()
+        .map(|problem| problem.render(styled))
+        .collect()
+}
+
+fn nothing(selection: &Selection, files: usize) -> String {
+    let paths: Vec<String> = selection
+        .paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let paths = paths.join(", ");
+    if files == 0 {
+        format!("error: there is no scenario file in {paths}\n")
+    } else {
+        format!("error: no scenario in {paths} fits the selection\n")
+    }
+}
+
+fn refuse_conflicts(found: &[Item], styled: bool) -> Result<(), Refused> {
+    let scenarios = found.iter().filter_map(|item| match item {
+        Item::Scenario { scenario, .. } => Some(&**scenario),
+        Item::Invalid { .. } => None,
+    });
+    let conflicts = name_conflicts(scenarios);
+    if conflicts.is_empty() {
+        Ok(())
+    } else {
+        Err(Refused(rendered(&conflicts, styled).join("\n\n") + "\n"))
+    }
+}

@@ -1,0 +1,115 @@
+//! What somebody does: the actions of steps that take no time, and those bound to events.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::StreamExt;
+use futures::channel::mpsc::UnboundedReceiver;
+use wavetank_scenario::{BoundAction, StepAction};
+use wavetank_trace::Event;
+
+use crate::recorder::Trigger;
+use crate::shared::Shared;
+use crate::steps::StepFailure;
+use crate::user::User;
+
+/// Carries out an action that takes no time.
+///
+/// # Errors
+/// What went wrong, for the reader of the scenario.
+pub(crate) async fn perform(shared: &Shared, user: &User, action: &StepAction) -> Result<(), String> {
+    match action {
+        StepAction::Commit(commit) => {
+            shared.state().desired.commit(commit).map(drop).map_err(|error| error.to_string())
+        }
+        StepAction::Apply(objects) => user.apply(objects).await,
+        StepAction::Patch { target, merge } => user.patch(target, merge).await,
+        StepAction::Delete { target, propagation, force } => user.delete(target, *propagation, *force).await,
+        other => Err(format!("the action `{}` is not executed yet", other.keyword())),
+    }
+}
+
+/// The bound actions of a run, numbered in the order they were armed.
+pub(crate) struct Actions {
+    shared: Arc<Shared>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    actions: Vec<Armed>,
+    failures: Vec<StepFailure>,
+}
+
+struct Armed {
+    action: BoundAction,
+    fired: bool,
+}
+
+impl Actions {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, known: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Arms actions; gives their numbers.
+    pub(crate) fn arm(&self, actions: &[BoundAction]) -> std::ops::Range<usize> {
+        let mut known = self.lock();
+        let first = known.actions.len();
+        for action in actions {
+            self.shared.recorder.arm(known.actions.len(), action.event.clone(), action.nth);
+            known.actions.push(Armed { action: action.clone(), fired: false });
+        }
+        first..known.actions.len()
+    }
+
+    /// Disarms actions that have not been triggered.
+    pub(crate) fn disarm(&self, numbers: std::ops::Range<usize>) {
+        for number in numbers {
+            self.shared.recorder.disarm(number);
+        }
+    }
+
+    /// What went wrong so far, and the actions that never fired.
+    pub(crate) fn failures(&self) -> Vec<StepFailure> {
+        let mut known = self.lock();
+        let mut failures = std::mem::take(&mut known.failures);
+        for armed in known.actions.iter().filter(|armed| !armed.fired && !armed.action.optional) {
+            let BoundAction { name, event, nth, .. } = &armed.action;
+            let times = if *nth > 1 { format!(" {nth} times") } else { String::new() };
+            failures.push(StepFailure { step: None, text: format!("do/{name} never fired: `{event}` did not happen{times}") });
+        }
+        failures
+    }
+
+    /// Carries out what is triggered, each at its time. Never ends; spawn it and abort it at the end.
+    pub(crate) async fn serve(self: Arc<Self>, mut triggers: UnboundedReceiver<Trigger>, user: User) {
+        let mut running = futures::stream::FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                biased;
+                trigger = triggers.next() => {
+                    let Some(trigger) = trigger else { return };
+                    running.push(Arc::clone(&self).fire(trigger, user.clone()));
+                }
+                Some(()) = running.next(), if !running.is_empty() => {}
+            }
+        }
+    }
+
+    async fn fire(self: Arc<Self>, trigger: Trigger, user: User) {
+        let action = self.lock().actions[trigger.action].action.clone();
+        self.shared.clock.sleep_until(trigger.at + action.delay).await;
+        self.lock().actions[trigger.action].fired = true;
+        self.shared.recorder.push(Event::Do { name: action.name.clone() });
+        for step in &action.actions {
+            if let Err(text) = perform(&self.shared, &user, step).await {
+                let text = format!("do/{}: {text}", action.name);
+                self.lock().failures.push(StepFailure { step: None, text });
+            }
+        }
+        self.shared.recorder.action_done();
+    }
+}

@@ -1,0 +1,330 @@
+//! What the parts of a run share: steps, controller, bound actions, view.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use wavetank_cluster::Cluster;
+use wavetank_kernel::{Clock, SimTime};
+use wavetank_model::{EventPattern, ObjectKey};
+use wavetank_scenario::Scenario;
+
+use crate::controller::OperationRecord;
+use crate::desired::Desired;
+use crate::recorder::Recorder;
+use crate::view::View;
+
+/// The application as it stands.
+pub(crate) struct AppState {
+    /// Its desired state.
+    pub(crate) desired: Desired,
+    /// A sync somebody asked for that the controller has not taken up yet.
+    pub(crate) requested: Option<OperationRecord>,
+    /// The last operation.
+    pub(crate) operation: Option<OperationRecord>,
+    /// How many operations were requested.
+    pub(crate) operations: u32,
+    /// When the change of a managed object makes the engine look again.
+    pub(crate) batch_due: Option<SimTime>,
+    /// Whether a pass is running.
+    pub(crate) in_pass: bool,
+    /// Whether the last pass was a backstop, or later, and changed nothing.
+    pub(crate) rested: bool,
+    /// CRDs the view has seen Established, by name.
+    pub(crate) custom_kinds: BTreeMap<String, CustomKind>,
+    /// Rises with every change of `custom_kinds`.
+    pub(crate) custom_generation: usize,
+    /// Whether kinds of CRDs that become Established are to be watched.
+    pub(crate) watches_custom_kinds: bool,
+}
+
+/// What a CRD serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CustomKind {
+    pub(crate) group: String,
+    pub(crate) kind: String,
+    pub(crate) plural: String,
+    pub(crate) namespaced: bool,
+    pub(crate) versions: Vec<String>,
+}
+
+/// Shared by all parts of a run.
+pub(crate) struct Shared {
+    pub(crate) scenario: Arc<Scenario>,
+    pub(crate) cluster: Arc<dyn Cluster>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) view: Arc<View>,
+    /// Woken when something that a step may wait for changed.
+    pub(crate) changed: Arc<Notify>,
+    /// Woken when the controller has to look.
+    pub(crate) control: Notify,
+    state: Mutex<AppState>,
+}
+
+/// What a step waits for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Until {
+    /// A watched event.
+    Event(crate::recorder::WatchId),
+    /// The end of an operation.
+    OperationEnds(u32),
+    /// Nothing more happens; with bound actions that are still to fire, or without.
+    Quiet {
+        /// Whether a delayed action counts as something that will happen.
+        actions: bool,
+    },
+}
+
+/// How a wait ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// It came.
+    Done,
+    /// It cannot come any more: nothing will happen.
+    Quiet,
+    /// It did not come in time.
+    TimedOut,
+    /// The run is to be given up.
+    GivenUp(String),
+}
+
+impl Shared {
+    pub(crate) fn new(
+        scenario: Arc<Scenario>,
+        cluster: Arc<dyn Cluster>,
+        recorder: Arc<Recorder>,
+        changed: Arc<Notify>,
+        desired: Desired,
+    ) -> Self {
+        let state = AppState {
+            desired,
+            requested: None,
+            operation: None,
+            operations: 0,
+            batch_due: None,
+            in_pass: false,
+            rested: false,
+            custom_kinds: BTreeMap::new(),
+            custom_generation: 0,
+            watches_custom_kinds: false,
+        };
+        Self {
+            scenario,
+            clock: cluster.clock(),
+            cluster,
+            recorder,
+            view: Arc::new(View::default()),
+            changed,
+            control: Notify::new(),
+            state: Mutex::new(state),
+        }
+    }
+
+    /// The state; not to be held over an await.
+    pub(crate) fn state(&self) -> MutexGuard<'_, AppState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The destination namespace.
+    pub(crate) fn home(&self) -> &str {
+        &self.scenario.app.namespace
+    }
+
+    /// The view has seen a change of an object. Gives the kind that is to be watched from now on.
+    pub(crate) fn seen(&self, key: &ObjectKey, object: &serde_json::Value) -> Option<CustomKind> {
+        let mut state = self.state();
+        let is_crd = key.group == "apiextensions.k8s.io" && key.kind == "CustomResourceDefinition";
+        let kind = if is_crd { state.note_crd(object) } else { None };
+        if !crate::controller::is_managed(&self.scenario, &state.desired, key, object) {
+            return kind;
+        }
+        state.rested = false;
+        if state.operation.as_ref().is_some_and(OperationRecord::in_progress) && state.batch_due.is_none() {
+            state.batch_due = Some(self.clock.now() + self.scenario.app.settings.passes.batch);
+            drop(state);
+            self.control.notify_one();
+        }
+        kind
+    }
+
+    /// Whether nothing will happen any more unless somebody acts.
+    fn is_quiet(&self, actions: bool) -> bool {
+        let state = self.state();
+        let resting = match &state.operation {
+            Some(operation) if operation.in_progress() => state.rested && !operation.awaits_retry(),
+            _ => true,
+        };
+        resting
+            && !state.in_pass
+            && state.requested.is_none()
+            && state.batch_due.is_none_or(|_| state.operation.as_ref().is_none_or(|operation| !operation.in_progress()))
+            && (!actions || self.recorder.pending_actions() == 0)
+            && self.cluster.next_work().is_none()
+    }
+
+    fn is_done(&self, until: Until) -> bool {
+        match until {
+            Until::Event(id) => self.recorder.came(id),
+            Until::OperationEnds(number) => {
+                self.state().operation.as_ref().is_some_and(|operation| operation.number >= number && !operation.in_progress())
+            }
+            Until::Quiet { .. } => false,
+        }
+    }
+
+    /// Waits until something comes, nothing can come any more, `deadline` passes, or the run has to be given up.
+    pub(crate) async fn wait(&self, until: Until, deadline: Option<SimTime>) -> Waited {
+        let limit = SimTime::ZERO + self.scenario.limits.time;
+        let end = deadline.unwrap_or(SimTime::MAX).min(limit);
+        let actions = !matches!(until, Until::Quiet { actions: false });
+        loop {
+            let notified = self.changed.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if self.is_done(until) {
+                return Waited::Done;
+            }
+            if let Some(reason) = self.given_up(limit) {
+                return Waited::GivenUp(reason);
+            }
+            if self.is_quiet(actions) && self.stays_quiet(actions).await {
+                // Something may have come while everybody else finished.
+                return if self.is_done(until) { Waited::Done } else { Waited::Quiet };
+            }
+            if self.clock.now() >= end {
+                return Waited::TimedOut;
+            }
+            tokio::select! {
+                biased;
+                () = notified => {}
+                () = self.clock.sleep_until(end) => {}
+            }
+        }
+    }
+
+    /// Time moves only when every task rests: after the shortest sleep, what looked quiet is quiet or was not.
+    async fn stays_quiet(&self, actions: bool) -> bool {
+        let before = self.recorder.last();
+        self.clock.sleep(Duration::from_millis(1)).await;
+        self.recorder.last() == before && self.is_quiet(actions)
+    }
+
+    /// Lets time pass until `end`, whatever happens; ends early only when the run is to be given up.
+    pub(crate) async fn pass_time(&self, end: SimTime) -> Waited {
+        let limit = SimTime::ZERO + self.scenario.limits.time;
+        loop {
+            let notified = self.changed.notified();
+            tokio::pin!(notified);
+            notified.as_mut().enable();
+            if let Some(reason) = self.given_up(limit) {
+                return Waited::GivenUp(reason);
+            }
+            if self.clock.now() >= end {
+                return Waited::TimedOut;
+            }
+            tokio::select! {
+                biased;
+                () = notified => {}
+                () = self.clock.sleep_until(end.min(limit)) => {}
+            }
+        }
+    }
+
+    /// Why the run has to be given up now.
+    fn given_up(&self, limit: SimTime) -> Option<String> {
+        if let Some(reason) = self.recorder.runaway() {
+            return Some(reason);
+        }
+        let time = Pretty(self.scenario.limits.time);
+        (self.clock.now() >= limit).then(|| format!("the limit of {time} of the run's time was reached"))
+    }
+
+    /// Whether an operation is in progress.
+    pub(crate) fn operation_is_running(&self) -> bool {
+        self.state().is_busy()
+    }
+
+    /// Why the run is stuck: what waits for what.
+    pub(crate) fn why_stuck(&self) -> String {
+        let state = self.state();
+        let message = state.operation.as_ref().map(|operation| operation.state.message.clone()).unwrap_or_default();
+        let mut text = format!("stuck at {}: the operation is Running, nothing more happens", self.clock.now());
+        if !message.is_empty() {
+            text = format!("{text}; it says: {message}");
+        }
+        text
+    }
+
+    /// Waits for `event`, later than now.
+    pub(crate) async fn wait_for(&self, event: &EventPattern, deadline: Option<SimTime>) -> Waited {
+        let id = self.recorder.watch(event.clone());
+        let waited = self.wait(Until::Event(id), deadline).await;
+        self.recorder.unwatch(id);
+        waited
+    }
+}
+
+impl AppState {
+    /// Gives the kind when it is new and kinds are watched already.
+    fn note_crd(&mut self, crd: &serde_json::Value) -> Option<CustomKind> {
+        let name = wavetank_model::object::name(crd).to_owned();
+        self.custom_generation += 1;
+        match CustomKind::of(crd) {
+            Some(kind) if is_established(crd) && !wavetank_model::object::is_terminating(crd) => {
+                let known = self.custom_kinds.insert(name, kind.clone());
+                (known.as_ref() != Some(&kind) && self.watches_custom_kinds).then_some(kind)
+            }
+            _ => {
+                self.custom_kinds.remove(&name);
+                None
+            }
+        }
+    }
+}
+
+impl CustomKind {
+    /// What `crd` declares; `None` when it lacks the names.
+    pub(crate) fn of(crd: &serde_json::Value) -> Option<Self> {
+        let spec = crd.get("spec")?;
+        let names = spec.get("names")?;
+        let text = |value: Option<&serde_json::Value>| value.and_then(serde_json::Value::as_str).map(str::to_owned);
+        let versions = spec.get("versions")?.as_array()?;
+        Some(Self {
+            group: text(spec.get("group"))?,
+            kind: text(names.get("kind"))?,
+            plural: text(names.get("plural"))?,
+            namespaced: text(spec.get("scope"))? == "Namespaced",
+            versions: versions
+                .iter()
+                .filter(|version| version.get("served").and_then(serde_json::Value::as_bool) != Some(false))
+                .filter_map(|version| text(version.get("name")))
+                .collect(),
+        })
+    }
+}
+
+pub(crate) fn is_established(crd: &serde_json::Value) -> bool {
+    crd.pointer("/status/conditions").and_then(serde_json::Value::as_array).is_some_and(|conditions| {
+        conditions.iter().any(|condition| condition["type"] == "Established" && condition["status"] == "True")
+    })
+}
+
+/// A duration for people: `1h`, `90s`, `250ms`.
+pub(crate) struct Pretty(pub(crate) Duration);
+
+impl std::fmt::Display for Pretty {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let millis = self.0.as_millis();
+        if millis != 0 && millis % 3_600_000 == 0 {
+            write!(f, "{}h", millis / 3_600_000)
+        } else if millis != 0 && millis % 60_000 == 0 {
+            write!(f, "{}m", millis / 60_000)
+        } else if millis % 1000 == 0 {
+            write!(f, "{}s", millis / 1000)
+        } else {
+            write!(f, "{millis}ms")
+        }
+    }
+}

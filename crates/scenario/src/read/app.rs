@@ -1,0 +1,323 @@
+//! Sections 2 and 3 of the format: the application, and the cluster before.
+
+use std::collections::BTreeMap;
+
+use super::{Reader, strings, text_map};
+use crate::format;
+use crate::problem::nearest;
+use crate::shape::{Ty, check};
+use crate::sources::Declared;
+use crate::types::{
+    App, AppSettings, Automated, Backoff, Cluster, Passes, Retry, StorageBinding, SyncPolicy,
+};
+use crate::unsupported;
+use crate::yaml::{Node, NodeValue};
+
+/// Sync options that Argo CD knows on an operation (SYNC-006).
+const OPTIONS: &[&str] = &[
+    "CreateNamespace=true",
+    "CreateNamespace=false",
+    "Validate=false",
+    "Validate=true",
+    "PruneLast=true",
+    "PruneLast=false",
+    "Replace=true",
+    "Replace=false",
+    "ServerSideApply=true",
+    "ServerSideApply=false",
+    "ClientSideApplyMigration=false",
+    "ClientSideApplyMigration=true",
+    "ApplyOutOfSyncOnly=true",
+    "ApplyOutOfSyncOnly=false",
+    "SkipDryRunOnMissingResource=true",
+    "SkipDryRunOnMissingResource=false",
+    "FailOnSharedResource=true",
+    "FailOnSharedResource=false",
+    "RespectIgnoreDifferences=true",
+    "RespectIgnoreDifferences=false",
+    "PrunePropagationPolicy=background",
+    "PrunePropagationPolicy=foreground",
+    "PrunePropagationPolicy=orphan",
+    "Prune=false",
+    "Prune=true",
+    "Prune=confirm",
+    "Delete=false",
+    "Delete=true",
+    "Delete=confirm",
+    "Force=true",
+    "Force=false",
+];
+
+impl Reader<'_, '_> {
+    pub(super) fn app(
+        &mut self,
+        node: Option<&Node>,
+        scenario: &str,
+        documents: &[Declared],
+    ) -> App {
+        let from = node
+            .and_then(|node| node.get("from"))
+            .and_then(|from| self.application(from));
+        let written = |key: &str| node.and_then(|node| node.get(key));
+        let of_from = |path: &[&str]| from.as_ref().and_then(|from| from.at(path));
+        let mut manifests: Vec<_> = documents
+            .iter()
+            .map(|declared| declared.object.clone())
+            .collect();
+        manifests.extend(self.source_list(written("manifests")));
+        let policy = written("syncPolicy").or(of_from(&["spec", "syncPolicy"]));
+        let differences = written("ignoreDifferences").or(of_from(&["spec", "ignoreDifferences"]));
+        let ignore_differences = differences
+            .map_or(&[][..], Node::items)
+            .iter()
+            .map(|item| self.json(item))
+            .collect();
+        App {
+            name: written("name")
+                .and_then(Node::string)
+                .unwrap_or_else(|| scenario.to_owned()),
+            namespace: written("namespace")
+                .or(of_from(&["spec", "destination", "namespace"]))
+                .and_then(Node::string)
+                .unwrap_or_else(|| "default".to_owned()),
+            revision: written("revision").and_then(Node::string),
+            manifests,
+            sync_policy: self.sync_policy(policy),
+            ignore_differences,
+            finalizers: strings(written("finalizers").or(of_from(&["metadata", "finalizers"]))),
+            annotations: text_map(of_from(&["metadata", "annotations"])),
+            project: written("project").map(|project| self.json(project)),
+            settings: self.settings(written("settings")),
+        }
+    }
+
+    /// The Application of `from`; what it supplies is held against the shapes of `app`.
+    fn application(&mut self, node: &Node) -> Option<Node> {
+        let application = match &node.value {
+            NodeValue::Scalar(scalar) => {
+                self.sources
+                    .document(&scalar.text, node.span, self.context)?
+            }
+            _ => node.clone(),
+        };
+        if application.get("kind").and_then(Node::scalar_text) != Some("Application") {
+            self.context.error(
+                node.span,
+                "this is no Application",
+                "expected `kind: Application` of argoproj.io/v1alpha1",
+            );
+            return None;
+        }
+        for key in ["source", "sources"] {
+            if let Some((key, _)) = application
+                .at(&["spec"])
+                .into_iter()
+                .flat_map(Node::entries)
+                .find(|(name, _)| name.scalar_text() == Some(key))
+            {
+                self.context.warning(
+                    key.span,
+                    "the source of this Application is ignored",
+                    "the manifests are given by the scenario",
+                );
+            }
+        }
+        if let Some(policy) = application.at(&["spec", "syncPolicy"]) {
+            check(policy, &Ty::Map(&format::SYNC_POLICY), self.context);
+        }
+        let spec = application.get("spec");
+        if let Some((key, _)) = spec
+            .into_iter()
+            .flat_map(Node::entries)
+            .find(|(key, _)| key.scalar_text() == Some("ignoreDifferences"))
+            && let Some(reason) = unsupported::key("app", "ignoreDifferences")
+        {
+            self.context.error(
+                key.span,
+                "`ignoreDifferences` is understood, but not carried out yet",
+                reason,
+            );
+        }
+        Some(application)
+    }
+
+    pub(super) fn sync_policy(&mut self, node: Option<&Node>) -> SyncPolicy {
+        let Some(node) = node else {
+            return SyncPolicy::default();
+        };
+        let automated = node
+            .get("automated")
+            .filter(|automated| automated.is_map())
+            .map(|automated| {
+                let flag = |key: &str, default| {
+                    automated
+                        .get(key)
+                        .and_then(Node::boolean)
+                        .unwrap_or(default)
+                };
+                Automated {
+                    enabled: flag("enabled", true),
+                    prune: flag("prune", false),
+                    self_heal: flag("selfHeal", false),
+                    allow_empty: flag("allowEmpty", false),
+                }
+            });
+        SyncPolicy {
+            automated,
+            sync_options: self.sync_options(node.get("syncOptions")),
+            retry: node.get("retry").map(retry),
+            managed_namespace_metadata: node
+                .get("managedNamespaceMetadata")
+                .map(|metadata| self.json(metadata)),
+        }
+    }
+
+    pub(super) fn sync_options(&mut self, node: Option<&Node>) -> Vec<String> {
+        for item in node.into_iter().flat_map(Node::items) {
+            let Some(option) = item.string() else {
+                continue;
+            };
+            self.creates_namespace |= option == "CreateNamespace=true";
+            if !OPTIONS.contains(&option.as_str()) {
+                let label = match nearest(&option, OPTIONS.iter().copied()) {
+                    Some(known) => {
+                        format!("did you mean `{known}`? Argo CD passes over it (SYNC-006)")
+                    }
+                    None => "Argo CD passes over it (SYNC-006)".to_owned(),
+                };
+                self.context
+                    .warning(item.span, format!("`{option}` is no sync option"), label);
+            }
+        }
+        strings(node)
+    }
+
+    fn settings(&mut self, node: Option<&Node>) -> AppSettings {
+        let default = AppSettings::default();
+        let Some(node) = node else { return default };
+        let duration = |node: &Node, key: &str, default| {
+            node.get(key).and_then(Node::duration).unwrap_or(default)
+        };
+        let heal = default.self_heal_backoff;
+        let self_heal_backoff = node.get("selfHealBackoff").map_or(heal, |node| Backoff {
+            duration: duration(node, "duration", heal.duration),
+            factor: node
+                .get("factor")
+                .and_then(Node::integer)
+                .unwrap_or(heal.factor),
+            max_duration: duration(node, "cap", heal.max_duration),
+        });
+        let passes = node.get("passes").map_or(default.passes, |node| Passes {
+            batch: duration(node, "batch", default.passes.batch),
+            backstop: duration(node, "backstop", default.passes.backstop),
+        });
+        if let Some(version) = node.get("version")
+            && let Some(text) = version.string()
+            && let Some(reason) = unsupported::engine_version(&text)
+        {
+            self.context.error(
+                version.span,
+                format!("Argo CD {text} cannot be played by the built-in engine"),
+                reason,
+            );
+        }
+        AppSettings {
+            sync_wave_delay: duration(node, "syncWaveDelay", default.sync_wave_delay),
+            sync_timeout: duration(node, "syncTimeout", default.sync_timeout),
+            self_heal_backoff,
+            resync_period: duration(node, "resyncPeriod", default.resync_period),
+            resource_tracking_method: node
+                .get("resourceTrackingMethod")
+                .and_then(Node::string)
+                .unwrap_or(default.resource_tracking_method),
+            passes,
+            version: node
+                .get("version")
+                .and_then(Node::string)
+                .unwrap_or(default.version),
+            health_scripts: health_scripts(node.get("resourceCustomizations")),
+        }
+    }
+
+    pub(super) fn cluster(&mut self, node: Option<&Node>) -> Cluster {
+        let default = Cluster::default();
+        let Some(node) = node else { return default };
+        if let Some(version) = node.get("version")
+            && let Some(text) = version.string()
+            && let Some(reason) = unsupported::cluster_version(&text)
+        {
+            self.context.error(
+                version.span,
+                format!("there is no Kubernetes {text} here"),
+                reason,
+            );
+        }
+        let late = node
+            .at(&["storage", "bindingMode"])
+            .and_then(Node::string)
+            .as_deref()
+            == Some("WaitForFirstConsumer");
+        Cluster {
+            version: node
+                .get("version")
+                .and_then(Node::string)
+                .unwrap_or(default.version),
+            objects: self.source_list(node.get("objects")),
+            nodes: node
+                .get("nodes")
+                .and_then(Node::small)
+                .unwrap_or(default.nodes),
+            storage: if late {
+                StorageBinding::WaitForFirstConsumer
+            } else {
+                StorageBinding::Immediate
+            },
+            load_balancers: node
+                .get("loadBalancers")
+                .and_then(Node::boolean)
+                .unwrap_or(default.load_balancers),
+            noise: node
+                .get("noise")
+                .and_then(Node::boolean)
+                .unwrap_or(default.noise),
+        }
+    }
+}
+
+pub(super) fn retry(node: &Node) -> Retry {
+    let default = Backoff::default();
+    let backoff = node.get("backoff").map_or(default, |node| {
+        let duration = |key: &str, default| {
+            node.get(key)
+                .and_then(Node::argo_duration)
+                .unwrap_or(default)
+        };
+        Backoff {
+            duration: duration("duration", default.duration),
+            factor: node
+                .get("factor")
+                .and_then(Node::integer)
+                .unwrap_or(default.factor),
+            max_duration: duration("maxDuration", default.max_duration),
+        }
+    });
+    Retry {
+        limit: node.get("limit").and_then(Node::integer).unwrap_or(0),
+        refresh: node.get("refresh").and_then(Node::boolean).unwrap_or(false),
+        backoff,
+    }
+}
+
+/// Inline scripts; folders are not read yet (the key is refused as a whole).
+fn health_scripts(node: Option<&Node>) -> BTreeMap<String, String> {
+    let items = node.into_iter().flat_map(Node::items);
+    let script = |item: &Node| {
+        let text = |key: &str| item.get(key).and_then(Node::string);
+        let (kind, script) = (text("kind")?, text("health.lua")?);
+        let key = text("group")
+            .filter(|group| !group.is_empty())
+            .map_or(kind.clone(), |group| format!("{group}/{kind}"));
+        Some((key, script))
+    };
+    items.filter_map(script).collect()
+}

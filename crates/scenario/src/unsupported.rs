@@ -1,0 +1,174 @@
+//! What the format has and this version does not carry out yet: the one place to lift a refusal.
+//!
+//! Everything named here is read and checked like the rest; taking a line out is all it needs.
+
+use wavetank_model::Subject;
+
+/// Shape, key, reason.
+const KEYS: &[(&str, &str, &str)] = &[
+    (
+        "spec",
+        "faults",
+        "requests and deliveries cannot be bent yet",
+    ),
+    (
+        "spec",
+        "exceptions",
+        "known differences cannot be declared yet",
+    ),
+    (
+        "a step",
+        "faults",
+        "requests and deliveries cannot be bent yet",
+    ),
+    (
+        "a step",
+        "plan",
+        "use `sync` with `dryRun: true` to see what would be done",
+    ),
+    (
+        "a step",
+        "app",
+        "the application keeps its settings for the whole run",
+    ),
+    ("a step", "terminate", "operations cannot be terminated yet"),
+    ("a step", "confirmPrune", "prunes cannot be confirmed yet"),
+    (
+        "a step",
+        "confirmDelete",
+        "deletions cannot be confirmed yet",
+    ),
+    (
+        "a step",
+        "refresh",
+        "there is no comparison without a sync yet",
+    ),
+    (
+        "a step",
+        "deleteApp",
+        "the application cannot be deleted yet",
+    ),
+    ("a step", "restart", "the engine cannot be restarted yet"),
+    (
+        "an action",
+        "plan",
+        "it writes nothing, so that nothing can be seen of it here",
+    ),
+    (
+        "an action",
+        "app",
+        "the application keeps its settings for the whole run",
+    ),
+    (
+        "an action",
+        "terminate",
+        "operations cannot be terminated yet",
+    ),
+    (
+        "an action",
+        "confirmPrune",
+        "prunes cannot be confirmed yet",
+    ),
+    (
+        "an action",
+        "confirmDelete",
+        "deletions cannot be confirmed yet",
+    ),
+    (
+        "an action",
+        "refresh",
+        "there is no comparison without a sync yet",
+    ),
+    (
+        "an action",
+        "deleteApp",
+        "the application cannot be deleted yet",
+    ),
+    ("an action", "restart", "the engine cannot be restarted yet"),
+    (
+        "expect",
+        "app",
+        "health and sync status of the application are not computed yet",
+    ),
+    ("expect", "cel", "expressions cannot be evaluated yet"),
+    ("app", "project", "everything is allowed"),
+    ("app", "ignoreDifferences", "every difference counts"),
+    ("syncPolicy", "automated", "write the syncs as steps"),
+    (
+        "syncPolicy",
+        "managedNamespaceMetadata",
+        "`CreateNamespace=true` makes a plain namespace",
+    ),
+    (
+        "settings",
+        "syncTimeout",
+        "operations have no time limit but `limits`",
+    ),
+    (
+        "settings",
+        "resourceCustomizations",
+        "health is assessed by the built-in rules",
+    ),
+    (
+        "a source",
+        "kustomize",
+        "give the output of `kustomize build`",
+    ),
+    ("a source", "helm", "give the output of `helm template`"),
+];
+
+/// First and last version of Argo CD whose rules the built-in engine follows: major, minor.
+const ENGINE_VERSIONS: ((u32, u32), (u32, u32)) = ((3, 4), (3, 6));
+
+/// Versions of Kubernetes that the simulated cluster can be.
+const CLUSTER_VERSIONS: &[&str] = &["1.36"];
+
+/// Why `key` of the mapping `shape` is refused.
+pub(crate) fn key(shape: &str, key: &str) -> Option<&'static str> {
+    KEYS.iter()
+        .find(|(of, name, _)| *of == shape && *name == key)
+        .map(|(_, _, reason)| *reason)
+}
+
+/// Why events of `subject` are refused.
+pub(crate) fn subject(subject: &Subject) -> Option<&'static str> {
+    match subject {
+        Subject::App => Some("health and sync status of the application are not computed yet"),
+        Subject::Engine => Some("the engine cannot be restarted yet"),
+        Subject::Fault(_) => Some("requests and deliveries cannot be bent yet"),
+        _ => None,
+    }
+}
+
+/// Why this version of Argo CD is refused; `version` reads `3.6` or `v3.6.1`.
+pub(crate) fn engine_version(version: &str) -> Option<String> {
+    let mut parts = version
+        .trim_start_matches('v')
+        .split('.')
+        .map(str::parse::<u32>);
+    let (Some(Ok(major)), Some(Ok(minor))) = (parts.next(), parts.next()) else {
+        return Some("a version reads `3.6`".to_owned());
+    };
+    let ((first_major, first_minor), (last_major, last_minor)) = ENGINE_VERSIONS;
+    if (major, minor) < (first_major, first_minor) {
+        Some(format!(
+            "versions older than {first_major}.{first_minor} run on the reference engine, not on the built-in one"
+        ))
+    } else if (major, minor) > (last_major, last_minor) {
+        Some(format!(
+            "the newest version whose rules are known is {last_major}.{last_minor}"
+        ))
+    } else {
+        None
+    }
+}
+
+/// Why this version of Kubernetes is refused.
+pub(crate) fn cluster_version(version: &str) -> Option<String> {
+    (!CLUSTER_VERSIONS.contains(&version)).then(|| {
+        format!(
+            "the simulated cluster can be {}",
+            CLUSTER_VERSIONS.join(", ")
+        )
+    })
+}

@@ -1,0 +1,182 @@
+//! The budgets of the architecture: run with `cargo bench -p wavetank`.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use serde_json::{Value, json};
+use wavetank::{Options, RunEnd, simulate};
+use wavetank_cluster::{Cluster, Observer};
+use wavetank_cluster_sim::{SimCluster, SimConfig, drive, runtime};
+use wavetank_kernel::{Chooser, Seed};
+use wavetank_model::{Actor, Change, object};
+use wavetank_scenario::{LoadOptions, Scenario, load_bytes};
+
+fn load(text: &str) -> Vec<Arc<Scenario>> {
+    let loaded = load_bytes(Path::new("bench.yaml"), text.as_bytes(), &LoadOptions::default());
+    loaded.unwrap_or_else(|problems| panic!("{problems}")).scenarios.into_iter().map(Arc::new).collect()
+}
+
+fn run(scenario: &Arc<Scenario>) -> usize {
+    let simulation = simulate(scenario, Options::default());
+    assert_eq!(simulation.end, RunEnd::Completed(Vec::new()), "{}", scenario.name);
+    simulation.trace.entries.len()
+}
+
+const HEAD: &str = "apiVersion: wavetank/v1\nkind: Scenario\nmetadata: {name: bench}\nspec: {limits: {time: 24h}}\n";
+
+fn job(name: &str, hook: &str) -> String {
+    format!(
+        "---\napiVersion: batch/v1\nkind: Job\nmetadata: {{name: {name}, annotations: {{argocd.argoproj.io/hook: {hook}}}}}\n\
+         spec: {{backoffLimit: 0, template: {{spec: {{restartPolicy: Never, containers: [{{name: c, image: alpine, command: [sleep, '20']}}]}}}}}}\n"
+    )
+}
+
+fn deployment(name: &str, wave: usize) -> String {
+    format!(
+        "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: {name}, annotations: {{argocd.argoproj.io/sync-wave: '{wave}'}}}}\n\
+         spec: {{selector: {{matchLabels: {{app: {name}}}}}, template: {{metadata: {{labels: {{app: {name}}}}}, spec: {{containers: [{{name: c, image: nginx}}]}}}}}}\n"
+    )
+}
+
+fn config_map(name: &str, wave: usize) -> String {
+    let text = "x".repeat(400);
+    format!(
+        "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, annotations: {{argocd.argoproj.io/sync-wave: '{wave}'}}}}\ndata: {{text: {text}}}\n"
+    )
+}
+
+fn ten_objects() -> String {
+    let mut text = HEAD.to_owned() + &job("migrate", "PreSync") + &job("smoke", "PostSync");
+    for number in 0..3 {
+        text += &deployment(&format!("web-{number}"), 0);
+        text += &config_map(&format!("settings-{number}"), 0);
+    }
+    text + &job("report", "PostSync") + &config_map("last", 1)
+}
+
+fn many(count: usize, object: impl Fn(&str, usize) -> String) -> Arc<Scenario> {
+    let mut text = HEAD.to_owned();
+    for number in 0..count {
+        text += &object(&format!("object-{number:05}"), number * 20 / count);
+    }
+    load(&text).remove(0)
+}
+
+/// Notes when a Job has succeeded or failed.
+struct JobEnd(Mutex<Option<futures::channel::oneshot::Sender<()>>>);
+
+impl Observer for JobEnd {
+    fn committed(&self, change: &Change) {
+        if change.key.kind == "Job"
+            && object::outcome("batch", "Job", &change.new).is_some()
+            && let Some(sender) = self.0.lock().ok().and_then(|mut sender| sender.take())
+        {
+            sender.send(()).ok();
+        }
+    }
+
+    fn idle(&self) {}
+}
+
+fn cluster() -> Arc<SimCluster> {
+    let config = SimConfig {
+        seed: Seed(0),
+        chooser: Chooser::canonical(),
+        server: wavetank_apiserver::ServerConfig::default(),
+        workload: wavetank_workload::Config::default(),
+        rules: Vec::new(),
+        namespace: "default".to_owned(),
+        time_scale: 1,
+    };
+    Arc::new(SimCluster::new(config).unwrap_or_else(|error| panic!("{error}")))
+}
+
+fn hook_job() {
+    let runtime = runtime().unwrap_or_else(|error| panic!("{error}"));
+    runtime.block_on(async {
+        let cluster = cluster();
+        let pace = tokio::spawn(drive(Arc::clone(&cluster)));
+        let (sender, ended) = futures::channel::oneshot::channel();
+        cluster.observe(Arc::new(JobEnd(Mutex::new(Some(sender)))));
+        let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "migrate"}, "spec": {
+            "backoffLimit": 0, "template": {"spec": {"restartPolicy": "Never",
+            "containers": [{"name": "c", "image": "alpine", "command": ["sleep", "20"]}]}}}});
+        create(&cluster.client(&Actor::new(Actor::USER)), "/apis/batch/v1/namespaces/default/jobs", &job).await;
+        ended.await.unwrap_or_else(|_| panic!("the Job did not end"));
+        pace.abort();
+    });
+}
+
+async fn create(client: &kube::Client, path: &str, body: &Value) {
+    let bytes = serde_json::to_vec(body).unwrap_or_default();
+    let request = http::Request::post(path).header(http::header::CONTENT_TYPE, "application/json").body(bytes);
+    let answer = client.request_text(request.unwrap_or_default()).await;
+    answer.unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// Time for `count` creates of 600-byte ConfigMaps through a `kube::Client`, the cluster's start left out.
+fn creates(count: u64) -> Duration {
+    let runtime = runtime().unwrap_or_else(|error| panic!("{error}"));
+    runtime.block_on(async {
+        let cluster = cluster();
+        let pace = tokio::spawn(drive(Arc::clone(&cluster)));
+        let client = cluster.client(&Actor::new(Actor::USER));
+        let start = Instant::now();
+        for number in 0..count {
+            let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": format!("c-{number}")},
+                "data": {"text": "x".repeat(480)}});
+            create(&client, "/api/v1/namespaces/default/configmaps", &body).await;
+        }
+        let spent = start.elapsed();
+        pace.abort();
+        spent
+    })
+}
+
+fn library() -> Vec<Arc<Scenario>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
+    let files = wavetank_scenario::discover(&[root]).unwrap_or_else(|problems| panic!("{problems}"));
+    let load = |file| wavetank_scenario::load(file, &LoadOptions::default());
+    let loaded = files.iter().map(|file| load(file).unwrap_or_else(|problems| panic!("{problems}")));
+    loaded.flat_map(|loaded| loaded.scenarios).map(Arc::new).collect()
+}
+
+fn budgets(criterion: &mut Criterion) {
+    criterion.bench_function("hook Job of 20 s, create to done", |bencher| bencher.iter(hook_job));
+    let text = ten_objects();
+    criterion.bench_function("10 objects in 3 phases, parsing included", |bencher| {
+        bencher.iter(|| run(&load(&text)[0]));
+    });
+    criterion.bench_function("the scenario library, one thread", |bencher| {
+        bencher.iter_batched(
+            library,
+            |scenarios| {
+                for scenario in &scenarios {
+                    simulate(scenario, Options::default());
+                }
+            },
+            BatchSize::LargeInput,
+        );
+    });
+    let mut group = criterion.benchmark_group("creates through kube::Client");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("600-byte ConfigMap", |bencher| bencher.iter_custom(creates));
+    group.finish();
+    let mut group = criterion.benchmark_group("an app in 20 waves");
+    group.sample_size(10);
+    for count in [1000, 5000] {
+        let mut name = String::new();
+        write!(name, "{count} ConfigMaps").ok();
+        let scenario = many(count, config_map);
+        group.bench_function(name, |bencher| bencher.iter(|| run(&scenario)));
+    }
+    let scenario = many(5000, deployment);
+    group.bench_function("5000 one-replica Deployments", |bencher| bencher.iter(|| run(&scenario)));
+    group.finish();
+}
+
+criterion_group!(benches, budgets);
+criterion_main!(benches);

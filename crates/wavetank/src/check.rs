@@ -1,0 +1,62 @@
+//! A scenario on the simulated cluster, judged.
+
+use std::sync::Arc;
+
+use wavetank_kernel::SimTime;
+use wavetank_report::{Failure, RunOutcome, Verdict};
+use wavetank_runner::{RunEnd, StepFailure};
+use wavetank_scenario::Scenario;
+
+use crate::simulate::{Options, Simulation, simulate};
+
+/// Replays a scenario as [`simulate`] does and judges its expectations and the invariants.
+///
+/// The outcome carries the trace and no warnings: those belong to the file.
+pub fn check(scenario: &Arc<Scenario>, options: Options) -> RunOutcome {
+    judge(scenario, simulate(scenario, options))
+}
+
+/// Judges what a simulation of `scenario` gave.
+pub fn judge(scenario: &Scenario, simulation: Simulation) -> RunOutcome {
+    let Simulation { trace, end, .. } = simulation;
+    let judged = || {
+        let judgements = wavetank_expect::judge(scenario, &trace.entries);
+        judgements.iter().flat_map(Failure::of).collect::<Vec<_>>()
+    };
+    let verdict = match end {
+        RunEnd::Unavailable(reason) => Verdict::Unavailable { reason },
+        RunEnd::NotSettled { reason, failures } => {
+            let failures = steps(scenario, failures).chain(judged()).collect();
+            Verdict::NotSettled { reason, failures }
+        }
+        RunEnd::Completed(failures) => {
+            let failures: Vec<Failure> = steps(scenario, failures).chain(judged()).collect();
+            if failures.is_empty() { Verdict::Passed } else { Verdict::Failed { failures } }
+        }
+    };
+    RunOutcome {
+        scenario: Some(scenario.name.clone()),
+        path: scenario.path.display().to_string(),
+        case: scenario.case.clone(),
+        seed: trace.header.seed,
+        verdict,
+        warnings: Vec::new(),
+        virtual_time: trace.entries.last().map_or(SimTime::ZERO, |entry| entry.time),
+        wall_time: None,
+        trace: Some(trace),
+    }
+}
+
+/// Steps and bound actions that could not do what they say.
+fn steps(scenario: &Scenario, failures: Vec<StepFailure>) -> impl Iterator<Item = Failure> {
+    failures.into_iter().map(|failure| {
+        let (name, item) = match failure.step {
+            Some(index) => {
+                let action = scenario.steps.get(index).map(|step| step.action.keyword().to_owned());
+                (format!("steps.{index}"), action)
+            }
+            None => ("on".to_owned(), None),
+        };
+        Failure { name, item, observed: failure.text, ..Failure::default() }
+    })
+}

@@ -1,0 +1,18 @@
+//! wavetank from Rust: a scenario on the simulated cluster in one call.
+//!
+//! ```no_run
+//! # fn scenario() -> std::sync::Arc<wavetank_scenario::Scenario> { unimplemented!() }
+//! let simulation = wavetank::simulate(&scenario(), wavetank::Options::default());
+//! assert_eq!(simulation.end, wavetank::RunEnd::Completed(vec![]));
+//! ```
+
+mod check;
+mod plan;
+mod simulate;
+
+pub use check::{check, judge};
+pub use plan::{PlanError, plan};
+pub use simulate::{Choices, Options, Simulation, simulate};
+pub use wavetank_kernel::Choice;
+pub use wavetank_report::{RunOutcome, Verdict};
+pub use wavetank_runner::{RunEnd, StepFailure};

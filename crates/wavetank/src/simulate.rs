@@ -1,0 +1,121 @@
+//! A scenario on the simulated cluster.
+
+use std::sync::{Arc, PoisonError};
+
+use wavetank_apiserver::{Bootstrap, ServerConfig};
+use wavetank_cluster_sim::{SimCluster, SimConfig, drive, runtime};
+use wavetank_health::Assessor;
+use wavetank_kernel::{Choice, Chooser, Seed};
+use wavetank_model::timestamp::Epoch;
+use wavetank_runner::{RunEnd, RunOptions, RunRecord, replay};
+use wavetank_scenario::{Scenario, StorageBinding};
+use wavetank_sync::Builtin;
+use wavetank_trace::Trace;
+use wavetank_workload::BindingMode;
+
+/// Who makes the choices of a run.
+#[derive(Clone, Debug, Default)]
+pub enum Choices {
+    /// The canonical schedule: always the default.
+    #[default]
+    Canonical,
+    /// Always the last option.
+    Last,
+    /// Drawn from the seed.
+    Random,
+    /// A recorded schedule.
+    Replay(Vec<Choice>),
+}
+
+/// How a scenario is simulated.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Seed; `None` takes the scenario's.
+    pub seed: Option<u64>,
+    /// Who makes the choices.
+    pub choices: Choices,
+    /// Whether Secret values are written as they are.
+    pub show_secrets: bool,
+}
+
+/// What a simulation gave.
+#[derive(Debug)]
+pub struct Simulation {
+    /// Everything that happened.
+    pub trace: Trace,
+    /// How the run ended, before its expectations are judged.
+    pub end: RunEnd,
+    /// The choices that were not the default.
+    pub schedule: Vec<Choice>,
+}
+
+/// Replays a scenario with the built-in engine on a fresh simulated cluster, in virtual time, on this thread.
+pub fn simulate(scenario: &Arc<Scenario>, options: Options) -> Simulation {
+    let seed = Seed(options.seed.unwrap_or(scenario.seed));
+    match runtime() {
+        Ok(runtime) => runtime.block_on(simulate_in(scenario, seed, options)),
+        Err(error) => unavailable(scenario, seed, format!("the operating system gives no runtime: {error}")),
+    }
+}
+
+async fn simulate_in(scenario: &Arc<Scenario>, seed: Seed, options: Options) -> Simulation {
+    let cluster = match SimCluster::new(sim_config(scenario, seed, &options.choices)) {
+        Ok(cluster) => Arc::new(cluster),
+        Err(error) => return unavailable(scenario, seed, error.to_string()),
+    };
+    let pace = tokio::spawn(drive(Arc::clone(&cluster)));
+    let assessor = Arc::new(Assessor::new());
+    let engine = Box::new(Builtin::new(Assessor::new()));
+    let run_options = RunOptions { seed: seed.0, show_secrets: options.show_secrets };
+    let target = Arc::clone(&cluster) as Arc<dyn wavetank_cluster::Cluster>;
+    let RunRecord { trace, ended } = replay(Arc::clone(scenario), target, engine, assessor, &run_options).await;
+    pace.abort();
+    match pace.await {
+        // The world panicked: a bug that must surface.
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        _ => {}
+    }
+    let chooser = cluster.world().chooser();
+    let schedule = chooser.lock().unwrap_or_else(PoisonError::into_inner).schedule().to_vec();
+    Simulation { trace, end: ended, schedule }
+}
+
+fn sim_config(scenario: &Scenario, seed: Seed, choices: &Choices) -> SimConfig {
+    let chooser = match choices {
+        Choices::Canonical => Chooser::canonical(),
+        Choices::Last => Chooser::last(),
+        Choices::Random => Chooser::random(seed.child("choices")),
+        Choices::Replay(schedule) => Chooser::replay(schedule),
+    };
+    let cluster = &scenario.cluster;
+    SimConfig {
+        seed,
+        chooser,
+        server: ServerConfig {
+            bootstrap: if cluster.noise { Bootstrap::Full } else { Bootstrap::Minimal },
+            ..ServerConfig::default()
+        },
+        workload: wavetank_workload::Config {
+            nodes: usize::try_from(cluster.nodes).unwrap_or(usize::MAX),
+            binding_mode: match cluster.storage {
+                StorageBinding::Immediate => BindingMode::Immediate,
+                StorageBinding::WaitForFirstConsumer => BindingMode::WaitForFirstConsumer,
+            },
+            load_balancers: cluster.load_balancers,
+            noise: cluster.noise,
+            ..wavetank_workload::Config::default()
+        },
+        rules: scenario.workloads.clone(),
+        namespace: scenario.app.namespace.clone(),
+        time_scale: 1,
+    }
+}
+
+fn unavailable(scenario: &Scenario, seed: Seed, reason: String) -> Simulation {
+    let header = wavetank_runner::header(scenario, "fake", "builtin", seed.0, Epoch::default());
+    Simulation {
+        trace: Trace { header, entries: Vec::new() },
+        end: RunEnd::Unavailable(reason),
+        schedule: Vec::new(),
+    }
+}

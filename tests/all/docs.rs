@@ -1,0 +1,52 @@
+//! The documentation holds together.
+
+use std::fs;
+
+use wavetank_tests::{files, root};
+
+/// Targets of `](…)` in a Markdown text.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    text.split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+}
+
+#[test]
+fn every_link_to_a_file_leads_somewhere() {
+    let pages = files("docs/src", "md")
+        .into_iter()
+        .chain(["README.md", "crates/README.md"].map(|name| root().join(name)));
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        for link in links(&text).filter(|link| !link.contains("://")) {
+            let file = link.split('#').next().unwrap_or(link);
+            let target = page.parent().unwrap().join(file);
+            assert!(
+                file.is_empty() || target.exists(),
+                "{}: `{link}` leads nowhere",
+                page.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn every_page_is_in_the_summary() {
+    let folder = root().join("docs/src");
+    let summary = fs::read_to_string(folder.join("SUMMARY.md")).unwrap();
+    let listed: Vec<&str> = links(&summary).collect();
+    for page in files("docs/src", "md") {
+        let name = page.strip_prefix(&folder).unwrap().display().to_string();
+        assert!(
+            name == "SUMMARY.md" || listed.contains(&name.as_str()),
+            "{name} is not in SUMMARY.md"
+        );
+    }
+}
+
+#[test]
+fn the_latency_page_shows_the_table_of_the_code() {
+    let page = fs::read_to_string(root().join("docs/src/reference/latency.md")).unwrap();
+    let table = wavetank_workload::latency::markdown();
+    assert!(page.contains(&table), "docs/src/reference/latency.md must hold:\n\n{table}");
+}

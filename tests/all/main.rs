@@ -1,0 +1,7 @@
+//! Tests of the repository as a whole. Those that need the binary stand in `tests/cli`, scenarios in
+//! `tests/scenarios.rs`.
+
+mod arrows;
+mod docs;
+mod msrv;
+mod style;

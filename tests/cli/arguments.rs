@@ -1,0 +1,55 @@
+//! The command line itself.
+
+use crate::wavetank;
+
+#[test]
+fn help_names_the_commands() {
+    insta::assert_snapshot!(wavetank(&["--help"]));
+}
+
+#[test]
+fn help_of_run_names_flags_and_exit_codes() {
+    insta::assert_snapshot!(wavetank(&["run", "--help"]));
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    let shown = wavetank(&["--version"]);
+    assert!(
+        shown.contains(concat!("wavetank ", env!("CARGO_PKG_VERSION"), "\n")),
+        "{shown}"
+    );
+}
+
+#[test]
+fn an_unknown_flag_leaves_with_3() {
+    insta::assert_snapshot!(wavetank(&["run", "--sed", "7"]));
+}
+
+#[test]
+fn no_command_leaves_with_3() {
+    assert!(wavetank(&[]).ends_with("exit code: 3\n"));
+}
+
+#[test]
+fn a_label_without_value_leaves_with_3() {
+    insta::assert_snapshot!(wavetank(&["list", "--select", "team"]));
+}
+
+/// The reference page of the command line is the help texts, so that it cannot be out of date.
+#[test]
+fn the_reference_page_shows_the_help_texts() {
+    let page = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../docs/src/reference/cli.md"
+    );
+    let page = std::fs::read_to_string(page).unwrap();
+    for command in ["run", "list", "plan", "schema"] {
+        let help = crate::stdout(&[command, "--help"]);
+        let block = format!("## wavetank {command}\n\n```text\n{help}```\n");
+        assert!(
+            page.contains(&block),
+            "docs/src/reference/cli.md must hold:\n\n{block}"
+        );
+    }
+}
