@@ -66,14 +66,14 @@ pub fn waiting(tasks: &[&Task], what: WaitingFor, unconfirmed: impl Fn(&Task) ->
         };
         (reason, *first, tasks.len() - 1)
     };
-    let mut text = format!("waiting for {reason} {}", first.id());
+    let text = format!("waiting for {reason} {}", first.id());
     if more > 0 {
         let noun = if hooks == tasks.len() {
             "hooks"
         } else {
             "resources"
         };
-        text.push_str(&format!(" and {more} more {noun}"));
+        return format!("{text} and {more} more {noun}");
     }
     text
 }

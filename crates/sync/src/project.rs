@@ -107,7 +107,10 @@ impl Project {
             && (!namespaced || self.permits_namespace(&key.namespace))
     }
 
-    /// The permission validator: the error of a task's object, if it is not permitted (SYNC-032).
+    /// The permission validator for a task's object (SYNC-032).
+    ///
+    /// # Errors
+    /// Argo CD's text for a kind or namespace that is not permitted.
     pub fn validate(&self, key: &ObjectKey, namespaced: bool) -> Result<(), String> {
         if !self.permits_kind(&key.group_kind(), namespaced) {
             return Err(format!(

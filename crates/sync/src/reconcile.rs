@@ -103,9 +103,12 @@ fn drop_twins(matched: &[Option<&Arc<Value>>], extra: &mut Vec<&Arc<Value>>) {
     *extra = kept;
 }
 
-/// Finds live objects for tasks that have none (SYNC-030).
+/// A live object and its namespace.
+type Placed<'a> = (&'a str, &'a Arc<Value>);
+
+/// Finds live objects for tasks that have none (SYNC-030): by group, kind and name.
 #[derive(Debug)]
-pub struct LiveIndex<'a>(IndexMap<(&'a str, &'a str, &'a str), Vec<(&'a str, &'a Arc<Value>)>>);
+pub struct LiveIndex<'a>(IndexMap<(&'a str, &'a str, &'a str), Vec<Placed<'a>>>);
 
 impl<'a> LiveIndex<'a> {
     /// Over the live objects of all pairs.

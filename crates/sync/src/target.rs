@@ -62,7 +62,15 @@ pub struct Targets {
 
 /// Remembers the last normalisation: a pure function of its inputs, so this is no state (SYNC-002).
 #[derive(Debug, Default)]
-pub struct TargetMemo(Option<(Arc<[Arc<Value>]>, AppIdentity, Arc<Kinds>, Arc<Targets>)>);
+pub struct TargetMemo(Option<Remembered>);
+
+#[derive(Debug)]
+struct Remembered {
+    given: Arc<[Arc<Value>]>,
+    app: AppIdentity,
+    kinds: Arc<Kinds>,
+    targets: Arc<Targets>,
+}
 
 impl TargetMemo {
     /// The normalised targets.
@@ -72,15 +80,20 @@ impl TargetMemo {
         app: &AppIdentity,
         kinds: &Arc<Kinds>,
     ) -> Arc<Targets> {
-        if let Some((old_given, old_app, old_kinds, targets)) = &self.0
-            && Arc::ptr_eq(old_given, given)
-            && old_app == app
-            && (Arc::ptr_eq(old_kinds, kinds) || old_kinds == kinds)
+        if let Some(old) = &self.0
+            && Arc::ptr_eq(&old.given, given)
+            && old.app == *app
+            && (Arc::ptr_eq(&old.kinds, kinds) || old.kinds == *kinds)
         {
-            return targets.clone();
+            return old.targets.clone();
         }
         let targets = Arc::new(normalise(given, app, kinds));
-        self.0 = Some((given.clone(), app.clone(), kinds.clone(), targets.clone()));
+        self.0 = Some(Remembered {
+            given: given.clone(),
+            app: app.clone(),
+            kinds: kinds.clone(),
+            targets: targets.clone(),
+        });
         targets
     }
 }

@@ -106,7 +106,7 @@ pub struct Task {
     pub policies: Vec<DeletePolicy>,
     /// The wave by annotation.
     pub own_wave: i64,
-    /// The wave that mirroring, PruneLast or a dependency gave it.
+    /// The wave that mirroring, `PruneLast` or a dependency gave it.
     pub wave_override: Option<i64>,
     /// Rank of its kind, from 1.
     pub kind_rank: u8,

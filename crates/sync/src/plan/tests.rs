@@ -215,7 +215,7 @@ fn prune_last_goes_after_everything() {
     ");
 }
 
-/// SYNC-184: the wave of PruneLast is at least 1. By annotation for one object alone.
+/// SYNC-184: the wave of `PruneLast` is at least 1. By annotation for one object alone.
 #[test]
 fn prune_last_wave_is_at_least_one() {
     insta::assert_snapshot!(plan_with("ConfigMap/target wave=-4", "

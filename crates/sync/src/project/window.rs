@@ -125,9 +125,9 @@ fn allowed(
     let (mut active, mut idle) = (Vec::new(), Vec::new());
     for &window in windows {
         if window.is_active(now)? {
-            active.push(window)
+            active.push(window);
         } else {
-            idle.push(window)
+            idle.push(window);
         }
     }
     // An operation that was allowed at its start goes on where all windows say so.
@@ -163,6 +163,11 @@ fn allowed(
     overruns()
 }
 
+const MONTHS: [&str; 12] = [
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+];
+const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+
 /// A cron line: minute, hour, day of month, month, day of week, each a set of numbers.
 struct Cron {
     minutes: u64,
@@ -180,10 +185,6 @@ impl Cron {
         let [minute, hour, day, month, weekday] = fields.as_slice() else {
             return None;
         };
-        const MONTHS: [&str; 12] = [
-            "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
-        ];
-        const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
         let mut weekdays = field(weekday, 0, 7, &WEEKDAYS)?;
         if weekdays & (1 << 7) != 0 {
             weekdays |= 1;
@@ -240,10 +241,10 @@ impl Cron {
 /// Reads one field: `*`, `a`, `a-b`, `*/n`, `a-b/n`, lists, names.
 fn field(text: &str, low: u32, high: u32, names: &[&str]) -> Option<u64> {
     let number = |text: &str| {
-        let named = names
+        let place = names
             .iter()
             .position(|name| text.eq_ignore_ascii_case(name));
-        let number = match named {
+        let number = match place {
             // Months are counted from 1, days of the week from 0: both begin at the lowest number.
             Some(place) => u32::try_from(place).ok()? + low,
             None => text.parse().ok()?,
@@ -333,7 +334,7 @@ mod tests {
             ..window
         };
         let deny = window(WindowKind::Deny, "* * * * *", "1h");
-        assert!(!verdict(&[deny.clone()], true, "10:00"));
+        assert!(!verdict(std::slice::from_ref(&deny), true, "10:00"));
         assert!(verdict(&[manual(deny.clone())], true, "10:00"));
         assert!(!verdict(
             &[manual(deny.clone()), deny.clone()],
