@@ -4,6 +4,7 @@
 
 mod arguments;
 mod loading;
+mod plans;
 mod runs;
 
 use std::path::Path;

@@ -26,6 +26,7 @@ const MANAGER: &str = "kube-controller-manager";
 pub(crate) struct Planned {
     visits: BTreeSet<Place>,
     pub(crate) namespaces: BTreeSet<String>,
+    pub(crate) definitions: BTreeSet<String>,
 }
 
 /// What an owner reference leads to.

@@ -79,6 +79,8 @@ pub struct ServerConfig {
     pub cache_bytes: usize,
     /// The Kubernetes version that `/version` reports, without `v`.
     pub version: String,
+    /// Whether CRDs with CEL rules are accepted though the rules are not evaluated; else they are refused.
+    pub pass_over_rules: bool,
     /// Whether `sendInitialEvents` is served; a refusal makes clients list first (API-201).
     pub watch_list: bool,
     /// The revision before the first commit (API-081).
@@ -95,6 +97,7 @@ impl Default for ServerConfig {
             history: HistoryLimits::default(),
             cache_bytes: 32 << 20,
             version: "1.36.0".to_owned(),
+            pass_over_rules: false,
             watch_list: true,
             first_revision: 100,
         }

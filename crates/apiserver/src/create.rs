@@ -244,6 +244,10 @@ impl Server {
             metadata.insert("creationTimestamp".to_owned(), Value::from(stamp));
         }
         self.admit(call, Operation::Create, &mut object, None)?;
+        if resource.is_custom() && self.is_ending(&resource) {
+            let why = "create not allowed while custom resource definition is terminating";
+            return Err(failure::forbidden(&resource, object::name(&object), why));
+        }
         self.settle_name(&resource, &call.namespace, &mut object)?;
         self.prepare_create(call, &mut object)?;
         self.validate_admission(call, Operation::Create, &object, None)?;

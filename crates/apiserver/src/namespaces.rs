@@ -35,6 +35,7 @@ impl Server {
         now: SimTime,
     ) {
         self.plan_collection(resource, event, value, now);
+        self.after_definition(resource, event, value, now);
         if is_namespace(resource) {
             if event.old.is_none() {
                 self.furnish(object::name(value), now);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use wavetank_model::Status;
 
 use crate::answer::Answer;
+use crate::convert;
 use crate::failure::{self, Problem};
 use crate::filter::Filter;
 use crate::registry::Resource;
@@ -80,17 +81,13 @@ impl Server {
     /// An object in another version or form.
     pub(crate) fn shaped(
         &self,
-        _resource: &Resource,
+        resource: &Resource,
         api_version: &str,
         shape: Shape,
         value: &Value,
     ) -> Value {
         match shape {
-            Shape::Object => {
-                let mut out = value.clone();
-                out["apiVersion"] = Value::from(api_version);
-                out
-            }
+            Shape::Object => convert::from_storage(resource, api_version, value),
             Shape::Metadata => json!({
                 "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": value.get("metadata"),
             }),

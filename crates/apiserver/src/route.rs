@@ -109,7 +109,13 @@ impl Server {
             asked.shape = shape;
             self.perform(&asked, verb)
         }) {
-            Ok(answer) => answer,
+            Ok(mut answer) => {
+                let custom = asked.resource.custom_version(&asked.api_version);
+                if let Some(warning) = custom.and_then(|version| version.deprecation.clone()) {
+                    answer.warn(&[warning]);
+                }
+                answer
+            }
             Err(status) => refuse(status, record),
         }
     }

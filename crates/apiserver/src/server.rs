@@ -31,6 +31,8 @@ pub(crate) enum Work {
     Collect(Place),
     /// Take a namespace that is going away one step further.
     EndNamespace(String),
+    /// Take a CustomResourceDefinition one step further.
+    Define(String),
 }
 
 /// Streams of random numbers, one per concern.
@@ -139,6 +141,7 @@ impl Server {
             Work::Bookmark(id) => self.bookmark(id, at),
             Work::Collect(place) => self.collect(place, at),
             Work::EndNamespace(name) => self.end_namespace(&name, at),
+            Work::Define(name) => self.define(&name, at),
         }
         true
     }

@@ -107,6 +107,9 @@ pub(crate) struct PlanArguments {
     /// Only this case
     #[arg(long, value_name = "NAME")]
     pub(crate) case: Option<String>,
+    /// Let the scenario name files outside of its folder
+    #[arg(long)]
+    pub(crate) allow_outside: bool,
     /// Form of the plan
     #[arg(long, value_enum, default_value = "terminal")]
     pub(crate) format: PlanFormat,

@@ -61,6 +61,12 @@ struct JsonLine<'a> {
     decisive: bool,
 }
 
+#[derive(Serialize)]
+struct Plans<'a> {
+    version: &'static str,
+    plans: &'a [Plan],
+}
+
 /// The runs as one JSON document, indented, with a newline at the end.
 ///
 /// # Errors
@@ -78,12 +84,16 @@ pub fn runs(outcomes: &[RunOutcome], fail_on_skip: bool) -> Result<String, serde
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
 
-/// A plan as one JSON document, indented, with a newline at the end.
+/// Plans as one JSON document, indented, with a newline at the end.
 ///
 /// # Errors
 /// As [`runs`].
-pub fn plan(plan: &Plan) -> Result<String, serde_json::Error> {
-    Ok(serde_json::to_string_pretty(plan)? + "\n")
+pub fn plans(plans: &[Plan]) -> Result<String, serde_json::Error> {
+    let document = Plans {
+        version: VERSION,
+        plans,
+    };
+    Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
 
 fn run(outcome: &RunOutcome) -> Run<'_> {

@@ -1,17 +1,18 @@
 //! The application controller of a run: takes up operations, schedules passes, stores what they leave.
 //!
-//! A pass starts when an operation arrives or a retry is due, at once after a pass that changed the stored state,
+//! A pass starts when an operation arrives or a retry is due, as soon as the controller sees its own write of the stored state,
 //! `passes.batch` after the first change of a managed object that the view has seen, and `passes.backstop` after the
 //! last pass (SYNC-129). The same for every engine.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use futures::channel::oneshot;
 use jiff::SignedDuration;
 use serde_json::Value;
 use wavetank_kernel::SimTime;
 use wavetank_model::{GroupKind, ObjectKey, Verb, argo, object};
-use wavetank_scenario::Scenario;
+use wavetank_scenario::{App, Scenario};
 use wavetank_sync::kinds::KnownKind;
 use wavetank_sync::operation::{Act, Due, Finished, OperationState};
 use wavetank_sync::{ApiResource, AppIdentity, Kinds, StepEngine, StepInput, SyncOptions, TrackingMethod};
@@ -36,15 +37,15 @@ pub(crate) struct OperationRecord {
     /// The revision somebody asked for: retries that refresh keep it.
     pinned: bool,
     passes: u32,
-    /// Whether the last pass changed what is stored: the next one starts at once.
-    changed: bool,
+    /// When the controller has seen its own write of the stored state: the next pass starts then.
+    stored_due: Option<SimTime>,
     last_pass: SimTime,
 }
 
 impl OperationRecord {
     pub(crate) fn new(number: u32, state: OperationState, commit: Revision, options: SyncOptions, pinned: bool) -> Self {
         let options = Arc::new(options);
-        Self { number, state, commit, options, pinned, passes: 0, changed: true, last_pass: SimTime::ZERO }
+        Self { number, state, commit, options, pinned, passes: 0, stored_due: None, last_pass: SimTime::ZERO }
     }
 
     /// Whether it is not over.
@@ -88,6 +89,15 @@ enum Next {
     Wait(Option<SimTime>),
 }
 
+/// The application as the engine sees it.
+pub fn identity(app: &App) -> AppIdentity {
+    AppIdentity {
+        name: app.name.clone(),
+        namespace: app.namespace.clone(),
+        tracking: TrackingMethod::parse(&app.settings.resource_tracking_method).unwrap_or_default(),
+    }
+}
+
 /// Drives one engine through the operations of a run.
 pub(crate) struct Controller {
     shared: Arc<Shared>,
@@ -99,12 +109,7 @@ pub(crate) struct Controller {
 
 impl Controller {
     pub(crate) fn new(shared: Arc<Shared>, seam: &Seam, engine: Box<dyn StepEngine>) -> Self {
-        let app = &shared.scenario.app;
-        let identity = AppIdentity {
-            name: app.name.clone(),
-            namespace: app.namespace.clone(),
-            tracking: TrackingMethod::parse(&app.settings.resource_tracking_method).unwrap_or_default(),
-        };
+        let identity = identity(&shared.scenario.app);
         let asks = RunAsks::new(&shared, seam);
         Self { shared, engine, asks, identity, kinds: None }
     }
@@ -148,14 +153,14 @@ impl Controller {
             Due::Pass if operation.awaits_retry() => return Next::Pass(Cause::Retry),
             Due::Pass => return Next::Pass(Cause::Terminate),
             // The wall clock of the epoch may hold parts of a millisecond that the run's clock does not.
-            Due::At(at) => Some(epoch.sim(at).max(now + std::time::Duration::from_millis(1))),
+            Due::At(at) => Some(epoch.sim(at).max(now + Duration::from_millis(1))),
             Due::Idle => None,
         };
         if operation.awaits_retry() {
             return Next::Wait(due);
         }
-        if operation.changed {
-            return Next::Pass(Cause::Stored);
+        if let Some(at) = operation.stored_due {
+            return if at <= now { Next::Pass(Cause::Stored) } else { Next::Wait(Some(at)) };
         }
         if batch_due.is_some_and(|at| at <= now) {
             return Next::Pass(Cause::Batch);
@@ -165,6 +170,15 @@ impl Controller {
             return Next::Pass(Cause::Backstop);
         }
         Next::Wait([due, batch_due, Some(backstop)].into_iter().flatten().min())
+    }
+
+    /// From a write of the stored state to the pass that it causes: the controller learns of its own write as of any
+    /// other, by watch delivery (1 ms) and reaction (10 ms) in the canonical schedule.
+    fn own_write_latency(&self) -> Duration {
+        const OPTIONS: [u64; 4] = [11, 1, 0, 100];
+        let chooser = self.shared.cluster.chooser();
+        let taken = chooser.lock().unwrap_or_else(PoisonError::into_inner).choose("pass/stored", 4, 0);
+        Duration::from_millis(OPTIONS[usize::try_from(taken).unwrap_or(0) % OPTIONS.len()])
     }
 
     fn timeout(&self) -> SignedDuration {
@@ -206,7 +220,7 @@ impl Controller {
             self.shared.recorder.push(self.entry(operation, verb, starts));
         }
         operation.passes += 1;
-        operation.changed = false;
+        operation.stored_due = None;
         self.shared.recorder.push(Event::Pass { number: operation.passes, cause: cause.as_str().to_owned() });
         let input = StepInput {
             app: self.identity.clone(),
@@ -238,7 +252,7 @@ impl Controller {
         let well = output.phase == wavetank_sync::OperationPhase::Succeeded;
         let attempt_over = output.phase.completed();
         let finished = operation.state.finish(act, output, wall);
-        operation.changed = finished.changed && !finished.over;
+        operation.stored_due = (finished.changed && !finished.over).then(|| now + self.own_write_latency());
         operation.last_pass = now;
         if attempt_over {
             let hooks_failed = stored::sync_fail_failed(&operation.state.results);

@@ -20,5 +20,7 @@ mod stored;
 mod user;
 mod view;
 
+pub use controller::identity;
+pub use request::sync_options;
 pub use run::{RunEnd, RunOptions, RunRecord, header, replay};
 pub use steps::StepFailure;

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use wavetank_model::{ObjectKey, Reference};
 use wavetank_scenario as scenario;
-use wavetank_scenario::SyncRequest;
+use wavetank_scenario::{App, SyncRequest};
 use wavetank_sync::operation::{Backoff, OperationState, RetryStrategy};
 use wavetank_sync::options::SyncStrategy;
 use wavetank_sync::{ResourceFilter, SyncOptions};
@@ -41,15 +41,7 @@ impl Shared {
     }
 
     fn options(&self, request: &SyncRequest) -> Result<SyncOptions, String> {
-        let items = request.sync_options.as_ref().unwrap_or(&self.scenario.app.sync_policy.sync_options);
-        let mut options = SyncOptions::from_items(items);
-        options.prune = request.prune;
-        options.dry_run = request.dry_run;
-        options.force = request.force;
-        options.strategy = match request.strategy {
-            scenario::SyncStrategy::Hook => SyncStrategy::Hook,
-            scenario::SyncStrategy::Apply => SyncStrategy::Apply,
-        };
+        let mut options = sync_options(&self.scenario.app, request);
         for reference in &request.resources {
             options.resources.extend(self.selected(reference)?);
         }
@@ -68,9 +60,22 @@ impl Shared {
         if keys.is_empty() {
             return Err(format!("there is no {reference} to sync"));
         }
-        let filter = |key: ObjectKey| ResourceFilter { group: key.group, kind: key.kind, name: key.name, namespace: key.namespace };
-        Ok(keys.into_iter().map(filter).collect())
+        Ok(keys.into_iter().map(ResourceFilter::from).collect())
     }
+}
+
+/// The engine's options for a sync of `app` that somebody asks for, but for the objects it selects.
+pub fn sync_options(app: &App, request: &SyncRequest) -> SyncOptions {
+    let items = request.sync_options.as_ref().unwrap_or(&app.sync_policy.sync_options);
+    let mut options = SyncOptions::from_items(items);
+    options.prune = request.prune;
+    options.dry_run = request.dry_run;
+    options.force = request.force;
+    options.strategy = match request.strategy {
+        scenario::SyncStrategy::Hook => SyncStrategy::Hook,
+        scenario::SyncStrategy::Apply => SyncStrategy::Apply,
+    };
+    options
 }
 
 fn retry_strategy(retry: &scenario::Retry) -> RetryStrategy {

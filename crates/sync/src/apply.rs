@@ -25,6 +25,9 @@ use crate::kinds::ApiResource;
 use connection::Connection;
 use discovery::Discovery;
 
+#[cfg(test)]
+pub(crate) use client_side::{LAST_APPLIED, annotated};
+pub(crate) use client_side::{last_applied_of, three_way};
 pub use connection::USER_AGENT;
 pub use output::clean_error;
 

@@ -295,6 +295,8 @@ pub enum DeleteReason {
     BeforeHookCreation,
     /// Policy HookSucceeded or HookFailed, or termination.
     HookDone,
+    /// The app is being deleted (SYNC-145, SYNC-147).
+    AppDeletion,
 }
 
 /// One object to be deleted.

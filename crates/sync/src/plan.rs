@@ -89,13 +89,21 @@ pub(crate) fn defined_kind(object: &Value) -> Option<(&str, &str)> {
 /// One task for each pair that takes part (SYNC-021, SYNC-022).
 fn resource_tasks(input: &StepInput, pairs: &[Pair]) -> Vec<Task> {
     let mut tasks = Vec::with_capacity(pairs.len());
-    for pair in pairs.iter().filter(|pair| !pair.foreign_copy) {
+    let managed =
+        |pair: &Pair| crate::compare::is_managed_namespace(pair, &input.app, &input.options);
+    for pair in pairs
+        .iter()
+        .filter(|pair| !pair.foreign_copy && !managed(pair))
+    {
         let task = match (&pair.target, &pair.live) {
             (Some(target), live) => {
                 if target.phases.is_empty() || !selected(input, target, live.as_deref()) {
                     continue;
                 }
                 let mut task = target_task(input, target, Phase::Sync);
+                if let Some(live) = live {
+                    respect_ignored(input, &mut task, live);
+                }
                 task.live.clone_from(live);
                 task
             }
@@ -108,6 +116,21 @@ fn resource_tasks(input: &StepInput, pairs: &[Pair]) -> Vec<Task> {
         tasks.push(task);
     }
     tasks
+}
+
+/// Gives ignored fields their live values, where an option says so (SYNC-103).
+fn respect_ignored(input: &StepInput, task: &mut Task, live: &Value) {
+    let options = &input.options;
+    if !options.respect_ignore_differences || options.ignore_differences.is_empty() {
+        return;
+    }
+    if let Some(target) = &mut task.target {
+        *target = Arc::new(crate::ignore::with_live_values(
+            &options.ignore_differences,
+            target,
+            live,
+        ));
+    }
 }
 
 /// The filter of a selective sync, by the live object's key if there is one (SYNC-022).

@@ -10,6 +10,7 @@ mod run;
 
 use wavetank_model::Phase;
 
+use crate::compare;
 use crate::engine::{Asks, StepInput, StepOutput};
 use crate::ledger::Ledger;
 use crate::message::{self, WaitingFor};
@@ -255,9 +256,19 @@ impl<'a> Step<'a> {
         (OperationPhase::Running, text)
     }
 
-    /// The filter of `ApplyOutOfSyncOnly=true` (SYNC-058).
+    /// The filter of `ApplyOutOfSyncOnly=true`: drops resources that are there and in sync (SYNC-058, SYNC-195).
     fn out_of_sync_only(&self, set: Vec<usize>) -> Vec<usize> {
-        set
+        if !self.input.options.apply_out_of_sync_only {
+            return set;
+        }
+        let ignored = &self.input.options.ignore_differences;
+        let kept = |task: &Task| match (&task.target, &task.live) {
+            (Some(target), Some(live)) if !task.hook => compare::is_modified(target, live, ignored),
+            _ => true,
+        };
+        set.into_iter()
+            .filter(|&place| kept(&self.tasks[place]))
+            .collect()
     }
 }
 

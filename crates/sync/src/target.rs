@@ -83,7 +83,7 @@ pub fn normalise(given: &[Arc<Value>], app: &AppIdentity, kinds: &Kinds) -> Targ
     let mut unique: IndexMap<ObjectKey, (usize, Target)> = IndexMap::with_capacity(given.len());
     let mut unnamed = Vec::new();
     for (place, object) in given.iter().enumerate() {
-        let Some(target) = read(object, app, kinds) else {
+        let Some(target) = read(object, app, kinds, true) else {
             continue;
         };
         if target.key.name.is_empty() {
@@ -113,6 +113,21 @@ pub fn normalise(given: &[Arc<Value>], app: &AppIdentity, kinds: &Kinds) -> Targ
     Targets { list, warnings }
 }
 
+/// The hooks of a delete phase, with tracking and namespace, without finalizer (SYNC-143, SYNC-146).
+pub fn delete_hooks(
+    given: &[Arc<Value>],
+    app: &AppIdentity,
+    kinds: &Kinds,
+    phase: Phase,
+) -> Vec<Target> {
+    let hooks = given
+        .iter()
+        .filter(|object| argo::is_delete_hook(object, phase));
+    hooks
+        .filter_map(|object| read(object, app, kinds, false))
+        .collect()
+}
+
 /// Drops delete hooks and hooks without a type, with a remark.
 fn admit(target: Target, warnings: &mut Vec<Warning>) -> Option<Target> {
     let delete_hook = [Phase::PreDelete, Phase::PostDelete]
@@ -138,7 +153,12 @@ fn admit(target: Target, warnings: &mut Vec<Warning>) -> Option<Target> {
 }
 
 /// Reads one desired object; `None` when it has no kind.
-fn read(given: &Arc<Value>, app: &AppIdentity, kinds: &Kinds) -> Option<Target> {
+fn read(
+    given: &Arc<Value>,
+    app: &AppIdentity,
+    kinds: &Kinds,
+    with_finalizer: bool,
+) -> Option<Target> {
     let gvk = GroupVersionKind::of(given)?;
     let namespaced = kinds.namespaced(&gvk.group_kind());
     let mut key = ObjectKey::of(given)?;
@@ -159,7 +179,10 @@ fn read(given: &Arc<Value>, app: &AppIdentity, kinds: &Kinds) -> Option<Target> 
     };
     track(meta, app, &tracking_id(&app.name, &key, tracked_namespace));
     let (hook, phases) = (argo::is_hook(&object), argo::phases(&object));
-    if hook && !object::finalizers(&object).any(|entry| entry == argo::HOOK_FINALIZER) {
+    if with_finalizer
+        && hook
+        && !object::finalizers(&object).any(|entry| entry == argo::HOOK_FINALIZER)
+    {
         let finalizers = metadata(&mut object)
             .entry("finalizers")
             .or_insert(Value::Null);

@@ -228,6 +228,14 @@ impl Cluster {
         };
         if !ask.dry_run {
             let mut object = Value::clone(&ask.target);
+            if key.name.is_empty() {
+                let name = format!(
+                    "{}{}",
+                    object::meta_str(&object, "generateName"),
+                    self.objects.len()
+                );
+                object["metadata"]["name"] = name.into();
+            }
             if let Some(old) = self.objects.get(&key) {
                 object["status"] = old["status"].clone();
                 if let Some(stamp) = old["metadata"].get("deletionTimestamp") {

@@ -7,9 +7,11 @@
 //! ```
 
 mod check;
+mod plan;
 mod simulate;
 
 pub use check::{check, judge};
+pub use plan::{PlanError, plan};
 pub use simulate::{Choices, Options, Simulation, simulate};
 pub use wavetank_kernel::Choice;
 pub use wavetank_report::{RunOutcome, Verdict};

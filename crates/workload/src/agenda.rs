@@ -13,6 +13,8 @@ pub(crate) enum Task {
     Schedule,
     /// Runs a Pod.
     Kubelet,
+    /// Registers a node.
+    Node,
     Job,
     /// Takes the tracking finalizer from a Pod whose Job is gone (API-335).
     OrphanPod,
@@ -61,6 +63,7 @@ impl Task {
             Self::Volume | Self::Claim => "volume binder",
             Self::DisruptionBudget => "disruption controller",
             Self::Autoscaler => "autoscaler",
+            Self::Node => "kubelet (node status)",
             Self::Lease => "node lease",
             Self::Timeline => "scripted timeline",
             Self::Hold => "scripted deletion",
@@ -69,7 +72,7 @@ impl Task {
 
     const fn class(self) -> Class {
         match self {
-            Self::Kubelet | Self::Lease => Class::KUBELET,
+            Self::Kubelet | Self::Node | Self::Lease => Class::KUBELET,
             _ => Class::CONTROLLER,
         }
     }
@@ -97,15 +100,10 @@ impl Agenda {
             load = load.min(*planned_load);
             self.queue.cancel(*ticket);
         }
-        let ticket = self.queue.push(at, task.class(), load, (entry.0, Arc::clone(&entry.1)));
+        let ticket = self
+            .queue
+            .push(at, task.class(), load, (entry.0, Arc::clone(&entry.1)));
         self.pending.insert(entry, (at, load, ticket));
-    }
-
-    /// Forgets what `task` wanted with `key`.
-    pub(crate) fn cancel(&mut self, task: Task, key: &Arc<ObjectKey>) {
-        if let Some((_, _, ticket)) = self.pending.remove(&(task, Arc::clone(key))) {
-            self.queue.cancel(ticket);
-        }
     }
 
     pub(crate) fn next_due(&self) -> Option<(SimTime, Class)> {
@@ -124,7 +122,9 @@ impl Agenda {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (SimTime, Load, Task, &ObjectKey)> {
-        self.queue.iter().map(|(at, load, (task, key))| (at, load, *task, &**key))
+        self.queue
+            .iter()
+            .map(|(at, load, (task, key))| (at, load, *task, &**key))
     }
 }
 
@@ -140,7 +140,10 @@ mod tests {
         agenda.push(Task::Job, Arc::clone(&key), at(50), Load::Work);
         agenda.push(Task::Job, Arc::clone(&key), at(20), Load::Upkeep);
         agenda.push(Task::Job, Arc::clone(&key), at(70), Load::Work);
-        assert_eq!((agenda.next_work(), agenda.iter().count()), (Some(at(20)), 1));
+        assert_eq!(
+            (agenda.next_work(), agenda.iter().count()),
+            (Some(at(20)), 1)
+        );
         assert_eq!(agenda.pop_due(at(20)), Some((Task::Job, Arc::clone(&key))));
         assert_eq!(agenda.next_due(), None);
     }

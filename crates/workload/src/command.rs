@@ -26,13 +26,22 @@ pub enum Run {
 
 /// What the container's `command` and `args` do; `None` when they are absent or not plain.
 pub fn read(container: &Value) -> Option<Run> {
-    let words: Vec<&str> =
-        list(container, &["command"]).iter().chain(list(container, &["args"])).filter_map(Value::as_str).collect();
+    let words: Vec<&str> = list(container, &["command"])
+        .iter()
+        .chain(list(container, &["args"]))
+        .filter_map(Value::as_str)
+        .collect();
     let (program, arguments) = words.split_first()?;
     match base_name(program) {
         "sh" | "bash" | "ash" | "dash" => shell(arguments),
         _ => {
-            let words: Vec<Word> = words.iter().map(|word| Word { text: (*word).to_owned(), variable: false }).collect();
+            let words: Vec<Word> = words
+                .iter()
+                .map(|word| Word {
+                    text: (*word).to_owned(),
+                    variable: false,
+                })
+                .collect();
             simple(&words).map(Outcome::into_run)
         }
     }
@@ -52,7 +61,9 @@ enum Outcome {
 impl Outcome {
     fn into_run(self) -> Run {
         match self {
-            Self::Status(after, exit_code) | Self::Exit(after, exit_code) => Run::Ends { after, exit_code },
+            Self::Status(after, exit_code) | Self::Exit(after, exit_code) => {
+                Run::Ends { after, exit_code }
+            }
             Self::Forever => Run::Forever,
         }
     }
@@ -85,12 +96,19 @@ fn shell(arguments: &[&str]) -> Option<Run> {
     for (words, join) in commands(rest.first()?)? {
         if !skip {
             if words[0].text == "set" {
-                stops_on_failure |= words[1..].iter().any(|word| word.text.starts_with('-') && word.text.contains('e'));
+                stops_on_failure |= words[1..]
+                    .iter()
+                    .any(|word| word.text.starts_with('-') && word.text.contains('e'));
                 status = 0;
             } else {
                 match simple(&words)? {
                     Outcome::Forever => return Some(Run::Forever),
-                    Outcome::Exit(after, exit_code) => return Some(Run::Ends { after: elapsed + after, exit_code }),
+                    Outcome::Exit(after, exit_code) => {
+                        return Some(Run::Ends {
+                            after: elapsed + after,
+                            exit_code,
+                        });
+                    }
                     Outcome::Status(after, code) => {
                         elapsed += after;
                         status = code;
@@ -108,7 +126,10 @@ fn shell(arguments: &[&str]) -> Option<Run> {
             Join::Then => false,
         };
     }
-    Some(Run::Ends { after: elapsed, exit_code: status })
+    Some(Run::Ends {
+        after: elapsed,
+        exit_code: status,
+    })
 }
 
 /// The commands of a script; `None` when it holds more than words, quotes, `;`, `&&`, `||` and comments.
@@ -121,7 +142,9 @@ fn commands(script: &str) -> Option<Vec<(Vec<Word>, Join)>> {
             ';' | '\n' => Some(Join::Then),
             '&' if chars.next_if_eq(&'&').is_some() => Some(Join::And),
             '|' if chars.next_if_eq(&'|').is_some() => Some(Join::Or),
-            '&' | '|' | '<' | '>' | '(' | ')' | '`' | '{' | '}' | '*' | '?' | '[' | '~' => return None,
+            '&' | '|' | '<' | '>' | '(' | ')' | '`' | '{' | '}' | '*' | '?' | '[' | '~' => {
+                return None;
+            }
             '#' if word.is_none() => {
                 while chars.next_if(|next| *next != '\n').is_some() {}
                 continue;
@@ -195,7 +218,9 @@ fn simple(words: &[Word]) -> Option<Outcome> {
         "true" | ":" | "echo" => Outcome::Status(Duration::ZERO, 0),
         "false" => Outcome::Status(Duration::ZERO, 1),
         "exit" => {
-            let code = arguments.first().map_or(Some(0), |code| code.text.parse::<i32>().ok())?;
+            let code = arguments
+                .first()
+                .map_or(Some(0), |code| code.text.parse::<i32>().ok())?;
             Outcome::Exit(Duration::ZERO, code.rem_euclid(256))
         }
         "sleep" => {
@@ -220,13 +245,24 @@ fn simple(words: &[Word]) -> Option<Outcome> {
 }
 
 /// `20`, `0.5`, `2m`; the inner `None` is `infinity`.
-#[expect(clippy::option_option, reason = "no duration, an endless one, and one are three things")]
+#[expect(
+    clippy::option_option,
+    reason = "no duration, an endless one, and one are three things"
+)]
 fn seconds(text: &str) -> Option<Option<Duration>> {
     if text == "infinity" || text == "inf" {
         return Some(None);
     }
     let (number, factor) = match text.strip_suffix(|unit: char| "smhd".contains(unit)) {
-        Some(number) => (number, match text.as_bytes().last() { Some(b'm') => 60.0, Some(b'h') => 3600.0, Some(b'd') => 86400.0, _ => 1.0 }),
+        Some(number) => (
+            number,
+            match text.as_bytes().last() {
+                Some(b'm') => 60.0,
+                Some(b'h') => 3600.0,
+                Some(b'd') => 86400.0,
+                _ => 1.0,
+            },
+        ),
         None => (text, 1.0),
     };
     let number: f64 = number.parse().ok()?;
@@ -240,7 +276,10 @@ mod tests {
     use serde_json::json;
 
     const fn ends(millis: u64, exit_code: i32) -> Option<Run> {
-        Some(Run::Ends { after: Duration::from_millis(millis), exit_code })
+        Some(Run::Ends {
+            after: Duration::from_millis(millis),
+            exit_code,
+        })
     }
 
     #[rstest]
@@ -260,7 +299,11 @@ mod tests {
     #[case("curl http://x", None)]
     #[case("echo $(date)", None)]
     fn shell_scripts(#[case] script: &str, #[case] expected: Option<Run>) {
-        assert_eq!(read(&json!({"command": ["/bin/sh", "-c"], "args": [script]})), expected, "{script}");
+        assert_eq!(
+            read(&json!({"command": ["/bin/sh", "-c"], "args": [script]})),
+            expected,
+            "{script}"
+        );
     }
 
     #[rstest]

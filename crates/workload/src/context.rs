@@ -26,7 +26,9 @@ impl Again {
     pub(crate) fn or(self, other: Self) -> Self {
         match (self, other) {
             (Self::Never, again) | (again, Self::Never) => again,
-            (Self::At(at, load), Self::At(other_at, other_load)) => Self::At(at.min(other_at), load.min(other_load)),
+            (Self::At(at, load), Self::At(other_at, other_load)) => {
+                Self::At(at.min(other_at), load.min(other_load))
+            }
         }
     }
 }

@@ -22,11 +22,19 @@ struct Rollout {
 
 /// Looks at one Deployment.
 pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, Status> {
-    let Some(deployment) = context.api.get(key) else { return Ok(Again::Never) };
+    let Some(deployment) = context.api.get(key) else {
+        return Ok(Again::Never);
+    };
     let uid = object::uid(&deployment);
-    let mut sets = context.api.owned(&GroupKind::new("apps", "ReplicaSet"), uid);
+    let mut sets = context
+        .api
+        .owned(&GroupKind::new("apps", "ReplicaSet"), uid);
     sets.retain(|set| object::controller(set).is_some_and(|owner| owner.uid == uid));
-    let mut rollout = Rollout { deployment, sets, new: None };
+    let mut rollout = Rollout {
+        deployment,
+        sets,
+        new: None,
+    };
     rollout.find_new();
     if object::is_terminating(&rollout.deployment) {
         return rollout.write_counters(context);
@@ -59,8 +67,9 @@ impl Rollout {
 
     /// The sets with another template that still have Pods wanted, oldest first.
     fn old_active(&self) -> Vec<usize> {
-        let mut old: Vec<usize> =
-            (0..self.sets.len()).filter(|index| Some(*index) != self.new && wanted(&self.sets[*index]) > 0).collect();
+        let mut old: Vec<usize> = (0..self.sets.len())
+            .filter(|index| Some(*index) != self.new && wanted(&self.sets[*index]) > 0)
+            .collect();
         old.sort_by_key(|index| age(&self.sets[*index]));
         old
     }
@@ -89,15 +98,26 @@ impl Rollout {
     }
 
     fn max_surge(&self) -> i64 {
-        if text(&self.deployment, &["spec", "strategy", "type"]) == "Recreate" { 0 } else { self.bounds().0 }
+        if text(&self.deployment, &["spec", "strategy", "type"]) == "Recreate" {
+            0
+        } else {
+            self.bounds().0
+        }
     }
 
     /// Writes the Deployment's status, unless it is the stored one; annotations go along (API-222).
-    fn write(&mut self, status: Map<String, Value>, context: &mut Context<'_>) -> Result<bool, Status> {
+    fn write(
+        &mut self,
+        status: Map<String, Value>,
+        context: &mut Context<'_>,
+    ) -> Result<bool, Status> {
         if at(&self.deployment, &["status"]).and_then(Value::as_object) == Some(&status) {
             return Ok(false);
         }
-        self.deployment = context.api.update(MANAGER, with_status(&self.deployment, status), "status")?;
+        self.deployment =
+            context
+                .api
+                .update(MANAGER, with_status(&self.deployment, status), "status")?;
         Ok(true)
     }
 
@@ -123,7 +143,8 @@ impl Rollout {
 
     fn old_pods_run(&self, context: &Context<'_>) -> bool {
         let old = (0..self.sets.len()).filter(|index| Some(*index) != self.new);
-        old.flat_map(|index| crate::pods::of(&self.sets[index], context)).any(|pod| !crate::read::pod_ended(&pod))
+        old.flat_map(|index| crate::pods::of(&self.sets[index], context))
+            .any(|pod| !crate::read::pod_ended(&pod))
     }
 
     fn roll(&mut self, context: &mut Context<'_>) -> Result<Again, Status> {
@@ -141,17 +162,29 @@ impl Rollout {
             return Ok(());
         }
         let progressing = condition(&self.deployment, "Progressing");
-        let reason = progressing.map(|condition| text(condition, &["reason"])).unwrap_or_default();
+        let reason = progressing
+            .map(|condition| text(condition, &["reason"]))
+            .unwrap_or_default();
         if reason == "ProgressDeadlineExceeded" {
             return Ok(());
         }
-        let (reason, message) = match (flag(&self.deployment, &["spec", "paused"]), reason == "DeploymentPaused") {
+        let (reason, message) = match (
+            flag(&self.deployment, &["spec", "paused"]),
+            reason == "DeploymentPaused",
+        ) {
             (true, false) => ("DeploymentPaused", "Deployment is paused"),
             (false, true) => ("DeploymentResumed", "Deployment is resumed"),
             _ => return Ok(()),
         };
         let mut status = crate::read::status_of(&self.deployment);
-        progress::set_condition(&mut status, "Progressing", "Unknown", reason, message, &context.api.timestamp());
+        progress::set_condition(
+            &mut status,
+            "Progressing",
+            "Unknown",
+            reason,
+            message,
+            &context.api.timestamp(),
+        );
         self.write(status, context)?;
         Ok(())
     }
@@ -167,13 +200,21 @@ fn counter(set: &Value, field: &str) -> i64 {
 }
 
 fn age(set: &Value) -> (String, String) {
-    (object::meta_str(set, "creationTimestamp").to_owned(), object::name(set).to_owned())
+    (
+        object::meta_str(set, "creationTimestamp").to_owned(),
+        object::name(set).to_owned(),
+    )
 }
 
 /// `percent` of `total`, rounded up or down; a text without a percent sign is a number.
 fn share(percent: &str, total: i64, up: bool) -> i64 {
-    let Some(number) = percent.strip_suffix('%') else { return percent.parse().unwrap_or(0) };
+    let Some(number) = percent.strip_suffix('%') else {
+        return percent.parse().unwrap_or(0);
+    };
     let hundredths = number.parse::<i64>().unwrap_or(0).saturating_mul(total);
-    if up { hundredths.saturating_add(99).div_euclid(100) } else { hundredths.div_euclid(100) }
+    if up {
+        hundredths.saturating_add(99).div_euclid(100)
+    } else {
+        hundredths.div_euclid(100)
+    }
 }
-

@@ -44,8 +44,12 @@ pub(crate) struct BackOff {
 impl BackOff {
     /// When the next Pod may be made.
     fn until(self) -> SimTime {
-        let Some(doublings) = self.failures.checked_sub(1) else { return SimTime::ZERO };
-        let wait = latency::JOB_BACK_OFF.checked_mul(2_u32.saturating_pow(doublings)).unwrap_or(latency::JOB_BACK_OFF_MAX);
+        let Some(doublings) = self.failures.checked_sub(1) else {
+            return SimTime::ZERO;
+        };
+        let wait = latency::JOB_BACK_OFF
+            .checked_mul(2_u32.saturating_pow(doublings))
+            .unwrap_or(latency::JOB_BACK_OFF_MAX);
         self.last + wait.min(latency::JOB_BACK_OFF_MAX)
     }
 }
@@ -57,7 +61,9 @@ pub(crate) fn is_finished(job: &Value) -> bool {
 
 /// Why the controller cannot run a Job.
 pub(crate) fn unsupported(job: &Value) -> Option<&'static str> {
-    ["podFailurePolicy", "successPolicy", "backoffLimitPerIndex"].into_iter().find(|field| at(job, &["spec", field]).is_some())
+    ["podFailurePolicy", "successPolicy", "backoffLimitPerIndex"]
+        .into_iter()
+        .find(|field| at(job, &["spec", field]).is_some())
 }
 
 fn is_tracked(pod: &Value) -> bool {
@@ -81,10 +87,19 @@ impl Jobs {
     }
 
     /// Looks at one Job.
-    pub(crate) fn sync(&mut self, key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, Status> {
-        let Some(job) = context.api.get(key) else { return Ok(Again::Never) };
+    pub(crate) fn sync(
+        &mut self,
+        key: &ObjectKey,
+        context: &mut Context<'_>,
+    ) -> Result<Again, Status> {
+        let Some(job) = context.api.get(key) else {
+            return Ok(Again::Never);
+        };
         let manager = text(&job, &["spec", "managedBy"]);
-        if is_finished(&job) || unsupported(&job).is_some() || !matches!(manager, "" | "kubernetes.io/job-controller") {
+        if is_finished(&job)
+            || unsupported(&job).is_some()
+            || !matches!(manager, "" | "kubernetes.io/job-controller")
+        {
             return Ok(Again::Never);
         }
         let owned = pods::of(&job, context);
@@ -100,7 +115,10 @@ impl Jobs {
         let mut tally = view.tally();
         let mut end = view.end(&job, &status, context);
         if end.is_some() {
-            outcome = view.active.iter().try_for_each(|pod| pods::delete(pod, context));
+            outcome = view
+                .active
+                .iter()
+                .try_for_each(|pod| pods::delete(pod, context));
             tally.removed(view.active.iter());
         } else {
             if !object::is_terminating(&job) {
@@ -108,17 +126,24 @@ impl Jobs {
                 match view.manage(&job, back_off.until(), context.now) {
                     Manage::Nothing => {}
                     Manage::Delete(surplus) => {
-                        outcome = surplus.iter().try_for_each(|pod| pods::delete(pod, context));
+                        outcome = surplus
+                            .iter()
+                            .try_for_each(|pod| pods::delete(pod, context));
                         tally.removed(surplus.iter());
                     }
                     Manage::Create(indexes) => {
-                        let (made, refusal) = pods::slow_start(indexes.len(), context, |number, context| {
-                            context.api.create(MANAGER, blank_pod(&job, indexes[number]))
-                        });
+                        let (made, refusal) =
+                            pods::slow_start(indexes.len(), context, |number, context| {
+                                context
+                                    .api
+                                    .create(MANAGER, blank_pod(&job, indexes[number]))
+                            });
                         tally.active += i64::try_from(made).unwrap_or(i64::MAX);
                         outcome = refusal;
                     }
-                    Manage::Wait(until) => again = again.or(Again::work(until.max(context.now + latency::JOB_BATCH))),
+                    Manage::Wait(until) => {
+                        again = again.or(Again::work(until.max(context.now + latency::JOB_BATCH)))
+                    }
                 }
             }
             end = view.success(&tally);
@@ -170,7 +195,9 @@ impl Jobs {
         }
         let mut job = Arc::new(job.clone());
         if status.is_changed() {
-            job = context.api.update(MANAGER, status.applied_to(&job), "status")?;
+            job = context
+                .api
+                .update(MANAGER, status.applied_to(&job), "status")?;
             status.stored();
             self.back_off.insert(object::uid(&job).to_owned(), back_off);
         }
@@ -185,22 +212,38 @@ impl Jobs {
             status.finish(&end);
         }
         if status.is_changed() {
-            context.api.update(MANAGER, status.applied_to(&job), "status")?;
+            context
+                .api
+                .update(MANAGER, status.applied_to(&job), "status")?;
         }
-        held.into_iter().next().map_or(Ok(()), |(_, refusal)| Err(refusal))
+        held.into_iter()
+            .next()
+            .map_or(Ok(()), |(_, refusal)| Err(refusal))
     }
 
     /// Failures in a row, with those that were not counted yet.
     fn count_failures(&self, job: &Value, view: &View, now: SimTime) -> BackOff {
-        let mut back_off = self.back_off.get(object::uid(job)).copied().unwrap_or_default();
+        let mut back_off = self
+            .back_off
+            .get(object::uid(job))
+            .copied()
+            .unwrap_or_default();
         let mut ends: Vec<(SimTime, bool)> = view
             .new_ends()
-            .map(|(pod, failed)| (self.ended.get(object::uid(pod)).copied().unwrap_or(now), failed))
+            .map(|(pod, failed)| {
+                (
+                    self.ended.get(object::uid(pod)).copied().unwrap_or(now),
+                    failed,
+                )
+            })
             .collect();
         ends.sort_unstable();
         for (at, failed) in ends {
             if failed {
-                back_off = BackOff { failures: back_off.failures.saturating_add(1), last: at };
+                back_off = BackOff {
+                    failures: back_off.failures.saturating_add(1),
+                    last: at,
+                };
             } else {
                 back_off.failures = 0;
             }
@@ -240,7 +283,10 @@ fn blank_pod(job: &Value, index: Option<u32>) -> Value {
 fn release_pod(pod: &Value, context: &mut Context<'_>) -> Result<(), Status> {
     let key = ObjectKey::new("", "Pod", object::namespace(pod), object::name(pod));
     let patch = json!({"metadata": {"uid": object::uid(pod), "$deleteFromPrimitiveList/finalizers": [TRACKING]}});
-    match context.api.patch(MANAGER, &key, "", PatchType::Strategic, patch) {
+    match context
+        .api
+        .patch(MANAGER, &key, "", PatchType::Strategic, patch)
+    {
         Err(status) if !status.is_not_found() => Err(status),
         _ => Ok(()),
     }
@@ -248,10 +294,17 @@ fn release_pod(pod: &Value, context: &mut Context<'_>) -> Result<(), Status> {
 
 /// Takes the tracking finalizer from a Pod that has no Job any more (API-335).
 pub(crate) fn sync_orphan(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, Status> {
-    let Some(pod) = context.api.get(key).filter(|pod| is_tracked(pod)) else { return Ok(Again::Never) };
+    let Some(pod) = context.api.get(key).filter(|pod| is_tracked(pod)) else {
+        return Ok(Again::Never);
+    };
     let owner = object::controller(&pod).filter(|owner| owner.kind == "Job");
     let job = owner.and_then(|owner| {
-        let job = context.api.get(&ObjectKey::new("batch", "Job", key.namespace.clone(), owner.name))?;
+        let job = context.api.get(&ObjectKey::new(
+            "batch",
+            "Job",
+            key.namespace.clone(),
+            owner.name,
+        ))?;
         (object::uid(&job) == owner.uid).then_some(job)
     });
     // A finished Job does not look at its Pods any more.
@@ -263,15 +316,25 @@ pub(crate) fn sync_orphan(key: &ObjectKey, context: &mut Context<'_>) -> Result<
 
 /// Deletes a finished Job when its `ttlSecondsAfterFinished` is over (API-338).
 pub(crate) fn sync_ttl(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, Status> {
-    let Some(job) = context.api.get(key).filter(|job| is_finished(job) && !object::is_terminating(job)) else {
+    let Some(job) = context
+        .api
+        .get(key)
+        .filter(|job| is_finished(job) && !object::is_terminating(job))
+    else {
         return Ok(Again::Never);
     };
-    let Some(ttl) = int(&job, &["spec", "ttlSecondsAfterFinished"]).and_then(|ttl| u64::try_from(ttl).ok()) else {
+    let Some(ttl) =
+        int(&job, &["spec", "ttlSecondsAfterFinished"]).and_then(|ttl| u64::try_from(ttl).ok())
+    else {
         return Ok(Again::Never);
     };
-    let end = ["Complete", "Failed"].into_iter().filter_map(|kind| condition(&job, kind)).find(|end| text(end, &["status"]) == "True");
+    let end = ["Complete", "Failed"]
+        .into_iter()
+        .filter_map(|kind| condition(&job, kind))
+        .find(|end| text(end, &["status"]) == "True");
     let finished = end.and_then(|end| timestamp::parse(text(end, &["lastTransitionTime"])));
-    let at = finished.map_or(context.now, |finished| context.config.epoch.sim(finished)) + Duration::from_secs(ttl);
+    let at = finished.map_or(context.now, |finished| context.config.epoch.sim(finished))
+        + Duration::from_secs(ttl);
     if at > context.now {
         return Ok(Again::work(at));
     }

@@ -38,38 +38,56 @@ impl Kubelet {
 
     /// The Pods of `namespace` that wait for something to be created.
     pub(crate) fn hindered(&self, namespace: &str) -> Vec<Arc<ObjectKey>> {
-        self.hindered.iter().filter(|key| key.namespace == namespace).map(Arc::clone).collect()
+        self.hindered
+            .iter()
+            .filter(|key| key.namespace == namespace)
+            .map(Arc::clone)
+            .collect()
     }
 
     /// Takes note of a Pod before it is scheduled, so that its number among the attempts is that of its creation; says
     /// whether its script keeps it from being scheduled.
     pub(crate) fn admit(&mut self, key: &ObjectKey, context: &mut Context<'_>) -> bool {
-        let Some(pod) = context.api.get(key) else { return false };
+        let Some(pod) = context.api.get(key) else {
+            return false;
+        };
         self.machine(key, &pod, context).is_held()
     }
 
     fn machine(&mut self, key: &ObjectKey, pod: &Value, context: &mut Context<'_>) -> &mut Machine {
         let (addresses, epoch) = (&mut self.addresses, context.config.epoch);
-        self.machines.entry(object::uid(pod).to_owned()).or_insert_with(|| {
-            let number = *addresses;
-            *addresses += 1;
-            // 10.244.0.0/16, without the first two and the last addresses of each /24.
-            let address = format!("10.244.{}.{}", number / 250 % 256, number % 250 + 2);
-            let behaviour = context.scripts.for_pod(context.api, key, pod);
-            Machine::new(pod, behaviour, epoch, address)
-        })
+        self.machines
+            .entry(object::uid(pod).to_owned())
+            .or_insert_with(|| {
+                let number = *addresses;
+                *addresses += 1;
+                // 10.244.0.0/16, without the first two and the last addresses of each /24.
+                let address = format!("10.244.{}.{}", number / 250 % 256, number % 250 + 2);
+                let behaviour = context.scripts.for_pod(context.api, key, pod);
+                Machine::new(pod, behaviour, epoch, address)
+            })
     }
 
     /// Does everything that is due for one Pod.
-    pub(crate) fn sync(&mut self, key: &Arc<ObjectKey>, context: &mut Context<'_>) -> Result<Again, Status> {
+    pub(crate) fn sync(
+        &mut self,
+        key: &Arc<ObjectKey>,
+        context: &mut Context<'_>,
+    ) -> Result<Again, Status> {
         loop {
-            let Some(pod) = context.api.get(key) else { return Ok(Again::Never) };
+            let Some(pod) = context.api.get(key) else {
+                return Ok(Again::Never);
+            };
             if text(&pod, &["spec", "nodeName"]).is_empty() {
                 return Ok(Again::Never);
             }
             let machine = self.machine(key, &pod, context);
             if machine.since.is_none() {
-                machine.set_host(node_address(context.api, text(&pod, &["spec", "nodeName"])));
+                let Some(address) = node_address(context.api, text(&pod, &["spec", "nodeName"]))
+                else {
+                    return Ok(Again::Never);
+                };
+                machine.set_host(address);
             }
             let obstacle = machine.is_starting().then(|| obstacle(context.api, &pod));
             if let Some(obstacle) = obstacle {
@@ -86,7 +104,11 @@ impl Kubelet {
                 Step::Wait { at: None, .. } => return Ok(Again::Never),
                 Step::Wait { at: Some(at), load } => return Ok(Again::At(at, load)),
                 Step::Report(patch) => {
-                    if let Err(refusal) = context.api.patch(MANAGER, key, "status", PatchType::Strategic, patch) {
+                    if let Err(refusal) =
+                        context
+                            .api
+                            .patch(MANAGER, key, "status", PatchType::Strategic, patch)
+                    {
                         machine.report_refused();
                         return Err(refusal);
                     }
@@ -97,12 +119,18 @@ impl Kubelet {
     }
 }
 
-/// The address of a node; empty when there is no such node.
-fn node_address(api: &dyn Api, name: &str) -> String {
-    let node = api.get(&ObjectKey::new("", "Node", "", name));
-    let addresses = node.as_deref().map_or(&[][..], |node| list(node, &["status", "addresses"]));
-    let internal = addresses.iter().find(|address| text(address, &["type"]) == "InternalIP");
-    internal.map(|address| text(address, &["address"]).to_owned()).unwrap_or_default()
+/// The address of a node; `None` when there is no such node, hence no kubelet.
+fn node_address(api: &dyn Api, name: &str) -> Option<String> {
+    let node = api.get(&ObjectKey::new("", "Node", "", name))?;
+    let addresses = list(&node, &["status", "addresses"]);
+    let internal = addresses
+        .iter()
+        .find(|address| text(address, &["type"]) == "InternalIP");
+    Some(
+        internal
+            .map(|address| text(address, &["address"]).to_owned())
+            .unwrap_or_default(),
+    )
 }
 
 fn remove(key: &ObjectKey, pod: &Value, context: &mut Context<'_>) -> Result<Again, Status> {
@@ -124,18 +152,34 @@ fn remove(key: &ObjectKey, pod: &Value, context: &mut Context<'_>) -> Result<Aga
 /// What hinders the start of the Pod's containers: a ConfigMap, Secret or claim that is not there.
 fn obstacle(api: &dyn Api, pod: &Value) -> Option<Obstacle> {
     let namespace = object::namespace(pod);
-    let missing = |kind: &str, name: &str| !name.is_empty() && api.get(&ObjectKey::new("", kind, namespace, name)).is_none();
+    let missing = |kind: &str, name: &str| {
+        !name.is_empty()
+            && api
+                .get(&ObjectKey::new("", kind, namespace, name))
+                .is_none()
+    };
     for volume in list(pod, &["spec", "volumes"]) {
-        for (source, field, kind) in [("configMap", "name", "ConfigMap"), ("secret", "secretName", "Secret")] {
-            let Some(source) = volume.get(source) else { continue };
+        for (source, field, kind) in [
+            ("configMap", "name", "ConfigMap"),
+            ("secret", "secretName", "Secret"),
+        ] {
+            let Some(source) = volume.get(source) else {
+                continue;
+            };
             if !flag(source, &["optional"]) && missing(kind, text(source, &[field])) {
                 return Some(Obstacle::Volume);
             }
         }
     }
-    let containers = list(pod, &["spec", "initContainers"]).iter().chain(list(pod, &["spec", "containers"]));
+    let containers = list(pod, &["spec", "initContainers"])
+        .iter()
+        .chain(list(pod, &["spec", "containers"]));
     for container in containers {
-        let sources = list(container, &["envFrom"]).iter().chain(list(container, &["env"]).iter().filter_map(|variable| variable.get("valueFrom")));
+        let sources = list(container, &["envFrom"]).iter().chain(
+            list(container, &["env"])
+                .iter()
+                .filter_map(|variable| variable.get("valueFrom")),
+        );
         for source in sources {
             if let Some(obstacle) = environment_obstacle(api, namespace, source) {
                 return Some(obstacle);
@@ -153,7 +197,9 @@ fn environment_obstacle(api: &dyn Api, namespace: &str, source: &Value) -> Optio
         ("secretKeyRef", "Secret", "secret"),
     ];
     for (field, kind, resource) in kinds {
-        let Some(reference) = source.get(field) else { continue };
+        let Some(reference) = source.get(field) else {
+            continue;
+        };
         let name = text(reference, &["name"]);
         if flag(reference, &["optional"]) || name.is_empty() {
             continue;
@@ -164,9 +210,10 @@ fn environment_obstacle(api: &dyn Api, namespace: &str, source: &Value) -> Optio
         let key = text(reference, &["key"]);
         let has = |data: &str| at(&object, &[data, key]).is_some();
         if !key.is_empty() && !has("data") && !has("binaryData") {
-            return Some(Obstacle::Config(format!("couldn't find key {key} in {kind} {namespace}/{name}")));
+            return Some(Obstacle::Config(format!(
+                "couldn't find key {key} in {kind} {namespace}/{name}"
+            )));
         }
     }
     None
 }
-

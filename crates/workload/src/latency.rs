@@ -44,21 +44,81 @@ pub const LEASE_RENEWAL: Duration = Duration::from_secs(10);
 
 /// The table in reading order: name, time, what it is.
 pub const TABLE: &[(&str, Duration, &str)] = &[
-    ("watch delivery", WATCH_DELIVERY, "from a commit to the watch events of it"),
-    ("controller reaction", CONTROLLER_REACTION, "from a change to a controller's reaction"),
-    ("binding", BINDING, "from a Pod's creation to its binding to a node"),
-    ("kubelet reaction", KUBELET_REACTION, "from a binding or deletion to the kubelet's reaction"),
-    ("container start", CONTAINER_START, "from the kubelet's reaction to a running container; per init container; per restart"),
-    ("job batching", JOB_BATCH, "from a Pod's change to the Job controller's reaction"),
-    ("probe", PROBE, "from a started container and its initialDelaySeconds to the first probe's result"),
-    ("container stop", CONTAINER_STOP, "from the request to stop a container to its end"),
-    ("image pull retry", IMAGE_PULL_RETRY, "from ErrImagePull to ImagePullBackOff"),
-    ("provisioning", PROVISION, "from a claim to its provisioned volume"),
-    ("load balancer", LOAD_BALANCER, "from a LoadBalancer Service or an Ingress to its address"),
-    ("job back-off", JOB_BACK_OFF, "before a failed Job Pod is replaced; doubles up to 10m"),
-    ("crash back-off", CRASH_BACK_OFF, "before the second restart of a crashed container; doubles up to 5m"),
-    ("unknown command", UNKNOWN_COMMAND, "how long a container runs whose command says nothing, where Pods are to end"),
-    ("lease renewal", LEASE_RENEWAL, "how often a node renews its Lease"),
+    (
+        "watch delivery",
+        WATCH_DELIVERY,
+        "from a commit to the watch events of it",
+    ),
+    (
+        "controller reaction",
+        CONTROLLER_REACTION,
+        "from a change to a controller's reaction",
+    ),
+    (
+        "binding",
+        BINDING,
+        "from a Pod's creation to its binding to a node",
+    ),
+    (
+        "kubelet reaction",
+        KUBELET_REACTION,
+        "from a binding or deletion to the kubelet's reaction",
+    ),
+    (
+        "container start",
+        CONTAINER_START,
+        "from the kubelet's reaction to a running container; per init container; per restart",
+    ),
+    (
+        "job batching",
+        JOB_BATCH,
+        "from a Pod's change to the Job controller's reaction",
+    ),
+    (
+        "probe",
+        PROBE,
+        "from a started container and its initialDelaySeconds to the first probe's result",
+    ),
+    (
+        "container stop",
+        CONTAINER_STOP,
+        "from the request to stop a container to its end",
+    ),
+    (
+        "image pull retry",
+        IMAGE_PULL_RETRY,
+        "from ErrImagePull to ImagePullBackOff",
+    ),
+    (
+        "provisioning",
+        PROVISION,
+        "from a claim to its provisioned volume",
+    ),
+    (
+        "load balancer",
+        LOAD_BALANCER,
+        "from a LoadBalancer Service or an Ingress to its address",
+    ),
+    (
+        "job back-off",
+        JOB_BACK_OFF,
+        "before a failed Job Pod is replaced; doubles up to 10m",
+    ),
+    (
+        "crash back-off",
+        CRASH_BACK_OFF,
+        "before the second restart of a crashed container; doubles up to 5m",
+    ),
+    (
+        "unknown command",
+        UNKNOWN_COMMAND,
+        "how long a container runs whose command says nothing, where Pods are to end",
+    ),
+    (
+        "lease renewal",
+        LEASE_RENEWAL,
+        "how often a node renews its Lease",
+    ),
 ];
 
 /// The table as Markdown, for the documentation.
@@ -84,7 +144,11 @@ pub fn go_duration(duration: Duration) -> String {
     if seconds == 0 && millis > 0 {
         return format!("{millis}ms");
     }
-    let fraction = if millis == 0 { String::new() } else { format!(".{millis:03}").trim_end_matches('0').to_owned() };
+    let fraction = if millis == 0 {
+        String::new()
+    } else {
+        format!(".{millis:03}").trim_end_matches('0').to_owned()
+    };
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     match (hours, minutes) {
         (0, 0) => format!("{seconds}{fraction}s"),
@@ -99,7 +163,9 @@ mod tests {
 
     #[test]
     fn durations_print_as_in_go() {
-        let shown: Vec<String> = [10, 80_000, 300_000, 10_000, 3_600_000].map(|ms| go_duration(Duration::from_millis(ms))).into();
+        let shown: Vec<String> = [10, 80_000, 300_000, 10_000, 3_600_000]
+            .map(|ms| go_duration(Duration::from_millis(ms)))
+            .into();
         assert_eq!(shown, ["10ms", "1m20s", "5m0s", "10s", "1h0m0s"]);
     }
 }

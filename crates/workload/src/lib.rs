@@ -13,7 +13,7 @@
 //! The kubelet's decisions ([`kubelet::machine`]) know no API at all and also run Pods of a real control plane.
 //!
 //! Left out: adoption of orphans by selector, resources and preemption in the scheduler, liveness probes, metrics for
-//! autoscalers, `podFailurePolicy`, `successPolicy`, `backoffLimitPerIndex`.
+//! autoscalers, `podFailurePolicy`, `successPolicy`, `backoffLimitPerIndex`, Events.
 
 pub mod command;
 pub mod config;
@@ -22,16 +22,27 @@ pub mod kubelet;
 pub mod latency;
 pub mod node;
 pub mod scheduler;
+pub mod timeline;
 
+mod account;
 mod agenda;
+mod balancer;
+mod budget;
 mod context;
+mod cronjob;
+mod daemonset;
 mod deployment;
+mod endpoints;
 mod hash;
+mod history;
 mod job;
 mod pods;
 mod read;
 mod replicaset;
 mod script;
+mod selectors;
+mod statefulset;
+mod volume;
 
 pub use config::{BindingMode, Config};
 pub use context::MANAGER;

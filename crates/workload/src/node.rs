@@ -1,13 +1,21 @@
 //! The nodes of the simulated cluster, and what else is there from the start (API-350).
 
 use serde_json::{Value, json};
-use wavetank_kernel::SimTime;
+use wavetank_kernel::{Load, SimTime};
+use wavetank_model::{ObjectKey, PatchType, Status, object};
 
 use crate::config::Config;
+use crate::context::{Again, Context};
+use crate::read::list;
+use crate::{kubelet, latency};
 
 /// The name of node `index`.
 pub fn name(index: usize) -> String {
-    if index == 0 { "node-1".to_owned() } else { format!("node-{}", index + 1) }
+    if index == 0 {
+        "node-1".to_owned()
+    } else {
+        format!("node-{}", index + 1)
+    }
 }
 
 /// The address of node `index`.
@@ -17,7 +25,7 @@ pub fn address(index: usize) -> String {
 }
 
 /// The objects that the world creates at the start: nodes, with their Leases where the cluster is noisy, and the
-/// StorageClass `standard`. Their status is to be stored as it is.
+/// StorageClass `standard`.
 pub fn bootstrap(config: &Config) -> Vec<Value> {
     let mut out: Vec<Value> = (0..config.nodes).map(|index| node(index, config)).collect();
     if config.noise {
@@ -30,7 +38,7 @@ pub fn bootstrap(config: &Config) -> Vec<Value> {
             "name": "standard",
             "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
         },
-        "provisioner": "wavetank.dev/volume",
+        "provisioner": PROVISIONER,
         "reclaimPolicy": "Delete",
         "volumeBindingMode": config.binding_mode.as_str(),
         "allowVolumeExpansion": true,
@@ -38,13 +46,11 @@ pub fn bootstrap(config: &Config) -> Vec<Value> {
     out
 }
 
+/// Who makes the volumes of the class `standard`.
+pub const PROVISIONER: &str = "wavetank.dev/volume";
+
 fn node(index: usize, config: &Config) -> Value {
-    let (name, now) = (name(index), config.epoch.time(SimTime::ZERO));
-    let condition = |kind: &str, status: &str, reason: &str, message: &str| {
-        json!({"type": kind, "status": status, "reason": reason, "message": message,
-            "lastHeartbeatTime": now, "lastTransitionTime": now})
-    };
-    let resources = json!({"cpu": "16", "memory": "65536Mi", "ephemeral-storage": "100Gi", "pods": "10000"});
+    let name = name(index);
     json!({
         "apiVersion": "v1",
         "kind": "Node",
@@ -59,33 +65,69 @@ fn node(index: usize, config: &Config) -> Value {
             },
         },
         "spec": {"podCIDR": "10.244.0.0/16", "podCIDRs": ["10.244.0.0/16"], "providerID": format!("wavetank://{name}")},
-        "status": {
-            "addresses": [
-                {"type": "InternalIP", "address": address(index)},
-                {"type": "Hostname", "address": name},
-            ],
-            "capacity": resources,
-            "allocatable": resources,
-            "conditions": [
-                condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-                condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-                condition("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-                condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
-            ],
-            "nodeInfo": {
-                "architecture": "amd64",
-                "bootID": "",
-                "containerRuntimeVersion": "containerd://2.1.0",
-                "kernelVersion": "6.1.0",
-                "kubeProxyVersion": "",
-                "kubeletVersion": "v1.36.2",
-                "machineID": "",
-                "operatingSystem": "linux",
-                "osImage": "wavetank",
-                "systemUUID": "",
-            },
+        "status": status(&name, &address(index), &config.epoch.time(SimTime::ZERO)),
+    })
+}
+
+/// The status of a Ready node.
+fn status(name: &str, address: &str, now: &str) -> Value {
+    let condition = |kind: &str, status: &str, reason: &str, message: &str| {
+        json!({"type": kind, "status": status, "reason": reason, "message": message,
+            "lastHeartbeatTime": now, "lastTransitionTime": now})
+    };
+    let resources =
+        json!({"cpu": "16", "memory": "64Gi", "ephemeral-storage": "100Gi", "pods": "10k"});
+    json!({
+        "addresses": [
+            {"type": "InternalIP", "address": address},
+            {"type": "Hostname", "address": name},
+        ],
+        "capacity": resources,
+        "allocatable": resources,
+        "conditions": [
+            condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+            condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+            condition("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+            condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+        ],
+        "nodeInfo": {
+            "architecture": "amd64",
+            "bootID": "",
+            "containerRuntimeVersion": "containerd://2.1.0",
+            "kernelVersion": "6.1.0",
+            "kubeProxyVersion": "",
+            "kubeletVersion": "v1.36.2",
+            "machineID": "",
+            "operatingSystem": "linux",
+            "osImage": "wavetank",
+            "systemUUID": "",
         },
     })
+}
+
+/// Reports a node Ready that has no status yet: its kubelet is there.
+pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, Status> {
+    let Some(node) = context
+        .api
+        .get(key)
+        .filter(|node| list(node, &["status", "conditions"]).is_empty())
+    else {
+        return Ok(Again::Never);
+    };
+    let known = (0..context.config.nodes).find(|index| name(*index) == object::name(&node));
+    let status = status(
+        &key.name,
+        &address(known.unwrap_or(context.config.nodes)),
+        &context.api.timestamp(),
+    );
+    context.api.patch(
+        kubelet::MANAGER,
+        key,
+        "status",
+        PatchType::Merge,
+        json!({"status": status}),
+    )?;
+    Ok(Again::Never)
 }
 
 fn lease(index: usize, config: &Config) -> Value {
@@ -97,4 +139,23 @@ fn lease(index: usize, config: &Config) -> Value {
         "metadata": {"name": name, "namespace": "kube-node-lease"},
         "spec": {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": now},
     })
+}
+
+/// Renews a node's Lease.
+pub(crate) fn sync_lease(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, Status> {
+    if context.api.get(key).is_none() {
+        return Ok(Again::Never);
+    }
+    let now = context.config.epoch.micro_time(context.now);
+    context.api.patch(
+        kubelet::MANAGER,
+        key,
+        "",
+        PatchType::Merge,
+        json!({"spec": {"renewTime": now}}),
+    )?;
+    Ok(Again::At(
+        context.now + latency::LEASE_RENEWAL,
+        Load::Upkeep,
+    ))
 }

@@ -44,15 +44,22 @@ pub(crate) fn available_at(pod: &Value, min_ready: i64, epoch: Epoch) -> Option<
     if min_ready == 0 {
         return Some(SimTime::ZERO);
     }
-    let since = timestamp::parse(text(ready, &["lastTransitionTime"])).map_or(SimTime::ZERO, |at| epoch.sim(at));
+    let since = timestamp::parse(text(ready, &["lastTransitionTime"]))
+        .map_or(SimTime::ZERO, |at| epoch.sim(at));
     Some(since + Duration::from_secs(min_ready))
 }
 
 /// How many Pods are Ready and available, and when the next of the Ready ones becomes available.
-pub(crate) fn readiness(pods: &[Arc<Value>], min_ready: i64, context: &Context<'_>) -> (i64, i64, Option<SimTime>) {
+pub(crate) fn readiness(
+    pods: &[Arc<Value>],
+    min_ready: i64,
+    context: &Context<'_>,
+) -> (i64, i64, Option<SimTime>) {
     let (mut ready, mut available, mut next) = (0, 0, None);
     for pod in pods {
-        let Some(at) = available_at(pod, min_ready, context.config.epoch) else { continue };
+        let Some(at) = available_at(pod, min_ready, context.config.epoch) else {
+            continue;
+        };
         ready += 1;
         if at <= context.now {
             available += 1;
@@ -76,7 +83,10 @@ pub(crate) fn from_template(owner: &Value, prefix: &str) -> Value {
     }
     metadata.insert("generateName".to_owned(), prefix.into());
     metadata.insert("namespace".to_owned(), object::namespace(owner).into());
-    metadata.insert("ownerReferences".to_owned(), Value::Array(vec![controller_reference(owner)]));
+    metadata.insert(
+        "ownerReferences".to_owned(),
+        Value::Array(vec![controller_reference(owner)]),
+    );
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
@@ -133,7 +143,8 @@ pub(crate) fn rank_for_removal(pods: &mut [Arc<Value>]) {
             .map(|container| int(container, &["restartCount"]).unwrap_or(0))
             .max()
             .unwrap_or(0);
-        let ready_since = condition(pod, "Ready").map(|ready| text(ready, &["lastTransitionTime"]).to_owned());
+        let ready_since =
+            condition(pod, "Ready").map(|ready| text(ready, &["lastTransitionTime"]).to_owned());
         (
             !text(pod, &["spec", "nodeName"]).is_empty(),
             phase,

@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 /// The value at `path`.
 pub(crate) fn at<'a>(object: &'a Value, path: &[&str]) -> Option<&'a Value> {
-    path.iter().try_fold(object, |value, field| value.get(field))
+    path.iter()
+        .try_fold(object, |value, field| value.get(field))
 }
 
 /// The text at `path`, empty when absent.
@@ -24,7 +25,9 @@ pub(crate) fn flag(object: &Value, path: &[&str]) -> bool {
 
 /// The list at `path`, empty when absent.
 pub(crate) fn list<'a>(object: &'a Value, path: &[&str]) -> &'a [Value] {
-    at(object, path).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    at(object, path)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 /// The map at `path`.
@@ -34,7 +37,9 @@ pub(crate) fn map<'a>(object: &'a Value, path: &[&str]) -> Option<&'a Map<String
 
 /// The condition of that type in `status.conditions`.
 pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
-    list(object, &["status", "conditions"]).iter().find(|condition| text(condition, &["type"]) == kind)
+    list(object, &["status", "conditions"])
+        .iter()
+        .find(|condition| text(condition, &["type"]) == kind)
 }
 
 /// Whether the condition of that type is True.
@@ -50,7 +55,9 @@ pub(crate) fn pod_ended(pod: &Value) -> bool {
 /// Whether every pair of `labels` is among the object's labels.
 pub(crate) fn has_labels(object: &Value, labels: &Map<String, Value>) -> bool {
     let own = map(object, &["metadata", "labels"]);
-    labels.iter().all(|(key, value)| own.and_then(|own| own.get(key)) == Some(value))
+    labels
+        .iter()
+        .all(|(key, value)| own.and_then(|own| own.get(key)) == Some(value))
 }
 
 /// An owner reference that names `owner` as managing controller.

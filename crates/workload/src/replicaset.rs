@@ -7,7 +7,9 @@ use wavetank_model::{ObjectKey, Status, object};
 
 use crate::context::{Again, Context, MANAGER};
 use crate::pods;
-use crate::read::{condition, has_labels, int, list, map, set_counter, status_of, text, with_status};
+use crate::read::{
+    condition, has_labels, int, list, map, set_counter, status_of, text, with_status,
+};
 
 /// What a ReplicaSet lacks.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,27 +37,51 @@ pub(crate) fn next(set: &Value, active: &[Arc<Value>]) -> Next {
 /// Looks at one ReplicaSet. The status is that of the Pods that were there before Pods were made or removed, as with
 /// the real controller, which counts what its cache showed.
 pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, Status> {
-    let Some(set) = context.api.get(key) else { return Ok(Again::Never) };
+    let Some(set) = context.api.get(key) else {
+        return Ok(Again::Never);
+    };
     let owned = pods::of(&set, context);
     let terminating = owned.iter().filter(|pod| pods::is_terminating(pod)).count();
-    let active: Vec<Arc<Value>> = owned.into_iter().filter(|pod| pods::is_active(pod)).collect();
+    let active: Vec<Arc<Value>> = owned
+        .into_iter()
+        .filter(|pod| pods::is_active(pod))
+        .collect();
     let (reason, outcome) = match next(&set, &active) {
         Next::Nothing => ("", Ok(())),
         Next::Create(count) => {
             let prefix = format!("{}-", object::name(&set));
             let pod = pods::from_template(&set, &prefix);
-            let (_, outcome) = pods::slow_start(count, context, |_, context| context.api.create(MANAGER, pod.clone()));
+            let (_, outcome) = pods::slow_start(count, context, |_, context| {
+                context.api.create(MANAGER, pod.clone())
+            });
             ("FailedCreate", outcome)
         }
-        Next::Delete(surplus) => ("FailedDelete", surplus.iter().try_for_each(|pod| pods::delete(pod, context))),
+        Next::Delete(surplus) => (
+            "FailedDelete",
+            surplus
+                .iter()
+                .try_for_each(|pod| pods::delete(pod, context)),
+        ),
     };
     let min_ready = int(&set, &["spec", "minReadySeconds"]).unwrap_or(0);
     let (ready, available, next_available) = pods::readiness(&active, min_ready, context);
-    let failure = outcome.as_ref().err().map(|status| (reason, status.message.as_str()));
-    let status = status(&set, &active, (ready, available), terminating, failure, &context.api.timestamp());
+    let failure = outcome
+        .as_ref()
+        .err()
+        .map(|status| (reason, status.message.as_str()));
+    let status = status(
+        &set,
+        &active,
+        (ready, available),
+        terminating,
+        failure,
+        &context.api.timestamp(),
+    );
     let observed = int(&set, &["status", "observedGeneration"]) == Some(object::generation(&set));
     if !observed || map(&set, &["status"]) != Some(&status) {
-        context.api.update(MANAGER, with_status(&set, status), "status")?;
+        context
+            .api
+            .update(MANAGER, with_status(&set, status), "status")?;
     }
     outcome?;
     Ok(next_available.map_or(Again::Never, Again::work))
@@ -74,9 +100,16 @@ fn status(
     let labels = map(set, &["spec", "template", "metadata", "labels"]).unwrap_or(&no_labels);
     let mut status = status_of(set);
     status.insert("replicas".to_owned(), count(active.len()).into());
-    status.insert("observedGeneration".to_owned(), object::generation(set).into());
+    status.insert(
+        "observedGeneration".to_owned(),
+        object::generation(set).into(),
+    );
     status.insert("terminatingReplicas".to_owned(), terminating.into());
-    set_counter(&mut status, "fullyLabeledReplicas", count(active.iter().filter(|pod| has_labels(pod, labels)).count()));
+    set_counter(
+        &mut status,
+        "fullyLabeledReplicas",
+        count(active.iter().filter(|pod| has_labels(pod, labels)).count()),
+    );
     set_counter(&mut status, "readyReplicas", ready);
     set_counter(&mut status, "availableReplicas", available);
     let failed = condition(set, "ReplicaFailure").is_some();

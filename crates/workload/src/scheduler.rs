@@ -39,17 +39,33 @@ impl Scheduler {
     }
 
     /// Binds a Pod, or says why it cannot be bound.
-    pub(crate) fn sync(&self, key: &ObjectKey, held: bool, context: &mut Context<'_>) -> Result<Again, Status> {
-        let Some(pod) = context.api.get(key) else { return Ok(Again::Never) };
+    pub(crate) fn sync(
+        &self,
+        key: &ObjectKey,
+        held: bool,
+        context: &mut Context<'_>,
+    ) -> Result<Again, Status> {
+        let Some(pod) = context.api.get(key) else {
+            return Ok(Again::Never);
+        };
         if !text(&pod, &["spec", "nodeName"]).is_empty() || object::is_terminating(&pod) {
             return Ok(Again::Never);
         }
         if !list(&pod, &["spec", "schedulingGates"]).is_empty() {
-            return refuse(key, &pod, "SchedulingGated", "Scheduling is blocked due to non-empty scheduling gates", context);
+            return refuse(
+                key,
+                &pod,
+                "SchedulingGated",
+                "Scheduling is blocked due to non-empty scheduling gates",
+                context,
+            );
         }
         let nodes = context.api.list(&GroupKind::new("", "Node"), None);
         if held {
-            let message = format!("0/{0} nodes are available: {0} Insufficient cpu.", nodes.len());
+            let message = format!(
+                "0/{0} nodes are available: {0} Insufficient cpu.",
+                nodes.len()
+            );
             return refuse(key, &pod, "Unschedulable", &message, context);
         }
         let node = match self.choose(&pod, &nodes) {
@@ -59,7 +75,9 @@ impl Scheduler {
         match claims(key, &pod, &node, context)? {
             Claims::Ready => {}
             Claims::Wait => return Ok(Again::Never),
-            Claims::Missing(message) => return refuse(key, &pod, "Unschedulable", &message, context),
+            Claims::Missing(message) => {
+                return refuse(key, &pod, "Unschedulable", &message, context);
+            }
         }
         context.api.bind(MANAGER, key, &node)?;
         Ok(Again::Never)
@@ -80,11 +98,18 @@ impl Scheduler {
             }
         }
         best.map(|(_, name)| name).ok_or_else(|| {
-            let reasons: Vec<String> = refusals.iter().map(|(refusal, count)| format!("{count} {refusal}")).collect();
+            let reasons: Vec<String> = refusals
+                .iter()
+                .map(|(refusal, count)| format!("{count} {refusal}"))
+                .collect();
             if nodes.is_empty() {
                 "no nodes available to schedule pods".to_owned()
             } else {
-                format!("0/{} nodes are available: {}.", nodes.len(), reasons.join(", "))
+                format!(
+                    "0/{} nodes are available: {}.",
+                    nodes.len(),
+                    reasons.join(", ")
+                )
             }
         })
     }
@@ -95,23 +120,43 @@ pub(crate) fn refusal(pod: &Value, node: &Value) -> Option<String> {
     let no_labels = Map::new();
     let labels = map(node, &["metadata", "labels"]).unwrap_or(&no_labels);
     let selector = map(pod, &["spec", "nodeSelector"]).unwrap_or(&no_labels);
-    let affinity = ["spec", "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"];
+    let affinity = [
+        "spec",
+        "affinity",
+        "nodeAffinity",
+        "requiredDuringSchedulingIgnoredDuringExecution",
+        "nodeSelectorTerms",
+    ];
     let terms = list(pod, &affinity);
-    let selected = selector.iter().all(|(key, value)| labels.get(key) == Some(value));
+    let selected = selector
+        .iter()
+        .all(|(key, value)| labels.get(key) == Some(value));
     if !selected || (!terms.is_empty() && !terms.iter().any(|term| term_fits(term, node, labels))) {
         return Some("node(s) didn't match Pod's node affinity/selector".to_owned());
     }
     let tolerations = list(pod, &["spec", "tolerations"]);
     let unschedulable = json!({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"});
-    if flag(node, &["spec", "unschedulable"]) && !tolerations.iter().any(|toleration| tolerates(toleration, &unschedulable)) {
+    if flag(node, &["spec", "unschedulable"])
+        && !tolerations
+            .iter()
+            .any(|toleration| tolerates(toleration, &unschedulable))
+    {
         return Some("node(s) were unschedulable".to_owned());
     }
     list(node, &["spec", "taints"])
         .iter()
         .filter(|taint| text(taint, &["effect"]) != "PreferNoSchedule")
-        .find(|taint| !tolerations.iter().any(|toleration| tolerates(toleration, taint)))
+        .find(|taint| {
+            !tolerations
+                .iter()
+                .any(|toleration| tolerates(toleration, taint))
+        })
         .map(|taint| {
-            format!("node(s) had untolerated taint {{{}: {}}}", text(taint, &["key"]), text(taint, &["value"]))
+            format!(
+                "node(s) had untolerated taint {{{}: {}}}",
+                text(taint, &["key"]),
+                text(taint, &["value"])
+            )
         })
 }
 
@@ -121,9 +166,12 @@ fn term_fits(term: &Value, node: &Value, labels: &Map<String, Value>) -> bool {
         requirement_fits(need, value)
     });
     fields
-        && list(term, &["matchExpressions"])
-            .iter()
-            .all(|need| requirement_fits(need, labels.get(text(need, &["key"])).and_then(Value::as_str)))
+        && list(term, &["matchExpressions"]).iter().all(|need| {
+            requirement_fits(
+                need,
+                labels.get(text(need, &["key"])).and_then(Value::as_str),
+            )
+        })
 }
 
 fn requirement_fits(need: &Value, value: Option<&str>) -> bool {
@@ -136,8 +184,12 @@ fn requirement_fits(need: &Value, value: Option<&str>) -> bool {
         "NotIn" => !listed,
         "Exists" => value.is_some(),
         "DoesNotExist" => value.is_none(),
-        "Gt" => number(value).zip(bound).is_some_and(|(value, bound)| value > bound),
-        "Lt" => number(value).zip(bound).is_some_and(|(value, bound)| value < bound),
+        "Gt" => number(value)
+            .zip(bound)
+            .is_some_and(|(value, bound)| value > bound),
+        "Lt" => number(value)
+            .zip(bound)
+            .is_some_and(|(value, bound)| value < bound),
         _ => false,
     }
 }
@@ -146,7 +198,8 @@ fn tolerates(toleration: &Value, taint: &Value) -> bool {
     let (key, effect) = (text(toleration, &["key"]), text(toleration, &["effect"]));
     (effect.is_empty() || effect == text(taint, &["effect"]))
         && (key.is_empty() || key == text(taint, &["key"]))
-        && (text(toleration, &["operator"]) == "Exists" || text(toleration, &["value"]) == text(taint, &["value"]))
+        && (text(toleration, &["operator"]) == "Exists"
+            || text(toleration, &["value"]) == text(taint, &["value"]))
 }
 
 enum Claims {
@@ -158,35 +211,58 @@ enum Claims {
 
 /// The names of the claims a Pod uses.
 pub(crate) fn claim_names<'a>(pod: &'a Value) -> impl Iterator<Item = String> + 'a {
-    list(pod, &["spec", "volumes"]).iter().filter_map(move |volume| {
-        if let Some(claim) = volume.get("persistentVolumeClaim") {
-            return Some(text(claim, &["claimName"]).to_owned());
-        }
-        volume.get("ephemeral").map(|_| format!("{}-{}", object::name(pod), text(volume, &["name"])))
-    })
+    list(pod, &["spec", "volumes"])
+        .iter()
+        .filter_map(move |volume| {
+            if let Some(claim) = volume.get("persistentVolumeClaim") {
+                return Some(text(claim, &["claimName"]).to_owned());
+            }
+            volume
+                .get("ephemeral")
+                .map(|_| format!("{}-{}", object::name(pod), text(volume, &["name"])))
+        })
 }
 
 /// Lets claims that wait for a consumer be provisioned for `node` (API-353).
-fn claims(key: &ObjectKey, pod: &Value, node: &str, context: &mut Context<'_>) -> Result<Claims, Status> {
+fn claims(
+    key: &ObjectKey,
+    pod: &Value,
+    node: &str,
+    context: &mut Context<'_>,
+) -> Result<Claims, Status> {
     let mut out = Claims::Ready;
     for name in claim_names(pod) {
-        let claim_key = ObjectKey::new("", "PersistentVolumeClaim", key.namespace.clone(), name.clone());
+        let claim_key = ObjectKey::new(
+            "",
+            "PersistentVolumeClaim",
+            key.namespace.clone(),
+            name.clone(),
+        );
         let Some(claim) = context.api.get(&claim_key) else {
-            return Ok(Claims::Missing(format!("persistentvolumeclaim \"{name}\" not found")));
+            return Ok(Claims::Missing(format!(
+                "persistentvolumeclaim \"{name}\" not found"
+            )));
         };
         if object::is_terminating(&claim) {
-            return Ok(Claims::Missing(format!("persistentvolumeclaim \"{name}\" is being deleted")));
+            return Ok(Claims::Missing(format!(
+                "persistentvolumeclaim \"{name}\" is being deleted"
+            )));
         }
         if text(&claim, &["status", "phase"]) == "Bound" {
             continue;
         }
         if !waits_for_consumer(context.api, &claim) {
-            return Ok(Claims::Missing("pod has unbound immediate PersistentVolumeClaims".to_owned()));
+            return Ok(Claims::Missing(
+                "pod has unbound immediate PersistentVolumeClaims".to_owned(),
+            ));
         }
         out = Claims::Wait;
         if object::annotation(&claim, "volume.kubernetes.io/selected-node").is_none() {
-            let patch = json!({"metadata": {"annotations": {"volume.kubernetes.io/selected-node": node}}});
-            context.api.patch(MANAGER, &claim_key, "", PatchType::Merge, patch)?;
+            let patch =
+                json!({"metadata": {"annotations": {"volume.kubernetes.io/selected-node": node}}});
+            context
+                .api
+                .patch(MANAGER, &claim_key, "", PatchType::Merge, patch)?;
         }
     }
     Ok(out)
@@ -199,13 +275,21 @@ pub(crate) fn waits_for_consumer(api: &dyn Api, claim: &Value) -> bool {
         .is_some_and(|class| text(&class, &["volumeBindingMode"]) == "WaitForFirstConsumer")
 }
 
-fn refuse(key: &ObjectKey, pod: &Value, reason: &str, message: &str, context: &mut Context<'_>) -> Result<Again, Status> {
+fn refuse(
+    key: &ObjectKey,
+    pod: &Value,
+    reason: &str,
+    message: &str,
+    context: &mut Context<'_>,
+) -> Result<Again, Status> {
     let same = condition(pod, "PodScheduled").is_some_and(|condition| {
         text(condition, &["reason"]) == reason && text(condition, &["message"]) == message
     });
     if !same {
-        let since = condition(pod, "PodScheduled")
-            .map_or_else(|| context.api.timestamp(), |condition| text(condition, &["lastTransitionTime"]).to_owned());
+        let since = condition(pod, "PodScheduled").map_or_else(
+            || context.api.timestamp(),
+            |condition| text(condition, &["lastTransitionTime"]).to_owned(),
+        );
         let patch = json!({"status": {"conditions": [{
             "type": "PodScheduled",
             "status": "False",
@@ -214,7 +298,9 @@ fn refuse(key: &ObjectKey, pod: &Value, reason: &str, message: &str, context: &m
             "observedGeneration": int(pod, &["metadata", "generation"]),
             "lastTransitionTime": since,
         }]}});
-        context.api.patch(MANAGER, key, "status", PatchType::Strategic, patch)?;
+        context
+            .api
+            .patch(MANAGER, key, "status", PatchType::Strategic, patch)?;
     }
     Ok(Again::Never)
 }

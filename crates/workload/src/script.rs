@@ -22,7 +22,11 @@ pub(crate) struct Scripts {
 
 impl Scripts {
     pub(crate) fn new(rules: Vec<Rule>, home: String) -> Self {
-        Self { rules, home, played: BTreeMap::new() }
+        Self {
+            rules,
+            home,
+            played: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -35,20 +39,39 @@ impl Scripts {
 
     /// The first rule that matches the object by itself.
     pub(crate) fn of(&self, key: &ObjectKey, generation: i64) -> Option<(usize, &Rule)> {
-        self.rules.iter().enumerate().find(|(_, rule)| self.fits(rule, key, generation))
+        self.rules
+            .iter()
+            .enumerate()
+            .find(|(_, rule)| self.fits(rule, key, generation))
+    }
+
+    /// Whether a rule plays a timeline on the object itself, so that nobody else writes its status.
+    pub(crate) fn plays(&self, key: &ObjectKey, object: &Value) -> bool {
+        !self.rules.is_empty()
+            && self
+                .of(key, object::generation(object))
+                .is_some_and(|(_, rule)| crate::timeline::plays(rule))
     }
 
     /// What a Pod is to do: the first rule that matches it or an owner, and the number of this Pod among those of the
     /// matched object, in the order they are asked for.
-    pub(crate) fn for_pod(&mut self, api: &dyn Api, key: &ObjectKey, pod: &Value) -> Option<(Behaviour, usize)> {
+    pub(crate) fn for_pod(
+        &mut self,
+        api: &dyn Api,
+        key: &ObjectKey,
+        pod: &Value,
+    ) -> Option<(Behaviour, usize)> {
         if self.rules.is_empty() {
             return None;
         }
         let chain = owners(api, key, pod);
-        let (number, rule, matched) = self.rules.iter().enumerate().find_map(|(number, rule)| {
-            let (matched, _) = chain.iter().find(|(key, generation)| self.fits(rule, key, *generation))?;
-            Some((number, rule, matched))
-        })?;
+        let (number, rule, matched) =
+            self.rules.iter().enumerate().find_map(|(number, rule)| {
+                let (matched, _) = chain
+                    .iter()
+                    .find(|(key, generation)| self.fits(rule, key, *generation))?;
+                Some((number, rule, matched))
+            })?;
         let behaviour = rule.behaviour.clone()?;
         let played = self.played.entry((number, matched.clone())).or_default();
         *played += 1;
@@ -56,7 +79,8 @@ impl Scripts {
     }
 
     fn fits(&self, rule: &Rule, key: &ObjectKey, generation: i64) -> bool {
-        rule.generation.is_none_or(|from| generation >= from) && rule.matches.matches(key, &self.home)
+        rule.generation.is_none_or(|from| generation >= from)
+            && rule.matches.matches(key, &self.home)
     }
 }
 
@@ -76,7 +100,12 @@ fn owners(api: &dyn Api, key: &ObjectKey, pod: &Value) -> Vec<(ObjectKey, i64)> 
 pub(crate) fn owner_key(key: &ObjectKey, object: &Value) -> Option<ObjectKey> {
     let owner = object::controller(object)?;
     let (group, _) = wavetank_model::key::split_api_version(owner.api_version);
-    Some(ObjectKey::new(group, owner.kind, key.namespace.clone(), owner.name))
+    Some(ObjectKey::new(
+        group,
+        owner.kind,
+        key.namespace.clone(),
+        owner.name,
+    ))
 }
 
 /// Draws what a scenario leaves to chance.
@@ -87,7 +116,9 @@ pub(crate) struct Chance {
 
 impl Chance {
     pub(crate) fn new(seed: Seed) -> Self {
-        Self { rng: seed.child("jitter").rng() }
+        Self {
+            rng: seed.child("jitter").rng(),
+        }
     }
 
     /// The time a delay takes. The default is drawn from the seed; a schedule can ask for the shortest or the longest.
@@ -106,6 +137,10 @@ impl Chance {
     /// The time a delay takes, from the seed alone.
     pub(crate) fn seeded(&mut self, delay: Delay) -> Duration {
         let millis = u64::try_from(delay.jitter.as_millis()).unwrap_or(u64::MAX - 1);
-        if millis == 0 { delay.after } else { delay.after + Duration::from_millis(self.rng.below(millis + 1)) }
+        if millis == 0 {
+            delay.after
+        } else {
+            delay.after + Duration::from_millis(self.rng.below(millis + 1))
+        }
     }
 }

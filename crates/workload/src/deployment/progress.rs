@@ -12,14 +12,24 @@ use crate::read::{condition, int, set_counter, text};
 
 /// Whether progress is to be judged.
 pub(super) fn has_deadline(deployment: &Value) -> bool {
-    int(deployment, &["spec", "progressDeadlineSeconds"]).is_some_and(|seconds| seconds < i64::from(i32::MAX))
+    int(deployment, &["spec", "progressDeadlineSeconds"])
+        .is_some_and(|seconds| seconds < i64::from(i32::MAX))
 }
 
 /// Sets a condition, unless one of the same status and reason is there. It goes to the end; its transition time stays
 /// while the status does.
-pub(super) fn set_condition(status: &mut Map<String, Value>, kind: &str, value: &str, reason: &str, message: &str, now: &str) {
+pub(super) fn set_condition(
+    status: &mut Map<String, Value>,
+    kind: &str,
+    value: &str,
+    reason: &str,
+    message: &str,
+    now: &str,
+) {
     let same = conditions(status).iter().any(|condition| {
-        text(condition, &["type"]) == kind && text(condition, &["status"]) == value && text(condition, &["reason"]) == reason
+        text(condition, &["type"]) == kind
+            && text(condition, &["status"]) == value
+            && text(condition, &["reason"]) == reason
     });
     if !same {
         force_condition(status, kind, value, reason, message, now);
@@ -27,7 +37,14 @@ pub(super) fn set_condition(status: &mut Map<String, Value>, kind: &str, value: 
 }
 
 /// Sets a condition, also where only its time changes.
-fn force_condition(status: &mut Map<String, Value>, kind: &str, value: &str, reason: &str, message: &str, now: &str) {
+fn force_condition(
+    status: &mut Map<String, Value>,
+    kind: &str,
+    value: &str,
+    reason: &str,
+    message: &str,
+    now: &str,
+) {
     let mut since = now.to_owned();
     let mut all = conditions(status).to_vec();
     all.retain(|condition| {
@@ -59,7 +76,10 @@ fn remove_condition(status: &mut Map<String, Value>, kind: &str) {
 }
 
 fn conditions(status: &Map<String, Value>) -> &[Value] {
-    status.get("conditions").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    status
+        .get("conditions")
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 fn number(status: &Map<String, Value>, field: &str) -> i64 {
@@ -73,26 +93,55 @@ impl Rollout {
         let total: i64 = self.sets.iter().map(|set| wanted(set)).sum();
         let available = sum("availableReplicas");
         let mut status = Map::new();
-        status.insert("observedGeneration".to_owned(), object::generation(&self.deployment).into());
+        status.insert(
+            "observedGeneration".to_owned(),
+            object::generation(&self.deployment).into(),
+        );
         set_counter(&mut status, "replicas", sum("replicas"));
-        set_counter(&mut status, "updatedReplicas", self.new_set().map_or(0, |set| counter(set, "replicas")));
+        set_counter(
+            &mut status,
+            "updatedReplicas",
+            self.new_set().map_or(0, |set| counter(set, "replicas")),
+        );
         set_counter(&mut status, "readyReplicas", sum("readyReplicas"));
         set_counter(&mut status, "availableReplicas", available);
-        set_counter(&mut status, "unavailableReplicas", (total - available).max(0));
+        set_counter(
+            &mut status,
+            "unavailableReplicas",
+            (total - available).max(0),
+        );
         // Known once a set has told it (API-340).
-        let told = self.sets.iter().any(|set| int(set, &["status", "terminatingReplicas"]).is_some());
+        let told = self
+            .sets
+            .iter()
+            .any(|set| int(set, &["status", "terminatingReplicas"]).is_some());
         if told {
-            status.insert("terminatingReplicas".to_owned(), sum("terminatingReplicas").into());
+            status.insert(
+                "terminatingReplicas".to_owned(),
+                sum("terminatingReplicas").into(),
+            );
         }
         for field in ["collisionCount", "conditions"] {
-            if let Some(value) = self.deployment.get("status").and_then(|status| status.get(field)) {
+            if let Some(value) = self
+                .deployment
+                .get("status")
+                .and_then(|status| status.get(field))
+            {
                 status.insert(field.to_owned(), value.clone());
             }
         }
         let (value, reason, message) = if available >= self.replicas() - self.max_unavailable() {
-            ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
+            (
+                "True",
+                "MinimumReplicasAvailable",
+                "Deployment has minimum availability.",
+            )
         } else {
-            ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
+            (
+                "False",
+                "MinimumReplicasUnavailable",
+                "Deployment does not have minimum availability.",
+            )
         };
         set_condition(&mut status, "Available", value, reason, message, now);
         status
@@ -108,7 +157,9 @@ impl Rollout {
     /// Whether all replicas are of the new template and available (API-341).
     pub(super) fn is_complete(&self, status: &Map<String, Value>) -> bool {
         let replicas = self.replicas();
-        ["updatedReplicas", "replicas", "availableReplicas"].iter().all(|field| number(status, field) == replicas)
+        ["updatedReplicas", "replicas", "availableReplicas"]
+            .iter()
+            .all(|field| number(status, field) == replicas)
             && number(status, "observedGeneration") >= object::generation(&self.deployment)
     }
 
@@ -120,30 +171,62 @@ impl Rollout {
         if !deadline {
             remove_condition(&mut status, "Progressing");
         }
-        let reason = condition(&self.deployment, "Progressing").map(|condition| text(condition, &["reason"]).to_owned());
-        let was_complete =
-            number(&status, "replicas") == number(&status, "updatedReplicas") && reason.as_deref() == Some("NewReplicaSetAvailable");
+        let reason = condition(&self.deployment, "Progressing")
+            .map(|condition| text(condition, &["reason"]).to_owned());
+        let was_complete = number(&status, "replicas") == number(&status, "updatedReplicas")
+            && reason.as_deref() == Some("NewReplicaSetAvailable");
         if deadline && !was_complete {
             self.judge_progress(&mut status, reason.as_deref(), &now, context);
         }
         self.copy_failure(&mut status);
         let wrote = self.write(status, context)?;
-        Ok(if deadline && !wrote { self.deadline(context) } else { Again::Never })
+        Ok(if deadline && !wrote {
+            self.deadline(context)
+        } else {
+            Again::Never
+        })
     }
 
-    fn judge_progress(&self, status: &mut Map<String, Value>, reason: Option<&str>, now: &str, context: &Context<'_>) {
+    fn judge_progress(
+        &self,
+        status: &mut Map<String, Value>,
+        reason: Option<&str>,
+        now: &str,
+        context: &Context<'_>,
+    ) {
         let subject = match self.new_set() {
             Some(set) => format!("ReplicaSet \"{}\"", object::name(set)),
             None => format!("Deployment \"{}\"", self.name()),
         };
         if self.is_complete(status) {
             let message = format!("{subject} has successfully progressed.");
-            set_condition(status, "Progressing", "True", "NewReplicaSetAvailable", &message, now);
+            set_condition(
+                status,
+                "Progressing",
+                "True",
+                "NewReplicaSetAvailable",
+                &message,
+                now,
+            );
         } else if self.has_progressed(status) {
-            force_condition(status, "Progressing", "True", "ReplicaSetUpdated", &format!("{subject} is progressing."), now);
+            force_condition(
+                status,
+                "Progressing",
+                "True",
+                "ReplicaSetUpdated",
+                &format!("{subject} is progressing."),
+                now,
+            );
         } else if reason == Some("ProgressDeadlineExceeded") || self.timed_out(context) {
             let message = format!("{subject} has timed out progressing.");
-            set_condition(status, "Progressing", "False", "ProgressDeadlineExceeded", &message, now);
+            set_condition(
+                status,
+                "Progressing",
+                "False",
+                "ProgressDeadlineExceeded",
+                &message,
+                now,
+            );
         }
     }
 
@@ -160,38 +243,62 @@ impl Rollout {
     /// When the rollout counts as stuck unless it goes on (API-343).
     fn deadline_at(&self, context: &Context<'_>) -> Option<SimTime> {
         let progressing = condition(&self.deployment, "Progressing")?;
-        if matches!(text(progressing, &["reason"]), "NewReplicaSetAvailable" | "ProgressDeadlineExceeded" | "DeploymentPaused") {
+        if matches!(
+            text(progressing, &["reason"]),
+            "NewReplicaSetAvailable" | "ProgressDeadlineExceeded" | "DeploymentPaused"
+        ) {
             return None;
         }
-        let seconds = u64::try_from(int(&self.deployment, &["spec", "progressDeadlineSeconds"])?).ok()?;
+        let seconds =
+            u64::try_from(int(&self.deployment, &["spec", "progressDeadlineSeconds"])?).ok()?;
         let updated = timestamp::parse(text(progressing, &["lastUpdateTime"]))?;
         // Times in conditions are cut to seconds; a real controller adds one as well before it looks again.
         Some(context.config.epoch.sim(updated) + Duration::from_secs(seconds + 1))
     }
 
     fn timed_out(&self, context: &Context<'_>) -> bool {
-        self.deadline_at(context).is_some_and(|at| at <= context.now)
+        self.deadline_at(context)
+            .is_some_and(|at| at <= context.now)
     }
 
     fn deadline(&self, context: &Context<'_>) -> Again {
-        self.deadline_at(context).filter(|at| *at > context.now).map_or(Again::Never, Again::work)
+        self.deadline_at(context)
+            .filter(|at| *at > context.now)
+            .map_or(Again::Never, Again::work)
     }
 
     /// The Deployment shows that a set cannot make Pods (API-344).
     fn copy_failure(&self, status: &mut Map<String, Value>) {
-        let failing = self.new_set().into_iter().chain(&self.sets).find_map(|set| condition(set, "ReplicaFailure"));
+        let failing = self
+            .new_set()
+            .into_iter()
+            .chain(&self.sets)
+            .find_map(|set| condition(set, "ReplicaFailure"));
         let Some(failing) = failing else {
-            if conditions(status).iter().any(|condition| text(condition, &["type"]) == "ReplicaFailure") {
+            if conditions(status)
+                .iter()
+                .any(|condition| text(condition, &["type"]) == "ReplicaFailure")
+            {
                 remove_condition(status, "ReplicaFailure");
             }
             return;
         };
         let since = text(failing, &["lastTransitionTime"]);
-        set_condition(status, "ReplicaFailure", text(failing, &["status"]), text(failing, &["reason"]), text(failing, &["message"]), since);
+        set_condition(
+            status,
+            "ReplicaFailure",
+            text(failing, &["status"]),
+            text(failing, &["reason"]),
+            text(failing, &["message"]),
+            since,
+        );
     }
 
     /// Deletes the oldest sets without Pods beyond the history limit.
-    pub(super) fn clean_up_when_complete(&mut self, context: &mut Context<'_>) -> Result<(), Status> {
+    pub(super) fn clean_up_when_complete(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Result<(), Status> {
         let stored = self.deployment.get("status").and_then(Value::as_object);
         if !stored.is_some_and(|status| self.is_complete(status)) {
             return Ok(());

@@ -14,7 +14,12 @@ fn annotated(set: &Value, annotation: &str) -> Option<i64> {
 
 impl Rollout {
     /// Writes a set's replicas with its scaling annotations; false when there was nothing to write.
-    pub(super) fn scale(&mut self, index: usize, replicas: i64, context: &mut Context<'_>) -> Result<bool, Status> {
+    pub(super) fn scale(
+        &mut self,
+        index: usize,
+        replicas: i64,
+        context: &mut Context<'_>,
+    ) -> Result<bool, Status> {
         let set = &self.sets[index];
         if wanted(set) == replicas {
             return Ok(false);
@@ -23,7 +28,12 @@ impl Rollout {
         Ok(true)
     }
 
-    fn write_scale(&mut self, index: usize, replicas: i64, context: &mut Context<'_>) -> Result<(), Status> {
+    fn write_scale(
+        &mut self,
+        index: usize,
+        replicas: i64,
+        context: &mut Context<'_>,
+    ) -> Result<(), Status> {
         let (desired, max) = (self.replicas(), self.replicas() + self.max_surge());
         let mut set = Value::clone(&self.sets[index]);
         set["spec"]["replicas"] = replicas.into();
@@ -44,17 +54,27 @@ impl Rollout {
             return replicas;
         }
         let room = replicas + self.max_surge() - self.total_wanted();
-        if room <= 0 { current } else { current + room.min(replicas - current) }
+        if room <= 0 {
+            current
+        } else {
+            current + room.min(replicas - current)
+        }
     }
 
     /// Scales the new set towards the Deployment's replicas; true when it was changed.
     pub(super) fn scale_new(&mut self, context: &mut Context<'_>) -> Result<bool, Status> {
-        let Some(new) = self.new else { return Ok(false) };
+        let Some(new) = self.new else {
+            return Ok(false);
+        };
         let (current, replicas) = (wanted(&self.sets[new]), self.replicas());
         if current == replicas {
             return Ok(false);
         }
-        let target = if current > replicas { replicas } else { self.new_replicas(current) };
+        let target = if current > replicas {
+            replicas
+        } else {
+            self.new_replicas(current)
+        };
         self.scale(new, target, context)
     }
 
@@ -65,7 +85,9 @@ impl Rollout {
             return Ok(false);
         }
         let least = self.replicas() - self.max_unavailable();
-        let new_unavailable = self.new_set().map_or(0, |set| wanted(set) - counter(set, "availableReplicas"));
+        let new_unavailable = self
+            .new_set()
+            .map_or(0, |set| wanted(set) - counter(set, "availableReplicas"));
         let most = self.total_wanted() - least - new_unavailable;
         if most <= 0 {
             return Ok(false);
@@ -73,14 +95,21 @@ impl Rollout {
         // Pods that are not available go first: taking them costs nothing.
         let mut removed = 0;
         for index in &old {
-            let (wants, available) = (wanted(&self.sets[*index]), counter(&self.sets[*index], "availableReplicas"));
+            let (wants, available) = (
+                wanted(&self.sets[*index]),
+                counter(&self.sets[*index], "availableReplicas"),
+            );
             let broken = (wants - available).min(most - removed);
             if broken > 0 {
                 self.scale(*index, wants - broken, context)?;
                 removed += broken;
             }
         }
-        let available: i64 = self.sets.iter().map(|set| counter(set, "availableReplicas")).sum();
+        let available: i64 = self
+            .sets
+            .iter()
+            .map(|set| counter(set, "availableReplicas"))
+            .sum();
         let mut spare = available - least;
         for index in old {
             let wants = wanted(&self.sets[index]);
@@ -105,10 +134,14 @@ impl Rollout {
 
     /// Brings a changed number of replicas to the sets; during a rollout each gets its share.
     pub(super) fn rescale(&mut self, context: &mut Context<'_>) -> Result<(), Status> {
-        let active: Vec<usize> = (0..self.sets.len()).filter(|index| wanted(&self.sets[*index]) > 0).collect();
+        let active: Vec<usize> = (0..self.sets.len())
+            .filter(|index| wanted(&self.sets[*index]) > 0)
+            .collect();
         let replicas = self.replicas();
         let only = match active.as_slice() {
-            [] => self.new.or_else(|| (0..self.sets.len()).max_by_key(|index| age(&self.sets[*index]))),
+            [] => self
+                .new
+                .or_else(|| (0..self.sets.len()).max_by_key(|index| age(&self.sets[*index]))),
             [only] => Some(*only),
             _ => None,
         };
@@ -117,7 +150,9 @@ impl Rollout {
             return Ok(());
         }
         let saturated = self.new_set().is_some_and(|set| {
-            wanted(set) == replicas && annotated(set, DESIRED) == Some(replicas) && counter(set, "availableReplicas") == replicas
+            wanted(set) == replicas
+                && annotated(set, DESIRED) == Some(replicas)
+                && counter(set, "availableReplicas") == replicas
         });
         if saturated {
             for index in self.old_active() {
@@ -130,9 +165,17 @@ impl Rollout {
     }
 
     /// Gives each active set its share of the change, the largest first (newest first when scaling up).
-    fn share_out(&mut self, mut active: Vec<usize>, context: &mut Context<'_>) -> Result<(), Status> {
+    fn share_out(
+        &mut self,
+        mut active: Vec<usize>,
+        context: &mut Context<'_>,
+    ) -> Result<(), Status> {
         let replicas = self.replicas();
-        let allowed = if replicas > 0 { replicas + self.max_surge() } else { 0 };
+        let allowed = if replicas > 0 {
+            replicas + self.max_surge()
+        } else {
+            0
+        };
         let total: i64 = active.iter().map(|index| wanted(&self.sets[*index])).sum();
         let change = allowed - total;
         active.sort_by_key(|index| age(&self.sets[*index]));
@@ -145,10 +188,16 @@ impl Rollout {
         for index in &active {
             let set = &self.sets[*index];
             let current = wanted(set);
-            let base = annotated(set, MAX).filter(|max| *max > 0).unwrap_or(replicas.max(1));
+            let base = annotated(set, MAX)
+                .filter(|max| *max > 0)
+                .unwrap_or(replicas.max(1));
             // Rounded half up, as far as there is something left to share.
             let fair = (2 * current * allowed + base).div_euclid(2 * base) - current;
-            let part = if change > 0 { fair.clamp(0, left) } else { fair.clamp(left, 0) };
+            let part = if change > 0 {
+                fair.clamp(0, left)
+            } else {
+                fair.clamp(left, 0)
+            };
             left -= part;
             targets.push((*index, current + part));
         }

@@ -49,7 +49,9 @@ pub(super) fn mark(pod: &mut Value, job: &str, index: u32) {
         "valueFrom": {"fieldRef": {"fieldPath": format!("metadata.labels['{INDEX}']")}},
     });
     for field in ["initContainers", "containers"] {
-        let Some(containers) = pod["spec"].get_mut(field).and_then(Value::as_array_mut) else { continue };
+        let Some(containers) = pod["spec"].get_mut(field).and_then(Value::as_array_mut) else {
+            continue;
+        };
         for container in containers {
             match container.get_mut("env").and_then(Value::as_array_mut) {
                 Some(variables) => variables.push(variable.clone()),

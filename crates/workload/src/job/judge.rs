@@ -68,9 +68,17 @@ impl View {
     pub(super) fn new(job: &Value, owned: Vec<Arc<Value>>) -> Self {
         let uids = |field: &str| -> BTreeSet<String> {
             let listed = list(job, &["status", "uncountedTerminatedPods", field]);
-            listed.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+            listed
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect()
         };
-        let active = owned.iter().filter(|pod| pods::is_active(pod)).map(Arc::clone).collect();
+        let active = owned
+            .iter()
+            .filter(|pod| pods::is_active(pod))
+            .map(Arc::clone)
+            .collect();
         let completions = int(job, &["spec", "completions"]);
         let mut view = Self {
             active,
@@ -89,7 +97,11 @@ impl View {
         let before = |field: &str| int(job, &["status", field]).unwrap_or(0);
         let (mut new_succeeded, mut new_failed) = (0, 0);
         for (_, failed) in view.new_ends() {
-            if failed { new_failed += 1 } else { new_succeeded += 1 }
+            if failed {
+                new_failed += 1
+            } else {
+                new_succeeded += 1
+            }
         }
         view.failed = before("failed") + new_failed + count(view.uncounted_failed.len());
         if view.indexed {
@@ -103,7 +115,8 @@ impl View {
             view.completed.extend(done);
             view.succeeded = count(view.completed.len());
         } else {
-            view.succeeded = before("succeeded") + new_succeeded + count(view.uncounted_succeeded.len());
+            view.succeeded =
+                before("succeeded") + new_succeeded + count(view.uncounted_succeeded.len());
         }
         view
     }
@@ -125,42 +138,66 @@ impl View {
 
     /// Pods that ended and are in no counter yet, with whether they failed.
     pub(super) fn new_ends(&self) -> impl Iterator<Item = (&Arc<Value>, bool)> {
-        self.owned.iter().filter(|pod| is_tracked(pod)).filter_map(|pod| {
-            let uid = object::uid(pod);
-            if text(pod, &["status", "phase"]) == "Succeeded" {
-                (!self.uncounted_succeeded.contains(uid)).then_some((pod, false))
-            } else if self.is_failed(pod) {
-                (!self.uncounted_failed.contains(uid)).then_some((pod, true))
-            } else {
-                None
-            }
-        })
+        self.owned
+            .iter()
+            .filter(|pod| is_tracked(pod))
+            .filter_map(|pod| {
+                let uid = object::uid(pod);
+                if text(pod, &["status", "phase"]) == "Succeeded" {
+                    (!self.uncounted_succeeded.contains(uid)).then_some((pod, false))
+                } else if self.is_failed(pod) {
+                    (!self.uncounted_failed.contains(uid)).then_some((pod, true))
+                } else {
+                    None
+                }
+            })
     }
 
     /// Whether the Pod of that uid is there and has its finalizer.
     pub(super) fn is_tracked(&self, uid: &str) -> bool {
-        self.owned.iter().any(|pod| object::uid(pod) == uid && is_tracked(pod))
+        self.owned
+            .iter()
+            .any(|pod| object::uid(pod) == uid && is_tracked(pod))
     }
 
     pub(super) fn tally(&self) -> Tally {
         Tally {
             active: count(self.active.len()),
             ready: count(self.active.iter().filter(|pod| pods::is_ready(pod)).count()),
-            terminating: count(self.owned.iter().filter(|pod| pods::is_terminating(pod)).count()),
+            terminating: count(
+                self.owned
+                    .iter()
+                    .filter(|pod| pods::is_terminating(pod))
+                    .count(),
+            ),
         }
     }
 
     /// Whether the Job is over: decided earlier, failed, or out of time (API-330, API-331).
-    pub(super) fn end(&self, job: &Value, status: &JobStatus, context: &Context<'_>) -> Option<End> {
+    pub(super) fn end(
+        &self,
+        job: &Value,
+        status: &JobStatus,
+        context: &Context<'_>,
+    ) -> Option<End> {
         if let Some(end) = status.announced() {
             return Some(end);
         }
         let limit = int(job, &["spec", "backoffLimit"]).unwrap_or(6);
         if self.failed > limit || self.restarted_too_often(job, limit) {
-            return Some(End::failure("BackoffLimitExceeded", "Job has reached the specified backoff limit"));
+            return Some(End::failure(
+                "BackoffLimitExceeded",
+                "Job has reached the specified backoff limit",
+            ));
         }
-        let late = !self.suspended && deadline_at(job, status, context).is_some_and(|at| at <= context.now);
-        late.then(|| End::failure("DeadlineExceeded", "Job was active longer than specified deadline"))
+        let late = !self.suspended
+            && deadline_at(job, status, context).is_some_and(|at| at <= context.now);
+        late.then(|| {
+            End::failure(
+                "DeadlineExceeded",
+                "Job was active longer than specified deadline",
+            )
+        })
     }
 
     /// With `OnFailure` restarts count as failures.
@@ -172,11 +209,18 @@ impl View {
             .owned
             .iter()
             .filter(|pod| matches!(text(pod, &["status", "phase"]), "Running" | "Pending"))
-            .flat_map(|pod| ["initContainerStatuses", "containerStatuses"].map(|field| list(pod, &["status", field])))
+            .flat_map(|pod| {
+                ["initContainerStatuses", "containerStatuses"]
+                    .map(|field| list(pod, &["status", field]))
+            })
             .flatten()
             .map(|container| int(container, &["restartCount"]).unwrap_or(0))
             .sum();
-        if limit == 0 { restarts > 0 } else { restarts >= limit }
+        if limit == 0 {
+            restarts > 0
+        } else {
+            restarts >= limit
+        }
     }
 
     /// Whether the Job has its completions.
@@ -185,7 +229,12 @@ impl View {
             None => self.succeeded > 0,
             Some(completions) => self.succeeded >= completions,
         };
-        (enough && tally.active == 0).then(|| End::success("CompletionsReached", "Reached expected number of succeeded pods"))
+        (enough && tally.active == 0).then(|| {
+            End::success(
+                "CompletionsReached",
+                "Reached expected number of succeeded pods",
+            )
+        })
     }
 
     /// What is to be done so that as many Pods run as should.
@@ -197,23 +246,36 @@ impl View {
             None => self.parallelism,
             Some(completions) => (completions - self.succeeded).min(self.parallelism).max(0),
         };
-        let surplus = usize::try_from(active - wanted).unwrap_or(0).min(pods::BURST);
+        let surplus = usize::try_from(active - wanted)
+            .unwrap_or(0)
+            .min(pods::BURST);
         if surplus > 0 {
             let mut ranked = self.active.clone();
             pods::rank_for_removal(&mut ranked);
             ranked.truncate(surplus);
             return Manage::Delete(ranked);
         }
-        let terminating = if self.replaces_failed_only { self.tally().terminating } else { 0 };
-        let missing = usize::try_from(wanted - terminating - active).unwrap_or(0).min(pods::BURST);
+        let terminating = if self.replaces_failed_only {
+            self.tally().terminating
+        } else {
+            0
+        };
+        let missing = usize::try_from(wanted - terminating - active)
+            .unwrap_or(0)
+            .min(pods::BURST);
         if missing == 0 || object::is_terminating(job) {
             Manage::Nothing
         } else if not_before > now {
             Manage::Wait(not_before)
         } else if self.indexed {
-            let busy: BTreeSet<u32> = self.active.iter().filter_map(|pod| self.index_of(pod)).collect();
+            let busy: BTreeSet<u32> = self
+                .active
+                .iter()
+                .filter_map(|pod| self.index_of(pod))
+                .collect();
             let last = u32::try_from(self.completions.unwrap_or(0)).unwrap_or(0);
-            let free = (0..last).filter(|index| !busy.contains(index) && !self.completed.contains(index));
+            let free =
+                (0..last).filter(|index| !busy.contains(index) && !self.completed.contains(index));
             Manage::Create(free.take(missing).map(Some).collect())
         } else {
             Manage::Create(vec![None; missing])

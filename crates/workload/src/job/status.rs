@@ -16,11 +16,19 @@ pub(super) struct End {
 
 impl End {
     pub(super) fn failure(reason: &str, message: &str) -> Self {
-        Self { failed: true, reason: reason.to_owned(), message: message.to_owned() }
+        Self {
+            failed: true,
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+        }
     }
 
     pub(super) fn success(reason: &str, message: &str) -> Self {
-        Self { failed: false, reason: reason.to_owned(), message: message.to_owned() }
+        Self {
+            failed: false,
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+        }
     }
 
     pub(super) const fn is_failure(&self) -> bool {
@@ -41,11 +49,25 @@ impl JobStatus {
     pub(super) fn of(job: &Value, now: String) -> Self {
         let fields = status_of(job);
         let uids = |field: &str| -> Vec<String> {
-            let uncounted = fields.get("uncountedTerminatedPods").and_then(|uncounted| uncounted.get(field));
-            uncounted.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+            let uncounted = fields
+                .get("uncountedTerminatedPods")
+                .and_then(|uncounted| uncounted.get(field));
+            uncounted
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect()
         };
         let (succeeded, failed) = (uids("succeeded"), uids("failed"));
-        Self { fields, now, changed: false, succeeded, failed }
+        Self {
+            fields,
+            now,
+            changed: false,
+            succeeded,
+            failed,
+        }
     }
 
     pub(super) const fn is_changed(&self) -> bool {
@@ -64,7 +86,9 @@ impl JobStatus {
     /// The Job begins, if it did not before; written with the next change.
     pub(super) fn start(&mut self) {
         let now = &self.now;
-        self.fields.entry("startTime").or_insert_with(|| now.clone().into());
+        self.fields
+            .entry("startTime")
+            .or_insert_with(|| now.clone().into());
     }
 
     pub(super) fn set_tally(&mut self, tally: &Tally) {
@@ -74,7 +98,8 @@ impl JobStatus {
             || number("terminating") != Some(tally.terminating);
         set_counter(&mut self.fields, "active", tally.active);
         self.fields.insert("ready".to_owned(), tally.ready.into());
-        self.fields.insert("terminating".to_owned(), tally.terminating.into());
+        self.fields
+            .insert("terminating".to_owned(), tally.terminating.into());
     }
 
     pub(super) fn uncounted(&self) -> usize {
@@ -96,17 +121,29 @@ impl JobStatus {
     }
 
     pub(super) fn complete_index(&mut self, index: u32) {
-        let mut completed = indexes::parse(self.fields.get("completedIndexes").and_then(Value::as_str).unwrap_or_default());
+        let mut completed = indexes::parse(
+            self.fields
+                .get("completedIndexes")
+                .and_then(Value::as_str)
+                .unwrap_or_default(),
+        );
         if completed.insert(index) {
             self.changed = true;
-            self.fields.insert("completedIndexes".to_owned(), indexes::format(&completed).into());
-            self.fields.insert("succeeded".to_owned(), completed.len().into());
+            self.fields.insert(
+                "completedIndexes".to_owned(),
+                indexes::format(&completed).into(),
+            );
+            self.fields
+                .insert("succeeded".to_owned(), completed.len().into());
         }
     }
 
     /// Moves uncounted Pods that have no finalizer any more into the counters.
     pub(super) fn count_untracked(&mut self, is_tracked: impl Fn(&str) -> bool) {
-        for (field, uids) in [("succeeded", &mut self.succeeded), ("failed", &mut self.failed)] {
+        for (field, uids) in [
+            ("succeeded", &mut self.succeeded),
+            ("failed", &mut self.failed),
+        ] {
             let before = uids.len();
             uids.retain(|uid| is_tracked(uid));
             let counted = i64::try_from(before - uids.len()).unwrap_or(0);
@@ -121,7 +158,9 @@ impl JobStatus {
     /// The end that an earlier write announced.
     pub(super) fn announced(&self) -> Option<End> {
         let true_condition = |kind: &str| {
-            self.conditions().iter().find(|condition| text(condition, &["type"]) == kind && text(condition, &["status"]) == "True")
+            self.conditions().iter().find(|condition| {
+                text(condition, &["type"]) == kind && text(condition, &["status"]) == "True"
+            })
         };
         let end = |condition: &Value, failed: bool| End {
             failed,
@@ -135,39 +174,55 @@ impl JobStatus {
     /// Says how the Job is going to end: before finalizers are taken, so that it is not forgotten.
     pub(super) fn announce(&mut self, end: &End) {
         if self.announced().is_none() {
-            let kind = if end.failed { "FailureTarget" } else { "SuccessCriteriaMet" };
+            let kind = if end.failed {
+                "FailureTarget"
+            } else {
+                "SuccessCriteriaMet"
+            };
             self.set_condition(kind, "True", &end.reason, &end.message);
         }
     }
 
     /// Ends the Job, when all Pods are counted and none is still terminating (API-330).
     pub(super) fn finish(&mut self, end: &End) {
-        let terminating = self.fields.get("terminating").and_then(Value::as_i64).unwrap_or(0);
+        let terminating = self
+            .fields
+            .get("terminating")
+            .and_then(Value::as_i64)
+            .unwrap_or(0);
         if self.uncounted() > 0 || terminating > 0 {
             return;
         }
         let kind = if end.failed { "Failed" } else { "Complete" };
         self.set_condition(kind, "True", &end.reason, &end.message);
         if !end.failed {
-            self.fields.insert("completionTime".to_owned(), self.now.clone().into());
+            self.fields
+                .insert("completionTime".to_owned(), self.now.clone().into());
         }
     }
 
     /// Suspended or resumed (API-334).
     pub(super) fn note_suspension(&mut self, suspended: bool) {
-        let known = self.conditions().iter().find(|condition| text(condition, &["type"]) == "Suspended");
+        let known = self
+            .conditions()
+            .iter()
+            .find(|condition| text(condition, &["type"]) == "Suspended");
         let value = known.map(|condition| text(condition, &["status"]) == "True");
         if suspended && value != Some(true) {
             self.set_condition("Suspended", "True", "JobSuspended", "Job suspended");
             self.fields.remove("startTime");
         } else if !suspended && value == Some(true) {
             self.set_condition("Suspended", "False", "JobResumed", "Job resumed");
-            self.fields.insert("startTime".to_owned(), self.now.clone().into());
+            self.fields
+                .insert("startTime".to_owned(), self.now.clone().into());
         }
     }
 
     fn conditions(&self) -> &[Value] {
-        self.fields.get("conditions").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+        self.fields
+            .get("conditions")
+            .and_then(Value::as_array)
+            .map_or(&[], Vec::as_slice)
     }
 
     fn set_condition(&mut self, kind: &str, value: &str, reason: &str, message: &str) {
@@ -184,7 +239,8 @@ impl JobStatus {
             Some(known) => *known = condition,
             None => all.push(condition),
         }
-        self.fields.insert("conditions".to_owned(), Value::Array(all));
+        self.fields
+            .insert("conditions".to_owned(), Value::Array(all));
         self.changed = true;
     }
 
@@ -197,7 +253,10 @@ impl JobStatus {
                 uncounted.insert(field.to_owned(), uids.iter().map(String::as_str).collect());
             }
         }
-        fields.insert("uncountedTerminatedPods".to_owned(), Value::Object(uncounted));
+        fields.insert(
+            "uncountedTerminatedPods".to_owned(),
+            Value::Object(uncounted),
+        );
         with_status(job, fields)
     }
 }

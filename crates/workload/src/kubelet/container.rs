@@ -24,8 +24,16 @@ pub(crate) struct Exit {
 impl Exit {
     /// An exit to come; without a reason that of the exit code.
     pub(crate) fn planned(code: i32, reason: Option<String>, message: Option<String>) -> Self {
-        let reason = reason.unwrap_or_else(|| if code == 0 { "Completed" } else { "Error" }.to_owned());
-        Self { code, reason, message, started: SimTime::ZERO, finished: SimTime::ZERO, run: 0 }
+        let reason =
+            reason.unwrap_or_else(|| if code == 0 { "Completed" } else { "Error" }.to_owned());
+        Self {
+            code,
+            reason,
+            message,
+            started: SimTime::ZERO,
+            finished: SimTime::ZERO,
+            run: 0,
+        }
     }
 
     pub(crate) fn at(mut self, now: SimTime) -> Self {
@@ -38,8 +46,13 @@ impl Exit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     /// An empty reason stands for `ContainerCreating` or `PodInitializing`.
-    Waiting { reason: String, message: Option<String> },
-    Running { since: SimTime },
+    Waiting {
+        reason: String,
+        message: Option<String>,
+    },
+    Running {
+        since: SimTime,
+    },
     Terminated(Exit),
 }
 
@@ -80,7 +93,10 @@ impl Container {
             sidecar: text(spec, &["restartPolicy"]) == "Always",
             command: command::read(spec),
             probes: probes(spec),
-            state: State::Waiting { reason: String::new(), message: None },
+            state: State::Waiting {
+                reason: String::new(),
+                message: None,
+            },
             last: None,
             restarts: 0,
             ready: false,
@@ -140,7 +156,10 @@ impl Container {
             }
             Some(wait) => {
                 self.back_off = Some((wait * 2).min(latency::CRASH_BACK_OFF_MAX));
-                self.state = State::Waiting { reason: "CrashLoopBackOff".to_owned(), message: Some(latency::go_duration(wait)) };
+                self.state = State::Waiting {
+                    reason: "CrashLoopBackOff".to_owned(),
+                    message: Some(latency::go_duration(wait)),
+                };
                 self.start_at = Some(now + wait);
             }
         }
@@ -172,12 +191,22 @@ impl Container {
 fn probes(spec: &Value) -> Option<Duration> {
     let time = |field: &str| {
         let probe = at(spec, &[field])?;
-        let seconds = |field: &str, default: i64| int(probe, &[field]).unwrap_or(default).max(0).unsigned_abs();
-        let wait = seconds("initialDelaySeconds", 0) + (seconds("successThreshold", 1).max(1) - 1) * seconds("periodSeconds", 10);
+        let seconds = |field: &str, default: i64| {
+            int(probe, &[field])
+                .unwrap_or(default)
+                .max(0)
+                .unsigned_abs()
+        };
+        let wait = seconds("initialDelaySeconds", 0)
+            + (seconds("successThreshold", 1).max(1) - 1) * seconds("periodSeconds", 10);
         Some(Duration::from_secs(wait) + latency::PROBE)
     };
     match (time("startupProbe"), time("readinessProbe")) {
         (None, None) => None,
-        (startup, readiness) => Some(startup.unwrap_or_default().max(readiness.unwrap_or_default())),
+        (startup, readiness) => Some(
+            startup
+                .unwrap_or_default()
+                .max(readiness.unwrap_or_default()),
+        ),
     }
 }

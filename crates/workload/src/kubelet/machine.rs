@@ -127,7 +127,12 @@ pub type Draw<'a> = &'a mut dyn FnMut(Delay) -> Duration;
 
 impl Machine {
     /// The machine of `pod`, which plays `behaviour`; the number says which entry of `attempts` is its own.
-    pub fn new(pod: &Value, behaviour: Option<(Behaviour, usize)>, epoch: Epoch, address: String) -> Self {
+    pub fn new(
+        pod: &Value,
+        behaviour: Option<(Behaviour, usize)>,
+        epoch: Epoch,
+        address: String,
+    ) -> Self {
         let policy = match text(pod, &["spec", "restartPolicy"]) {
             "Never" => RestartPolicy::Never,
             "OnFailure" => RestartPolicy::OnFailure,
@@ -141,18 +146,31 @@ impl Machine {
                 // Status and patch entries are played on the matched object (see `timeline`).
                 let entries: Vec<TimelineEntry> = entries
                     .into_iter()
-                    .filter(|entry| matches!(entry, TimelineEntry::Ready(_) | TimelineEntry::Crash { .. }))
+                    .filter(|entry| {
+                        matches!(entry, TimelineEntry::Ready(_) | TimelineEntry::Crash { .. })
+                    })
                     .collect();
                 if entries.is_empty() {
                     Conduct::Commands
                 } else {
-                    Conduct::Timeline { entries, next: 0, at: None, ready: false }
+                    Conduct::Timeline {
+                        entries,
+                        next: 0,
+                        at: None,
+                        ready: false,
+                    }
                 }
             }
         };
-        let containers = |field: &str| list(pod, &["spec", field]).iter().map(Container::new).collect::<Vec<_>>();
+        let containers = |field: &str| {
+            list(pod, &["spec", field])
+                .iter()
+                .map(Container::new)
+                .collect::<Vec<_>>()
+        };
         let counted = policy == RestartPolicy::OnFailure
-            && object::controller(pod).is_some_and(|owner| owner.kind == "Job" && owner.api_version == "batch/v1");
+            && object::controller(pod)
+                .is_some_and(|owner| owner.kind == "Job" && owner.api_version == "batch/v1");
         Self {
             policy,
             conduct,
@@ -185,7 +203,11 @@ impl Machine {
 
     /// Whether containers are still to be started for the first time: obstacles are looked for until then.
     pub fn is_starting(&self) -> bool {
-        !self.main_started || self.main.iter().any(|container| container.restarts == 0 && container.state.is_waiting())
+        !self.main_started
+            || self
+                .main
+                .iter()
+                .any(|container| container.restarts == 0 && container.state.is_waiting())
     }
 
     /// Says what hinders the start, or that nothing does.
@@ -215,7 +237,11 @@ impl Machine {
         if object::is_terminating(pod) && self.stop_at.is_none() {
             let grace = int(pod, &["metadata", "deletionGracePeriodSeconds"]).unwrap_or(30);
             let grace = Duration::from_secs(u64::try_from(grace).unwrap_or(0));
-            self.stop_at = Some(if self.phase.is_final() { now } else { now + latency::CONTAINER_STOP.min(grace) });
+            self.stop_at = Some(if self.phase.is_final() {
+                now
+            } else {
+                now + latency::CONTAINER_STOP.min(grace)
+            });
         }
         while !self.changed && self.advance(now, draw) {}
         if std::mem::take(&mut self.changed) {
@@ -314,7 +340,11 @@ impl Machine {
         let inits = self.init.len();
         for index in 0..inits + self.main.len() {
             let is_init = index < inits;
-            let container = if is_init { &mut self.init[index] } else { &mut self.main[index - inits] };
+            let container = if is_init {
+                &mut self.init[index]
+            } else {
+                &mut self.main[index - inits]
+            };
             if due(container.exit_at.as_ref().map(|(at, _)| *at)) {
                 if let Some((_, exit)) = container.exit_at.take() {
                     self.exited(index, exit.at(now), now);
@@ -332,7 +362,11 @@ impl Machine {
         let mut started = false;
         if self.obstacle.is_none() {
             for index in 0..inits + self.main.len() {
-                let container = if index < inits { &self.init[index] } else { &self.main[index - inits] };
+                let container = if index < inits {
+                    &self.init[index]
+                } else {
+                    &self.main[index - inits]
+                };
                 if due(container.start_at) {
                     self.start(index, now, draw);
                     started = true;
@@ -368,10 +402,12 @@ impl Machine {
             Conduct::Commands => {
                 match container.command {
                     Some(Run::Ends { after, exit_code }) => {
-                        container.exit_at = Some((now + after, Exit::planned(exit_code, None, None)));
+                        container.exit_at =
+                            Some((now + after, Exit::planned(exit_code, None, None)));
                     }
                     None if !always => {
-                        container.exit_at = Some((now + latency::UNKNOWN_COMMAND, Exit::planned(0, None, None)));
+                        container.exit_at =
+                            Some((now + latency::UNKNOWN_COMMAND, Exit::planned(0, None, None)));
                     }
                     Some(Run::Forever) | None => {}
                 }
@@ -381,10 +417,18 @@ impl Machine {
                 let entry = *first + container.restarts as usize;
                 match entries.get(entry.min(entries.len().saturating_sub(1))) {
                     Some(Attempt::Succeed(delay)) => {
-                        container.exit_at = Some((now + draw(*delay), Exit::planned(0, None, None)));
+                        container.exit_at =
+                            Some((now + draw(*delay), Exit::planned(0, None, None)));
                     }
-                    Some(Attempt::Fail { after, exit_code, message }) => {
-                        container.exit_at = Some((now + draw(*after), Exit::planned(*exit_code, None, message.clone())));
+                    Some(Attempt::Fail {
+                        after,
+                        exit_code,
+                        message,
+                    }) => {
+                        container.exit_at = Some((
+                            now + draw(*after),
+                            Exit::planned(*exit_code, None, message.clone()),
+                        ));
                     }
                     None => {}
                 }
@@ -395,7 +439,12 @@ impl Machine {
                     container.become_ready(now);
                 }
             }
-            Conduct::Timeline { entries, next, at, ready } => {
+            Conduct::Timeline {
+                entries,
+                next,
+                at,
+                ready,
+            } => {
                 container.ready = *ready;
                 if index != inits {
                     return;
@@ -407,7 +456,15 @@ impl Machine {
                         }
                     }
                     // A script that ends in a crash crashes again and again.
-                    (None, Some(TimelineEntry::Crash { after, reason, exit_code, message })) => {
+                    (
+                        None,
+                        Some(TimelineEntry::Crash {
+                            after,
+                            reason,
+                            exit_code,
+                            message,
+                        }),
+                    ) => {
                         let exit = Exit::planned(*exit_code, Some(reason.clone()), message.clone());
                         container.exit_at = Some((now + draw(*after), exit));
                     }
@@ -418,8 +475,19 @@ impl Machine {
     }
 
     fn advance_timeline(&mut self, now: SimTime, draw: Draw<'_>) -> bool {
-        let Conduct::Timeline { entries, next, at, ready } = &mut self.conduct else { return false };
-        if !matches!(self.main.first().map(|first| &first.state), Some(State::Running { .. })) {
+        let Conduct::Timeline {
+            entries,
+            next,
+            at,
+            ready,
+        } = &mut self.conduct
+        else {
+            return false;
+        };
+        if !matches!(
+            self.main.first().map(|first| &first.state),
+            Some(State::Running { .. })
+        ) {
             return false;
         }
         if at.is_none_or(|at| at > now) {
@@ -436,7 +504,12 @@ impl Machine {
                 }
                 self.changed = true;
             }
-            Some(TimelineEntry::Crash { reason, exit_code, message, .. }) => {
+            Some(TimelineEntry::Crash {
+                reason,
+                exit_code,
+                message,
+                ..
+            }) => {
                 *ready = false;
                 let exit = Exit::planned(exit_code, Some(reason), message).at(now);
                 self.exited(self.init.len(), exit, now);
@@ -464,9 +537,17 @@ impl Machine {
             RestartPolicy::OnFailure => exit.code != 0,
             RestartPolicy::Never => false,
         };
-        let next_run = if is_init { 0 } else { self.main[index - inits].restarts + 1 };
+        let next_run = if is_init {
+            0
+        } else {
+            self.main[index - inits].restarts + 1
+        };
         let upkeep = !self.counted && (is_init || !self.has_further_entry(next_run));
-        let container = if is_init { &mut self.init[index] } else { &mut self.main[index - inits] };
+        let container = if is_init {
+            &mut self.init[index]
+        } else {
+            &mut self.main[index - inits]
+        };
         if restarts || (is_init && container.sidecar) {
             container.crash(exit, now, upkeep);
             return;
@@ -486,16 +567,35 @@ impl Machine {
 
     fn fail_image(&mut self, now: SimTime) {
         self.changed = true;
-        let first = self.main.first().is_some_and(|container| !container.waits_for("ErrImagePull"));
+        let first = self
+            .main
+            .first()
+            .is_some_and(|container| !container.waits_for("ErrImagePull"));
         self.image_failed = first.then(|| now + latency::IMAGE_PULL_RETRY);
-        let blocked = if self.init.is_empty() { &mut self.main } else { &mut self.init };
+        let blocked = if self.init.is_empty() {
+            &mut self.main
+        } else {
+            &mut self.init
+        };
         for container in blocked {
             let (reason, message) = if first {
-                ("ErrImagePull", format!("failed to pull and unpack image \"{0}\": failed to resolve reference \"{0}\": not found", container.image))
+                (
+                    "ErrImagePull",
+                    format!(
+                        "failed to pull and unpack image \"{0}\": failed to resolve reference \"{0}\": not found",
+                        container.image
+                    ),
+                )
             } else {
-                ("ImagePullBackOff", format!("Back-off pulling image \"{}\"", container.image))
+                (
+                    "ImagePullBackOff",
+                    format!("Back-off pulling image \"{}\"", container.image),
+                )
             };
-            container.state = State::Waiting { reason: reason.to_owned(), message: Some(message) };
+            container.state = State::Waiting {
+                reason: reason.to_owned(),
+                message: Some(message),
+            };
         }
     }
 
@@ -512,16 +612,28 @@ impl Machine {
 
     /// Ends the Pod because its deletion was asked for (API-322).
     fn stop(&mut self, now: SimTime) {
-        let ran = self.init.iter().chain(&self.main).any(|container| !container.state.is_waiting() || container.last.is_some());
+        let ran = self
+            .init
+            .iter()
+            .chain(&self.main)
+            .any(|container| !container.state.is_waiting() || container.last.is_some());
         self.kill(now, 143);
         self.stopped = true;
         self.changed = ran;
         if ran {
-            let failed = self.init.iter().chain(&self.main).any(|container| match &container.state {
-                State::Terminated(exit) => exit.code != 0,
-                _ => true,
-            });
-            self.phase = if failed { Phase::Failed } else { Phase::Succeeded };
+            let failed =
+                self.init
+                    .iter()
+                    .chain(&self.main)
+                    .any(|container| match &container.state {
+                        State::Terminated(exit) => exit.code != 0,
+                        _ => true,
+                    });
+            self.phase = if failed {
+                Phase::Failed
+            } else {
+                Phase::Succeeded
+            };
         }
     }
 
@@ -537,22 +649,39 @@ impl Machine {
             }
             return Phase::Pending;
         }
-        let codes: Option<Vec<i32>> = self.main.iter().map(|container| match &container.state {
-            State::Terminated(exit) if container.start_at.is_none() => Some(exit.code),
-            _ => None,
-        }).collect();
+        let codes: Option<Vec<i32>> = self
+            .main
+            .iter()
+            .map(|container| match &container.state {
+                State::Terminated(exit) if container.start_at.is_none() => Some(exit.code),
+                _ => None,
+            })
+            .collect();
         if let Some(codes) = codes {
-            let phase = if codes.iter().all(|code| *code == 0) { Phase::Succeeded } else { Phase::Failed };
+            let phase = if codes.iter().all(|code| *code == 0) {
+                Phase::Succeeded
+            } else {
+                Phase::Failed
+            };
             for container in &mut self.init {
                 if matches!(container.state, State::Running { .. }) {
-                    let now = self.main.iter().filter_map(Container::finished).max().unwrap_or_default();
+                    let now = self
+                        .main
+                        .iter()
+                        .filter_map(Container::finished)
+                        .max()
+                        .unwrap_or_default();
                     container.end(Exit::planned(0, None, None).at(now));
                 }
                 container.rest();
             }
             return phase;
         }
-        if self.main.iter().any(|container| container.state.is_waiting() && container.last.is_none()) {
+        if self
+            .main
+            .iter()
+            .any(|container| container.state.is_waiting() && container.last.is_none())
+        {
             return Phase::Pending;
         }
         Phase::Running
@@ -578,10 +707,16 @@ impl Machine {
                     wish(container.start_at, container.upkeep);
                 }
                 wish(container.ready_at, container.upkeep);
-                wish(container.exit_at.as_ref().map(|(at, _)| *at), container.upkeep);
+                wish(
+                    container.exit_at.as_ref().map(|(at, _)| *at),
+                    container.upkeep,
+                );
             }
             if let Conduct::Timeline { at, .. } = &self.conduct
-                && self.main.first().is_some_and(|first| !first.state.is_waiting())
+                && self
+                    .main
+                    .first()
+                    .is_some_and(|first| !first.state.is_waiting())
             {
                 wish(*at, false);
             }

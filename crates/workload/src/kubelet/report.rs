@@ -31,7 +31,13 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(epoch: Epoch, address: String) -> Self {
-        Self { epoch, address, host: String::new(), fields: Map::new(), conditions: Vec::new() }
+        Self {
+            epoch,
+            address,
+            host: String::new(),
+            fields: Map::new(),
+            conditions: Vec::new(),
+        }
     }
 
     /// Forgets what was reported.
@@ -56,7 +62,13 @@ impl Report {
             .iter()
             .filter(|condition| !report.conditions.contains(condition))
             .map(|condition| {
-                let absent = |text: &str| if text.is_empty() { Value::Null } else { Value::from(text) };
+                let absent = |text: &str| {
+                    if text.is_empty() {
+                        Value::Null
+                    } else {
+                        Value::from(text)
+                    }
+                };
                 json!({
                     "type": condition.kind,
                     "status": if condition.status { "True" } else { "False" },
@@ -68,9 +80,15 @@ impl Report {
             })
             .collect();
         if !changed.is_empty() {
-            let mut order: Vec<Value> = conditions.iter().map(|condition| json!({"type": condition.kind})).collect();
+            let mut order: Vec<Value> = conditions
+                .iter()
+                .map(|condition| json!({"type": condition.kind}))
+                .collect();
             order.push(json!({"type": "PodScheduled"}));
-            status.insert("$setElementOrder/conditions".to_owned(), Value::Array(order));
+            status.insert(
+                "$setElementOrder/conditions".to_owned(),
+                Value::Array(order),
+            );
             status.insert("conditions".to_owned(), Value::Array(changed));
         }
         report.fields = fields;
@@ -102,10 +120,16 @@ fn fields(machine: &Machine, pod: &Value) -> Map<String, Value> {
     }
     if let Some(reason) = machine.reason {
         put("reason", reason.into());
-        put("message", "Pod was active on the node longer than the specified deadline".into());
+        put(
+            "message",
+            "Pod was active on the node longer than the specified deadline".into(),
+        );
     }
     let statuses = |containers: &[Container]| -> Value {
-        containers.iter().map(|container| container_status(machine, container, pod)).collect()
+        containers
+            .iter()
+            .map(|container| container_status(machine, container, pod))
+            .collect()
     };
     if !machine.init.is_empty() {
         put("initContainerStatuses", statuses(&machine.init));
@@ -145,9 +169,13 @@ fn container_status(machine: &Machine, container: &Container, pod: &Value) -> Va
             );
             waiting(reason, Some(message))
         }
-        State::Waiting { reason, message } if !reason.is_empty() => waiting(reason, message.clone()),
+        State::Waiting { reason, message } if !reason.is_empty() => {
+            waiting(reason, message.clone())
+        }
         State::Waiting { .. } => match &machine.obstacle {
-            Some(Obstacle::Config(message)) => waiting("CreateContainerConfigError", Some(message.clone())),
+            Some(Obstacle::Config(message)) => {
+                waiting("CreateContainerConfigError", Some(message.clone()))
+            }
             _ if machine.init.is_empty() => waiting("ContainerCreating", None),
             _ => waiting("PodInitializing", None),
         },
@@ -176,7 +204,10 @@ fn container_status(machine: &Machine, container: &Container, pod: &Value) -> Va
 }
 
 fn is_init(machine: &Machine, container: &Container) -> bool {
-    machine.init.iter().any(|init| std::ptr::eq(init, container))
+    machine
+        .init
+        .iter()
+        .any(|init| std::ptr::eq(init, container))
 }
 
 fn container_id(uid: &str, name: &str, run: u32) -> String {
@@ -184,8 +215,13 @@ fn container_id(uid: &str, name: &str, run: u32) -> String {
 }
 
 fn image_id(image: &str) -> String {
-    let repository = image.rsplit_once(':').map_or(image, |(repository, _)| repository);
-    hex(&format!("{repository}@sha256:"), Seed::default().child(image))
+    let repository = image
+        .rsplit_once(':')
+        .map_or(image, |(repository, _)| repository);
+    hex(
+        &format!("{repository}@sha256:"),
+        Seed::default().child(image),
+    )
 }
 
 fn hex(prefix: &str, seed: Seed) -> String {
@@ -203,7 +239,12 @@ fn hex(prefix: &str, seed: Seed) -> String {
 fn conditions(machine: &Machine, pod: &Value, now: SimTime) -> Vec<Condition> {
     let finished = machine.phase.is_final();
     let names = |containers: &[Container], fits: &dyn Fn(&Container) -> bool| {
-        containers.iter().filter(|container| fits(container)).map(|container| container.name.as_str()).collect::<Vec<_>>().join(" ")
+        containers
+            .iter()
+            .filter(|container| fits(container))
+            .map(|container| container.name.as_str())
+            .collect::<Vec<_>>()
+            .join(" ")
     };
     let ran = |container: &Container| !container.state.is_waiting() || container.last.is_some();
     let sandbox = !finished && machine.init.iter().chain(&machine.main).any(ran);
@@ -212,17 +253,32 @@ fn conditions(machine: &Machine, pod: &Value, now: SimTime) -> Vec<Condition> {
     } else if machine.is_initialized() {
         (true, "", String::new())
     } else {
-        let incomplete = names(&machine.init, &|container| !matches!(&container.state, State::Terminated(exit) if exit.code == 0));
-        (false, "ContainersNotInitialized", format!("containers with incomplete status: [{incomplete}]"))
+        let incomplete = names(
+            &machine.init,
+            &|container| !matches!(&container.state, State::Terminated(exit) if exit.code == 0),
+        );
+        (
+            false,
+            "ContainersNotInitialized",
+            format!("containers with incomplete status: [{incomplete}]"),
+        )
     };
     let unready = names(&machine.main, &|container| !container.ready);
     let containers_ready = match machine.phase {
         Phase::Succeeded => (false, "PodCompleted", String::new()),
         Phase::Failed => (false, "PodFailed", String::new()),
         _ if unready.is_empty() => (true, "", String::new()),
-        _ => (false, "ContainersNotReady", format!("containers with unready status: [{unready}]")),
+        _ => (
+            false,
+            "ContainersNotReady",
+            format!("containers with unready status: [{unready}]"),
+        ),
     };
-    let ready = if containers_ready.0 { gates(pod).unwrap_or_else(|| containers_ready.clone()) } else { containers_ready.clone() };
+    let ready = if containers_ready.0 {
+        gates(pod).unwrap_or_else(|| containers_ready.clone())
+    } else {
+        containers_ready.clone()
+    };
     let wanted = [
         ("PodReadyToStartContainers", (sandbox, "", String::new())),
         ("Initialized", initialized),
@@ -232,23 +288,40 @@ fn conditions(machine: &Machine, pod: &Value, now: SimTime) -> Vec<Condition> {
     wanted
         .into_iter()
         .map(|(kind, (status, reason, message))| {
-            let before = machine.report.conditions.iter().find(|before| before.kind == kind && before.status == status);
-            let since = before.map_or_else(|| machine.report.epoch.time(now), |before| before.since.clone());
-            Condition { kind, status, reason, message, since }
+            let before = machine
+                .report
+                .conditions
+                .iter()
+                .find(|before| before.kind == kind && before.status == status);
+            let since = before.map_or_else(
+                || machine.report.epoch.time(now),
+                |before| before.since.clone(),
+            );
+            Condition {
+                kind,
+                status,
+                reason,
+                message,
+                since,
+            }
         })
         .collect()
 }
 
 /// The readiness gate that is not open, if any (API-324).
 fn gates(pod: &Value) -> Option<(bool, &'static str, String)> {
-    let closed = list(pod, &["spec", "readinessGates"]).iter().map(|gate| text(gate, &["conditionType"])).find_map(|kind| {
-        match condition(pod, kind) {
-            None => Some(format!("corresponding condition of pod readiness gate \"{kind}\" does not exist.")),
-            Some(condition) if text(condition, &["status"]) != "True" => {
-                Some(format!("the status of pod readiness gate \"{kind}\" is not \"True\", but {}", text(condition, &["status"])))
-            }
+    let closed = list(pod, &["spec", "readinessGates"])
+        .iter()
+        .map(|gate| text(gate, &["conditionType"]))
+        .find_map(|kind| match condition(pod, kind) {
+            None => Some(format!(
+                "corresponding condition of pod readiness gate \"{kind}\" does not exist."
+            )),
+            Some(condition) if text(condition, &["status"]) != "True" => Some(format!(
+                "the status of pod readiness gate \"{kind}\" is not \"True\", but {}",
+                text(condition, &["status"])
+            )),
             Some(_) => None,
-        }
-    })?;
+        })?;
     Some((false, "ReadinessGatesNotReady", closed))
 }

@@ -50,18 +50,24 @@ impl Cluster {
     }
 
     pub fn create(&mut self, object: Value) -> Value {
-        let created = ServerApi::new(&mut self.server, self.now).create("user", object).unwrap();
+        let created = ServerApi::new(&mut self.server, self.now)
+            .create("user", object)
+            .unwrap();
         self.settle();
         Value::clone(&created)
     }
 
     pub fn merge(&mut self, key: &ObjectKey, patch: Value) {
-        ServerApi::new(&mut self.server, self.now).patch("user", key, "", PatchType::Merge, patch).unwrap();
+        ServerApi::new(&mut self.server, self.now)
+            .patch("user", key, "", PatchType::Merge, patch)
+            .unwrap();
         self.settle();
     }
 
     pub fn delete(&mut self, key: &ObjectKey, options: &DeleteOptions) {
-        ServerApi::new(&mut self.server, self.now).delete("user", key, options).unwrap();
+        ServerApi::new(&mut self.server, self.now)
+            .delete("user", key, options)
+            .unwrap();
         self.settle();
     }
 
@@ -80,12 +86,23 @@ impl Cluster {
 
     /// Runs until nothing is pending that is work.
     pub fn run(&mut self) {
-        while [self.server.next_work(), self.controllers.next_work()].iter().any(Option::is_some) {
+        while [self.server.next_work(), self.controllers.next_work()]
+            .iter()
+            .any(Option::is_some)
+        {
             let Some(at) = self.next_due() else { return };
-            assert!(at < SimTime::from_millis(100_000_000), "not quiet: {:?}", self.controllers.waiting());
+            assert!(
+                at < SimTime::from_millis(100_000_000),
+                "not quiet: {:?}",
+                self.controllers.waiting()
+            );
             self.step(at);
         }
-        let refused: Vec<_> = self.controllers.planned().filter(|planned| planned.refusal.is_some()).collect();
+        let refused: Vec<_> = self
+            .controllers
+            .planned()
+            .filter(|planned| planned.refusal.is_some())
+            .collect();
         assert!(refused.is_empty(), "{refused:?}");
     }
 
@@ -98,10 +115,15 @@ impl Cluster {
     fn step(&mut self, at: SimTime) {
         self.now = self.now.max(at);
         let (server, controllers) = (self.server.next_due(), self.controllers.next_due());
-        if server.is_some_and(|server| controllers.is_none_or(|controllers| server <= controllers)) {
+        if server.is_some_and(|server| controllers.is_none_or(|controllers| server <= controllers))
+        {
             self.server.run_due(at, &mut self.chooser);
         } else {
-            self.controllers.run_due(at, &mut ServerApi::new(&mut self.server, at), &mut self.chooser);
+            self.controllers.run_due(
+                at,
+                &mut ServerApi::new(&mut self.server, at),
+                &mut self.chooser,
+            );
         }
         self.settle();
     }
@@ -115,14 +137,20 @@ impl Cluster {
             let name = &change.key.name;
             let shown = match change.key.kind.as_str() {
                 "ReplicaSet" => {
-                    let number = names.iter().position(|known| known == name).unwrap_or_else(|| {
-                        names.push(name.clone());
-                        names.len() - 1
-                    });
+                    let number =
+                        names
+                            .iter()
+                            .position(|known| known == name)
+                            .unwrap_or_else(|| {
+                                names.push(name.clone());
+                                names.len() - 1
+                            });
                     let status = &change.new["status"];
                     format!(
                         "set {number} wants {} has {} available {}",
-                        change.new["spec"]["replicas"], status["replicas"], status["availableReplicas"]
+                        change.new["spec"]["replicas"],
+                        status["replicas"],
+                        status["availableReplicas"]
                     )
                 }
                 "Pod" if change.kind != ChangeKind::Updated => format!("Pod {:?}", change.kind),
@@ -134,6 +162,122 @@ impl Cluster {
             last = shown;
         }
         out
+    }
+
+    /// What came and went, a line each.
+    pub fn comings_and_goings(&self, kinds: &[&str]) -> String {
+        let lines = self.timeline(kinds);
+        let kept = lines.lines().filter(|line| {
+            [" created by", " deleting by", " deleted by"]
+                .iter()
+                .any(|verb| line.contains(verb))
+        });
+        kept.map(|line| format!("{}\n", line.split(" {").next().unwrap_or_default()))
+            .collect()
+    }
+
+    /// The counters of a Job each time they change.
+    pub fn counters(&self, name: &str) -> String {
+        let mut out = String::new();
+        for change in self
+            .changes
+            .iter()
+            .filter(|change| change.key.kind == "Job" && change.key.name == name)
+        {
+            let mut status = change.new["status"]
+                .as_object()
+                .cloned()
+                .unwrap_or_default();
+            let last = status
+                .get("conditions")
+                .and_then(|conditions| conditions.as_array()?.last()?.get("type").cloned());
+            status.retain(|field, _| {
+                !matches!(
+                    field.as_str(),
+                    "conditions" | "startTime" | "completionTime" | "uncountedTerminatedPods"
+                )
+            });
+            writeln!(
+                out,
+                "{} {} {}",
+                change.time,
+                Value::Object(status),
+                last.unwrap_or_default()
+            )
+            .unwrap();
+        }
+        out
+    }
+
+    /// Phase, readiness and containers of a Pod each time it changes.
+    pub fn pod_states(&self, name: &str) -> String {
+        let mut out = String::new();
+        for change in self
+            .changes
+            .iter()
+            .filter(|change| change.key.kind == "Pod" && change.key.name == name)
+        {
+            let status = &change.new["status"];
+            let ready = status["conditions"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .find(|condition| condition["type"] == "Ready");
+            write!(
+                out,
+                "{} {:?} {}",
+                change.time,
+                change.kind,
+                status["phase"].as_str().unwrap_or("-")
+            )
+            .unwrap();
+            if let Some(ready) = ready {
+                write!(
+                    out,
+                    ", Ready {} {}",
+                    ready["status"].as_str().unwrap(),
+                    ready["reason"].as_str().unwrap_or("")
+                )
+                .unwrap();
+            }
+            for field in ["initContainerStatuses", "containerStatuses"] {
+                for container in status[field].as_array().into_iter().flatten() {
+                    let (state, detail) = container["state"]
+                        .as_object()
+                        .and_then(|state| state.iter().next())
+                        .unwrap();
+                    let reason = detail.get("reason").and_then(Value::as_str).unwrap_or("");
+                    let message = detail.get("message").and_then(Value::as_str).unwrap_or("");
+                    let code = detail
+                        .get("exitCode")
+                        .map(|code| format!("({code})"))
+                        .unwrap_or_default();
+                    write!(
+                        out,
+                        "; {} {state} {reason}{code}",
+                        container["name"].as_str().unwrap()
+                    )
+                    .unwrap();
+                    if !message.is_empty() {
+                        write!(out, " `{message}`").unwrap();
+                    }
+                    if container["restartCount"] != 0 {
+                        write!(out, " restarts {}", container["restartCount"]).unwrap();
+                    }
+                    if let Some(last) = container["lastState"].get("terminated") {
+                        write!(out, " last {}", last["exitCode"]).unwrap();
+                    }
+                }
+            }
+            out.push('\n');
+        }
+        let uids = self.changes.iter().map(|change| {
+            change.new["metadata"]["uid"]
+                .as_str()
+                .unwrap_or("-")
+                .to_owned()
+        });
+        uids.fold(out, |out, uid| out.replace(&uid, "UID"))
     }
 
     /// What happened to objects of these kinds, a line each: time, object, writer, and the change as a merge patch.
@@ -164,7 +308,12 @@ impl Cluster {
                 ChangeKind::Deleting => "deleting",
                 ChangeKind::Deleted => "deleted",
             };
-            write!(out, "{} {}/{} {verb} by {}", change.time, key.kind, key.name, change.manager).unwrap();
+            write!(
+                out,
+                "{} {}/{} {verb} by {}",
+                change.time, key.kind, key.name, change.manager
+            )
+            .unwrap();
             if change.kind != ChangeKind::Deleted
                 && let Some(old) = &change.old
             {
@@ -197,13 +346,17 @@ fn difference(old: &Value, new: &Value) -> Option<Value> {
     if let (Some(before), Some(after)) = (named(old), named(new)) {
         return difference(&before, &after);
     }
-    let (Some(before), Some(after)) = (old.as_object(), new.as_object()) else { return Some(new.clone()) };
+    let (Some(before), Some(after)) = (old.as_object(), new.as_object()) else {
+        return Some(new.clone());
+    };
     let mut out = Map::new();
     for key in before.keys().filter(|key| !after.contains_key(*key)) {
         out.insert(key.clone(), Value::Null);
     }
     for (key, value) in after {
-        let part = before.get(key).map_or_else(|| Some(value.clone()), |before| difference(before, value));
+        let part = before
+            .get(key)
+            .map_or_else(|| Some(value.clone()), |before| difference(before, value));
         out.extend(part.map(|part| (key.clone(), part)));
     }
     Some(Value::Object(out))
@@ -212,8 +365,16 @@ fn difference(old: &Value, new: &Value) -> Option<Value> {
 /// A list of conditions or containers as a map.
 fn named(list: &Value) -> Option<Value> {
     let items = list.as_array().filter(|items| !items.is_empty())?;
-    let name = |item: &Value| ["type", "name"].iter().find_map(|field| item.get(field)?.as_str().map(str::to_owned));
-    items.iter().map(|item| Some((name(item)?, item.clone()))).collect::<Option<Map<_, _>>>().map(Value::Object)
+    let name = |item: &Value| {
+        ["type", "name"]
+            .iter()
+            .find_map(|field| item.get(field)?.as_str().map(str::to_owned))
+    };
+    items
+        .iter()
+        .map(|item| Some((name(item)?, item.clone())))
+        .collect::<Option<Map<_, _>>>()
+        .map(Value::Object)
 }
 
 /// Digests cut to their first digits.
@@ -221,7 +382,11 @@ fn without_digests(text: &str) -> String {
     let mut out = String::new();
     let mut digits = 0;
     for char in text.chars() {
-        digits = if char.is_ascii_hexdigit() { digits + 1 } else { 0 };
+        digits = if char.is_ascii_hexdigit() {
+            digits + 1
+        } else {
+            0
+        };
         if digits <= 12 {
             out.push(char);
         }

@@ -22,33 +22,36 @@ fn t103_a_deployment_rolls_out() {
     cluster.run();
     insta::assert_snapshot!(cluster.timeline(&KINDS), @r#"
     1.0s Deployment/web created by user
-    1.010s ReplicaSet/web-nlrbq4gfdj created by kube-controller-manager
-    1.010s Deployment/web updated by kube-controller-manager {"metadata":{"annotations":{"deployment.kubernetes.io/revision":"1"}},"status":{}}
-    1.010s Deployment/web updated by kube-controller-manager {"status":{"conditions":[{"lastTransitionTime":"T00:01Z","lastUpdateTime":"T00:01Z","message":"Deployment does not have minimum availability.","reason":"MinimumReplicasUnavailable","status":"False","type":"Available"}],"observedGeneration":1,"unavailableReplicas":1}}
-    1.020s ReplicaSet/web-nlrbq4gfdj updated by kube-controller-manager {"status":{"observedGeneration":1,"replicas":0,"terminatingReplicas":0}}
-    1.030s ReplicaSet/web-nlrbq4gfdj updated by kube-controller-manager {"status":{"fullyLabeledReplicas":1,"replicas":1}}
-    1.030s Deployment/web updated by kube-controller-manager {"status":{"replicas":1,"terminatingReplicas":0,"updatedReplicas":1}}
-    2.050s ReplicaSet/web-nlrbq4gfdj updated by kube-controller-manager {"status":{"availableReplicas":1,"readyReplicas":1}}
-    2.060s Deployment/web updated by kube-controller-manager {"status":{"availableReplicas":1,"conditions":{"Available":{"lastTransitionTime":"T00:02Z","lastUpdateTime":"T00:02Z","message":"Deployment has minimum availability.","reason":"MinimumReplicasAvailable","status":"True"}},"readyReplicas":1,"unavailableReplicas":null}}
+    1.010s ReplicaSet/web-bbrmkx5mv6 created by kube-controller-manager
+    1.010s Deployment/web updated by kube-controller-manager {"metadata":{"annotations":{"deployment.kubernetes.io/revision":"1"}},"status":{"conditions":[{"lastTransitionTime":"T00:01Z","lastUpdateTime":"T00:01Z","message":"Created new replica set \"web-bbrmkx5mv6\"","reason":"NewReplicaSetCreated","status":"True","type":"Progressing"}]}}
+    1.010s Deployment/web updated by kube-controller-manager {"status":{"conditions":{"Available":{"lastTransitionTime":"T00:01Z","lastUpdateTime":"T00:01Z","message":"Deployment does not have minimum availability.","reason":"MinimumReplicasUnavailable","status":"False","type":"Available"}},"observedGeneration":1,"unavailableReplicas":1}}
+    1.020s ReplicaSet/web-bbrmkx5mv6 updated by kube-controller-manager {"status":{"observedGeneration":1,"terminatingReplicas":0}}
+    1.030s ReplicaSet/web-bbrmkx5mv6 updated by kube-controller-manager {"status":{"fullyLabeledReplicas":1,"replicas":1}}
+    1.030s Deployment/web updated by kube-controller-manager {"status":{"conditions":{"Progressing":{"message":"ReplicaSet \"web-bbrmkx5mv6\" is progressing.","reason":"ReplicaSetUpdated"}},"replicas":1,"terminatingReplicas":0,"updatedReplicas":1}}
+    2.050s ReplicaSet/web-bbrmkx5mv6 updated by kube-controller-manager {"status":{"availableReplicas":1,"readyReplicas":1}}
+    2.060s Deployment/web updated by kube-controller-manager {"status":{"availableReplicas":1,"conditions":{"Available":{"lastTransitionTime":"T00:02Z","lastUpdateTime":"T00:02Z","message":"Deployment has minimum availability.","reason":"MinimumReplicasAvailable","status":"True"},"Progressing":{"lastUpdateTime":"T00:02Z","message":"ReplicaSet \"web-bbrmkx5mv6\" has successfully progressed.","reason":"NewReplicaSetAvailable"}},"readyReplicas":1,"unavailableReplicas":null}}
     "#);
 }
 
 #[test]
 fn t103_a_bad_image_exceeds_the_progress_deadline() {
-    let mut cluster = Cluster::new(vec![rule("Deployment/web", Behaviour::Hang(HangState::ImagePullBackOff))]);
+    let mut cluster = Cluster::new(vec![rule(
+        "Deployment/web",
+        Behaviour::Hang(HangState::ImagePullBackOff),
+    )]);
     cluster.create(deployment("web", json!({"progressDeadlineSeconds": 60})));
     cluster.run();
     insta::assert_snapshot!(cluster.timeline(&["Deployment", "Pod"]), @r#"
     1.0s Deployment/web created by user
-    1.010s Deployment/web updated by kube-controller-manager {"metadata":{"annotations":{"deployment.kubernetes.io/revision":"1"}},"status":{"conditions":[{"lastTransitionTime":"T00:01Z","lastUpdateTime":"T00:01Z","message":"Created new replica set \"web-nlrbq4gfdj\"","reason":"NewReplicaSetCreated","status":"True","type":"Progressing"}]}}
+    1.010s Deployment/web updated by kube-controller-manager {"metadata":{"annotations":{"deployment.kubernetes.io/revision":"1"}},"status":{"conditions":[{"lastTransitionTime":"T00:01Z","lastUpdateTime":"T00:01Z","message":"Created new replica set \"web-bbrmkx5mv6\"","reason":"NewReplicaSetCreated","status":"True","type":"Progressing"}]}}
     1.010s Deployment/web updated by kube-controller-manager {"status":{"conditions":{"Available":{"lastTransitionTime":"T00:01Z","lastUpdateTime":"T00:01Z","message":"Deployment does not have minimum availability.","reason":"MinimumReplicasUnavailable","status":"False","type":"Available"}},"observedGeneration":1,"unavailableReplicas":1}}
-    1.020s Pod/web-nlrbq4gfdj-#1 created by kube-controller-manager
-    1.030s Pod/web-nlrbq4gfdj-#1 updated by kube-scheduler {"spec":{"nodeName":"node-1"},"status":{"conditions":[{"lastProbeTime":null,"lastTransitionTime":"T00:01Z","status":"True","type":"PodScheduled"}]}}
-    1.030s Deployment/web updated by kube-controller-manager {"status":{"conditions":{"Progressing":{"message":"ReplicaSet \"web-nlrbq4gfdj\" is progressing.","reason":"ReplicaSetUpdated"}},"replicas":1,"terminatingReplicas":0,"updatedReplicas":1}}
-    1.040s Pod/web-nlrbq4gfdj-#1 updated by kubelet {"status":{"conditions":{"ContainersReady":{"lastTransitionTime":"T00:01Z","message":"containers with unready status: [main]","observedGeneration":1,"reason":"ContainersNotReady","status":"False","type":"ContainersReady"},"Initialized":{"lastTransitionTime":"T00:01Z","observedGeneration":1,"status":"True","type":"Initialized"},"PodReadyToStartContainers":{"lastTransitionTime":"T00:01Z","observedGeneration":1,"status":"False","type":"PodReadyToStartContainers"},"PodScheduled":{"lastProbeTime":null},"Ready":{"lastTransitionTime":"T00:01Z","message":"containers with unready status: [main]","observedGeneration":1,"reason":"ContainersNotReady","status":"False","type":"Ready"}},"containerStatuses":[{"image":"nginx:1","imageID":"","lastState":{},"name":"main","ready":false,"restartCount":0,"started":false,"state":{"waiting":{"reason":"ContainerCreating"}}}],"hostIPs":[{"ip":""}],"observedGeneration":1,"phase":"Pending","startTime":"T00:01Z"}}
-    2.040s Pod/web-nlrbq4gfdj-#1 updated by kubelet {"status":{"containerStatuses":{"main":{"state":{"waiting":{"message":"failed to pull and unpack image \"nginx:1\": failed to resolve reference \"nginx:1\": not found","reason":"ErrImagePull"}}}}}}
-    12.040s Pod/web-nlrbq4gfdj-#1 updated by kubelet {"status":{"containerStatuses":{"main":{"state":{"waiting":{"message":"Back-off pulling image \"nginx:1\"","reason":"ImagePullBackOff"}}}}}}
-    62.0s Deployment/web updated by kube-controller-manager {"status":{"conditions":{"Progressing":{"lastTransitionTime":"T01:02Z","lastUpdateTime":"T01:02Z","message":"ReplicaSet \"web-nlrbq4gfdj\" has timed out progressing.","reason":"ProgressDeadlineExceeded","status":"False"}}}}
+    1.020s Pod/web-bbrmkx5mv6-#1 created by kube-controller-manager
+    1.030s Pod/web-bbrmkx5mv6-#1 updated by kube-scheduler {"spec":{"nodeName":"node-1"},"status":{"conditions":[{"lastProbeTime":null,"lastTransitionTime":"T00:01Z","status":"True","type":"PodScheduled"}]}}
+    1.030s Deployment/web updated by kube-controller-manager {"status":{"conditions":{"Progressing":{"message":"ReplicaSet \"web-bbrmkx5mv6\" is progressing.","reason":"ReplicaSetUpdated"}},"replicas":1,"terminatingReplicas":0,"updatedReplicas":1}}
+    1.040s Pod/web-bbrmkx5mv6-#1 updated by kubelet {"status":{"conditions":{"ContainersReady":{"lastTransitionTime":"T00:01Z","message":"containers with unready status: [main]","observedGeneration":1,"reason":"ContainersNotReady","status":"False","type":"ContainersReady"},"Initialized":{"lastTransitionTime":"T00:01Z","observedGeneration":1,"status":"True","type":"Initialized"},"PodReadyToStartContainers":{"lastTransitionTime":"T00:01Z","observedGeneration":1,"status":"False","type":"PodReadyToStartContainers"},"PodScheduled":{"lastProbeTime":null},"Ready":{"lastTransitionTime":"T00:01Z","message":"containers with unready status: [main]","observedGeneration":1,"reason":"ContainersNotReady","status":"False","type":"Ready"}},"containerStatuses":[{"image":"nginx:1","imageID":"","lastState":{},"name":"main","ready":false,"restartCount":0,"started":false,"state":{"waiting":{"reason":"ContainerCreating"}}}],"hostIP":"172.18.0.2","hostIPs":[{"ip":"172.18.0.2"}],"observedGeneration":1,"startTime":"T00:01Z"}}
+    2.040s Pod/web-bbrmkx5mv6-#1 updated by kubelet {"status":{"containerStatuses":{"main":{"state":{"waiting":{"message":"failed to pull and unpack image \"nginx:1\": failed to resolve reference \"nginx:1\": not found","reason":"ErrImagePull"}}}}}}
+    12.040s Pod/web-bbrmkx5mv6-#1 updated by kubelet {"status":{"containerStatuses":{"main":{"state":{"waiting":{"message":"Back-off pulling image \"nginx:1\"","reason":"ImagePullBackOff"}}}}}}
+    62.0s Deployment/web updated by kube-controller-manager {"status":{"conditions":{"Progressing":{"lastTransitionTime":"T01:02Z","lastUpdateTime":"T01:02Z","message":"ReplicaSet \"web-bbrmkx5mv6\" has timed out progressing.","reason":"ProgressDeadlineExceeded","status":"False"}}}}
     "#);
 }
 
@@ -60,10 +63,13 @@ fn a_template_change_rolls_within_surge_and_availability() {
     cluster.run();
     cluster.run_for(Duration::from_secs(10));
     cluster.changes.clear();
-    cluster.merge(&web(), json!({"spec": {"template": {"metadata": {"annotations": {"version": "2"}}}}}));
+    cluster.merge(
+        &web(),
+        json!({"spec": {"template": {"metadata": {"annotations": {"version": "2"}}}}}),
+    );
     cluster.run();
     insta::assert_snapshot!(cluster.replicas(), @r#"
-    15.080s set 0 wants 1 has null available null
+    15.080s set 0 wants 1 has 0 available null
     15.090s Pod Created
     15.090s set 0 wants 1 has 0 available null
     15.1s set 0 wants 1 has 1 available null
@@ -105,7 +111,10 @@ fn recreate_waits_until_old_pods_are_gone() {
     cluster.create(deployment("web", json!({"strategy": {"type": "Recreate"}})));
     cluster.run();
     cluster.changes.clear();
-    cluster.merge(&web(), json!({"spec": {"template": {"metadata": {"annotations": {"version": "2"}}}}}));
+    cluster.merge(
+        &web(),
+        json!({"spec": {"template": {"metadata": {"annotations": {"version": "2"}}}}}),
+    );
     cluster.run();
     insta::assert_snapshot!(cluster.replicas(), @r#"
     2.080s set 0 wants 0 has 1 available 1
@@ -114,7 +123,7 @@ fn recreate_waits_until_old_pods_are_gone() {
     2.1s set 0 wants 0 has 0 available null
     3.1s Pod Deleted
     3.110s set 0 wants 0 has 0 available null
-    3.120s set 1 wants 1 has null available null
+    3.120s set 1 wants 1 has 0 available null
     3.130s Pod Created
     3.130s set 1 wants 1 has 0 available null
     3.140s set 1 wants 1 has 1 available null
@@ -134,12 +143,14 @@ fn scaling_and_pausing() {
     cluster.run();
     insta::assert_snapshot!(cluster.timeline(&["Deployment"]), @r#"
     2.070s Deployment/web updated by user {"metadata":{"generation":2},"spec":{"paused":true,"replicas":4}}
+    2.080s Deployment/web updated by kube-controller-manager {"status":{"conditions":{"Progressing":{"lastTransitionTime":"T00:02Z","message":"Deployment is paused","reason":"DeploymentPaused","status":"Unknown"}}}}
     2.080s Deployment/web updated by kube-controller-manager {"status":{"conditions":{"Available":{"message":"Deployment does not have minimum availability.","reason":"MinimumReplicasUnavailable","status":"False"}},"observedGeneration":2,"unavailableReplicas":2}}
     2.1s Deployment/web updated by kube-controller-manager {"status":{"replicas":4,"updatedReplicas":4}}
     3.130s Deployment/web updated by kube-controller-manager {"status":{"availableReplicas":4,"conditions":{"Available":{"lastTransitionTime":"T00:03Z","lastUpdateTime":"T00:03Z","message":"Deployment has minimum availability.","reason":"MinimumReplicasAvailable","status":"True"}},"readyReplicas":4,"unavailableReplicas":null}}
     3.140s Deployment/web updated by user {"metadata":{"generation":3},"spec":{"paused":null,"replicas":0}}
+    3.150s Deployment/web updated by kube-controller-manager {"status":{"conditions":{"Progressing":{"lastUpdateTime":"T00:03Z","message":"Deployment is resumed","reason":"DeploymentResumed"}}}}
     3.150s Deployment/web updated by kube-controller-manager {"status":{"observedGeneration":3}}
-    3.170s Deployment/web updated by kube-controller-manager {"status":{"availableReplicas":null,"readyReplicas":null,"replicas":null,"terminatingReplicas":4,"updatedReplicas":null}}
+    3.170s Deployment/web updated by kube-controller-manager {"status":{"availableReplicas":null,"conditions":{"Progressing":{"lastTransitionTime":"T00:03Z","message":"ReplicaSet \"web-bbrmkx5mv6\" has successfully progressed.","reason":"NewReplicaSetAvailable","status":"True"}},"readyReplicas":null,"replicas":null,"terminatingReplicas":4,"updatedReplicas":null}}
     4.190s Deployment/web updated by kube-controller-manager {"status":{"terminatingReplicas":0}}
     "#);
 }

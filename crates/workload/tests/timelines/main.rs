@@ -3,4 +3,9 @@
 mod cluster;
 mod deployments;
 mod jobs;
+mod network;
 mod objects;
+mod pods;
+mod scripts;
+mod sets;
+mod storage;

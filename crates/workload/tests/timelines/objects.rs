@@ -6,15 +6,28 @@ use serde_json::{Value, json};
 use wavetank_model::script::{Attempt, Behaviour, Delay, Rule};
 
 pub fn seconds(seconds: u64) -> Delay {
-    Delay { after: Duration::from_secs(seconds), jitter: Duration::ZERO }
+    Delay {
+        after: Duration::from_secs(seconds),
+        jitter: Duration::ZERO,
+    }
 }
 
 pub fn rule(reference: &str, behaviour: Behaviour) -> Rule {
-    Rule { matches: reference.parse().unwrap(), generation: None, behaviour: Some(behaviour), deletion: None, reaction: None }
+    Rule {
+        matches: reference.parse().unwrap(),
+        generation: None,
+        behaviour: Some(behaviour),
+        deletion: None,
+        reaction: None,
+    }
 }
 
 pub fn fail(after: u64) -> Attempt {
-    Attempt::Fail { after: seconds(after), exit_code: 1, message: None }
+    Attempt::Fail {
+        after: seconds(after),
+        exit_code: 1,
+        message: None,
+    }
 }
 
 pub fn succeed(after: u64) -> Attempt {
@@ -45,6 +58,7 @@ pub fn deployment(name: &str, spec: Value) -> Value {
         "kind": "Deployment",
         "metadata": {"name": name, "namespace": "default"},
         "spec": {
+            "progressDeadlineSeconds": 600,
             "selector": {"matchLabels": {"app": name}},
             "template": {
                 "metadata": {"labels": {"app": name}},
@@ -56,4 +70,39 @@ pub fn deployment(name: &str, spec: Value) -> Value {
         deployment["spec"][field] = value.clone();
     }
     deployment
+}
+
+/// A rule without behaviour.
+pub fn blank_rule(reference: &str) -> Rule {
+    Rule {
+        matches: reference.parse().unwrap(),
+        generation: None,
+        behaviour: None,
+        deletion: None,
+        reaction: None,
+    }
+}
+
+/// A Pod with one container; `spec` is merged into its spec.
+pub fn pod(name: &str, spec: Value) -> Value {
+    let mut pod = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": "default", "labels": {"app": name}},
+        "spec": {"containers": [{"name": "main", "image": "busybox:1"}]},
+    });
+    for (field, value) in spec.as_object().into_iter().flatten() {
+        pod["spec"][field] = value.clone();
+    }
+    pod
+}
+
+pub fn object(api_version: &str, kind: &str, name: &str, rest: Value) -> Value {
+    let mut object = json!({
+        "apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": "default"},
+    });
+    for (field, value) in rest.as_object().into_iter().flatten() {
+        object[field] = value.clone();
+    }
+    object
 }

@@ -1,0 +1,283 @@
+//! PodDisruptionBudgets and HorizontalPodAutoscalers: their status (API-355).
+
+use serde_json::{Map, Value, json};
+use wavetank_model::{Api, ObjectKey, Status, object};
+
+use crate::context::{Again, Context, MANAGER};
+use crate::pods;
+use crate::read::{at, int, list, map, status_of, text, with_status};
+use crate::script::owner_key;
+use crate::selectors::Selectors;
+
+/// Counts the Pods of one budget.
+pub(crate) fn sync(
+    key: &ObjectKey,
+    selectors: &Selectors,
+    context: &mut Context<'_>,
+) -> Result<Again, Status> {
+    let Some(budget) = context.api.get(key) else {
+        return Ok(Again::Never);
+    };
+    let nothing = json!({});
+    let selector = at(&budget, &["spec", "selector"]);
+    let mut picked = selectors.pods(context.api, &key.namespace, selector.unwrap_or(&nothing));
+    picked.retain(|pod| selector.is_some() && !crate::read::pod_ended(pod));
+    let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    let healthy = count(
+        picked
+            .iter()
+            .filter(|pod| pods::is_ready(pod) && !object::is_terminating(pod))
+            .count(),
+    );
+    let expected = expected(context.api, &budget, &picked);
+    let desired = match (
+        at(&budget, &["spec", "minAvailable"]),
+        at(&budget, &["spec", "maxUnavailable"]),
+    ) {
+        (Some(least), _) => scaled(least, expected),
+        (None, Some(most)) => (expected - scaled(most, expected)).max(0),
+        (None, None) => 0,
+    };
+    let allowed = if expected > 0 {
+        (healthy - desired).max(0)
+    } else {
+        0
+    };
+    let mut status = status_of(&budget);
+    for (field, value) in [
+        ("currentHealthy", healthy),
+        ("desiredHealthy", desired),
+        ("expectedPods", expected),
+        ("disruptionsAllowed", allowed),
+        ("observedGeneration", object::generation(&budget)),
+    ] {
+        status.insert(field.to_owned(), value.into());
+    }
+    let (value, reason) = if allowed > 0 {
+        ("True", "SufficientPods")
+    } else {
+        ("False", "InsufficientPods")
+    };
+    set_condition(
+        &mut status,
+        "DisruptionAllowed",
+        value,
+        reason,
+        "",
+        object::generation(&budget),
+        &context.api.timestamp(),
+    );
+    if map(&budget, &["status"]) != Some(&status) {
+        context
+            .api
+            .update(MANAGER, with_status(&budget, status), "status")?;
+    }
+    Ok(Again::Never)
+}
+
+/// How many Pods there are to be: what their owners ask for.
+fn expected(api: &dyn Api, budget: &Value, picked: &[std::sync::Arc<Value>]) -> i64 {
+    let by_count = at(budget, &["spec", "maxUnavailable"]).is_none()
+        && at(budget, &["spec", "minAvailable"]).is_some_and(Value::is_number);
+    if by_count {
+        return i64::try_from(picked.len()).unwrap_or(i64::MAX);
+    }
+    let mut owners: Vec<ObjectKey> = Vec::new();
+    let mut total = 0;
+    for pod in picked {
+        let key = ObjectKey::new("", "Pod", object::namespace(pod), object::name(pod));
+        let Some(mut owner) = owner_key(&key, pod) else {
+            total += 1;
+            continue;
+        };
+        let mut found = api.get(&owner);
+        if let Some(above) = found.as_deref().and_then(|set| owner_key(&owner, set)) {
+            found = api.get(&above);
+            owner = above;
+        }
+        if !owners.contains(&owner) {
+            total += found
+                .as_deref()
+                .and_then(|owner| int(owner, &["spec", "replicas"]))
+                .unwrap_or(1);
+            owners.push(owner);
+        }
+    }
+    total
+}
+
+fn scaled(value: &Value, total: i64) -> i64 {
+    match value.as_str().and_then(|text| text.strip_suffix('%')) {
+        Some(percent) => (percent
+            .parse::<i64>()
+            .unwrap_or(0)
+            .saturating_mul(total)
+            .saturating_add(99))
+        .div_euclid(100),
+        None => value.as_i64().unwrap_or(0),
+    }
+}
+
+fn set_condition(
+    status: &mut Map<String, Value>,
+    kind: &str,
+    value: &str,
+    reason: &str,
+    message: &str,
+    generation: i64,
+    now: &str,
+) {
+    let mut all = status
+        .get("conditions")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    let mut condition = json!({
+        "type": kind, "status": value, "reason": reason, "message": message, "lastTransitionTime": now,
+    });
+    if generation > 0 {
+        condition["observedGeneration"] = generation.into();
+    }
+    match all.iter_mut().find(|known| text(known, &["type"]) == kind) {
+        Some(known) => {
+            if text(known, &["status"]) == value {
+                condition["lastTransitionTime"] = known["lastTransitionTime"].clone();
+            }
+            *known = condition;
+        }
+        None => all.push(condition),
+    }
+    status.insert("conditions".to_owned(), Value::Array(all));
+}
+
+/// What an autoscaler scales.
+pub(crate) fn target(key: &ObjectKey, scaler: &Value) -> ObjectKey {
+    let reference = at(scaler, &["spec", "scaleTargetRef"]).unwrap_or(&Value::Null);
+    let (group, _) = wavetank_model::key::split_api_version(text(reference, &["apiVersion"]));
+    ObjectKey::new(
+        group,
+        text(reference, &["kind"]),
+        key.namespace.clone(),
+        text(reference, &["name"]),
+    )
+}
+
+/// Judges one autoscaler as where no metrics arrive but the bounds are kept: the target's replicas are left alone
+/// within `minReplicas` and `maxReplicas`, and brought back there otherwise.
+pub(crate) fn sync_autoscaler(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, Status> {
+    let Some(scaler) = context
+        .api
+        .get(key)
+        .filter(|scaler| !object::is_terminating(scaler))
+    else {
+        return Ok(Again::Never);
+    };
+    if context.scripts.plays(key, &scaler) {
+        return Ok(Again::Never);
+    }
+    let target_key = target(key, &scaler);
+    let group = target_key.group.as_str();
+    let now = context.api.timestamp();
+    let mut status = status_of(&scaler);
+    if let Some(target) = context.api.get(&target_key) {
+        let current = int(&target, &["spec", "replicas"]).unwrap_or(1);
+        let least = int(&scaler, &["spec", "minReplicas"]).unwrap_or(1);
+        let most = int(&scaler, &["spec", "maxReplicas"]).unwrap_or(current);
+        let desired = if current == 0 {
+            0
+        } else {
+            current.clamp(least.min(most), most)
+        };
+        let observed = int(&target, &["status", "replicas"]).unwrap_or(0);
+        set_condition(
+            &mut status,
+            "AbleToScale",
+            "True",
+            "ReadyForNewScale",
+            "recommended size matches current size",
+            0,
+            &now,
+        );
+        if current == 0 {
+            set_condition(
+                &mut status,
+                "ScalingActive",
+                "False",
+                "ScalingDisabled",
+                "scaling is disabled since the replica count of the target is zero",
+                0,
+                &now,
+            );
+        } else {
+            set_condition(
+                &mut status,
+                "ScalingActive",
+                "True",
+                "ValidMetricFound",
+                "the HPA was able to successfully calculate a replica count",
+                0,
+                &now,
+            );
+        }
+        let limit = if desired == most {
+            (
+                "True",
+                "TooManyReplicas",
+                "the desired replica count is more than the maximum replica count",
+            )
+        } else {
+            (
+                "False",
+                "DesiredWithinRange",
+                "the desired count is within the acceptable range",
+            )
+        };
+        set_condition(
+            &mut status,
+            "ScalingLimited",
+            limit.0,
+            limit.1,
+            limit.2,
+            0,
+            &now,
+        );
+        status.insert("currentReplicas".to_owned(), observed.into());
+        status.insert("desiredReplicas".to_owned(), desired.into());
+        if desired != current {
+            let patch = json!({"spec": {"replicas": desired}});
+            context.api.patch(
+                MANAGER,
+                &target_key,
+                "",
+                wavetank_model::PatchType::Merge,
+                patch,
+            )?;
+            status.insert("lastScaleTime".to_owned(), now.into());
+        }
+    } else {
+        let message = format!(
+            "the HPA controller was unable to get the target's current scale: {}.{group} \"{}\" not found",
+            wavetank_model::kinds::find(group, &target_key.kind).map_or("", |kind| kind.plural),
+            target_key.name
+        );
+        set_condition(
+            &mut status,
+            "AbleToScale",
+            "False",
+            "FailedGetScale",
+            &message,
+            0,
+            &now,
+        );
+        status.insert("currentReplicas".to_owned(), 0.into());
+        status.insert("desiredReplicas".to_owned(), 0.into());
+    }
+    if map(&scaler, &["status"]) != Some(&status)
+        && !list(&Value::Object(status.clone()), &["conditions"]).is_empty()
+    {
+        context
+            .api
+            .update(MANAGER, with_status(&scaler, status), "status")?;
+    }
+    Ok(Again::Never)
+}
