@@ -51,6 +51,7 @@ struct Watched {
 struct Inner {
     entries: Vec<Entry>,
     effects: u64,
+    last_effect: Option<SimTime>,
     health: BTreeMap<ObjectKey, HealthStatus>,
     ended: BTreeSet<String>,
     watched: BTreeMap<WatchId, Watched>,
@@ -91,6 +92,7 @@ impl Recorder {
         let inner = Inner {
             entries: Vec::new(),
             effects: 0,
+            last_effect: None,
             health: BTreeMap::new(),
             ended: BTreeSet::new(),
             watched: BTreeMap::new(),
@@ -132,7 +134,10 @@ impl Recorder {
         let triggered = inner.announce(&event, &self.home, time, &self.changed);
         self.pending_actions.fetch_add(triggered, Ordering::Relaxed);
         let is_effect = event.verb().is_some() || matches!(event, Event::Operation(_));
-        inner.effects += u64::from(is_effect);
+        if is_effect {
+            inner.effects += 1;
+            inner.last_effect = Some(time);
+        }
         inner.entries.push(Entry { seq, time, event });
         seq
     }
@@ -194,6 +199,11 @@ impl Recorder {
     /// How many entries so far tell of a change: everything but requests, passes, steps and notes.
     pub(crate) fn effects(&self) -> u64 {
         self.lock().effects
+    }
+
+    /// When the last change happened that [`Self::effects`] counts.
+    pub(crate) fn last_effect(&self) -> Option<SimTime> {
+        self.lock().last_effect
     }
 
     /// Hands out everything that was recorded.

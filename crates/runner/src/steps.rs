@@ -11,6 +11,9 @@ use crate::actions::{self, Actions};
 use crate::shared::{Pretty, Shared, Until, Waited};
 use crate::user::User;
 
+/// From the last change to the next step that acts.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// How the steps ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -68,6 +71,7 @@ impl Steps {
     }
 
     async fn step(&mut self, index: usize, step: &Step) -> Result<(), String> {
+        self.come_to(&step.action).await;
         let name = step.name.clone().unwrap_or_else(|| step.action.keyword().to_owned());
         self.shared.recorder.push(Event::StepStarted { index, name });
         let armed = self.actions.arm(&step.on);
@@ -76,6 +80,15 @@ impl Steps {
         self.actions.disarm(armed);
         self.shared.recorder.push(Event::StepEnded { index });
         done
+    }
+
+    /// Nobody acts in the very instant of a change: an action comes [`PAUSE`] after the last one, when the engine's
+    /// view has seen what is there.
+    async fn come_to(&self, action: &StepAction) {
+        let acts = !matches!(action, StepAction::Advance(_) | StepAction::Wait { .. } | StepAction::Settle);
+        if let Some(last) = self.shared.recorder.last_effect().filter(|_| acts) {
+            self.shared.clock.sleep_until(last + PAUSE).await;
+        }
     }
 
     /// `Err` says why the run has to be given up.
