@@ -74,9 +74,9 @@ pub fn warnings(outcome: &RunOutcome, layout: &Layout) -> String {
     let mut out = String::new();
     for warning in &outcome.warnings {
         if warning.contains('\n') {
-            // Rendered with its place in the file.
+            // Rendered with its place in the file: a paragraph of its own.
             out.push_str(warning.trim_end());
-            out.push('\n');
+            out.push_str("\n\n");
         } else {
             Line::new()
                 .styled(layout.palette.warn, "warning")
