@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wavetank_kernel::SimTime;
-use wavetank_report::{Failure, RunOutcome, Verdict};
+use wavetank_report::{About, Failure, RunOutcome, Verdict};
 use wavetank_runner::{RunEnd, StepFailure};
 use wavetank_scenario::Scenario;
 
@@ -43,6 +43,7 @@ pub fn judge(scenario: &Scenario, simulation: Simulation) -> RunOutcome {
         path: scenario.path.display().to_string(),
         case: scenario.case.clone(),
         seed: trace.header.seed,
+        about: About::of(scenario),
         verdict,
         warnings: Vec::new(),
         virtual_time: trace
