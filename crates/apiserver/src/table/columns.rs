@@ -291,8 +291,7 @@ pub(super) fn of(group: &str, kind: &str) -> Option<&'static [Column]> {
         ("", "PersistentVolumeClaim") => PERSISTENT_VOLUME_CLAIM,
         ("autoscaling", "HorizontalPodAutoscaler") => HORIZONTAL_POD_AUTOSCALER,
         ("policy", "PodDisruptionBudget") => POD_DISRUPTION_BUDGET,
-        ("rbac.authorization.k8s.io", "RoleBinding")
-        | ("rbac.authorization.k8s.io", "ClusterRoleBinding") => ROLE_BINDING,
+        ("rbac.authorization.k8s.io", "RoleBinding" | "ClusterRoleBinding") => ROLE_BINDING,
         ("storage.k8s.io", "StorageClass") => STORAGE_CLASS,
         ("scheduling.k8s.io", "PriorityClass") => PRIORITY_CLASS,
         ("", "Node") => NODE,
@@ -302,10 +301,10 @@ pub(super) fn of(group: &str, kind: &str) -> Option<&'static [Column]> {
         ("", "Endpoints") => ENDPOINTS,
         ("", "ResourceQuota") => RESOURCE_QUOTA,
         ("", "PodTemplate") => POD_TEMPLATE,
-        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration")
-        | ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration") => {
-            MUTATING_WEBHOOK_CONFIGURATION
-        }
+        (
+            "admissionregistration.k8s.io",
+            "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration",
+        ) => MUTATING_WEBHOOK_CONFIGURATION,
         ("node.k8s.io", "RuntimeClass") => RUNTIME_CLASS,
         ("storage.k8s.io", "CSIDriver") => CSIDRIVER,
         ("storage.k8s.io", "CSINode") => CSINODE,

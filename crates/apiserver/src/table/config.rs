@@ -156,26 +156,7 @@ fn extension(group: &str, kind: &str, row: &Row<'_>) -> Option<Vec<Value>> {
         ("coordination.k8s.io", "Lease") => {
             vec![name, row.text("/spec/holderIdentity").into(), age]
         }
-        ("discovery.k8s.io", "EndpointSlice") => {
-            let ports: Vec<String> = items(row.object, "ports")
-                .iter()
-                .map(|port| {
-                    int(port, "port").map_or_else(|| "*".to_owned(), |port| port.to_string())
-                })
-                .collect();
-            let addresses: Vec<&str> = items(row.object, "endpoints")
-                .iter()
-                .flat_map(|endpoint| items(endpoint, "addresses"))
-                .filter_map(Value::as_str)
-                .collect();
-            vec![
-                name,
-                row.text("/addressType").into(),
-                some(&ports, 3, ",", "<unset>").into(),
-                some(&addresses, 3, ",", "<unset>").into(),
-                age,
-            ]
-        }
+        ("discovery.k8s.io", "EndpointSlice") => endpoint_slice(row),
         (
             "admissionregistration.k8s.io",
             "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration",
@@ -205,6 +186,25 @@ fn extension(group: &str, kind: &str, row: &Row<'_>) -> Option<Vec<Value>> {
     })
 }
 
+fn endpoint_slice(row: &Row<'_>) -> Vec<Value> {
+    let ports: Vec<String> = items(row.object, "ports")
+        .iter()
+        .map(|port| int(port, "port").map_or_else(|| "*".to_owned(), |port| port.to_string()))
+        .collect();
+    let addresses: Vec<&str> = items(row.object, "endpoints")
+        .iter()
+        .flat_map(|endpoint| items(endpoint, "addresses"))
+        .filter_map(Value::as_str)
+        .collect();
+    vec![
+        row.name(),
+        row.text("/addressType").into(),
+        some(&ports, 3, ",", "<unset>").into(),
+        some(&addresses, 3, ",", "<unset>").into(),
+        row.age(),
+    ]
+}
+
 /// The first `most` entries, and how many more there are.
 fn some<T: AsRef<str>>(list: &[T], most: usize, separator: &str, missing: &str) -> String {
     if list.is_empty() {
@@ -213,7 +213,7 @@ fn some<T: AsRef<str>>(list: &[T], most: usize, separator: &str, missing: &str) 
     let shown: Vec<&str> = list.iter().take(most).map(AsRef::as_ref).collect();
     let mut out = shown.join(separator);
     if list.len() > most {
-        out.push_str(&format!(" + {} more...", list.len() - most));
+        out.extend([" + ", &(list.len() - most).to_string(), " more..."]);
     }
     out
 }

@@ -6,7 +6,7 @@ use wavetank_model::object;
 use super::{Row, or};
 use crate::kinds::json::{flag, int, items, present, text};
 
-pub(super) fn cells(row: &Row<'_>) -> Option<Vec<Value>> {
+pub(super) fn cells(row: &Row<'_>) -> Vec<Value> {
     let spec = row.at("/spec");
     let status = row.at("/status");
     let summary = Summary::of(spec, status, object::is_terminating(row.object));
@@ -24,7 +24,7 @@ pub(super) fn cells(row: &Row<'_>) -> Option<Vec<Value>> {
         .iter()
         .filter(|gate| condition(status, text(gate, "conditionType")) == Some("True"))
         .count();
-    Some(vec![
+    vec![
         row.name(),
         format!("{}/{}", summary.ready, summary.total).into(),
         summary.reason.into(),
@@ -38,7 +38,7 @@ pub(super) fn cells(row: &Row<'_>) -> Option<Vec<Value>> {
         } else {
             format!("{passed}/{}", gates.len()).into()
         },
-    ])
+    ]
 }
 
 fn condition<'a>(status: &'a Value, kind: &str) -> Option<&'a str> {
@@ -178,7 +178,8 @@ impl<'a> Summary<'a> {
         }
         if self.reason == "Completed" && running {
             let ready = condition(status, "Ready") == Some("True");
-            self.reason = if ready { "Running" } else { "NotReady" }.to_owned();
+            let word = if ready { "Running" } else { "NotReady" };
+            word.clone_into(&mut self.reason);
         }
     }
 }

@@ -72,31 +72,7 @@ pub(super) fn cells(kind: &str, row: &Row<'_>) -> Option<Vec<Value>> {
             images,
             selector(row.at("/spec/selector")).into(),
         ],
-        "CronJob" => {
-            let last = row.text("/status/lastScheduleTime");
-            let (names, images) = containers(row.at("/spec/jobTemplate/spec/template/spec"));
-            vec![
-                row.name(),
-                row.text("/spec/schedule").into(),
-                or(row.text("/spec/timeZone"), "<none>").into(),
-                if row.at("/spec/suspend") == &Value::Bool(true) {
-                    "True"
-                } else {
-                    "False"
-                }
-                .into(),
-                items(row.at("/status"), "active").len().into(),
-                if last.is_empty() {
-                    "<none>".into()
-                } else {
-                    row.since(last).into()
-                },
-                row.age(),
-                names,
-                images,
-                selector(row.at("/spec/jobTemplate/spec/selector")).into(),
-            ]
-        }
+        "CronJob" => cron_job(row),
         "PodTemplate" => {
             let (names, images) = containers(row.at("/template/spec"));
             vec![
@@ -108,6 +84,32 @@ pub(super) fn cells(kind: &str, row: &Row<'_>) -> Option<Vec<Value>> {
         }
         _ => return None,
     })
+}
+
+fn cron_job(row: &Row<'_>) -> Vec<Value> {
+    let last = row.text("/status/lastScheduleTime");
+    let (names, images) = containers(row.at("/spec/jobTemplate/spec/template/spec"));
+    vec![
+        row.name(),
+        row.text("/spec/schedule").into(),
+        or(row.text("/spec/timeZone"), "<none>").into(),
+        if row.at("/spec/suspend") == &Value::Bool(true) {
+            "True"
+        } else {
+            "False"
+        }
+        .into(),
+        items(row.at("/status"), "active").len().into(),
+        if last.is_empty() {
+            "<none>".into()
+        } else {
+            row.since(last).into()
+        },
+        row.age(),
+        names,
+        images,
+        selector(row.at("/spec/jobTemplate/spec/selector")).into(),
+    ]
 }
 
 fn job_status(row: &Row<'_>) -> &'static str {
