@@ -202,14 +202,14 @@ fn check(
         let Some(bound) = quantity::read(bound) else {
             continue;
         };
-        let head = format!("minimum {name} usage per {kind} is {}", bound.to_string());
+        let head = format!("minimum {name} usage per {kind} is {bound}");
         match (read(Some(requests), name), read(caps, name)) {
             (None, _) => problems.push(format!("{head}.  No request is specified")),
             (Some(request), _) if request < bound => {
-                problems.push(format!("{head}, but request is {}", request.to_string()));
+                problems.push(format!("{head}, but request is {request}"));
             }
             (_, Some(cap)) if cap < bound => {
-                problems.push(format!("{head}, but limit is {}", cap.to_string()));
+                problems.push(format!("{head}, but limit is {cap}"));
             }
             _ => {}
         }
@@ -218,17 +218,17 @@ fn check(
         let Some(bound) = quantity::read(bound) else {
             continue;
         };
-        let head = format!("maximum {name} usage per {kind} is {}", bound.to_string());
+        let head = format!("maximum {name} usage per {kind} is {bound}");
         let request = read(Some(requests), name);
         if caps.is_some() {
             match read(caps, name) {
                 None => problems.push(format!("{head}.  No limit is specified")),
                 Some(cap) if cap > bound => {
-                    problems.push(format!("{head}, but limit is {}", cap.to_string()));
+                    problems.push(format!("{head}, but limit is {cap}"));
                 }
                 Some(_) => {
                     if let Some(request) = request.filter(|request| *request > bound) {
-                        problems.push(format!("{head}, but request is {}", request.to_string()));
+                        problems.push(format!("{head}, but request is {request}"));
                     }
                 }
             }
@@ -236,7 +236,7 @@ fn check(
             match request {
                 None => problems.push(format!("{head}.  No request is specified")),
                 Some(request) if request > bound => {
-                    problems.push(format!("{head}, but request is {}", request.to_string()));
+                    problems.push(format!("{head}, but request is {request}"));
                 }
                 Some(_) => {}
             }
@@ -246,10 +246,7 @@ fn check(
         let Some(bound) = quantity::read(bound) else {
             continue;
         };
-        let head = format!(
-            "{name} max limit to request ratio per {kind} is {}",
-            bound.to_string()
-        );
+        let head = format!("{name} max limit to request ratio per {kind} is {bound}");
         let request = read(Some(requests), name).filter(|request| !request.is_zero());
         let cap = read(caps, name).filter(|cap| !cap.is_zero());
         match (request, cap) {

@@ -210,7 +210,7 @@ fn check(
     }
     let list = |pick: fn(&(&String, Quantity, Quantity, Quantity)) -> Quantity| {
         over.iter()
-            .map(|entry| format!("{}={}", entry.0, pick(entry).to_string()))
+            .map(|entry| format!("{}={}", entry.0, pick(entry)))
             .collect::<Vec<_>>()
             .join(",")
     };

@@ -212,6 +212,32 @@ const COMMON: [&str; 10] = [
     "apiVersion",
 ];
 
+/// Sources in the order in which they are counted.
+const SOURCES: [&str; 22] = [
+    "hostPath",
+    "gcePersistentDisk",
+    "awsElasticBlockStore",
+    "glusterfs",
+    "flocker",
+    "nfs",
+    "rbd",
+    "quobyte",
+    "cephfs",
+    "iscsi",
+    "cinder",
+    "fc",
+    "flexVolume",
+    "azureFile",
+    "vsphereVolume",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "azureDisk",
+    "scaleIO",
+    "local",
+    "storageos",
+    "csi",
+];
+
 fn sources(spec: &Value) -> impl Iterator<Item = (&String, &Value)> {
     spec.as_object()
         .into_iter()
@@ -301,7 +327,10 @@ impl Strategy for PersistentVolume {
             scheduling::validate_node_selector(selector, &path.field("required"), errors);
         }
         let mut first = true;
-        for (kind, source) in sources(spec) {
+        let outer = path;
+        let mut given: Vec<(&String, &Value)> = sources(spec).collect();
+        given.sort_by_key(|(kind, _)| SOURCES.iter().position(|known| known == kind));
+        for (kind, source) in given {
             let path = path.field(kind);
             if !first {
                 errors.forbidden(&path, "may not specify more than 1 volume type");
@@ -323,7 +352,7 @@ impl Strategy for PersistentVolume {
                     }
                     if present(spec, "nodeAffinity").is_none() {
                         errors.required(
-                            &Path::new("metadata").field("annotations"),
+                            &outer.field("nodeAffinity"),
                             "Local volume requires node affinity",
                         );
                     }

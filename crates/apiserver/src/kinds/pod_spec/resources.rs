@@ -230,15 +230,12 @@ pub(in crate::kinds) fn validate(resources: &Value, path: &Path<'_>, errors: &mu
             Some(limit) if request != limit && !overcommits(name) => errors.invalid(
                 &requests_path,
                 request.to_string(),
-                format!("must be equal to {name} limit of {}", limit.to_string()),
+                format!("must be equal to {name} limit of {limit}"),
             ),
             Some(limit) if request > limit => errors.invalid(
                 &requests_path,
                 request.to_string(),
-                format!(
-                    "must be less than or equal to {name} limit of {}",
-                    limit.to_string()
-                ),
+                format!("must be less than or equal to {name} limit of {limit}"),
             ),
             None if !overcommits(name) => {
                 errors.required(

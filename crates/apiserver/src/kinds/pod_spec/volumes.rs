@@ -9,7 +9,7 @@ use crate::kinds::json::{int, items, present, text};
 use crate::kinds::names;
 use crate::kinds::quantity;
 
-use super::containers::{validate_field_ref, validate_resource_ref};
+use super::environment::{validate_field_ref, validate_resource_ref};
 
 /// The valid volumes of a Pod, by name.
 pub(super) struct Volumes<'a>(BTreeMap<&'a str, &'a Value>);
