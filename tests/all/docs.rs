@@ -43,3 +43,13 @@ fn every_page_is_in_the_summary() {
         );
     }
 }
+
+#[test]
+fn the_latency_page_shows_the_table_of_the_code() {
+    let page = fs::read_to_string(root().join("docs/src/reference/latency.md")).unwrap();
+    let table = wavetank_workload::latency::markdown();
+    assert!(
+        page.contains(&table),
+        "docs/src/reference/latency.md must hold:\n\n{table}"
+    );
+}

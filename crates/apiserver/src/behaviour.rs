@@ -4,15 +4,18 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::schema::{self, DecodeError, FieldProblem};
-use wavetank_model::{GroupKind, ObjectKey, Status, object};
+use wavetank_model::{GroupKind, GroupVersionKind, ObjectKey, Status, object};
 
 use crate::admission::{self, Lookup, Operation, Request};
+use crate::convert;
 use crate::create::Call;
-use crate::kinds::{self, Allocations, Env};
-use crate::registry::{Registry, Resource};
+use crate::custom::definition;
+use crate::establish::is_definition;
+use crate::kinds::{self, Allocations, Env, FieldError};
+use crate::registry::{Registry, Resource, VersionType};
 use crate::server::Server;
 use crate::store::Store;
 
@@ -22,18 +25,64 @@ pub(crate) fn decode(
     api_version: &str,
     object: &mut Value,
 ) -> Result<Vec<FieldProblem>, DecodeError> {
-    match resource.schema(api_version) {
-        Some(schema) => schema::decode(schema, object),
-        None => Ok(Vec::new()),
+    match resource.version_type(api_version) {
+        Some(VersionType::Custom(version)) => {
+            let mut problems = decode_metadata(object)?;
+            problems.extend(
+                version
+                    .prune(object)
+                    .into_iter()
+                    .map(|path| FieldProblem::Unknown { path }),
+            );
+            Ok(problems)
+        }
+        _ => resource
+            .schema(api_version)
+            .map_or_else(|| Ok(Vec::new()), |schema| schema::decode(schema, object)),
     }
 }
 
-/// Fills in defaults, and the empty fields that are part of the stored form.
+/// Decodes the metadata of a custom object as that of a built-in one.
+fn decode_metadata(object: &mut Value) -> Result<Vec<FieldProblem>, DecodeError> {
+    let (Some(schema), Some(fields)) = (
+        schema::builtin(&GroupVersionKind::new("v1", "ConfigMap")),
+        object.as_object_mut(),
+    ) else {
+        return Ok(Vec::new());
+    };
+    let mut typed = json!({});
+    typed["metadata"] = fields
+        .get_mut("metadata")
+        .map(Value::take)
+        .unwrap_or_default();
+    let problems = schema::decode(schema, &mut typed)?;
+    fields.insert(
+        "metadata".to_owned(),
+        typed
+            .get_mut("metadata")
+            .map_or_else(|| json!({}), Value::take),
+    );
+    Ok(problems)
+}
+
+/// Fills in defaults, and the empty fields that are part of the stored form; then the object is of the stored version.
 pub(crate) fn default(resource: &Resource, api_version: &str, object: &mut Value) {
-    let version = api_version.rsplit('/').next().unwrap_or_default();
-    resource.strategy.default(version, object);
-    if let Some(schema) = resource.schema(api_version) {
-        schema::complete(schema, object);
+    if let Some(VersionType::Custom(version)) = resource.version_type(api_version) {
+        version.default(object);
+        convert::to_storage(resource, api_version, object);
+        return;
+    }
+    let fill = |api_version: &str, object: &mut Value| {
+        let version = api_version.rsplit('/').next().unwrap_or_default();
+        resource.strategy.default(version, object);
+        if let Some(schema) = resource.schema(api_version) {
+            schema::complete(schema, object);
+        }
+    };
+    fill(api_version, object);
+    if api_version != resource.storage {
+        convert::to_storage(resource, api_version, object);
+        fill(&resource.storage, object);
     }
 }
 
@@ -112,7 +161,8 @@ impl Server {
             &mut self.dice.strategy,
         )?;
         if operation != Operation::Delete
-            && let Some(schema) = call.resource.schema(&call.api_version)
+            && !call.resource.is_custom()
+            && let Some(schema) = call.resource.schema(&call.resource.storage)
         {
             schema::complete(schema, object);
         }
@@ -143,6 +193,12 @@ impl Server {
         object: &mut Value,
     ) -> Result<(), Status> {
         let resource = &call.resource;
+        let mut problems: Vec<FieldError> = resource
+            .custom_version(&call.api_version)
+            .map_or_else(Vec::new, |version| version.validate(object));
+        if is_definition(resource) {
+            problems.extend(definition::problems(object, self.config.pass_over_rules));
+        }
         let warnings = self.with_env(call.now, call.options.dry_run, |env| {
             kinds::create(
                 &*resource.strategy,
@@ -153,7 +209,7 @@ impl Server {
             )
         })?;
         call.warnings.extend(warnings);
-        Ok(())
+        refuse(call, object, problems)
     }
 
     /// Keeps what a change may not touch, raises the generation, and validates the change.
@@ -164,18 +220,37 @@ impl Server {
         old: &Value,
     ) -> Result<(), Status> {
         let resource = &call.resource;
+        // A Scale changes the object itself.
+        let part = if call.subresource == "scale" {
+            ""
+        } else {
+            &call.subresource
+        };
+        if resource.is_custom() && call.subresource == "status" {
+            keep_metadata(new, old);
+        }
+        let mut problems = call
+            .resource
+            .custom_version(&call.api_version)
+            .map_or_else(Vec::new, |version| version.validate_change(new, old));
+        if is_definition(resource) && call.subresource.is_empty() {
+            if new["spec"] != old["spec"] {
+                problems.extend(definition::problems(new, self.config.pass_over_rules));
+            }
+            problems.extend(definition::change_problems(new, old));
+        }
         let warnings = self.with_env(call.now, call.options.dry_run, |env| {
             kinds::update(
                 &*resource.strategy,
                 &resource.group_kind,
                 new,
                 old,
-                &call.subresource,
+                part,
                 env,
             )
         })?;
         call.warnings.extend(warnings);
-        Ok(())
+        refuse(call, new, problems)
     }
 
     /// Calls `act` with the surroundings of a strategy; what it allocates is given back when nothing comes of it.
@@ -197,5 +272,27 @@ impl Server {
             self.allocations = before;
         }
         result
+    }
+}
+
+/// A status write of a custom object changes nothing in its metadata but managedFields (API-222).
+fn keep_metadata(new: &mut Value, old: &Value) {
+    let managed = new["metadata"].get("managedFields").cloned();
+    let mut metadata = old["metadata"].clone();
+    if let (Some(managed), Some(fields)) = (managed, metadata.as_object_mut()) {
+        fields.insert("managedFields".to_owned(), managed);
+    }
+    new["metadata"] = metadata;
+}
+
+fn refuse(call: &Call, object: &Value, problems: Vec<FieldError>) -> Result<(), Status> {
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(kinds::invalid(
+            &call.resource.group_kind,
+            object::name(object),
+            problems,
+        ))
     }
 }

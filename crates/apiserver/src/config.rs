@@ -9,11 +9,11 @@ use crate::admission;
 /// Which objects exist when a server starts (API-234).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Bootstrap {
-    /// The namespaces `default` and `kube-system` with their ServiceAccounts.
+    /// The namespaces `default` and `kube-system` with their `ServiceAccount`s.
     #[default]
     Minimal,
     /// What a real cluster has as well: `kube-public`, `kube-node-lease`, the Service `kubernetes`, system priority
-    /// classes, and the ConfigMap `kube-root-ca.crt` in each namespace.
+    /// classes, and the `ConfigMap` `kube-root-ca.crt` in each namespace.
     Full,
 }
 
@@ -79,6 +79,8 @@ pub struct ServerConfig {
     pub cache_bytes: usize,
     /// The Kubernetes version that `/version` reports, without `v`.
     pub version: String,
+    /// Whether CRDs with CEL rules are accepted though the rules are not evaluated; else they are refused.
+    pub pass_over_rules: bool,
     /// Whether `sendInitialEvents` is served; a refusal makes clients list first (API-201).
     pub watch_list: bool,
     /// The revision before the first commit (API-081).
@@ -95,6 +97,7 @@ impl Default for ServerConfig {
             history: HistoryLimits::default(),
             cache_bytes: 32 << 20,
             version: "1.36.0".to_owned(),
+            pass_over_rules: false,
             watch_list: true,
             first_revision: 100,
         }

@@ -7,6 +7,7 @@ use wavetank_model::{DeleteOptions, Propagation, Status, object, timestamp};
 
 use crate::admission::Operation;
 use crate::create::Call;
+use crate::establish::{CLEANUP, is_definition, state};
 use crate::failure;
 use crate::registry::Resource;
 use crate::server::{Server, Written};
@@ -48,7 +49,13 @@ impl Server {
         let old = self.store.value(&stored);
         check_preconditions(&resource, &call.name, &stored, &old, options)?;
         self.admit(call, Operation::Delete, &mut Value::Null, Some(&old))?;
-        let finalizers = settle_finalizers(&resource, &old, options);
+        let mut finalizers = settle_finalizers(&resource, &old, options);
+        if is_definition(&resource)
+            && !object::is_terminating(&old)
+            && !finalizers.iter().any(|name| name == CLEANUP)
+        {
+            finalizers.push(CLEANUP.to_owned());
+        }
         let graceful = resource
             .strategy
             .grace_period(&old, options.grace_period_seconds);
@@ -119,6 +126,20 @@ impl Server {
                 .unwrap_or_default()
         };
         let now_ms = self.config.epoch.wall(call.now).as_millisecond();
+        if !object::is_terminating(new) && is_definition(&call.resource) {
+            // As a namespace: without a generation of its own.
+            new["metadata"]["deletionTimestamp"] = Value::from(wall(now_ms / 1000));
+            let message = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon";
+            state(
+                new,
+                "Terminating",
+                "True",
+                "InstanceDeletionPending",
+                message,
+                &wall(now_ms / 1000),
+            );
+            return;
+        }
         if !object::is_terminating(new) {
             mark(new, &wall(end(now_ms)), grace);
             if is_namespace(&call.resource) {

@@ -121,7 +121,11 @@ impl Server {
     fn groups(&self) -> Vec<Group<'_>> {
         let mut groups: Vec<Group<'_>> = Vec::new();
         let mut built_in = 0;
-        for resource in self.registry.iter() {
+        for resource in self
+            .registry
+            .iter()
+            .filter(|resource| resource.is_discoverable())
+        {
             let group =
                 if let Some(at) = groups.iter().position(|group| group.name == resource.group) {
                     &mut groups[at]

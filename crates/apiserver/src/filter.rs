@@ -43,12 +43,12 @@ impl Filter {
                 fields,
             });
         }
-        let known = if resource.is_custom() {
-            &["metadata.name", "metadata.namespace"]
-        } else {
-            field_labels(&resource.group_kind)
-        };
-        if let Some(unknown) = fields.unknown(known) {
+        let selectable = resource
+            .custom_version(&resource.storage)
+            .map(|version| version.selectable.as_slice());
+        let mut known = field_labels(&resource.group_kind).to_vec();
+        known.extend(selectable.into_iter().flatten().map(String::as_str));
+        if let Some(unknown) = fields.unknown(&known) {
             return Err(failure::bad_request(
                 if resource.is_custom() || known.len() > 2 {
                     format!("field label not supported: {unknown}")

@@ -1,4 +1,4 @@
-//! Which resources are served: the built-in ones and those of CustomResourceDefinitions.
+//! Which resources are served: the built-in ones and those of `CustomResourceDefinition`s.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,8 +7,10 @@ use std::sync::{Arc, OnceLock};
 
 use wavetank_model::key::{GroupKind, GroupVersionKind};
 use wavetank_model::kinds::{self, Kind};
+use wavetank_model::patch::apply::FieldSet;
 use wavetank_model::schema::{self, SchemaRef};
 
+use crate::custom::CustomVersion;
 use crate::kinds::{Strategy, strategy};
 use crate::scale::ScalePaths;
 
@@ -23,7 +25,16 @@ pub(crate) struct Version {
     pub(crate) name: String,
     /// `apps/v1`.
     pub(crate) api_version: String,
-    schema: OnceLock<Option<SchemaRef<'static>>>,
+    pub(crate) objects: VersionType,
+}
+
+/// What is known of the objects of a version.
+#[derive(Clone, Debug)]
+pub(crate) enum VersionType {
+    /// The type of a built-in kind, looked up when it is first needed.
+    BuiltIn(OnceLock<Option<SchemaRef<'static>>>),
+    /// The schema of a custom kind.
+    Custom(Arc<CustomVersion>),
 }
 
 /// Where a resource comes from.
@@ -31,13 +42,23 @@ pub(crate) struct Version {
 pub(crate) enum Origin {
     /// A built-in kind.
     BuiltIn,
-    /// A CustomResourceDefinition.
-    Custom,
+    /// A `CustomResourceDefinition`; in discovery once it is established.
+    Custom {
+        /// Whether discovery shows it.
+        discoverable: bool,
+    },
 }
 
 /// How a kind treats its objects.
 #[derive(Clone, Copy)]
 pub(crate) struct Behaviour(&'static dyn Strategy);
+
+impl Behaviour {
+    /// The behaviour that a strategy says.
+    pub(crate) const fn new(strategy: &'static dyn Strategy) -> Self {
+        Self(strategy)
+    }
+}
 
 impl fmt::Debug for Behaviour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -75,6 +96,14 @@ pub(crate) struct Resource {
     pub(crate) storage: String,
     pub(crate) origin: Origin,
     pub(crate) strategy: Behaviour,
+    pub(crate) resets: Resets,
+}
+
+/// Fields that are owned by nobody through an endpoint, computed when they are first needed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Resets {
+    pub(crate) main: OnceLock<FieldSet>,
+    pub(crate) status: OnceLock<FieldSet>,
 }
 
 impl Resource {
@@ -86,7 +115,7 @@ impl Resource {
             } else {
                 format!("{}/{name}", kind.group)
             },
-            schema: OnceLock::new(),
+            objects: VersionType::BuiltIn(OnceLock::new()),
         };
         Self {
             table,
@@ -108,6 +137,7 @@ impl Resource {
             storage: kind.api_version(),
             origin: Origin::BuiltIn,
             strategy: Behaviour(strategy(&kind.group_kind())),
+            resets: Resets::default(),
         }
     }
 
@@ -125,9 +155,9 @@ impl Resource {
         &self.group_kind.kind
     }
 
-    /// Whether it comes from a CustomResourceDefinition.
+    /// Whether it comes from a `CustomResourceDefinition`.
     pub(crate) fn is_custom(&self) -> bool {
-        matches!(self.origin, Origin::Custom)
+        matches!(self.origin, Origin::Custom { .. })
     }
 
     /// Whether it has the verb with that letter.
@@ -146,11 +176,22 @@ impl Resource {
     /// The subresources of a version, by name.
     pub(crate) fn served_subresources(
         &self,
-        _version: &Version,
+        version: &Version,
     ) -> impl Iterator<Item = (&str, &str)> {
+        let served = |name: &str| match &version.objects {
+            VersionType::BuiltIn(_) => true,
+            VersionType::Custom(custom) => {
+                if name == "scale" {
+                    custom.scale.is_some()
+                } else {
+                    custom.has_status
+                }
+            }
+        };
         let mut rows: Vec<(&str, &str)> = self
             .subresources
             .iter()
+            .filter(|(name, _)| served(name))
             .map(|(name, verbs)| (name.as_str(), verbs.as_str()))
             .collect();
         rows.sort_unstable();
@@ -159,12 +200,10 @@ impl Resource {
 
     /// Where its Scale is found.
     pub(crate) fn scale_paths(&self) -> ScalePaths {
-        ScalePaths::default()
-    }
-
-    /// Whether status is written through its own subresource.
-    pub(crate) fn has_status(&self) -> bool {
-        self.subresource("status").is_some()
+        let custom = self
+            .custom_version(&self.storage)
+            .and_then(|version| version.scale.clone());
+        custom.unwrap_or_default()
     }
 
     /// The served version of that name.
@@ -172,15 +211,39 @@ impl Resource {
         self.versions.iter().find(|version| version.name == name)
     }
 
+    /// What is known of the version called `api_version`.
+    pub(crate) fn version_type(&self, api_version: &str) -> Option<&VersionType> {
+        self.versions
+            .iter()
+            .find(|version| version.api_version == api_version)
+            .map(|version| &version.objects)
+    }
+
+    /// The custom version called `api_version`.
+    pub(crate) fn custom_version(&self, api_version: &str) -> Option<&Arc<CustomVersion>> {
+        match self.version_type(api_version)? {
+            VersionType::Custom(version) => Some(version),
+            VersionType::BuiltIn(_) => None,
+        }
+    }
+
     /// The type of objects in the version called `api_version`; `None` when there is none.
     pub(crate) fn schema(&self, api_version: &str) -> Option<SchemaRef<'_>> {
-        let version = self
-            .versions
-            .iter()
-            .find(|version| version.api_version == api_version)?;
-        *version
-            .schema
-            .get_or_init(|| schema::builtin(&GroupVersionKind::new(api_version, self.kind())))
+        match self.version_type(api_version)? {
+            VersionType::BuiltIn(found) => *found
+                .get_or_init(|| schema::builtin(&GroupVersionKind::new(api_version, self.kind()))),
+            VersionType::Custom(version) => Some(version.schema()),
+        }
+    }
+
+    /// Whether discovery shows it.
+    pub(crate) fn is_discoverable(&self) -> bool {
+        !matches!(
+            self.origin,
+            Origin::Custom {
+                discoverable: false
+            }
+        )
     }
 
     /// The key in the table, in the order of a real server's storage (API-188).

@@ -139,6 +139,11 @@ impl References {
         index
     }
 
+    /// Whether there is no reference.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
+    }
+
     /// Positions of the references that may name `key`: kind and, where there is no `*`, name fit.
     pub(crate) fn candidates(&self, key: &ObjectKey) -> impl Iterator<Item = usize> {
         let kind = self.kinds.get(&key.kind);

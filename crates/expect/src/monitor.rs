@@ -1,6 +1,7 @@
 //! The expectations that follow the trace entry by entry.
 
 use wavetank_kernel::SimTime;
+use wavetank_model::Reference;
 use wavetank_scenario::Expectations;
 use wavetank_trace::{Entry, World};
 
@@ -178,17 +179,10 @@ impl Monitor {
         !self.expectations.present.is_empty() || !self.expectations.absent.is_empty()
     }
 
-    /// Whether objects of `kind` matter for what must be present or absent.
-    pub(crate) fn needs_kind(&self, kind: &str) -> bool {
-        let of = |object: &serde_json::Value| {
-            object.get("kind").and_then(serde_json::Value::as_str) == Some(kind)
-        };
-        self.expectations.present.iter().any(of)
-            || self
-                .expectations
-                .absent
-                .iter()
-                .any(|reference| reference.kind == kind)
+    /// What must be present or absent at the end.
+    pub(crate) fn needed_objects(&self) -> impl Iterator<Item = Reference> {
+        let present = self.expectations.present.iter().map(state::reference);
+        present.chain(self.expectations.absent.iter().cloned())
     }
 
     /// The judgements at the end of the part, one per expectation that was written.

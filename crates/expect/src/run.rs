@@ -8,6 +8,7 @@ use wavetank_trace::{Entry, Event, World};
 
 use crate::invariants::Invariants;
 use crate::judgement::Judgement;
+use crate::matcher::References;
 use crate::monitor::{Context, Monitor};
 
 /// Judges a run while it goes on.
@@ -131,12 +132,13 @@ impl RunMonitor {
     /// is the runner's to tell.
     pub fn finish(&self, trace: &[Entry]) -> Vec<Judgement> {
         let at = |seq: u64| trace.partition_point(|entry| entry.seq < seq);
+        let needed = self.needed_objects();
         let mut world = World::new();
         let mut replayed = 0;
         let mut of_steps = Vec::new();
         for step in &self.steps {
             let end = step.last.map_or(trace.len(), |last| at(last + 1));
-            self.replay(&mut world, &trace[replayed.min(end)..end]);
+            replay(&needed, &mut world, &trace[replayed.min(end)..end]);
             replayed = end;
             let first = at(step.first);
             of_steps.extend(
@@ -144,32 +146,35 @@ impl RunMonitor {
                     .judge(&trace[..first], &trace[first..end], &world),
             );
         }
-        self.replay(&mut world, &trace[replayed..]);
+        replay(&needed, &mut world, &trace[replayed..]);
         let mut judgements = self.run.judge(&[], trace, &world);
         judgements.extend(of_steps);
         judgements.extend(self.invariants.judge(trace));
         judgements
     }
 
-    /// Applies the changes of objects that a part asks for.
-    fn replay(&self, world: &mut World, entries: &[Entry]) {
+    /// What the run and its steps say must be present or absent.
+    fn needed_objects(&self) -> References {
         let monitors =
-            || std::iter::once(&self.run).chain(self.steps.iter().map(|step| &step.monitor));
-        if !monitors().any(Monitor::needs_state) {
-            return;
-        }
-        let mut wanted: BTreeMap<&str, bool> = BTreeMap::new();
-        for entry in entries {
-            let Event::Api(api) = &entry.event else {
-                continue;
-            };
-            let kind = api.key.kind.as_str();
-            if *wanted
-                .entry(kind)
-                .or_insert_with(|| monitors().any(|monitor| monitor.needs_kind(kind)))
-            {
-                world.push(entry);
-            }
+            std::iter::once(&self.run).chain(self.steps.iter().map(|step| &step.monitor));
+        References::new(
+            &monitors
+                .flat_map(Monitor::needed_objects)
+                .collect::<Vec<_>>(),
+        )
+    }
+}
+
+/// Applies the changes of the objects that are `needed`.
+fn replay(needed: &References, world: &mut World, entries: &[Entry]) {
+    if needed.is_empty() {
+        return;
+    }
+    for entry in entries {
+        if let Event::Api(api) = &entry.event
+            && needed.candidates(&api.key).next().is_some()
+        {
+            world.push(entry);
         }
     }
 }

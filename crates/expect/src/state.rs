@@ -25,25 +25,7 @@ pub(crate) fn present_failures(wanted: &[Value], state: &World, part: &Part<'_>)
 }
 
 fn present(index: usize, partial: &Value, state: &World, part: &Part<'_>) -> Option<Failure> {
-    let text = |field: &str| {
-        partial
-            .get(field)
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-    };
-    let ((group, _), kind) = (split_api_version(text("apiVersion")), text("kind"));
-    let namespace = object::namespace(partial);
-    let reference = Reference {
-        group: Some(group.to_owned()),
-        kind: kind.to_owned(),
-        namespace: (!namespace.is_empty()).then(|| NamePattern(namespace.to_owned())),
-        name: NamePattern(
-            Some(object::name(partial))
-                .filter(|name| !name.is_empty())
-                .unwrap_or("*")
-                .to_owned(),
-        ),
-    };
+    let reference = reference(partial);
     let mut best: Option<(ObjectKey, Vec<String>)> = None;
     for (key, live) in candidates(&reference, state, part.home) {
         let differences = differences(partial, live);
@@ -80,7 +62,17 @@ fn present(index: usize, partial: &Value, state: &World, part: &Part<'_>) -> Opt
                 )
             },
         );
-        let name = part.name(&ObjectKey::new(group, kind, namespace, &reference.name.0));
+        let group = reference.group.clone().unwrap_or_default();
+        let namespace = reference
+            .namespace
+            .as_ref()
+            .map_or("", |namespace| &namespace.0);
+        let name = part.name(&ObjectKey::new(
+            group,
+            &reference.kind,
+            namespace,
+            &reference.name.0,
+        ));
         return failure(
             format!("{name} is there"),
             observed,
@@ -101,6 +93,25 @@ fn present(index: usize, partial: &Value, state: &World, part: &Part<'_>) -> Opt
         observed,
         Vec::new(),
     )
+}
+
+/// What `partial` speaks of: one object, or without a name all of its kind.
+pub(crate) fn reference(partial: &Value) -> Reference {
+    let text = |field: &str| {
+        partial
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    let (group, _) = split_api_version(text("apiVersion"));
+    let namespace = object::namespace(partial);
+    let name = Some(object::name(partial)).filter(|name| !name.is_empty());
+    Reference {
+        group: Some(group.to_owned()),
+        kind: text("kind").to_owned(),
+        namespace: (!namespace.is_empty()).then(|| NamePattern(namespace.to_owned())),
+        name: NamePattern(name.unwrap_or("*").to_owned()),
+    }
 }
 
 /// The objects that `reference` names: by key where it has a name, else all of its kind.

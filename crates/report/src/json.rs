@@ -27,6 +27,10 @@ struct Run<'a> {
     path: &'a str,
     case: Option<&'a str>,
     seed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    links: &'a [String],
     verdict: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
@@ -61,6 +65,12 @@ struct JsonLine<'a> {
     decisive: bool,
 }
 
+#[derive(Serialize)]
+struct Plans<'a> {
+    version: &'static str,
+    plans: &'a [Plan],
+}
+
 /// The runs as one JSON document, indented, with a newline at the end.
 ///
 /// # Errors
@@ -78,12 +88,16 @@ pub fn runs(outcomes: &[RunOutcome], fail_on_skip: bool) -> Result<String, serde
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
 
-/// A plan as one JSON document, indented, with a newline at the end.
+/// Plans as one JSON document, indented, with a newline at the end.
 ///
 /// # Errors
 /// As [`runs`].
-pub fn plan(plan: &Plan) -> Result<String, serde_json::Error> {
-    Ok(serde_json::to_string_pretty(plan)? + "\n")
+pub fn plans(plans: &[Plan]) -> Result<String, serde_json::Error> {
+    let document = Plans {
+        version: VERSION,
+        plans,
+    };
+    Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
 
 fn run(outcome: &RunOutcome) -> Run<'_> {
@@ -100,6 +114,8 @@ fn run(outcome: &RunOutcome) -> Run<'_> {
         path: &outcome.path,
         case: outcome.case.as_deref(),
         seed: outcome.seed,
+        description: outcome.about.description.as_deref(),
+        links: &outcome.about.links,
         verdict: outcome.verdict.as_str(),
         reason,
         problems,

@@ -73,8 +73,14 @@ pub fn render(plan: &Plan, layout: &Layout) -> String {
     for (number, task) in (1..).zip(&plan.tasks) {
         if last.map(|(phase, _)| phase) != Some(task.phase) {
             out.push('\n');
+            let condition = if task.phase == Phase::SyncFail {
+                " (only after a failure)"
+            } else {
+                ""
+            };
             Line::new()
                 .styled(palette.head, task.phase.as_str())
+                .text(condition)
                 .write(layout, &mut out);
         }
         if last != Some((task.phase, task.wave)) {

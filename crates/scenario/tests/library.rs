@@ -19,7 +19,7 @@ fn every_scenario_of_the_library_loads() {
             Ok(loaded) => {
                 let wanted = loaded.scenarios[0]
                     .annotations
-                    .contains_key("wavetank/warns");
+                    .contains_key("wavetank/warnings");
                 if !wanted {
                     problems.extend(loaded.warnings.iter().map(|warning| warning.render(false)));
                 }

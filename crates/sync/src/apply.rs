@@ -25,6 +25,9 @@ use crate::kinds::ApiResource;
 use connection::Connection;
 use discovery::Discovery;
 
+#[cfg(test)]
+pub(crate) use client_side::{LAST_APPLIED, annotated};
+pub(crate) use client_side::{last_applied_of, three_way};
 pub use connection::USER_AGENT;
 pub use output::clean_error;
 
@@ -113,9 +116,8 @@ impl KubeAsks {
 
     /// Writes one object; gives the output or the error text.
     async fn write(&mut self, ask: &ApplyAsk) -> Result<String, String> {
-        let resource = match self.resolve(&ask.resource).await {
-            Ok(resource) => resource,
-            Err(_) => return Err(output::no_match(ask)),
+        let Ok(resource) = self.resolve(&ask.resource).await else {
+            return Err(output::no_match(ask));
         };
         let place = connection::Place::new(&ask.resource, &resource);
         let writer = write::Writer {

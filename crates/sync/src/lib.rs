@@ -8,19 +8,26 @@
 //! - [`step`]: one pass over the tasks; decides, and asks for every effect
 //! - [`apply`]: carries the asks out through a `kube::Client`
 //! - [`operation`]: operations, retry, termination, timeout: what is due, and when
+//! - [`compare`], [`ignore`]: whether the app is in sync
+//! - [`project`]: what an `AppProject` permits, and its sync windows
+//! - [`deletion`]: what happens when the app is deleted
 //! - [`message`], [`result`]: the exact texts, and what is stored
 //!
 //! Invariants: nothing survives between two passes but the stored results (SYNC-002; what [`Builtin`] keeps is a memo
 //! of pure functions); a pass reads no clock and draws no chance; every effect goes through [`Asks`].
 
 pub mod apply;
+pub mod compare;
+pub mod deletion;
 pub mod engine;
+pub mod ignore;
 pub mod kinds;
 pub mod ledger;
 pub mod message;
 pub mod operation;
 pub mod options;
 pub mod plan;
+pub mod project;
 pub mod reconcile;
 pub mod result;
 pub mod step;
@@ -28,6 +35,7 @@ pub mod target;
 #[cfg(test)]
 mod testing;
 
+pub use compare::{Comparison, SyncCode, compare};
 pub use engine::{
     AppIdentity, ApplyAsk, Asks, Builtin, DeleteAsk, EngineError, FinalizerAsk, Note, ResourceRef,
     StepEngine, StepInput, StepOutput, Strategy, TrackingMethod,

@@ -4,6 +4,7 @@
 //! is due and when; [`OperationState::begin`] opens a pass and says what it does; [`OperationState::finish`] stores its
 //! outcome. Times are wall times of the run's epoch, cut to whole seconds where Argo CD stores them so.
 
+pub mod auto_sync;
 mod retry;
 
 use jiff::{SignedDuration, Timestamp};
@@ -50,6 +51,9 @@ pub struct OperationState {
     /// Whether auto-sync or self-heal asked for it.
     #[serde(default)]
     pub automated: bool,
+    /// Self-heals in a row up to this operation, 0 when it is none (SYNC-152).
+    #[serde(default)]
+    pub self_heal_attempts: u32,
     /// Whether the timeout ended it.
     #[serde(default)]
     pub timed_out: bool,
@@ -113,6 +117,7 @@ impl OperationState {
             results: Vec::new(),
             retry,
             automated,
+            self_heal_attempts: 0,
             timed_out: false,
         }
     }

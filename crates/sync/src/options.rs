@@ -1,8 +1,12 @@
 //! Options of one operation (SYNC-003, SYNC-006).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use wavetank_model::{ObjectKey, Propagation};
+
+use crate::ignore::IgnoredDifference;
+use crate::project::Project;
 
 /// Field manager of everything the engine applies.
 pub const FIELD_MANAGER: &str = "argocd-controller";
@@ -20,6 +24,17 @@ pub struct ResourceFilter {
     pub name: String,
     /// Namespace; empty fits any.
     pub namespace: String,
+}
+
+impl From<ObjectKey> for ResourceFilter {
+    fn from(key: ObjectKey) -> Self {
+        Self {
+            group: key.group,
+            kind: key.kind,
+            name: key.name,
+            namespace: key.namespace,
+        }
+    }
 }
 
 impl ResourceFilter {
@@ -98,6 +113,10 @@ pub struct SyncOptions {
     pub fail_on_shared_resource: bool,
     /// Ignored differences keep their live value (SYNC-103).
     pub respect_ignore_differences: bool,
+    /// Differences that do not count (SYNC-149), and keep their live value with `respect_ignore_differences`.
+    pub ignore_differences: Vec<IgnoredDifference>,
+    /// What the project permits; everything when there is none (SYNC-032).
+    pub project: Option<Arc<Project>>,
     /// Only these objects take part; empty for all (SYNC-022).
     pub resources: Vec<ResourceFilter>,
 }
@@ -125,6 +144,8 @@ impl Default for SyncOptions {
             managed_namespace: None,
             fail_on_shared_resource: false,
             respect_ignore_differences: false,
+            ignore_differences: Vec::new(),
+            project: None,
             resources: Vec::new(),
         }
     }

@@ -228,6 +228,14 @@ impl Cluster {
         };
         if !ask.dry_run {
             let mut object = Value::clone(&ask.target);
+            if key.name.is_empty() {
+                let name = format!(
+                    "{}{}",
+                    object::meta_str(&object, "generateName"),
+                    self.objects.len()
+                );
+                object["metadata"]["name"] = name.into();
+            }
             if let Some(old) = self.objects.get(&key) {
                 object["status"] = old["status"].clone();
                 if let Some(stamp) = old["metadata"].get("deletionTimestamp") {
@@ -412,12 +420,7 @@ impl Operation {
     /// One pass; gives phase and message.
     pub(crate) fn pass(&mut self, cluster: &mut Cluster) -> String {
         let input = self.input(cluster);
-        let output = block_on(step::pass(
-            &input,
-            &Assessor::new(),
-            &mut self.memo,
-            cluster,
-        ));
+        let output = block_on(step::pass(input, &Assessor::new(), &mut self.memo, cluster));
         self.store(output)
     }
 
@@ -425,7 +428,7 @@ impl Operation {
     pub(crate) fn terminate(&mut self, cluster: &mut Cluster) -> String {
         let input = self.input(cluster);
         let output = block_on(step::terminate(
-            &input,
+            input,
             &Assessor::new(),
             &mut self.memo,
             cluster,

@@ -67,6 +67,19 @@ impl Objects {
 
     /// Takes a commit; whether the object is gone by it.
     pub(super) fn change(&mut self, api: &ApiEvent) -> bool {
+        let finalizers = match &api.content {
+            Some(Content::Object(object)) => object
+                .pointer("/metadata/finalizers")
+                .or(Some(&Value::Null)),
+            Some(Content::Patch(patch)) => patch
+                .get("metadata")
+                .and_then(|meta| meta.get("finalizers")),
+            None => None,
+        };
+        // Most commits: they change nothing that is kept here.
+        if api.verb == ChangeKind::Updated && finalizers.is_none() {
+            return false;
+        }
         let facts = self.facts(&api.key);
         match api.verb {
             ChangeKind::Deleted => {
@@ -76,19 +89,8 @@ impl Objects {
             ChangeKind::Created => (facts.exists, facts.health) = (true, None),
             ChangeKind::Updated | ChangeKind::Deleting => facts.exists = true,
         }
-        match &api.content {
-            Some(Content::Object(object)) => {
-                facts.finalizer = holds_finalizer(object.pointer("/metadata/finalizers"));
-            }
-            Some(Content::Patch(patch)) => {
-                if let Some(finalizers) = patch
-                    .get("metadata")
-                    .and_then(|meta| meta.get("finalizers"))
-                {
-                    facts.finalizer = holds_finalizer(Some(finalizers));
-                }
-            }
-            None => {}
+        if let Some(finalizers) = finalizers {
+            facts.finalizer = holds_finalizer(finalizers);
         }
         false
     }
@@ -119,11 +121,7 @@ impl Objects {
     }
 }
 
-fn holds_finalizer(finalizers: Option<&Value>) -> bool {
-    let finalizers = finalizers.and_then(Value::as_array);
-    finalizers.is_some_and(|finalizers| {
-        finalizers
-            .iter()
-            .any(|name| name.as_str() == Some(argo::HOOK_FINALIZER))
-    })
+fn holds_finalizer(finalizers: &Value) -> bool {
+    let mut finalizers = finalizers.as_array().into_iter().flatten();
+    finalizers.any(|name| name.as_str() == Some(argo::HOOK_FINALIZER))
 }

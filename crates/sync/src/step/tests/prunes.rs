@@ -143,3 +143,27 @@ fn healthy_waves_are_not_skipped() {
         );
     }
 }
+
+/// SYNC-058, SYNC-195: what is in sync is left out, and its health is not awaited.
+#[test]
+fn objects_in_sync_are_left_out_where_wanted() {
+    let mut cluster = cluster_with("Deployment/database\nConfigMap/changed");
+    cluster.edit("ConfigMap/changed")["data"] = serde_json::json!({"k": "old"});
+    cluster.edit("ConfigMap/changed")["metadata"]["annotations"][crate::apply::LAST_APPLIED] =
+        "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"data\":{\"k\":\"old\"}}".into();
+    let mut operation =
+        Operation::new("Deployment/database\nConfigMap/changed wave=1\nConfigMap/new wave=1")
+            .with(|options| options.apply_out_of_sync_only = true);
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Succeeded successfully synced (all tasks run)"
+    );
+    insta::assert_snapshot!(cluster.take_log(), @r"
+    apply configmap/changed (dry run)
+    apply configmap/new (dry run)
+    -- Sync/1
+    apply configmap/changed
+    apply configmap/new
+    delay Sync/1 final
+    ");
+}

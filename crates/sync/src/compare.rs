@@ -1,0 +1,320 @@
+//! Whether an app is in sync (SYNC-148, SYNC-149), and what a comparison finds beside that (SYNC-102).
+//!
+//! The comparison is Argo CD's three-way one, and two-way for objects that were not made by an apply. Server-side diff
+//! and the structured-merge diff of server-side applied objects are answered by the two-way comparison.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use wavetank_model::{GroupVersionKind, ObjectKey, PatchType, argo, patch, schema};
+
+use crate::apply::three_way;
+use crate::engine::AppIdentity;
+use crate::ignore::{self, IgnoredDifference};
+use crate::kinds::Kinds;
+use crate::options::SyncOptions;
+use crate::reconcile::{Pair, reconcile};
+use crate::target::{self, Targets, Warning};
+
+/// Sync status of an app or of one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum SyncCode {
+    /// As desired.
+    Synced,
+    /// Different, missing, or no longer desired.
+    OutOfSync,
+    /// It could not be found out.
+    Unknown,
+}
+
+/// One object of a comparison that counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceComparison {
+    /// The object.
+    pub key: ObjectKey,
+    /// Its status.
+    pub status: SyncCode,
+    /// Whether it is no longer desired.
+    pub requires_pruning: bool,
+    /// The live object, if there is one.
+    pub live: Option<Arc<Value>>,
+    /// Whether a difference does not count for the app (compare option `IgnoreExtraneous`).
+    pub extraneous: bool,
+}
+
+/// What a comparison found.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// Status of the app.
+    pub status: SyncCode,
+    /// The objects that count: no hooks, skipped or ignored ones, no copies (SYNC-013).
+    pub resources: Vec<ResourceComparison>,
+    /// Live objects that another app claims, with its name (SYNC-102).
+    pub shared: Vec<(ObjectKey, String)>,
+    /// Remarks about the desired state.
+    pub warnings: Vec<Warning>,
+}
+
+/// Compares desired and live state.
+pub fn compare(
+    given: &[Arc<Value>],
+    live: &[Arc<Value>],
+    app: &AppIdentity,
+    kinds: &Kinds,
+    options: &SyncOptions,
+) -> Comparison {
+    let targets = target::normalise(given, app, kinds);
+    compare_targets(&targets, live, app, options)
+}
+
+/// As [`compare`], over normalised targets.
+pub fn compare_targets(
+    targets: &Targets,
+    live: &[Arc<Value>],
+    app: &AppIdentity,
+    options: &SyncOptions,
+) -> Comparison {
+    let reconciled = reconcile(targets, live, app);
+    let counted = |pair: &&Pair| {
+        !pair.foreign_copy && counts(pair) && !is_managed_namespace(pair, app, options)
+    };
+    let resources: Vec<ResourceComparison> = reconciled
+        .pairs
+        .iter()
+        .filter(counted)
+        .filter_map(|pair| status_of(pair, options))
+        .collect();
+    let differs =
+        |resource: &ResourceComparison| resource.status != SyncCode::Synced && !resource.extraneous;
+    let status = if resources.iter().any(differs) {
+        SyncCode::OutOfSync
+    } else {
+        SyncCode::Synced
+    };
+    let shared = reconciled
+        .pairs
+        .iter()
+        .filter_map(|pair| shared_with(pair, app))
+        .collect();
+    Comparison {
+        status,
+        resources,
+        shared,
+        warnings: targets.warnings.clone(),
+    }
+}
+
+/// Hooks, ignored and skipped objects have no status.
+fn counts(pair: &Pair) -> bool {
+    match (&pair.target, &pair.live) {
+        (Some(target), _) => !target.hook && !target.phases.is_empty(),
+        (None, Some(live)) => !argo::is_hook(live) && !argo::is_skipped(live),
+        (None, None) => false,
+    }
+}
+
+/// The destination namespace, kept by `managedNamespaceMetadata` although no target names it (SYNC-104).
+pub(crate) fn is_managed_namespace(pair: &Pair, app: &AppIdentity, options: &SyncOptions) -> bool {
+    let Some(key) = pair
+        .live
+        .as_deref()
+        .filter(|_| pair.target.is_none())
+        .and_then(ObjectKey::of)
+    else {
+        return false;
+    };
+    options.create_namespace
+        && options.managed_namespace.is_some()
+        && key.group.is_empty()
+        && key.kind == "Namespace"
+        && key.name == app.namespace
+}
+
+fn status_of(pair: &Pair, options: &SyncOptions) -> Option<ResourceComparison> {
+    let key = match (&pair.live, &pair.target) {
+        (Some(live), _) => ObjectKey::of(live)?,
+        (None, Some(target)) => target.key.clone(),
+        (None, None) => return None,
+    };
+    let (status, requires_pruning) = match (&pair.target, &pair.live) {
+        (Some(target), Some(live))
+            if !is_modified(&target.object, live, &options.ignore_differences) =>
+        {
+            (SyncCode::Synced, false)
+        }
+        (Some(_), _) => (SyncCode::OutOfSync, false),
+        (None, _) => (SyncCode::OutOfSync, true),
+    };
+    let extraneous = requires_pruning
+        && pair
+            .live
+            .as_deref()
+            .is_some_and(|live| ignore::has_compare_option(live, "IgnoreExtraneous"));
+    Some(ResourceComparison {
+        key,
+        status,
+        requires_pruning,
+        live: pair.live.clone(),
+        extraneous,
+    })
+}
+
+fn shared_with(pair: &Pair, app: &AppIdentity) -> Option<(ObjectKey, String)> {
+    let (Some(_), Some(live)) = (&pair.target, &pair.live) else {
+        return None;
+    };
+    let other = target::owner_app(live, app.tracking).filter(|other| *other != app.name)?;
+    Some((ObjectKey::of(live)?, other.to_owned()))
+}
+
+/// Whether an apply of `target` would change `live` (SYNC-149). What cannot be compared counts as modified.
+pub fn is_modified(target: &Value, live: &Value, ignored: &[IgnoredDifference]) -> bool {
+    let (mut target, mut live) = (target.clone(), live.clone());
+    // The annotation is read before normalisation, and its ignored fields go with the others.
+    let mut original = match crate::apply::last_applied_of(&live) {
+        Value::Null => target.clone(),
+        original => original,
+    };
+    ignore::normalise_pair(ignored, &mut original, &mut live.clone());
+    ignore::normalise_pair(ignored, &mut target, &mut live);
+    strip_place(&mut original);
+    strip_place(&mut target);
+    let Some(gvk) = GroupVersionKind::of(&target) else {
+        return true;
+    };
+    let Ok((kind, patch)) = three_way(&gvk, &original, &target, &live) else {
+        return true;
+    };
+    if patch.as_object().is_none_or(serde_json::Map::is_empty) {
+        return false;
+    }
+    let mut predicted = live.clone();
+    let applied = match (kind, schema::builtin(&gvk)) {
+        (PatchType::Strategic, Some(schema)) => {
+            patch::strategic(&mut predicted, &patch, schema).is_ok()
+        }
+        _ => patch::merge(&mut predicted, &patch).is_ok(),
+    };
+    !applied || predicted != live
+}
+
+/// Neither the namespace nor an empty map of annotations is a difference.
+fn strip_place(object: &mut Value) {
+    let meta = target::metadata(object);
+    meta.remove("namespace");
+    if meta
+        .get("annotations")
+        .and_then(Value::as_object)
+        .is_some_and(serde_json::Map::is_empty)
+    {
+        meta.remove("annotations");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{app, objects, tracked};
+
+    fn shown(targets: &str, live: &[Arc<Value>]) -> String {
+        let comparison = compare(
+            &objects(targets),
+            live,
+            &app(),
+            &Kinds::builtin(),
+            &SyncOptions::default(),
+        );
+        let mut lines = vec![format!("{:?}", comparison.status)];
+        lines.extend(comparison.resources.iter().map(|resource| {
+            let prune = if resource.requires_pruning {
+                " prune"
+            } else {
+                ""
+            };
+            format!(
+                "{} {:?}{prune}",
+                resource.key.short("demo"),
+                resource.status
+            )
+        }));
+        lines.join(", ")
+    }
+
+    /// SYNC-148: missing, extra and changed objects; hooks and skipped ones have no status.
+    #[test]
+    fn missing_and_extra_objects_are_out_of_sync() {
+        let live = tracked(
+            "ConfigMap/a\nConfigMap/extra\nJob/old hook=PreSync\nConfigMap/skipped hook=Skip",
+        );
+        assert_eq!(
+            shown(
+                "ConfigMap/a\nConfigMap/b\nJob/h hook=PreSync\nConfigMap/s hook=Skip",
+                &live
+            ),
+            "OutOfSync, ConfigMap/a Synced, ConfigMap/b OutOfSync, ConfigMap/extra OutOfSync prune"
+        );
+        assert_eq!(
+            shown("ConfigMap/a", &live[..1]),
+            "Synced, ConfigMap/a Synced"
+        );
+    }
+
+    /// SYNC-148: an extra object that says so is no matter for the app.
+    #[test]
+    fn ignored_extra_objects_leave_the_app_in_sync() {
+        let mut extra = Value::clone(&tracked("ConfigMap/x")[0]);
+        extra["metadata"]["annotations"]["argocd.argoproj.io/compare-options"] =
+            "IgnoreExtraneous".into();
+        assert_eq!(
+            shown("", &[Arc::new(extra)]),
+            "Synced, ConfigMap/x OutOfSync prune"
+        );
+    }
+
+    /// SYNC-149: defaults of the server are no difference; a field that left the annotation's object is one.
+    #[test]
+    fn only_what_an_apply_would_change_is_a_difference() {
+        let target = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1"}});
+        let mut live = crate::apply::annotated(&target);
+        live["metadata"]["uid"] = "u".into();
+        live["data"]["defaulted"] = "x".into();
+        assert!(!is_modified(&target, &live, &[]));
+        let mut before = target.clone();
+        before["data"]["gone"] = "x".into();
+        let live = crate::apply::annotated(&before);
+        assert!(is_modified(&target, &live, &[]));
+        let ignored = IgnoredDifference {
+            kind: "ConfigMap".to_owned(),
+            json_pointers: vec!["/data/gone".to_owned()],
+            ..IgnoredDifference::default()
+        };
+        assert!(!is_modified(&target, &live, &[ignored]));
+    }
+
+    /// SYNC-149: Secrets are compared by `data`, whatever the manifest says it in.
+    #[test]
+    fn string_data_is_folded_into_data() {
+        let target = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"k": "v"}});
+        let live = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"k": "dg=="}, "type": "Opaque"});
+        assert!(!is_modified(&target, &live, &[]));
+    }
+
+    /// SYNC-102.
+    #[test]
+    fn objects_of_another_app_are_shared() {
+        let mut live = Value::clone(&tracked("ConfigMap/a")[0]);
+        live["metadata"]["annotations"][argo::TRACKING_ID] = "other:/ConfigMap:demo/a".into();
+        let live = [Arc::new(live)];
+        let comparison = compare(
+            &objects("ConfigMap/a"),
+            &live,
+            &app(),
+            &Kinds::builtin(),
+            &SyncOptions::default(),
+        );
+        assert_eq!(comparison.shared[0].1, "other");
+    }
+}

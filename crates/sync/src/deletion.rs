@@ -1,0 +1,379 @@
+//! Deleting an app: its resources, wave by wave, and the hooks before and after (SYNC-142..147).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::Value;
+use wavetank_health::{Assessor, HealthStatus};
+use wavetank_model::argo::{self, DeletePolicy};
+use wavetank_model::{GroupVersionKind, ObjectKey, Phase, Propagation, WaveNumber, object};
+
+use crate::engine::{
+    AppIdentity, ApplyAsk, Asks, DeleteAsk, DeleteReason, Note, ResourceRef, Strategy,
+};
+use crate::kinds::Kinds;
+use crate::options::SyncOptions;
+use crate::target::{self, Target};
+
+/// Cascading deletion in the foreground.
+pub const RESOURCES_FINALIZER: &str = "resources-finalizer.argocd.argoproj.io";
+/// The same, written out.
+pub const FOREGROUND_FINALIZER: &str = "resources-finalizer.argocd.argoproj.io/foreground";
+/// Cascading deletion in the background.
+pub const BACKGROUND_FINALIZER: &str = "resources-finalizer.argocd.argoproj.io/background";
+/// There are `PreDelete` hooks.
+pub const PRE_DELETE_FINALIZER: &str = "pre-delete-finalizer.argocd.argoproj.io";
+/// They are to be cleaned up.
+pub const PRE_DELETE_CLEANUP_FINALIZER: &str = "pre-delete-finalizer.argocd.argoproj.io/cleanup";
+/// There are `PostDelete` hooks.
+pub const POST_DELETE_FINALIZER: &str = "post-delete-finalizer.argocd.argoproj.io";
+/// They are to be cleaned up.
+pub const POST_DELETE_CLEANUP_FINALIZER: &str = "post-delete-finalizer.argocd.argoproj.io/cleanup";
+
+const CASCADE: [&str; 3] = [
+    RESOURCES_FINALIZER,
+    FOREGROUND_FINALIZER,
+    BACKGROUND_FINALIZER,
+];
+
+/// What a deletion pass knows.
+#[derive(Clone, Debug)]
+pub struct DeletionInput {
+    /// The application.
+    pub app: AppIdentity,
+    /// Desired objects at the app's current revision, as rendered.
+    pub targets: Arc<[Arc<Value>]>,
+    /// The view's snapshot.
+    pub live: Vec<Arc<Value>>,
+    /// The kinds the view knows.
+    pub kinds: Arc<Kinds>,
+    /// The app's options: its `Prune=` and `Delete=` values.
+    pub options: Arc<SyncOptions>,
+    /// The app's finalizers.
+    pub finalizers: Vec<String>,
+    /// Whether the deletion is confirmed (annotation since its deletionTimestamp).
+    pub confirmed: bool,
+}
+
+/// What a deletion pass ends with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeletionOutput {
+    /// The app's finalizers now; the app is gone when none is left. If they changed the next pass is due at once,
+    /// else with the next change of an object of the app, or the backstop.
+    pub finalizers: Vec<String>,
+    /// Message of the condition `DeletionError`.
+    pub error: Option<String>,
+    /// A delete phase whose hooks are all done.
+    pub completed: Option<Phase>,
+    /// A delete phase of which hooks failed; they are made anew by the next pass.
+    pub failed: Option<Phase>,
+}
+
+/// The delete-hook finalizers that an app gets at a refresh, by its rendered targets (SYNC-142).
+pub fn hook_finalizers(targets: &[Arc<Value>]) -> Vec<&'static str> {
+    let has = |phase| {
+        targets
+            .iter()
+            .any(|target| argo::is_delete_hook(target, phase))
+    };
+    let mut out = Vec::new();
+    if has(Phase::PreDelete) {
+        out.extend([PRE_DELETE_FINALIZER, PRE_DELETE_CLEANUP_FINALIZER]);
+    }
+    if has(Phase::PostDelete) {
+        out.extend([POST_DELETE_FINALIZER, POST_DELETE_CLEANUP_FINALIZER]);
+    }
+    out
+}
+
+/// Does the first thing there is to do (SYNC-144).
+pub async fn deletion_pass(
+    input: &DeletionInput,
+    assessor: &Assessor,
+    asks: &mut dyn Asks,
+) -> DeletionOutput {
+    let mut pass = Pass {
+        input,
+        assessor,
+        asks,
+        output: DeletionOutput::default(),
+    };
+    pass.output.finalizers.clone_from(&input.finalizers);
+    if let Err(error) = pass.run().await {
+        pass.output.error = Some(error);
+    }
+    pass.output
+}
+
+struct Pass<'a> {
+    input: &'a DeletionInput,
+    assessor: &'a Assessor,
+    asks: &'a mut dyn Asks,
+    output: DeletionOutput,
+}
+
+impl Pass<'_> {
+    fn has(&self, finalizer: &str) -> bool {
+        self.output.finalizers.iter().any(|own| own == finalizer)
+    }
+
+    fn drop_finalizers(&mut self, gone: &[&str]) {
+        self.output
+            .finalizers
+            .retain(|own| !gone.contains(&own.as_str()));
+    }
+
+    async fn run(&mut self) -> Result<(), String> {
+        if self.has(PRE_DELETE_FINALIZER) {
+            let done = self.execute_hooks(Phase::PreDelete).await;
+            if !done.map_err(|error| format!("error executing pre-delete hooks: {error}"))? {
+                return Ok(());
+            }
+            self.drop_finalizers(&[PRE_DELETE_FINALIZER]);
+        }
+        if CASCADE.iter().any(|finalizer| self.has(finalizer)) {
+            return self.cascade().await;
+        }
+        if self.has(POST_DELETE_FINALIZER) {
+            let done = self.execute_hooks(Phase::PostDelete).await;
+            if done.map_err(|error| format!("error executing post-delete hooks: {error}"))? {
+                self.drop_finalizers(&[POST_DELETE_FINALIZER]);
+            }
+            return Ok(());
+        }
+        for (finalizer, phase) in [
+            (PRE_DELETE_CLEANUP_FINALIZER, Phase::PreDelete),
+            (POST_DELETE_CLEANUP_FINALIZER, Phase::PostDelete),
+        ] {
+            if self.has(finalizer) {
+                if self.clean_up_hooks(phase).await? {
+                    self.drop_finalizers(&[finalizer]);
+                }
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// The app's live objects without an owner.
+    fn owned(&self) -> Vec<Arc<Value>> {
+        let app = &self.input.app;
+        let own = |live: &&Arc<Value>| {
+            target::owner_app(live, app.tracking) == Some(app.name.as_str())
+                && object::owners(live).next().is_none()
+        };
+        self.input.live.iter().filter(own).cloned().collect()
+    }
+
+    /// Deletes the highest wave; waits for what is being deleted (SYNC-145).
+    async fn cascade(&mut self) -> Result<(), String> {
+        let owned = self.owned();
+        if owned.iter().any(|live| object::is_terminating(live)) {
+            return Ok(());
+        }
+        let doomed: Vec<&Arc<Value>> = owned.iter().filter(|live| self.is_deleted(live)).collect();
+        if !self.input.confirmed && doomed.iter().any(|live| self.needs_confirmation(live)) {
+            return Ok(());
+        }
+        let Some(highest) = doomed.iter().map(|live| argo::wave(live)).max() else {
+            self.drop_finalizers(&CASCADE);
+            return Ok(());
+        };
+        let propagation = if self.has(BACKGROUND_FINALIZER) {
+            Propagation::Background
+        } else {
+            Propagation::Foreground
+        };
+        let wave = doomed
+            .into_iter()
+            .filter(|live| argo::wave(live) == highest);
+        let asks = wave
+            .filter_map(|live| delete_ask(live, Phase::Sync, propagation))
+            .collect();
+        self.delete(asks).await
+    }
+
+    /// Not a CRD, and nothing says that it stays (SYNC-145, SYNC-211).
+    fn is_deleted(&self, live: &Value) -> bool {
+        let option =
+            argo::option_value(live, "Delete").or(self.input.options.default_delete.as_deref());
+        let kept = argo::annotation_items(live, "helm.sh/resource-policy").contains(&"keep");
+        crate::plan::defined_kind(live).is_none() && option != Some("false") && !kept
+    }
+
+    fn needs_confirmation(&self, live: &Value) -> bool {
+        let options = &self.input.options;
+        let asks = |name, default: &Option<String>| {
+            argo::option_value(live, name).or(default.as_deref()) == Some("confirm")
+        };
+        asks("Delete", &options.default_delete) || asks("Prune", &options.default_prune)
+    }
+
+    async fn delete(&mut self, asks: Vec<DeleteAsk>) -> Result<(), String> {
+        for outcome in self.asks.delete(asks).await {
+            match outcome {
+                Err(error) if !error.is_not_found() => return Err(error.to_string()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn live_hooks(&self, phase: Phase) -> Vec<Arc<Value>> {
+        self.owned()
+            .into_iter()
+            .filter(|live| argo::is_delete_hook(live, phase))
+            .collect()
+    }
+
+    /// Makes missing hooks, then waits for all of them; `true` when they are done (SYNC-146, SYNC-214).
+    async fn execute_hooks(&mut self, phase: Phase) -> Result<bool, String> {
+        let existing = self.live_hooks(phase);
+        let known: BTreeSet<ObjectKey> = existing
+            .iter()
+            .filter_map(|live| ObjectKey::of(live))
+            .collect();
+        let input = self.input;
+        let rendered = target::delete_hooks(&input.targets, &input.app, &input.kinds, phase);
+        let missing: Vec<Target> = rendered
+            .into_iter()
+            .filter(|hook| !known.contains(&hook.key))
+            .collect();
+        if !missing.is_empty() || self.any_unfinished(&existing) {
+            self.asks.note(Note::WaveStarted {
+                phase,
+                wave: WaveNumber::All,
+            });
+        }
+        if self.create_hooks(phase, missing).await? > 0 {
+            return Ok(false);
+        }
+        let status = |live: &Arc<Value>| self.health(live);
+        let degraded: Vec<&Arc<Value>> = existing
+            .iter()
+            .filter(|live| status(live) == Some(HealthStatus::Degraded))
+            .collect();
+        if !degraded.is_empty() {
+            let names: Vec<String> = degraded
+                .iter()
+                .map(|live| format!("{}/{}", object::namespace(live), object::name(live)))
+                .collect();
+            let asks = degraded
+                .iter()
+                .filter_map(|live| delete_ask(live, phase, Propagation::Foreground));
+            let asks: Vec<DeleteAsk> = asks.collect();
+            // A failing deletion is only logged there: the hooks are deleted again by the next pass.
+            drop(self.asks.delete(asks).await);
+            self.output.failed = Some(phase);
+            return Err(format!("{phase} hook(s) failed: {}", names.join(", ")));
+        }
+        if self.any_unfinished(&existing) {
+            return Ok(false);
+        }
+        self.output.completed = Some(phase);
+        Ok(true)
+    }
+
+    fn health(&self, live: &Value) -> Option<HealthStatus> {
+        match self.assessor.assess(live) {
+            Ok(None) => Some(HealthStatus::Healthy),
+            Ok(Some(health)) => health.status,
+            Err(failure) => failure.health.status,
+        }
+    }
+
+    fn any_unfinished(&self, hooks: &[Arc<Value>]) -> bool {
+        hooks
+            .iter()
+            .any(|live| self.health(live) == Some(HealthStatus::Progressing))
+    }
+
+    /// POSTs hooks; one that is there already is passed over. Gives how many were made.
+    async fn create_hooks(&mut self, phase: Phase, hooks: Vec<Target>) -> Result<usize, String> {
+        if hooks.is_empty() {
+            return Ok(0);
+        }
+        let asks = hooks.into_iter().map(|hook| ApplyAsk {
+            resource: ResourceRef {
+                gvk: GroupVersionKind::clone(&hook.gvk),
+                resource: None,
+                namespace: hook.key.namespace.clone(),
+                name: hook.key.name.clone(),
+            },
+            key: Arc::new(hook.key),
+            target: hook.object,
+            live: None,
+            strategy: Strategy::Create,
+            force: false,
+            validate: true,
+            dry_run: false,
+            manager: self.input.options.manager.clone(),
+            migrate_from: None,
+            phase,
+            wave: WaveNumber::All,
+            hook: true,
+        });
+        let asks: Vec<ApplyAsk> = asks.collect();
+        let mut created = 0;
+        for outcome in self.asks.apply(asks).await {
+            match outcome {
+                Ok(_) => created += 1,
+                Err(error) if error.ends_with("already exists") => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(created)
+    }
+
+    /// Deletes hooks by their policy and the worst health; `true` when none of those is left (SYNC-147, SYNC-212).
+    async fn clean_up_hooks(&mut self, phase: Phase) -> Result<bool, String> {
+        let hooks = self.live_hooks(phase);
+        let worst = hooks.iter().filter_map(|live| self.health(live));
+        let worst = worst.fold(HealthStatus::Healthy, |worst, next| {
+            if next.is_worse(worst) { next } else { worst }
+        });
+        let policy = match worst {
+            HealthStatus::Degraded => DeletePolicy::HookFailed,
+            HealthStatus::Healthy => DeletePolicy::HookSucceeded,
+            _ => return Ok(true),
+        };
+        let going: Vec<&Arc<Value>> = hooks
+            .iter()
+            .filter(|live| argo::delete_policies(live).contains(&policy))
+            .collect();
+        let asks = going.iter().filter(|live| !object::is_terminating(live));
+        let asks: Vec<DeleteAsk> = asks
+            .filter_map(|live| delete_ask(live, phase, Propagation::Foreground))
+            .collect();
+        if !asks.is_empty() {
+            self.delete(asks).await?;
+        }
+        Ok(going.is_empty())
+    }
+}
+
+fn delete_ask(live: &Value, phase: Phase, propagation: Propagation) -> Option<DeleteAsk> {
+    let (key, gvk) = (ObjectKey::of(live)?, GroupVersionKind::of(live)?);
+    let resource = ResourceRef {
+        gvk,
+        resource: None,
+        namespace: key.namespace.clone(),
+        name: key.name.clone(),
+    };
+    let wave = if phase == Phase::Sync {
+        WaveNumber::Number(argo::wave(live))
+    } else {
+        WaveNumber::All
+    };
+    Some(DeleteAsk {
+        key: Arc::new(key),
+        resource,
+        propagation,
+        reason: DeleteReason::AppDeletion,
+        phase,
+        wave,
+    })
+}
+
+#[cfg(test)]
+mod tests;

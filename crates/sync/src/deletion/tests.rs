@@ -1,0 +1,186 @@
+use super::*;
+use crate::testing::{Cluster, app, block_on, objects, tracked};
+
+fn cluster_with(text: &str) -> Cluster {
+    let mut cluster = Cluster::new();
+    for object in tracked(text) {
+        cluster.put(Value::clone(&object));
+    }
+    cluster
+}
+
+struct Deletion {
+    targets: Arc<[Arc<Value>]>,
+    finalizers: Vec<String>,
+    confirmed: bool,
+    options: SyncOptions,
+}
+
+impl Deletion {
+    fn new(targets: &str, cascade: &[&str]) -> Self {
+        let targets: Arc<[Arc<Value>]> = objects(targets).into();
+        let finalizers = hook_finalizers(&targets)
+            .into_iter()
+            .chain(cascade.iter().copied());
+        Self {
+            finalizers: finalizers.map(str::to_owned).collect(),
+            targets,
+            confirmed: false,
+            options: SyncOptions::default(),
+        }
+    }
+
+    fn pass(&mut self, cluster: &mut Cluster) -> DeletionOutput {
+        let input = DeletionInput {
+            app: app(),
+            targets: self.targets.clone(),
+            live: cluster
+                .objects
+                .values()
+                .map(|object| Arc::new(object.clone()))
+                .collect(),
+            kinds: Arc::new(Kinds::builtin()),
+            options: Arc::new(self.options.clone()),
+            finalizers: self.finalizers.clone(),
+            confirmed: self.confirmed,
+        };
+        let output = block_on(deletion_pass(&input, &Assessor::new(), cluster));
+        self.finalizers.clone_from(&output.finalizers);
+        output
+    }
+}
+
+/// SYNC-145: highest wave first, each gone before the next; leftover hooks go like resources, CRDs stay (SYNC-211).
+#[test]
+fn waves_are_deleted_in_descending_order() {
+    let mut cluster = cluster_with(
+        "
+        ConfigMap/a wave=-1
+        Deployment/b
+        ConfigMap/c wave=2
+        Job/left hook=PreSync wave=2
+        ConfigMap/kept option=Delete=false
+        CustomResourceDefinition/widgets crd=example.com/Widget
+    ",
+    );
+    for name in ["ConfigMap/c", "Job/left"] {
+        cluster.edit(name)["metadata"]["finalizers"] = Value::Null;
+    }
+    cluster.lingering.insert("b".to_owned());
+    let mut deletion = Deletion::new("", &[RESOURCES_FINALIZER]);
+    for _ in 0..4 {
+        deletion.pass(&mut cluster);
+    }
+    assert_eq!(
+        cluster.take_log(),
+        "delete configmap/c\ndelete job/left\ndelete deployment/b",
+        "b is awaited"
+    );
+    cluster.remove("Deployment/b");
+    deletion.pass(&mut cluster);
+    assert_eq!(deletion.finalizers, [RESOURCES_FINALIZER]);
+    deletion.pass(&mut cluster);
+    assert_eq!(cluster.take_log(), "delete configmap/a");
+    assert!(deletion.finalizers.is_empty());
+}
+
+/// SYNC-145: a confirmation is waited for.
+#[test]
+fn an_unconfirmed_deletion_waits() {
+    let mut cluster = cluster_with("ConfigMap/a option=Delete=confirm\nConfigMap/b wave=1");
+    let mut deletion = Deletion::new("", &[BACKGROUND_FINALIZER]);
+    deletion.pass(&mut cluster);
+    assert_eq!(cluster.take_log(), "");
+    deletion.confirmed = true;
+    deletion.pass(&mut cluster);
+    assert_eq!(cluster.take_log(), "delete configmap/b");
+}
+
+/// SYNC-144, SYNC-146: hooks before, then the resources, then the hooks after.
+#[test]
+fn delete_hooks_frame_the_deletion() {
+    let mut cluster = cluster_with("ConfigMap/a");
+    let mut deletion = Deletion::new(
+        "
+        Job/before hook=PreDelete
+        Job/after hook=PostDelete
+    ",
+        &[RESOURCES_FINALIZER],
+    );
+    deletion.pass(&mut cluster);
+    deletion.pass(&mut cluster);
+    assert_eq!(
+        cluster.take_log(),
+        "-- PreDelete/*\ncreate job/before\n-- PreDelete/*"
+    );
+    assert!(
+        cluster.edit("Job/before")["metadata"]
+            .get("finalizers")
+            .is_none(),
+        "no finalizer"
+    );
+    cluster.finish("Job/before");
+    let output = deletion.pass(&mut cluster);
+    assert_eq!(output.completed, Some(Phase::PreDelete));
+    assert_eq!(cluster.take_log(), "delete configmap/a\ndelete job/before");
+    deletion.pass(&mut cluster);
+    deletion.pass(&mut cluster);
+    assert_eq!(cluster.take_log(), "-- PostDelete/*\ncreate job/after");
+    cluster.finish("Job/after");
+    for _ in 0..4 {
+        deletion.pass(&mut cluster);
+    }
+    assert!(deletion.finalizers.is_empty());
+    assert_eq!(cluster.take_log(), "", "without policy it stays (SYNC-212)");
+}
+
+/// SYNC-146: a failed hook is deleted, reported and made anew.
+#[test]
+fn a_failed_delete_hook_is_made_anew() {
+    let mut cluster = Cluster::new();
+    let mut deletion = Deletion::new("Job/before hook=PreDelete", &[]);
+    deletion.pass(&mut cluster);
+    cluster.fail("Job/before");
+    let output = deletion.pass(&mut cluster);
+    assert_eq!(
+        output.error.as_deref(),
+        Some("error executing pre-delete hooks: PreDelete hook(s) failed: demo/before")
+    );
+    assert_eq!(output.failed, Some(Phase::PreDelete));
+    deletion.pass(&mut cluster);
+    assert_eq!(
+        cluster.take_log(),
+        "-- PreDelete/*\ncreate job/before\ndelete job/before\n-- PreDelete/*\ncreate job/before"
+    );
+}
+
+/// SYNC-147: by policy and worst health.
+#[test]
+fn delete_hooks_are_cleaned_up_by_policy() {
+    let mut cluster = cluster_with(
+        "
+        Job/a hook=PostDelete,Sync policy=HookSucceeded
+        Job/b hook=PostDelete,Sync policy=HookFailed
+    ",
+    );
+    for name in ["Job/a", "Job/b"] {
+        cluster.edit(name)["metadata"]["finalizers"] = Value::Null;
+        cluster.finish(name);
+    }
+    let mut deletion = Deletion::new("", &[POST_DELETE_CLEANUP_FINALIZER]);
+    deletion.pass(&mut cluster);
+    deletion.pass(&mut cluster);
+    assert_eq!(cluster.take_log(), "delete job/a");
+    assert!(deletion.finalizers.is_empty());
+}
+
+/// SYNC-213: a generateName hook is made on every pass.
+#[test]
+fn a_generated_name_never_finishes() {
+    let mut cluster = Cluster::new();
+    let mut deletion = Deletion::new("Job/ generate=x- hook=PreDelete", &[]);
+    for _ in 0..3 {
+        deletion.pass(&mut cluster);
+    }
+    assert_eq!(cluster.take_log().matches("create job/").count(), 3);
+}
