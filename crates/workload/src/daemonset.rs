@@ -81,8 +81,7 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
     if !touched && text(&set, &["spec", "updateStrategy", "type"]) != "OnDelete" {
         outcome = roll(&set, &hash, &wanted, &by_node, context);
     }
-    // A real controller counts what its cache shows after it acted.
-    let by_node = self::by_node(pods::of(&set, context));
+    // As the real controller, which counts what its cache showed: not what it made or removed just now.
     let (status, next) = status(&set, &hash, &wanted, &by_node, context);
     if map(&set, &["status"]) != Some(&status) {
         context

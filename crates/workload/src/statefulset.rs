@@ -232,11 +232,8 @@ impl View {
         let owner = history::with_template(&self.set, revision);
         self.create_claims(ordinal, context)?;
         let pod_name = format!("{}-{ordinal}", object::name(&self.set));
-        let mut pod = pods::from_template(&owner, "");
-        if let Some(metadata) = pod["metadata"].as_object_mut() {
-            metadata.remove("generateName");
-            metadata.insert("name".to_owned(), pod_name.clone().into());
-        }
+        let mut pod = pods::from_template(&owner, &format!("{}-", object::name(&self.set)));
+        pod["metadata"]["name"] = pod_name.clone().into();
         pod["metadata"]["labels"][REVISION] = name.as_str().into();
         pod["metadata"]["labels"][POD_NAME] = pod_name.clone().into();
         pod["metadata"]["labels"][POD_INDEX] = ordinal.to_string().into();

@@ -172,8 +172,9 @@ impl Cluster {
                 .iter()
                 .any(|verb| line.contains(verb))
         });
-        kept.map(|line| format!("{}\n", line.split(" {").next().unwrap_or_default()))
-            .collect()
+        kept.fold(String::new(), |out, line| {
+            out + line.split(" {").next().unwrap_or_default() + "\n"
+        })
     }
 
     /// The counters of a Job each time they change.
@@ -291,7 +292,7 @@ impl Cluster {
             if change.kind == ChangeKind::Created {
                 let base = object::meta_str(new, "generateName");
                 let mut shown = key.name.clone();
-                if !base.is_empty() {
+                if !base.is_empty() && key.name.len() == base.len() + 5 {
                     let number = numbers.entry(base.to_owned()).or_default();
                     *number += 1;
                     shown = format!("{base}#{number}");
