@@ -428,3 +428,24 @@ fn what_the_project_does_not_permit_is_an_error() {
     Some(SyncFailed) resource rbac.authorization.k8s.io:ClusterRole is not permitted in project team
     ");
 }
+
+proptest::proptest! {
+    /// The plan depends on what is desired, not on the order of the manifests (SYNC-039).
+    #[test]
+    fn the_order_of_the_manifests_does_not_matter(
+        drawn in proptest::collection::vec((0..5_usize, 0..6_usize, -2..3_i64), 1..14),
+        turn in 0..14_usize,
+    ) {
+        const KINDS: [&str; 5] = ["ConfigMap", "Namespace", "Deployment", "Job", "ClusterRole"];
+        const HOOKS: [&str; 6] = ["", "", " hook=PreSync", " hook=Sync,PostSync", " hook=SyncFail", " ns=n2"];
+        let line = |(number, (kind, hook, wave)): (usize, &(usize, usize, i64))| {
+            format!("{}/n{number} wave={wave}{}", KINDS[*kind], HOOKS[*hook])
+        };
+        let mut lines: Vec<String> = drawn.iter().enumerate().map(line).collect();
+        let plan = plan_of(&lines.join("\n"));
+        let turn = turn % lines.len();
+        lines.rotate_left(turn);
+        lines.reverse();
+        proptest::prop_assert_eq!(plan, plan_of(&lines.join("\n")));
+    }
+}
