@@ -298,6 +298,23 @@ fn paths_stay_within_the_root() {
 }
 
 #[test]
+fn json_is_read_whatever_its_blanks_and_lines() {
+    let long = "x".repeat(5000);
+    let pod = format!(
+        r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"p","annotations":{{"a":"{long}","b\/c":"\u00e9"}}}},"spec":{{"n":[1,2.0,1e3,true,null]}}}}"#
+    );
+    let tabs = "{\n\t\"apiVersion\": \"v1\",\n\t\"kind\": \"Pod\",\n\t\"metadata\": {\n\t\t\"name\": \"t\"\n\t}\n}\n";
+    let loaded = read(file("seed: 1\n", &format!("---\n{pod}\n---\n{tabs}"))).unwrap();
+    let manifests = &loaded.scenarios[0].app.manifests;
+    assert_eq!(manifests[0]["metadata"]["annotations"]["b/c"], "é");
+    assert_eq!(
+        manifests[0]["spec"]["n"].to_string(),
+        "[1,2,1000,true,null]"
+    );
+    assert_eq!(manifests[1]["metadata"]["name"], "t");
+}
+
+#[test]
 fn a_hundred_thousand_documents_load() {
     let document = |index: usize| {
         format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c{index}}}\n")
