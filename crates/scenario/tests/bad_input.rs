@@ -176,6 +176,16 @@ expect:
 }
 
 #[test]
+fn a_kind_of_two_groups_needs_its_group() {
+    let documents = "---\napiVersion: a.io/v1\nkind: Cert\nmetadata: {name: x}\n---\napiVersion: b.io/v1\nkind: Cert\nmetadata: {name: x}\n";
+    assert_eq!(
+        said(file("expect: {absent: [Cert.a.io/x]}\n", documents)),
+        "loaded\n"
+    );
+    insta::assert_snapshot!(said(file("expect: {absent: [Cert/x]}\n", documents)));
+}
+
+#[test]
 fn words_of_the_format_are_checked() {
     let spec = "
 limits: {time: 5 minutes}
