@@ -146,7 +146,7 @@ impl StepEngine for Builtin {
         input: StepInput,
         asks: &'a mut dyn Asks,
     ) -> BoxFuture<'a, Result<StepOutput, EngineError>> {
-        Box::pin(async move { Ok(step::pass(&input, &self.assessor, &mut self.memo, asks).await) })
+        Box::pin(async move { Ok(step::pass(input, &self.assessor, &mut self.memo, asks).await) })
     }
 
     fn terminate<'a>(
@@ -155,7 +155,7 @@ impl StepEngine for Builtin {
         asks: &'a mut dyn Asks,
     ) -> BoxFuture<'a, Result<StepOutput, EngineError>> {
         Box::pin(
-            async move { Ok(step::terminate(&input, &self.assessor, &mut self.memo, asks).await) },
+            async move { Ok(step::terminate(input, &self.assessor, &mut self.memo, asks).await) },
         )
     }
 
