@@ -26,7 +26,12 @@ pub struct ResourceFilter {
 
 impl From<ObjectKey> for ResourceFilter {
     fn from(key: ObjectKey) -> Self {
-        Self { group: key.group, kind: key.kind, name: key.name, namespace: key.namespace }
+        Self {
+            group: key.group,
+            kind: key.kind,
+            name: key.name,
+            namespace: key.namespace,
+        }
     }
 }
 

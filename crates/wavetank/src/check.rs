@@ -31,7 +31,11 @@ pub fn judge(scenario: &Scenario, simulation: Simulation) -> RunOutcome {
         }
         RunEnd::Completed(failures) => {
             let failures: Vec<Failure> = steps(scenario, failures).chain(judged()).collect();
-            if failures.is_empty() { Verdict::Passed } else { Verdict::Failed { failures } }
+            if failures.is_empty() {
+                Verdict::Passed
+            } else {
+                Verdict::Failed { failures }
+            }
         }
     };
     RunOutcome {
@@ -42,7 +46,10 @@ pub fn judge(scenario: &Scenario, simulation: Simulation) -> RunOutcome {
         about: About::of(scenario),
         verdict,
         warnings: Vec::new(),
-        virtual_time: trace.entries.last().map_or(SimTime::ZERO, |entry| entry.time),
+        virtual_time: trace
+            .entries
+            .last()
+            .map_or(SimTime::ZERO, |entry| entry.time),
         wall_time: None,
         trace: Some(trace),
     }
@@ -53,11 +60,19 @@ fn steps(scenario: &Scenario, failures: Vec<StepFailure>) -> impl Iterator<Item 
     failures.into_iter().map(|failure| {
         let (name, item) = match failure.step {
             Some(index) => {
-                let action = scenario.steps.get(index).map(|step| step.action.keyword().to_owned());
+                let action = scenario
+                    .steps
+                    .get(index)
+                    .map(|step| step.action.keyword().to_owned());
                 (format!("steps.{index}"), action)
             }
             None => ("on".to_owned(), None),
         };
-        Failure { name, item, observed: failure.text, ..Failure::default() }
+        Failure {
+            name,
+            item,
+            observed: failure.text,
+            ..Failure::default()
+        }
     })
 }
