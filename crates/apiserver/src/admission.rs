@@ -89,20 +89,24 @@ pub trait Lookup {
 pub struct Config {
     /// Creates need a namespace that is there and not terminating; some namespaces cannot be deleted.
     pub namespace_lifecycle: bool,
-    /// Pods get a ServiceAccount, its token volume and pull secrets; it must exist (API-273).
+    /// Pods get a `ServiceAccount`, its token volume and pull secrets; it must exist (API-273).
     pub service_account: bool,
     /// Pods get priority and preemption policy (API-273).
     pub priority: bool,
     /// Pods tolerate not-ready and unreachable nodes for 300 s (API-273).
     pub default_toleration_seconds: bool,
-    /// Claims get the default StorageClass (API-289).
+    /// Claims get the default `StorageClass` (API-289).
     pub default_storage_class: bool,
     /// Claims and volumes get their protection finalizer (API-289, API-290).
     pub storage_object_in_use_protection: bool,
     /// Claims grow only when their class allows it (API-289).
     pub persistent_volume_claim_resize: bool,
-    /// Ingresses get the default IngressClass (API-292).
+    /// Ingresses get the default `IngressClass` (API-292).
     pub default_ingress_class: bool,
+    /// Pods that name a `RuntimeClass` need it, and take its overhead.
+    pub runtime_class: bool,
+    /// New Nodes are tainted as not ready. Off by default: nothing in this crate takes the taint off again.
+    pub taint_nodes_by_condition: bool,
     /// Limits of containers, Pods and claims (API-308).
     pub limit_ranger: bool,
     /// Quotas of namespaces (API-308).
@@ -120,6 +124,8 @@ impl Default for Config {
             storage_object_in_use_protection: true,
             persistent_volume_claim_resize: true,
             default_ingress_class: true,
+            runtime_class: true,
+            taint_nodes_by_condition: false,
             limit_ranger: true,
             resource_quota: true,
         }
@@ -170,7 +176,22 @@ pub fn admit(
             pod_defaults::tolerations(object);
         }
     }
-    if config.priority && request.is("scheduling.k8s.io", "PriorityClass") {
+    if config.runtime_class && request.is("", "Pod") && request.operation == Operation::Create {
+        pod_defaults::runtime_class(request, object, lookup)?;
+    }
+    if config.taint_nodes_by_condition
+        && request.is("", "Node")
+        && request.operation == Operation::Create
+    {
+        pod_defaults::taint_node(object);
+    }
+    if config.priority
+        && request.is(
+            "scheduling
+.k8s.io",
+            "PriorityClass",
+        )
+    {
         pod_defaults::validate_priority_class(request, object, lookup)?;
     }
     if config.default_storage_class && request.is("", "PersistentVolumeClaim") {
@@ -208,10 +229,9 @@ pub fn validate(
     if config.persistent_volume_claim_resize
         && request.operation == Operation::Update
         && request.is("", "PersistentVolumeClaim")
+        && let Some(old) = old
     {
-        if let Some(old) = old {
-            storage::validate_resize(request, object, old, lookup)?;
-        }
+        storage::validate_resize(request, object, old, lookup)?;
     }
     if config.resource_quota && request.operation == Operation::Create {
         resource_quota::validate(request, object, lookup)?;

@@ -42,9 +42,7 @@ impl<'a> ServerApi<'a> {
         name: &str,
         subresource: &str,
     ) -> Call {
-        let mut call = self
-            .server
-            .inner_call(resource, manager, manager, namespace, name, self.now);
+        let mut call = Call::inside(resource, manager, manager, namespace, name, self.now);
         subresource.clone_into(&mut call.subresource);
         call
     }

@@ -220,6 +220,12 @@ impl Server {
         old: &Value,
     ) -> Result<(), Status> {
         let resource = &call.resource;
+        // A Scale changes the object itself.
+        let part = if call.subresource == "scale" {
+            ""
+        } else {
+            &call.subresource
+        };
         if resource.is_custom() && call.subresource == "status" {
             keep_metadata(new, old);
         }
@@ -239,7 +245,7 @@ impl Server {
                 &resource.group_kind,
                 new,
                 old,
-                &call.subresource,
+                part,
                 env,
             )
         })?;

@@ -9,12 +9,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::object::OwnerReference;
-use wavetank_model::{Actor, DeleteOptions, GroupKind, Propagation, Status, key, object};
+use wavetank_model::{DeleteOptions, GroupKind, Propagation, Status, key, object};
 
 use crate::create::Call;
 use crate::delete::{FOREGROUND, ORPHAN};
 use crate::registry::{Resource, TableId};
-use crate::request::WriteOptions;
 use crate::server::{Server, Work};
 use crate::store::{Event, Place, Stored};
 
@@ -50,7 +49,6 @@ impl Server {
         now: SimTime,
     ) {
         let me = (resource.table, Arc::clone(&event.new.key));
-        let old_owners = event.old.as_ref().map_or(&[][..], |old| &old.owners);
         if event.deleted {
             let dependents: Vec<Place> = self.store.owned(&event.new.uid).cloned().collect();
             for place in dependents {
@@ -59,21 +57,40 @@ impl Server {
             self.plan_waiting_owners(value, now);
             return;
         }
-        if event.new.owners != old_owners {
-            if object::owners(value)
-                .any(|owner| self.find_owner(resource, value, owner) != Owner::Solid)
-            {
-                self.plan_visit(me.clone(), now);
-            }
-            if let Some(old) = &event.old {
-                let old = self.store.value(old);
-                self.plan_waiting_owners(&old, now);
-            }
+        let had_owners = event.old.as_ref().is_some_and(|old| !old.owners.is_empty());
+        if had_owners || !event.new.owners.is_empty() {
+            self.plan_after_owners(resource, event, value, now);
         }
         if event.new.terminating
             && object::finalizers(value).any(|name| name == FOREGROUND || name == ORPHAN)
         {
             self.plan_visit(me, now);
+        }
+    }
+
+    /// Plans the visits that follow from a change of owner references.
+    fn plan_after_owners(
+        &mut self,
+        resource: &Resource,
+        event: &Event,
+        value: &Value,
+        now: SimTime,
+    ) {
+        let old = event.old.as_ref().map(|old| self.store.value(old));
+        let references = |object: &Value| object.pointer("/metadata/ownerReferences").cloned();
+        if old
+            .as_ref()
+            .is_some_and(|old| references(old) == references(value))
+        {
+            return;
+        }
+        if object::owners(value)
+            .any(|owner| self.find_owner(resource, value, owner) != Owner::Solid)
+        {
+            self.plan_visit((resource.table, Arc::clone(&event.new.key)), now);
+        }
+        if let Some(old) = old {
+            self.plan_waiting_owners(&old, now);
         }
     }
 
@@ -196,7 +213,7 @@ impl Server {
             uid: Some(stored.uid.to_string()),
             ..DeleteOptions::default()
         };
-        let mut call = self.collector_call(resource, value, now);
+        let mut call = collector_call(resource, value, now);
         let result = self.delete(&mut call, &options).map(|_| ());
         self.note(&call, "delete", "", &result);
     }
@@ -332,49 +349,12 @@ impl Server {
 
     /// Patches metadata of the newest version of an object.
     fn change(&mut self, resource: &Arc<Resource>, value: &Value, metadata: &Value, now: SimTime) {
-        let mut call = self.collector_call(resource, value, now);
+        let mut call = collector_call(resource, value, now);
         let patch = json!({"metadata": metadata});
         let result = self
             .patch(&mut call, wavetank_model::PatchType::Merge, patch.into())
             .map(|_| ());
         self.note(&call, "patch", "merge", &result);
-    }
-
-    fn collector_call(&self, resource: &Arc<Resource>, value: &Value, now: SimTime) -> Call {
-        self.inner_call(
-            resource,
-            ACTOR,
-            MANAGER,
-            object::namespace(value),
-            object::name(value),
-            now,
-        )
-    }
-
-    /// A call that the server or a controller inside the world makes.
-    pub(crate) fn inner_call(
-        &self,
-        resource: &Arc<Resource>,
-        actor: &str,
-        manager: &str,
-        namespace: &str,
-        name: &str,
-        now: SimTime,
-    ) -> Call {
-        Call {
-            resource: Arc::clone(resource),
-            api_version: resource.storage.clone(),
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-            subresource: String::new(),
-            actor: Actor::new(actor),
-            options: WriteOptions {
-                manager: manager.to_owned(),
-                ..WriteOptions::default()
-            },
-            now,
-            warnings: Vec::new(),
-        }
     }
 
     /// Writes a call from inside into the request log.
@@ -410,4 +390,15 @@ impl Server {
                 .unwrap_or_default(),
         });
     }
+}
+
+fn collector_call(resource: &Arc<Resource>, value: &Value, now: SimTime) -> Call {
+    Call::inside(
+        resource,
+        ACTOR,
+        MANAGER,
+        object::namespace(value),
+        object::name(value),
+        now,
+    )
 }

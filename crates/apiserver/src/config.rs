@@ -9,11 +9,11 @@ use crate::admission;
 /// Which objects exist when a server starts (API-234).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Bootstrap {
-    /// The namespaces `default` and `kube-system` with their ServiceAccounts.
+    /// The namespaces `default` and `kube-system` with their `ServiceAccount`s.
     #[default]
     Minimal,
     /// What a real cluster has as well: `kube-public`, `kube-node-lease`, the Service `kubernetes`, system priority
-    /// classes, and the ConfigMap `kube-root-ca.crt` in each namespace.
+    /// classes, and the `ConfigMap` `kube-root-ca.crt` in each namespace.
     Full,
 }
 

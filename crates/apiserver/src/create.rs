@@ -27,11 +27,39 @@ pub(crate) struct Call {
     pub(crate) actor: Actor,
     pub(crate) options: WriteOptions,
     pub(crate) now: SimTime,
+    /// Whether the owners of fields are settled: the object comes of an apply.
+    pub(crate) applied: bool,
     /// What the client is to be warned of.
     pub(crate) warnings: Vec<String>,
 }
 
 impl Call {
+    /// A call that the server or a controller inside the world makes.
+    pub(crate) fn inside(
+        resource: &Arc<Resource>,
+        actor: &str,
+        manager: &str,
+        namespace: &str,
+        name: &str,
+        now: SimTime,
+    ) -> Self {
+        Self {
+            resource: Arc::clone(resource),
+            api_version: resource.storage.clone(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            subresource: String::new(),
+            actor: Actor::new(actor),
+            options: WriteOptions {
+                manager: manager.to_owned(),
+                ..WriteOptions::default()
+            },
+            now,
+            applied: false,
+            warnings: Vec::new(),
+        }
+    }
+
     pub(crate) fn author(&self) -> Author<'_> {
         Author {
             actor: &self.actor,
@@ -97,7 +125,7 @@ impl Server {
             mut problems,
             patched,
         } = incoming;
-        self.check_type(call, &mut object)?;
+        check_type(call, &mut object)?;
         let refused = |call: &Call, object: &Value, why: &str| {
             if patched {
                 undecodable_patch(object, why)
@@ -107,6 +135,9 @@ impl Server {
         };
         let unread =
             (patched && call.options.validation == FieldValidation::Strict).then(|| object.clone());
+        // An empty list means something here, which decoding would take away (API-175).
+        let managed =
+            metadata_mut(&mut object).and_then(|metadata| metadata.remove("managedFields"));
         match behaviour::decode(&call.resource, &call.api_version, &mut object) {
             Ok(unknown) => problems.extend(unknown),
             Err(error) => {
@@ -134,85 +165,14 @@ impl Server {
                 "json: cannot unmarshal into Go struct field .metadata of type v1.ObjectMeta",
             )
         })?;
-        self.settle_namespace(call, &mut object)?;
+        settle_namespace(call, &mut object)?;
         behaviour::default(&call.resource, &call.api_version, &mut object);
+        if let (Some(managed @ Value::Array(_)), Some(metadata)) =
+            (managed, metadata_mut(&mut object))
+        {
+            metadata.insert("managedFields".to_owned(), managed);
+        }
         Ok(object)
-    }
-
-    /// Fills in kind and version, or refuses others than those of the path.
-    fn check_type(&self, call: &Call, object: &mut Value) -> Result<(), Status> {
-        let resource = &call.resource;
-        let kind = resource.kind();
-        let Some(fields) = object.as_object_mut() else {
-            let shown = object.to_string();
-            let why = "couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct";
-            return Err(unrecognized(kind, why, shown.as_bytes()));
-        };
-        for (field, value) in [("kind", kind), ("apiVersion", call.api_version.as_str())] {
-            if fields
-                .get(field)
-                .is_none_or(|text| text.is_null() || text.as_str() == Some(""))
-            {
-                if resource.is_custom() {
-                    let missing = if field == "kind" {
-                        "Kind"
-                    } else {
-                        "apiVersion"
-                    };
-                    let shown = Value::from(fields.clone());
-                    return Err(failure::bad_request(format!(
-                        "Object '{missing}' is missing in '{shown}'"
-                    )));
-                }
-                fields.insert(field.to_owned(), Value::from(value));
-            }
-        }
-        let Some(found) = GroupVersionKind::of(object) else {
-            return Err(undecodable(
-                call,
-                "json: cannot unmarshal into Go struct field .kind of type string",
-            ));
-        };
-        if found.kind != kind {
-            let package = if resource.group.is_empty() {
-                "core"
-            } else {
-                resource.group.split('.').next().unwrap_or_default()
-            };
-            return Err(failure::bad_request(format!(
-                "{} in version {:?} cannot be handled as a {kind}: converting ({}.{}) to ({package}.{kind}): unknown conversion",
-                found.kind, found.version, found.version, found.kind
-            )));
-        }
-        if found.api_version() != call.api_version {
-            return Err(failure::bad_request(format!(
-                "the API version in the data ({}) does not match the expected API version ({})",
-                found.api_version(),
-                call.api_version
-            )));
-        }
-        Ok(())
-    }
-
-    /// Fills in the namespace of the path, or refuses another one (API-088).
-    fn settle_namespace(&self, call: &Call, object: &mut Value) -> Result<(), Status> {
-        let Some(metadata) = metadata_mut(object) else {
-            return Ok(());
-        };
-        let written = metadata
-            .get("namespace")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        if !call.resource.namespaced {
-            metadata.remove("namespace");
-        } else if written.is_empty() {
-            metadata.insert("namespace".to_owned(), Value::from(call.namespace.clone()));
-        } else if written != call.namespace {
-            return Err(failure::bad_request(
-                "the namespace of the provided object does not match the namespace sent on the request",
-            ));
-        }
-        Ok(())
     }
 
     /// Creates a decoded, defaulted object.
@@ -243,6 +203,7 @@ impl Server {
             metadata.insert("uid".to_owned(), Value::from(uid));
             metadata.insert("creationTimestamp".to_owned(), Value::from(stamp));
         }
+        self.track(call, None, &mut object);
         self.admit(call, Operation::Create, &mut object, None)?;
         if resource.is_custom() && self.is_ending(&resource) {
             let why = "create not allowed while custom resource definition is terminating";
@@ -301,6 +262,82 @@ impl Server {
         }
         Err(failure::no_unique_name(resource, &name))
     }
+}
+
+/// Fills in kind and version, or refuses others than those of the path.
+fn check_type(call: &Call, object: &mut Value) -> Result<(), Status> {
+    let resource = &call.resource;
+    let kind = resource.kind();
+    let Some(fields) = object.as_object_mut() else {
+        let shown = object.to_string();
+        let why = "couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct";
+        return Err(unrecognized(kind, why, shown.as_bytes()));
+    };
+    for (field, value) in [("kind", kind), ("apiVersion", call.api_version.as_str())] {
+        if fields
+            .get(field)
+            .is_none_or(|text| text.is_null() || text.as_str() == Some(""))
+        {
+            if resource.is_custom() {
+                let missing = if field == "kind" {
+                    "Kind"
+                } else {
+                    "apiVersion"
+                };
+                let shown = Value::from(fields.clone());
+                return Err(failure::bad_request(format!(
+                    "Object '{missing}' is missing in '{shown}'"
+                )));
+            }
+            fields.insert(field.to_owned(), Value::from(value));
+        }
+    }
+    let Some(found) = GroupVersionKind::of(object) else {
+        return Err(undecodable(
+            call,
+            "json: cannot unmarshal into Go struct field .kind of type string",
+        ));
+    };
+    if found.kind != kind {
+        let package = if resource.group.is_empty() {
+            "core"
+        } else {
+            resource.group.split('.').next().unwrap_or_default()
+        };
+        return Err(failure::bad_request(format!(
+            "{} in version {:?} cannot be handled as a {kind}: converting ({}.{}) to ({package}.{kind}): unknown conversion",
+            found.kind, found.version, found.version, found.kind
+        )));
+    }
+    if found.api_version() != call.api_version {
+        return Err(failure::bad_request(format!(
+            "the API version in the data ({}) does not match the expected API version ({})",
+            found.api_version(),
+            call.api_version
+        )));
+    }
+    Ok(())
+}
+
+/// Fills in the namespace of the path, or refuses another one (API-088).
+fn settle_namespace(call: &Call, object: &mut Value) -> Result<(), Status> {
+    let Some(metadata) = metadata_mut(object) else {
+        return Ok(());
+    };
+    let written = metadata
+        .get("namespace")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    if !call.resource.namespaced {
+        metadata.remove("namespace");
+    } else if written.is_empty() {
+        metadata.insert("namespace".to_owned(), Value::from(call.namespace.clone()));
+    } else if written != call.namespace {
+        return Err(failure::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    Ok(())
 }
 
 /// 400 for a body that does not fit its type.

@@ -1,4 +1,4 @@
-//! Custom resources: what a CustomResourceDefinition says about its objects (section 19).
+//! Custom resources: what a `CustomResourceDefinition` says about its objects (section 19).
 //!
 //! [`CustomVersion`] is one version of a definition, ready for use; [`resource`] makes a resource of a definition. The
 //! life of definitions is in `establish`.
@@ -14,7 +14,7 @@ use wavetank_model::GroupKind;
 use wavetank_model::schema::{Schema, SchemaRef};
 
 use crate::kinds::{FieldError, custom_resource};
-use crate::registry::{Behaviour, Origin, Resource, TableId, Version, VersionType};
+use crate::registry::{Behaviour, Origin, Resets, Resource, TableId, Version, VersionType};
 use crate::scale::ScalePaths;
 
 pub(crate) use structural::{default, prune};
@@ -140,7 +140,7 @@ pub(crate) fn resource(definition: &Value, table: TableId, discoverable: bool) -
         .map(|version| Version {
             name: text(&version["name"]),
             api_version: format!("{group}/{}", text(&version["name"])),
-            kind: VersionType::Custom(Arc::new(CustomVersion::new(&group, &kind, version))),
+            objects: VersionType::Custom(Arc::new(CustomVersion::new(&group, &kind, version))),
         })
         .collect();
     let mut subresources = Vec::new();
@@ -168,6 +168,7 @@ pub(crate) fn resource(definition: &Value, table: TableId, discoverable: bool) -
         storage: format!("{group}/{}", text(&storage["name"])),
         origin: Origin::Custom { discoverable },
         strategy: Behaviour::new(custom_resource(has_status)),
+        resets: Resets::default(),
         group,
     }
 }

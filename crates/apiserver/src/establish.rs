@@ -1,4 +1,4 @@
-//! The life of a CustomResourceDefinition (API-256 to 258, 268 to 270): its names are accepted, it is established and
+//! The life of a `CustomResourceDefinition` (API-256 to 258, 268 to 270): its names are accepted, it is established and
 //! served, it changes, it ends after its objects.
 
 use std::sync::Arc;
@@ -8,8 +8,9 @@ use wavetank_kernel::SimTime;
 use wavetank_model::{DeleteOptions, Propagation, object};
 
 use crate::binding::set_condition;
+use crate::create::Call;
+use crate::custom;
 use crate::custom::definition::condition;
-use crate::custom::{self};
 use crate::registry::Resource;
 use crate::server::{Server, Work};
 use crate::store::Event;
@@ -166,49 +167,46 @@ impl Server {
 
     fn accept_names(&self, definition: &mut Value, stamp: &str) {
         let first = !is_true(definition, "NamesAccepted");
-        match self.name_conflict(definition) {
-            Some((reason, name)) => {
-                let message = format!("{name:?} is already in use");
+        if let Some((reason, name)) = self.name_conflict(definition) {
+            let message = format!("{name:?} is already in use");
+            state(
+                definition,
+                "NamesAccepted",
+                "False",
+                reason,
+                &message,
+                stamp,
+            );
+            if !is_true(definition, "Established") {
                 state(
                     definition,
-                    "NamesAccepted",
+                    "Established",
                     "False",
-                    reason,
-                    &message,
+                    "NotAccepted",
+                    "not all names are accepted",
                     stamp,
                 );
-                if !is_true(definition, "Established") {
-                    state(
-                        definition,
-                        "Established",
-                        "False",
-                        "NotAccepted",
-                        "not all names are accepted",
-                        stamp,
-                    );
-                }
             }
-            None => {
-                definition["status"]["acceptedNames"] = accepted(definition);
+        } else {
+            definition["status"]["acceptedNames"] = accepted(definition);
+            state(
+                definition,
+                "NamesAccepted",
+                "True",
+                "NoConflicts",
+                "no conflicts found",
+                stamp,
+            );
+            if first && !is_true(definition, "Established") {
+                let message = "the initial names have been accepted";
                 state(
                     definition,
-                    "NamesAccepted",
-                    "True",
-                    "NoConflicts",
-                    "no conflicts found",
+                    "Established",
+                    "False",
+                    "Installing",
+                    message,
                     stamp,
                 );
-                if first && !is_true(definition, "Established") {
-                    let message = "the initial names have been accepted";
-                    state(
-                        definition,
-                        "Established",
-                        "False",
-                        "Installing",
-                        message,
-                        stamp,
-                    );
-                }
             }
         }
     }
@@ -325,7 +323,7 @@ impl Server {
             .collect();
         for stored in found {
             let value = self.store.value(&stored);
-            let mut call = self.inner_call(
+            let mut call = Call::inside(
                 resource,
                 ACTOR,
                 MANAGER,
@@ -346,7 +344,7 @@ impl Server {
         let Some(resource) = self.definitions() else {
             return;
         };
-        let mut call = self.inner_call(
+        let mut call = Call::inside(
             &resource,
             ACTOR,
             MANAGER,

@@ -147,22 +147,6 @@ pub(crate) fn forbidden(resource: &Resource, name: &str, why: &str) -> Status {
     .with_details(details(resource, name))
 }
 
-/// 403 of a create in a namespace that is going away (API-236).
-pub(crate) fn namespace_terminating(resource: &Resource, name: &str, namespace: &str) -> Status {
-    let why = format!(
-        "unable to create new content in namespace {namespace} because it is being terminated"
-    );
-    let mut status = forbidden(resource, name, &why);
-    if let Some(details) = &mut status.details {
-        details.causes.push(StatusCause {
-            reason: "NamespaceTerminating".to_owned(),
-            message: format!("namespace {namespace} is being terminated"),
-            field: "metadata.namespace".to_owned(),
-        });
-    }
-    status
-}
-
 /// One field error as (cause reason, field, message without the field).
 pub(crate) struct Problem {
     pub(crate) reason: &'static str,

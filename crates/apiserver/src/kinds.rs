@@ -3,12 +3,12 @@
 //! Everything is a function on [`serde_json::Value`]; nothing here knows the store. One file per kind or family, and one
 //! static [`Strategy`] per kind, found with [`strategy`]. The server calls, in this order (API-012, API-013):
 //!
-//! 1. [`Strategy::default`] on what was decoded (a patched object too),
+//! 1. `schema::decode`, [`Strategy::default`], `schema::complete` on what was read (a patched object too),
 //! 2. admission (module `admission`),
 //! 3. [`create`] or [`update`]: status and spec kept apart, generated fields, generation, validation, warnings,
 //! 4. after a delete [`Strategy::release`].
 //!
-//! An object that went through `default` has no nulls and none of the empty values that the server leaves out, so that
+//! An object that went through the first has no nulls and none of the empty values that the server leaves out, so that
 //! two of them are equal exactly when the server calls them semantically equal (API-091).
 
 use serde_json::Value;
@@ -49,6 +49,9 @@ mod stateful_set;
 mod storage;
 mod workload;
 mod write;
+
+#[cfg(test)]
+mod recorded;
 
 pub use allocations::Allocations;
 pub use custom::custom_resource;

@@ -37,6 +37,7 @@ mod failure;
 mod filter;
 mod namespaces;
 mod openapi;
+mod ownership;
 mod patch;
 mod read;
 mod registry;

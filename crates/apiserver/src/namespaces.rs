@@ -8,6 +8,7 @@ use wavetank_kernel::SimTime;
 use wavetank_model::{DeleteOptions, GroupKind, Propagation, object};
 
 use crate::config::Bootstrap;
+use crate::create::Call;
 use crate::delete::is_namespace;
 use crate::registry::Resource;
 use crate::server::{Server, Work};
@@ -139,7 +140,7 @@ impl Server {
             return;
         };
         let namespace = object::namespace(&object).to_owned();
-        let mut call = self.inner_call(&resource, MANAGER, MANAGER, &namespace, "", now);
+        let mut call = Call::inside(&resource, MANAGER, MANAGER, &namespace, "", now);
         let name = object::name(&object).to_owned();
         let result = self.create(&mut call, object.into()).map(|_| ());
         call.name = name;
@@ -205,7 +206,7 @@ impl Server {
             .collect();
         for stored in found.iter().filter(|stored| !stored.terminating) {
             let value = self.store.value(stored);
-            let mut call = self.inner_call(
+            let mut call = Call::inside(
                 resource,
                 ACTOR,
                 MANAGER,
@@ -333,7 +334,7 @@ impl Server {
             })
             .collect();
         object["status"]["conditions"] = Value::from(conditions);
-        let mut call = self.inner_call(namespaces, ACTOR, MANAGER, "", name, now);
+        let mut call = Call::inside(namespaces, ACTOR, MANAGER, "", name, now);
         "status".clone_into(&mut call.subresource);
         let result = self.update(&mut call, object.into()).map(|_| ());
         self.note(&call, "update", "", &result);
@@ -350,7 +351,7 @@ impl Server {
             .cloned()
             .collect();
         object["spec"]["finalizers"] = Value::from(left);
-        let mut call = self.inner_call(namespaces, ACTOR, MANAGER, "", name, now);
+        let mut call = Call::inside(namespaces, ACTOR, MANAGER, "", name, now);
         "finalize".clone_into(&mut call.subresource);
         let result = self.update(&mut call, object.into()).map(|_| ());
         self.note(&call, "update", "", &result);

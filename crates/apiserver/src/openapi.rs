@@ -1,4 +1,4 @@
-//! OpenAPI, as little of it as clients need (API-033 to 043): the PATCH operation of each kind, no schemas.
+//! `OpenAPI`, as little of it as clients need (API-033 to 043): the PATCH operation of each kind, no schemas.
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, ETAG, LOCATION};
@@ -84,7 +84,7 @@ impl Server {
             Some(rest) => rest.split_once('/')?,
             None => ("", key.strip_prefix("api/")?),
         };
-        let mut paths = Map::new();
+        let mut operations = Map::new();
         for resource in self
             .registry
             .iter()
@@ -112,14 +112,14 @@ impl Server {
                 "x-kubernetes-group-version-kind": {"group": group, "version": version, "kind": resource.kind()},
                 "x-kubernetes-action": "patch", "parameters": parameters, "responses": {"200": {"description": "OK"}},
             });
-            paths.insert(path, json!({"patch": patch}));
+            operations.insert(path, json!({"patch": patch}));
         }
         if !self.registry.has_group_version(group, version) {
             return None;
         }
         let info = json!({"title": "Kubernetes", "version": format!("v{}", self.config.version)});
         Some(
-            json!({"openapi": "3.0.0", "info": info, "paths": paths, "components": {"schemas": {}}}),
+            json!({"openapi": "3.0.0", "info": info, "paths": operations, "components": {"schemas": {}}}),
         )
     }
 }

@@ -16,16 +16,12 @@ impl Server {
         patch: Incoming,
     ) -> Result<Written, Status> {
         if patch_type == PatchType::Apply {
-            return Err(Status::new(
-                501,
-                "NotImplemented",
-                "server-side apply is not supported by this server",
-            ));
+            return self.apply(call, patch);
         }
         let key = call.storage_key(&call.name);
         let stored = self.store.get(call.resource.table, &key).cloned();
         let stored = stored.ok_or_else(|| failure::not_found(&call.resource, &call.name))?;
-        let mut object = self.shaped(
+        let mut object = crate::read::shaped(
             &call.resource,
             &call.api_version,
             crate::read::Shape::Object,

@@ -25,6 +25,16 @@ pub(crate) enum Shape {
     Metadata,
 }
 
+/// An object in another version or form.
+pub(crate) fn shaped(resource: &Resource, api_version: &str, shape: Shape, value: &Value) -> Value {
+    match shape {
+        Shape::Object => convert::from_storage(resource, api_version, value),
+        Shape::Metadata => json!({
+            "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": value.get("metadata"),
+        }),
+    }
+}
+
 /// Where a list starts and of which state it is.
 struct Page {
     objects: Objects,
@@ -74,24 +84,8 @@ impl Server {
         }
         Answer::json(
             code,
-            &self.shaped(resource, api_version, shape, &self.store.value(stored)),
+            &shaped(resource, api_version, shape, &self.store.value(stored)),
         )
-    }
-
-    /// An object in another version or form.
-    pub(crate) fn shaped(
-        &self,
-        resource: &Resource,
-        api_version: &str,
-        shape: Shape,
-        value: &Value,
-    ) -> Value {
-        match shape {
-            Shape::Object => convert::from_storage(resource, api_version, value),
-            Shape::Metadata => json!({
-                "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": value.get("metadata"),
-            }),
-        }
     }
 
     fn not_in_the_future(&self, query: &Query) -> Result<Option<u64>, Status> {
@@ -329,9 +323,7 @@ impl<'a> ListWriter<'a> {
             return;
         }
         let value = self.server.store.value(stored);
-        let mut shaped = self
-            .server
-            .shaped(self.resource, self.api_version, self.shape, &value);
+        let mut shaped = shaped(self.resource, self.api_version, self.shape, &value);
         if self.shape == Shape::Object
             && !self.resource.is_custom()
             && let Some(fields) = shaped.as_object_mut()

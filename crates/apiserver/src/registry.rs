@@ -1,4 +1,4 @@
-//! Which resources are served: the built-in ones and those of CustomResourceDefinitions.
+//! Which resources are served: the built-in ones and those of `CustomResourceDefinition`s.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use wavetank_model::key::{GroupKind, GroupVersionKind};
 use wavetank_model::kinds::{self, Kind};
+use wavetank_model::patch::apply::FieldSet;
 use wavetank_model::schema::{self, SchemaRef};
 
 use crate::custom::CustomVersion;
@@ -24,7 +25,7 @@ pub(crate) struct Version {
     pub(crate) name: String,
     /// `apps/v1`.
     pub(crate) api_version: String,
-    pub(crate) kind: VersionType,
+    pub(crate) objects: VersionType,
 }
 
 /// What is known of the objects of a version.
@@ -41,7 +42,7 @@ pub(crate) enum VersionType {
 pub(crate) enum Origin {
     /// A built-in kind.
     BuiltIn,
-    /// A CustomResourceDefinition; in discovery once it is established.
+    /// A `CustomResourceDefinition`; in discovery once it is established.
     Custom {
         /// Whether discovery shows it.
         discoverable: bool,
@@ -95,6 +96,14 @@ pub(crate) struct Resource {
     pub(crate) storage: String,
     pub(crate) origin: Origin,
     pub(crate) strategy: Behaviour,
+    pub(crate) resets: Resets,
+}
+
+/// Fields that are owned by nobody through an endpoint, computed when they are first needed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Resets {
+    pub(crate) main: OnceLock<FieldSet>,
+    pub(crate) status: OnceLock<FieldSet>,
 }
 
 impl Resource {
@@ -106,7 +115,7 @@ impl Resource {
             } else {
                 format!("{}/{name}", kind.group)
             },
-            kind: VersionType::BuiltIn(OnceLock::new()),
+            objects: VersionType::BuiltIn(OnceLock::new()),
         };
         Self {
             table,
@@ -128,6 +137,7 @@ impl Resource {
             storage: kind.api_version(),
             origin: Origin::BuiltIn,
             strategy: Behaviour(strategy(&kind.group_kind())),
+            resets: Resets::default(),
         }
     }
 
@@ -145,7 +155,7 @@ impl Resource {
         &self.group_kind.kind
     }
 
-    /// Whether it comes from a CustomResourceDefinition.
+    /// Whether it comes from a `CustomResourceDefinition`.
     pub(crate) fn is_custom(&self) -> bool {
         matches!(self.origin, Origin::Custom { .. })
     }
@@ -168,7 +178,7 @@ impl Resource {
         &self,
         version: &Version,
     ) -> impl Iterator<Item = (&str, &str)> {
-        let served = |name: &str| match &version.kind {
+        let served = |name: &str| match &version.objects {
             VersionType::BuiltIn(_) => true,
             VersionType::Custom(custom) => {
                 if name == "scale" {
@@ -206,7 +216,7 @@ impl Resource {
         self.versions
             .iter()
             .find(|version| version.api_version == api_version)
-            .map(|version| &version.kind)
+            .map(|version| &version.objects)
     }
 
     /// The custom version called `api_version`.

@@ -68,7 +68,8 @@ pub(crate) fn target(path: &str) -> Target<'_> {
 
 /// Undoes percent-encoding; `+` stands for a space in queries (API-008).
 pub(crate) fn decode(text: &str, plus: bool) -> String {
-    if !text.contains('%') && !(plus && text.contains('+')) {
+    let plain = |byte| byte != b'%' && !(plus && byte == b'+');
+    if text.bytes().all(plain) {
         return text.to_owned();
     }
     let bytes = text.as_bytes();

@@ -10,60 +10,7 @@ use crate::failure::{self, Problem};
 use crate::server::Server;
 
 impl Server {
-    /// Fills in the status of a review; `None` when the kind is none.
-    pub(crate) fn review(&self, call: &Call, object: &Value) -> Option<Result<Value, Status>> {
-        let spec = &object["spec"];
-        let user = json!({"username": call.actor.user_name(), "groups": ["system:masters", "system:authenticated"]});
-        let status = match (call.resource.group.as_str(), call.resource.kind()) {
-            ("authorization.k8s.io", "SelfSubjectRulesReview") => {
-                if spec
-                    .get("namespace")
-                    .and_then(Value::as_str)
-                    .is_none_or(str::is_empty)
-                {
-                    return Some(Err(failure::bad_request("no namespace on request")));
-                }
-                json!({
-                    "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
-                    "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
-                    "incomplete": false,
-                })
-            }
-            ("authorization.k8s.io", _) => {
-                let asked = ["resourceAttributes", "nonResourceAttributes"]
-                    .map(|field| spec.get(field).is_some_and(Value::is_object));
-                if asked[0] == asked[1] {
-                    let detail = if asked[0] {
-                        "cannot be specified in combination with resourceAttributes"
-                    } else {
-                        "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-                    };
-                    let field = if asked[0] {
-                        "spec.nonResourceAttributes"
-                    } else {
-                        "spec.resourceAttributes"
-                    };
-                    let problem = Problem::invalid(field, "null", detail);
-                    return Some(Err(failure::invalid(
-                        &call.resource.group_kind.to_string(),
-                        "",
-                        vec![problem],
-                    )));
-                }
-                json!({"allowed": true})
-            }
-            ("authentication.k8s.io", "SelfSubjectReview") => json!({"userInfo": user}),
-            ("authentication.k8s.io", "TokenReview") => {
-                json!({"authenticated": true, "user": user})
-            }
-            _ => return None,
-        };
-        let mut out = object.clone();
-        out["status"] = status;
-        Some(Ok(out))
-    }
-
-    /// A token for a ServiceAccount.
+    /// A token for a `ServiceAccount`.
     pub(crate) fn token(&self, call: &Call, request: &Value) -> Result<Value, Status> {
         let key = call.storage_key(&call.name);
         let stored = self.store.get(call.resource.table, &key);
@@ -111,4 +58,57 @@ impl Server {
         out["status"] = json!({"token": token, "expirationTimestamp": expires.unwrap_or_default()});
         Ok(out)
     }
+}
+
+/// Fills in the status of a review; `None` when the kind is none.
+pub(crate) fn review(call: &Call, object: &Value) -> Option<Result<Value, Status>> {
+    let spec = &object["spec"];
+    let user = json!({"username": call.actor.user_name(), "groups": ["system:masters", "system:authenticated"]});
+    let status = match (call.resource.group.as_str(), call.resource.kind()) {
+        ("authorization.k8s.io", "SelfSubjectRulesReview") => {
+            if spec
+                .get("namespace")
+                .and_then(Value::as_str)
+                .is_none_or(str::is_empty)
+            {
+                return Some(Err(failure::bad_request("no namespace on request")));
+            }
+            json!({
+                "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
+                "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+                "incomplete": false,
+            })
+        }
+        ("authorization.k8s.io", _) => {
+            let asked = ["resourceAttributes", "nonResourceAttributes"]
+                .map(|field| spec.get(field).is_some_and(Value::is_object));
+            if asked[0] == asked[1] {
+                let detail = if asked[0] {
+                    "cannot be specified in combination with resourceAttributes"
+                } else {
+                    "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+                };
+                let field = if asked[0] {
+                    "spec.nonResourceAttributes"
+                } else {
+                    "spec.resourceAttributes"
+                };
+                let problem = Problem::invalid(field, "null", detail);
+                return Some(Err(failure::invalid(
+                    &call.resource.group_kind.to_string(),
+                    "",
+                    vec![problem],
+                )));
+            }
+            json!({"allowed": true})
+        }
+        ("authentication.k8s.io", "SelfSubjectReview") => json!({"userInfo": user}),
+        ("authentication.k8s.io", "TokenReview") => {
+            json!({"authenticated": true, "user": user})
+        }
+        _ => return None,
+    };
+    let mut out = object.clone();
+    out["status"] = status;
+    Some(Ok(out))
 }

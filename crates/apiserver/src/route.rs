@@ -20,6 +20,7 @@ use crate::filter::Filter;
 use crate::read::Shape;
 use crate::registry::Resource;
 use crate::request::{self, Path, Query, Target, WriteOptions};
+use crate::review;
 use crate::server::{Server, Written};
 
 const BODY_LIMIT: usize = 3_145_728;
@@ -199,7 +200,7 @@ impl Server {
     /// A create of a kind that is not stored: reviews, and `bindings`.
     fn answer_unstored(&mut self, call: &mut Call, body: Incoming) -> Result<Answer, Status> {
         let object = self.accept_body(call, body)?;
-        if let Some(answered) = self.review(call, &object) {
+        if let Some(answered) = review::review(call, &object) {
             return Ok(Answer::json(201, &answered?));
         }
         let pods = self
@@ -256,7 +257,7 @@ impl Server {
             ),
             None => Answer::json(
                 code,
-                &self.shaped(
+                &crate::read::shaped(
                     &asked.resource,
                     &asked.api_version,
                     asked.shape,
@@ -466,6 +467,7 @@ impl Asked<'_> {
             actor: self.actor.clone(),
             options,
             now: self.now,
+            applied: false,
             warnings: Vec::new(),
         }
     }

@@ -58,7 +58,7 @@ impl Server {
         let before = scale_of(&resource, &old)?;
         let mut scale = before.clone();
         match patch_type {
-            None => scale = body.object.clone(),
+            None => scale.clone_from(&body.object),
             Some(PatchType::Json) => {
                 patch::json(&mut scale, &body.object).map_err(crate::patch::refuse)?
             }
@@ -107,10 +107,8 @@ impl Server {
         if !object::uid(&scale).is_empty() {
             new["metadata"]["uid"] = metadata("uid");
         }
-        call.subresource.clear();
-        let written = self.replace(call, &stored, new);
-        "scale".clone_into(&mut call.subresource);
-        scale_of(&resource, &written?.value)
+        let written = self.replace(call, &stored, new)?;
+        scale_of(&resource, &written.value)
     }
 }
 

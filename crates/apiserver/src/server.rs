@@ -1,5 +1,6 @@
 //! The server: its state, its clock-driven work, its one commit.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -31,7 +32,7 @@ pub(crate) enum Work {
     Collect(Place),
     /// Take a namespace that is going away one step further.
     EndNamespace(String),
-    /// Take a CustomResourceDefinition one step further.
+    /// Take a `CustomResourceDefinition` one step further.
     Define(String),
 }
 
@@ -55,6 +56,7 @@ pub struct Server {
     pub(crate) dice: Dice,
     pub(crate) allocations: Allocations,
     pub(crate) planned: crate::collector::Planned,
+    stamp: RefCell<(SimTime, String)>,
     changes: Vec<Change>,
     requests: Vec<RequestRecord>,
 }
@@ -94,6 +96,7 @@ impl Server {
             dice,
             allocations: Allocations::default(),
             planned: crate::collector::Planned::default(),
+            stamp: RefCell::default(),
             changes: Vec::new(),
             requests: Vec::new(),
         };
@@ -261,6 +264,9 @@ impl Server {
             resource.strategy.release(&value, &mut self.allocations);
         }
         self.after_commit(resource, &event, &value, author.now);
+        if let Some(old) = &event.old {
+            self.store.forget(old);
+        }
         Written {
             value,
             created: event.old.is_none(),
@@ -303,6 +309,11 @@ impl Server {
 
     /// The time as it is written into objects.
     pub(crate) fn timestamp(&self, now: SimTime) -> String {
-        self.config.epoch.time(now)
+        // Many writes share an instant, and formatting costs more than all else in a small write.
+        let mut last = self.stamp.borrow_mut();
+        if last.0 != now || last.1.is_empty() {
+            *last = (now, self.config.epoch.time(now));
+        }
+        last.1.clone()
     }
 }

@@ -325,6 +325,11 @@ impl Store {
         value
     }
 
+    /// Says that a version is of no interest any longer.
+    pub(crate) fn forget(&mut self, stored: &Stored) {
+        self.cache.get_mut().forget(stored.revision);
+    }
+
     /// Where the objects are that name `uid` as an owner.
     pub(crate) fn owned(&self, uid: &str) -> impl Iterator<Item = &Place> {
         self.by_owner.get(uid).into_iter().flatten()
@@ -360,13 +365,9 @@ impl Store {
             (!deleted).then_some(&*stored),
         );
         let limits = self.limits;
-        {
-            let cache = self.cache.get_mut();
-            if let Some(old) = &old {
-                cache.forget(old.revision);
-            }
-            cache.insert(revision, Arc::clone(&value), stored.weight());
-        }
+        self.cache
+            .get_mut()
+            .insert(revision, Arc::clone(&value), stored.weight());
         let table = self.table_mut(resource.table);
         if deleted {
             table.objects.remove(&stored.key);

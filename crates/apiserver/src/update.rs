@@ -76,6 +76,7 @@ impl Server {
                 &stored.uid,
             ));
         }
+        self.track(call, Some(&old), &mut new);
         self.admit(call, Operation::Update, &mut new, Some(&old))?;
         let wanted = object::resource_version(&new);
         if !matches!(wanted, "" | "0") && wanted != object::resource_version(&old) {

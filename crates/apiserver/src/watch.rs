@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use serde_json::{Value, json};
 use wavetank_kernel::{Chooser, Class, Load, SimTime};
-use wavetank_model::{Status, object};
+use wavetank_model::Status;
 
 use crate::answer::{Answer, JSON, ResponseBody};
 use crate::failure::{self, Problem};
@@ -120,7 +120,7 @@ impl Server {
             after: self.store.revision(),
             sender,
         };
-        self.begin(resource, watch, start, timeout, receiver, now)
+        Ok(self.begin(resource, watch, start, timeout, receiver, now))
     }
 
     fn watch_start(&self, query: &Query) -> Result<Start, Status> {
@@ -170,7 +170,7 @@ impl Server {
         timeout: Option<i64>,
         receiver: UnboundedReceiver<Bytes>,
         now: SimTime,
-    ) -> Result<Answer, Status> {
+    ) -> Answer {
         let mut first = Vec::new();
         match start {
             Start::Now => {}
@@ -209,7 +209,7 @@ impl Server {
                         let mut body = Vec::new();
                         crate::store::write_object(&mut body, &status.to_json());
                         drop(watch.sender.unbounded_send(watch_line("ERROR", &body)));
-                        return Ok(stream(receiver));
+                        return stream(receiver);
                     }
                 }
             }
@@ -219,7 +219,7 @@ impl Server {
             drop(watch.sender.unbounded_send(line));
         }
         self.subscribe(watch, timeout, now);
-        Ok(stream(receiver))
+        stream(receiver)
     }
 
     fn subscribe(&mut self, watch: Watch, timeout: Option<i64>, now: SimTime) {
@@ -393,7 +393,7 @@ impl Server {
         }
         let (kind, api_version) = match watch.shape {
             Shape::Metadata => ("PartialObjectMetadata", "meta.k8s.io/v1"),
-            _ => (resource.kind(), watch.api_version.as_str()),
+            Shape::Object => (resource.kind(), watch.api_version.as_str()),
         };
         let mut body = Vec::new();
         crate::store::write_object(
@@ -447,7 +447,7 @@ impl Server {
         if watch.is_plain(resource) {
             return stored.line(event);
         }
-        let shaped = self.shaped(resource, &watch.api_version, watch.shape, &value());
+        let shaped = crate::read::shaped(resource, &watch.api_version, watch.shape, &value());
         let mut body = Vec::new();
         crate::store::write_object(&mut body, &shaped);
         watch_line(event, &body)
@@ -468,9 +468,4 @@ fn stream(receiver: UnboundedReceiver<Bytes>) -> Answer {
         body: ResponseBody::Watch(receiver),
         headers: Vec::new(),
     }
-}
-
-/// The revision an object says it is of; 0 when it says none.
-pub(crate) fn revision_of(value: &Value) -> u64 {
-    object::resource_version(value).parse().unwrap_or(0)
 }

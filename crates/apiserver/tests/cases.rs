@@ -20,7 +20,8 @@ use wavetank_model::Actor;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Case {
-    case: String,
+    #[serde(rename = "case")]
+    number: String,
     title: String,
     /// What must exist before the case can hold; it is skipped until then.
     waits: Option<String>,
@@ -78,7 +79,7 @@ fn main() {
         let cases: Vec<Case> = serde_saphyr::from_str(&text)
             .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         for case in cases {
-            let name = format!("{topic}::{} {}", case.case, case.title);
+            let name = format!("{topic}::{} {}", case.number, case.title);
             let waits = case.waits.is_some();
             trials.push(
                 Trial::test(name, move || run(&case).map_err(Failed::from))
@@ -240,7 +241,7 @@ impl Run {
     fn look(&mut self, name: &str, step: &Step) -> Result<(), String> {
         self.advance(Duration::from_millis(5));
         let mut seen = Vec::new();
-        let mut closed = false;
+        let closed;
         let receiver = self
             .watches
             .get_mut(name)
@@ -315,30 +316,30 @@ impl Run {
                         self.matches(item, found, &format!("{at}/{index}"))
                     })
             }
-            Value::String(text) => self.text_matches(&self.fill(text)?, found, at),
+            Value::String(text) => text_matches(&self.fill(text)?, found, at),
             other if other == found => Ok(()),
             other => Err(format!("{at} is {found}, expected {other}")),
         }
     }
+}
 
-    fn text_matches(&self, expected: &str, found: &Value, at: &str) -> Result<(), String> {
-        let text = found
-            .as_str()
-            .map_or_else(|| found.to_string(), str::to_owned);
-        let fits = if let Some(pattern) = expected.strip_prefix('~') {
-            regex::Regex::new(pattern)
-                .map_err(|error| error.to_string())?
-                .is_match(&text)
-        } else if let Some(number) = expected.strip_prefix('>') {
-            text.parse::<u64>().ok() > number.parse().ok()
-        } else {
-            expected == "*" || expected == text
-        };
-        if fits {
-            Ok(())
-        } else {
-            Err(format!("{at} is {text:?}, expected {expected:?}"))
-        }
+fn text_matches(expected: &str, found: &Value, at: &str) -> Result<(), String> {
+    let text = found
+        .as_str()
+        .map_or_else(|| found.to_string(), str::to_owned);
+    let fits = if let Some(pattern) = expected.strip_prefix('~') {
+        regex::Regex::new(pattern)
+            .map_err(|error| error.to_string())?
+            .is_match(&text)
+    } else if let Some(number) = expected.strip_prefix('>') {
+        text.parse::<u64>().ok() > number.parse().ok()
+    } else {
+        expected == "*" || expected == text
+    };
+    if fits {
+        Ok(())
+    } else {
+        Err(format!("{at} is {text:?}, expected {expected:?}"))
     }
 }
 

@@ -13,9 +13,13 @@ mod builtin;
 mod bundled;
 mod condition;
 mod glob;
+#[cfg(feature = "lua")]
+mod lua;
 mod status;
 mod typed;
 
 pub use aggregate::{AppHealth, IGNORE_HEALTHCHECK, Pair, application};
 pub use assessor::{Assessor, Override};
+#[cfg(feature = "lua")]
+pub use lua::{LuaClock, LuaHealth};
 pub use status::{Health, HealthError, HealthFailure, HealthStatus};

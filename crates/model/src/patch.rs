@@ -83,10 +83,47 @@ pub fn json(object: &mut Value, patch: &Value) -> Result<(), PatchError> {
     if operations.len() > MAX_JSON_PATCH_OPERATIONS {
         return Err(PatchError::TooManyOperations(operations.len()));
     }
-    let inapplicable = |error: &dyn std::fmt::Display| PatchError::Inapplicable(error.to_string());
-    let operations: json_patch::Patch = serde::Deserialize::deserialize(patch)
-        .map_err(|error: serde_json::Error| inapplicable(&error))?;
-    json_patch::patch(object, &operations).map_err(|error| inapplicable(&error))
+    let mut patched = object.clone();
+    for operation in operations {
+        apply_operation(&mut patched, operation).map_err(PatchError::Inapplicable)?;
+    }
+    *object = patched;
+    Ok(())
+}
+
+/// One operation, with the freedoms a real server takes: `replace` adds a key that is not there, a missing value is null,
+/// and a key that is not there is equal to null.
+fn apply_operation(object: &mut Value, operation: &Value) -> Result<(), String> {
+    let mut operation = operation.clone();
+    let text = |operation: &Value, field: &str| {
+        operation
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let (name, path) = (text(&operation, "op"), text(&operation, "path"));
+    if matches!(name.as_str(), "add" | "replace" | "test")
+        && let Value::Object(fields) = &mut operation
+    {
+        let value = fields.entry("value").or_insert(Value::Null);
+        let absent = object.pointer(&path).is_none() && is_in_map(object, &path);
+        if absent && name == "test" && value.is_null() {
+            return Ok(());
+        }
+        if absent && name == "replace" {
+            fields.insert("op".to_owned(), Value::from("add"));
+        }
+    }
+    let operation: json_patch::PatchOperation =
+        serde_json::from_value(operation).map_err(|error| error.to_string())?;
+    json_patch::patch(object, &[operation]).map_err(|error| error.to_string())
+}
+
+fn is_in_map(object: &Value, path: &str) -> bool {
+    path.rsplit_once('/')
+        .and_then(|(parent, _)| object.pointer(parent))
+        .is_some_and(Value::is_object)
 }
 
 /// Applies a merge patch (RFC 7386; API-129).
@@ -116,6 +153,8 @@ mod tests {
     #[case(json!([{"op": "add", "path": "/list/-", "value": 3}]), json!({"data": {"a": "1"}, "list": [1, 2, 3]}))]
     #[case(json!([{"op": "remove", "path": "/data/a"}, {"op": "test", "path": "/list/0", "value": 1}]), json!({"data": {}, "list": [1, 2]}))]
     #[case(json!([{"op": "move", "from": "/data/a", "path": "/data/x~1y"}]), json!({"data": {"x/y": "1"}, "list": [1, 2]}))]
+    #[case(json!([{"op": "replace", "path": "/data/n", "value": "1"}]), json!({"data": {"a": "1", "n": "1"}, "list": [1, 2]}))]
+    #[case(json!([{"op": "add", "path": "/data/n"}, {"op": "test", "path": "/data/m"}]), json!({"data": {"a": "1", "n": null}, "list": [1, 2]}))]
     fn json_patches_apply(#[case] patch: Value, #[case] expected: Value) {
         let mut object = json!({"data": {"a": "1"}, "list": [1, 2]});
         json(&mut object, &patch).unwrap();
@@ -125,7 +164,8 @@ mod tests {
     #[rstest]
     #[case(json!([{"op": "test", "path": "/data/a", "value": "zzz"}]), 422)] // T-028
     #[case(json!([{"op": "add", "path": "/metadata/annotations/x", "value": "1"}]), 422)] // T-029
-    #[case(json!([{"op": "replace", "path": "/data/none", "value": "1"}]), 422)]
+    #[case(json!([{"op": "replace", "path": "/none/x", "value": "1"}]), 422)]
+    #[case(json!([{"op": "remove", "path": "/data/none"}]), 422)]
     #[case(json!([{"op": "add", "path": "/data/b", "value": "1"}, {"op": "remove", "path": "/data/none"}]), 422)]
     #[case(json!([{"op": "jump", "path": "/data/a"}]), 422)]
     #[case(json!({"op": "add"}), 400)] // T-030

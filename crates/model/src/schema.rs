@@ -1,7 +1,7 @@
 //! The types of objects: what fields there are, how lists and maps merge, and how a request body is decoded.
 //!
 //! One navigable type, [`SchemaRef`], stands for the types of built-in kinds ([`builtin`], from a table generated out of
-//! published OpenAPI facts, read lazily) and for those of custom resources ([`Schema::from_structural`]). Where nothing
+//! the published `OpenAPI` facts, read lazily) and for those of custom resources ([`Schema::from_structural`]). Where nothing
 //! is known, maps are granular and lists atomic ([`Schema::schemaless`]; API-154).
 //!
 //! [`decode`] brings a body of a built-in kind into the form a real server stores: unknown fields and nulls dropped, wrong
@@ -186,6 +186,15 @@ impl<'a> SchemaRef<'a> {
         })
     }
 
+    /// An object of this type before anything is set: `{"metadata": {}, "spec": …}` with the fields that are serialised even
+    /// when empty; `{"metadata": {}}` for custom resources.
+    pub fn zero_object(self) -> Cow<'static, Value> {
+        if let NodeKind::Definition(number) = &self.0.kind {
+            return Cow::Borrowed(table::zero(*number));
+        }
+        Cow::Owned(serde_json::json!({"metadata": {}}))
+    }
+
     /// How a strategic merge patch treats this field.
     pub fn patch_strategy(self) -> &'a PatchStrategy {
         &self.0.facts.patch
@@ -197,10 +206,21 @@ impl<'a> SchemaRef<'a> {
     }
 
     /// Whether an empty value is left out when the object is serialised; see [`complete`].
+    ///
+    /// What is a struct in Go, times and quantities among them, is never empty in the sense of `omitempty`.
     pub fn omits_empty(self) -> bool {
         let facts = &self.0.facts;
-        facts.omit_zero
-            || facts.omit_empty && (facts.pointer || !matches!(self.shape(), Shape::Struct(_)))
+        facts.omit_zero || facts.omit_empty && (facts.pointer || !self.is_go_struct())
+    }
+
+    fn is_go_struct(self) -> bool {
+        use Scalar::{Duration, IntOrString, MicroTime, Quantity, Time};
+        matches!(
+            self.shape(),
+            Shape::Struct(_)
+                | Shape::Raw
+                | Shape::Scalar(Time | MicroTime | Duration | Quantity | IntOrString)
+        )
     }
 
     /// The type as Go's reflection spells it: `[]v1.Container`, `v1.PullPolicy`, `int32`.
@@ -326,7 +346,6 @@ enum NodeKind {
 }
 
 /// What is said of a field beside its type.
-#[expect(clippy::struct_excessive_bools, reason = "the flags of one field tag")]
 #[derive(Debug)]
 struct Facts {
     atomic: Option<bool>,

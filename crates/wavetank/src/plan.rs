@@ -214,7 +214,8 @@ fn planned(task: &Task, prune: bool) -> PlannedTask {
         (false, false) => "create",
     };
     let rank = Reason::KindRank(task.kind_rank);
-    let own = task.reasons.iter().filter(|reason| **reason != rank);
+    let reasons = task.reasons();
+    let own = reasons.iter().filter(|reason| **reason != rank);
     // Within a wave the kind decides; hooks among themselves mostly are of one kind.
     let reasons: Vec<String> = own
         .chain((!task.hook).then_some(&rank))

@@ -1,4 +1,4 @@
-//! Endpoints and EndpointSlices of Services with a selector (API-351).
+//! Endpoints and `EndpointSlices` of Services with a selector (API-351).
 
 use std::sync::Arc;
 

@@ -142,7 +142,7 @@ impl Jobs {
                         outcome = refusal;
                     }
                     Manage::Wait(until) => {
-                        again = again.or(Again::work(until.max(context.now + latency::JOB_BATCH)))
+                        again = again.or(Again::work(until.max(context.now + latency::JOB_BATCH)));
                     }
                 }
             }

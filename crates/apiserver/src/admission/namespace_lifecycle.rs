@@ -1,4 +1,4 @@
-//! NamespaceLifecycle (API-236, API-073).
+//! `NamespaceLifecycle` (API-236, API-073).
 
 use wavetank_model::object;
 use wavetank_model::status::{Status, StatusCause, StatusDetails};

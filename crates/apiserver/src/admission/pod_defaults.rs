@@ -1,4 +1,4 @@
-//! Priority and DefaultTolerationSeconds (API-273).
+//! Priority, `DefaultTolerationSeconds` (API-273), `RuntimeClass`, `TaintNodesByCondition`.
 
 use serde_json::{Value, json};
 use wavetank_model::key::{GroupKind, ObjectKey};
@@ -11,7 +11,7 @@ use super::{Lookup, Operation, Request};
 
 const GROUP: &str = "scheduling.k8s.io";
 
-/// Sets priority and preemption policy of a new Pod from its PriorityClass; an update keeps them.
+/// Sets priority and preemption policy of a new Pod from its `PriorityClass`; an update keeps them.
 pub(super) fn priority(
     request: &Request<'_>,
     pod: &mut Value,
@@ -142,6 +142,52 @@ pub(super) fn tolerations(pod: &mut Value) {
             tolerations.push(
                 json!({ "key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300 }),
             );
+        }
+    }
+}
+
+/// Checks that the `RuntimeClass` exists; the Pod takes its overhead.
+pub(super) fn runtime_class(
+    request: &Request<'_>,
+    pod: &mut Value,
+    lookup: &dyn Lookup,
+) -> Result<(), Status> {
+    let Some(spec) = pod.get_mut("spec") else {
+        return Ok(());
+    };
+    let Some(name) = present(spec, "runtimeClassName")
+        .and_then(Value::as_str)
+        .map(str::to_owned)
+    else {
+        return Ok(());
+    };
+    let Some(class) = lookup.get(&ObjectKey::new(
+        "node.k8s.io",
+        "RuntimeClass",
+        "",
+        name.as_str(),
+    )) else {
+        return Err(request.forbidden(&format!("pod rejected: RuntimeClass \"{name}\" not found")));
+    };
+    if let Some(overhead) = class.pointer("/overhead/podFixed") {
+        if present(spec, "overhead").is_some_and(|own| own != overhead) {
+            return Err(request.forbidden(
+                "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead",
+            ));
+        }
+        set(spec, "overhead", Some(overhead.clone()));
+    }
+    Ok(())
+}
+
+/// A new Node takes no Pods until it is known to be ready.
+pub(super) fn taint_node(node: &mut Value) {
+    const KEY: &str = "node.kubernetes.io/not-ready";
+    if let Some(taints) = ensure(node, "spec").and_then(|spec| ensure_list(spec, "taints")) {
+        let there =
+            |taint: &Value| text(taint, "key") == KEY && text(taint, "effect") == "NoSchedule";
+        if !taints.iter().any(there) {
+            taints.push(json!({ "key": KEY, "effect": "NoSchedule" }));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! ServiceAccount: account, token volume and pull secrets of new Pods (API-273, API-237).
+//! `ServiceAccount`: account, token volume and pull secrets of new Pods (API-273, API-237).
 
 use serde_json::{Value, json};
 use wavetank_kernel::Rng;
@@ -84,9 +84,11 @@ fn mount_token(spec: &mut Value, rng: &mut Rng) {
             }
         }
     }
-    if mounted && !has_volume {
-        if let Some(volumes) = ensure_list(spec, "volumes") {
-            volumes.push(json!({
+    if mounted
+        && !has_volume
+        && let Some(volumes) = ensure_list(spec, "volumes")
+    {
+        volumes.push(json!({
                 "name": name,
                 "projected": {
                     "defaultMode": 420,
@@ -99,7 +101,6 @@ fn mount_token(spec: &mut Value, rng: &mut Rng) {
                     ],
                 },
             }));
-        }
     }
 }
 

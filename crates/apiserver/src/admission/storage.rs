@@ -1,4 +1,4 @@
-//! DefaultStorageClass, StorageObjectInUseProtection, PersistentVolumeClaimResize, DefaultIngressClass
+//! `DefaultStorageClass`, `StorageObjectInUseProtection`, `PersistentVolumeClaimResize`, `DefaultIngressClass`
 //! (API-289, API-290, API-292).
 
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use wavetank_model::object;
 use wavetank_model::status::Status;
 
 use crate::kinds::json::{ensure, ensure_list, flag, present, set, text};
-use crate::kinds::quantity::Quantity;
+use crate::kinds::quantity;
 
 use super::{Lookup, Request};
 
@@ -51,10 +51,10 @@ pub(super) fn default_class(claim: &mut Value, lookup: &dyn Lookup) {
         return;
     }
     let marks = [DEFAULT_CLASS, BETA_DEFAULT_CLASS];
-    if let Some(class) = newest_default(lookup, "storage.k8s.io", "StorageClass", &marks) {
-        if let Some(spec) = ensure(claim, "spec") {
-            set(spec, "storageClassName", Some(object::name(&class).into()));
-        }
+    if let Some(class) = newest_default(lookup, "storage.k8s.io", "StorageClass", &marks)
+        && let Some(spec) = ensure(claim, "spec")
+    {
+        set(spec, "storageClassName", Some(object::name(&class).into()));
     }
 }
 
@@ -72,10 +72,9 @@ pub(super) fn default_ingress_class(ingress: &mut Value, lookup: &dyn Lookup) {
         "networking.k8s.io",
         "IngressClass",
         &[DEFAULT_INGRESS_CLASS],
-    ) {
-        if let Some(spec) = ensure(ingress, "spec") {
-            set(spec, "ingressClassName", Some(object::name(&class).into()));
-        }
+    ) && let Some(spec) = ensure(ingress, "spec")
+    {
+        set(spec, "ingressClassName", Some(object::name(&class).into()));
     }
 }
 
@@ -89,10 +88,9 @@ pub(super) fn protect(request: &Request<'_>, object: &mut Value) {
     };
     if let Some(finalizers) =
         ensure(object, "metadata").and_then(|metadata| ensure_list(metadata, "finalizers"))
+        && !finalizers.iter().any(|present| present == finalizer)
     {
-        if !finalizers.iter().any(|present| present == finalizer) {
-            finalizers.push(finalizer.into());
-        }
+        finalizers.push(finalizer.into());
     }
 }
 
@@ -105,7 +103,7 @@ pub(super) fn validate_resize(
     let size = |claim: &Value| {
         claim
             .pointer("/spec/resources/requests/storage")
-            .and_then(Quantity::read)
+            .and_then(quantity::read)
     };
     match (size(claim), size(old)) {
         (Some(new), Some(old)) if new > old => {}

@@ -79,7 +79,9 @@ pub(crate) fn default(schema: &Value, value: &mut Value) {
         Value::Object(fields) => default_fields(schema, fields),
         Value::Array(items) => {
             if let Some(schema) = schema.get("items") {
-                items.iter_mut().for_each(|item| default(schema, item));
+                for item in items {
+                    default(schema, item);
+                }
             }
         }
         _ => {}

@@ -57,6 +57,9 @@ impl Allocations {
     /// Why not, as the server words it.
     pub fn take_ip(&mut self, ip: Ipv4Addr) -> Result<(), String> {
         let offset = u32::from(ip).wrapping_sub(RANGE_START);
+        if offset >= RANGE_SIZE {
+            return Err("the provided network does not match the current range".to_owned());
+        }
         if offset == 0 || offset + 1 >= RANGE_SIZE {
             return Err(
                 "provided IP is not in the valid range. The range of valid IPs is 10.96.0.0/12"

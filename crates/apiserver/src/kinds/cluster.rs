@@ -1,10 +1,11 @@
-//! Node, Event, Lease, Endpoints, EndpointSlice, LimitRange, ResourceQuota, CertificateSigningRequest (API-296, API-297).
+//! Node, Event, Lease, Endpoints, `EndpointSlice`, `LimitRange`, `ResourceQuota`, `CertificateSigningRequest` (API-296, API-297).
 
 use serde_json::{Value, json};
 
 use super::field::{Errors, FieldError, Path};
 use super::json::{
-    default_text, default_to, ensure, entries, int, items, items_mut, present, set, text,
+    default_text, default_to, ensure, entries, int, items, items_mut, null_when_empty, present,
+    set, text,
 };
 use super::pod_spec::containers::check_port;
 use super::pod_spec::{resources, scheduling};
@@ -20,10 +21,10 @@ impl Strategy for Node {
                     resources::canonical_list(list);
                 }
             }
-            if present(status, "allocatable").is_none() {
-                if let Some(capacity) = present(status, "capacity").cloned() {
-                    set(status, "allocatable", Some(capacity));
-                }
+            if present(status, "allocatable").is_none()
+                && let Some(capacity) = present(status, "capacity").cloned()
+            {
+                set(status, "allocatable", Some(capacity));
             }
             if let Some(endpoints) =
                 ensure(status, "daemonEndpoints").and_then(|all| ensure(all, "kubeletEndpoint"))
@@ -118,6 +119,8 @@ const NODE_INFO: [&str; 10] = [
 
 pub(super) struct Event;
 
+const MISMATCH: &str = "does not match event.namespace";
+
 impl Strategy for Event {
     fn default(&self, version: &str, object: &mut Value) {
         // What core calls source, reportingComponent…, events.k8s.io calls by other names; both serve one object.
@@ -145,7 +148,6 @@ impl Strategy for Event {
             .unwrap_or_default();
         let path = Path::new("involvedObject");
         let path = path.field("namespace");
-        const MISMATCH: &str = "does not match event.namespace";
         if present(object, "eventTime").is_none() {
             let matches = if involved.is_empty() {
                 matches!(namespace, "" | "default")
@@ -318,10 +320,8 @@ impl Strategy for EndpointSlice {
             default_to(port, "name", "");
             default_to(port, "protocol", "TCP");
         }
-        if let Some(members) = object.as_object_mut() {
-            members.entry("endpoints").or_insert(Value::Null);
-            members.entry("ports").or_insert(Value::Null);
-        }
+        null_when_empty(object, "endpoints");
+        null_when_empty(object, "ports");
         for endpoint in items_mut(object, "endpoints") {
             ensure(endpoint, "conditions");
         }
@@ -499,14 +499,14 @@ pub(super) struct CertificateSigningRequest;
 impl Strategy for CertificateSigningRequest {
     fn default(&self, _version: &str, object: &mut Value) {
         ensure(object, "status");
-        if let Some(spec) = ensure(object, "spec") {
-            if items(spec, "usages").is_empty() {
-                set(
-                    spec,
-                    "usages",
-                    Some(json!(["digital signature", "key encipherment"])),
-                );
-            }
+        if let Some(spec) = ensure(object, "spec")
+            && items(spec, "usages").is_empty()
+        {
+            set(
+                spec,
+                "usages",
+                Some(json!(["digital signature", "key encipherment"])),
+            );
         }
     }
 

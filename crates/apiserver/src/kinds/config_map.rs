@@ -1,4 +1,4 @@
-//! ConfigMap (API-288).
+//! `ConfigMap` (API-288).
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use super::field::{Errors, Path};
 use super::json::{entries, present};
 use super::names;
 
-/// The size limit of ConfigMaps and Secrets in bytes.
+/// The size limit of `ConfigMaps` and Secrets in bytes.
 pub(super) const SIZE_LIMIT: usize = 1024 * 1024;
 
 pub(super) struct ConfigMap;

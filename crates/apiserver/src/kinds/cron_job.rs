@@ -1,4 +1,4 @@
-//! CronJob (API-285).
+//! `CronJob` (API-285).
 
 use serde_json::Value;
 use wavetank_model::object;

@@ -44,7 +44,7 @@ impl Strategy for Custom {
 
     fn bumps_generation(&self, new: &Value, old: &Value) -> bool {
         let relevant = |key: &str| {
-            !matches!(key, "metadata" | "apiVersion") && !(self.status && key == "status")
+            !matches!(key, "metadata" | "apiVersion") && (key != "status" || !self.status)
         };
         let content = |object: &'_ Value| {
             object.as_object().map_or(0, |members| {

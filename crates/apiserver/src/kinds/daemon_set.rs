@@ -1,4 +1,4 @@
-//! DaemonSet (API-279).
+//! `DaemonSet` (API-279).
 
 use serde_json::Value;
 
@@ -36,11 +36,11 @@ impl Strategy for DaemonSet {
         pod_spec::default_template(spec);
         if let Some(strategy) = ensure(spec, "updateStrategy") {
             default_text(strategy, "type", "RollingUpdate");
-            if text(strategy, "type") == "RollingUpdate" {
-                if let Some(rolling) = ensure(strategy, "rollingUpdate") {
-                    default_to(rolling, "maxUnavailable", 1);
-                    default_to(rolling, "maxSurge", 0);
-                }
+            if text(strategy, "type") == "RollingUpdate"
+                && let Some(rolling) = ensure(strategy, "rollingUpdate")
+            {
+                default_to(rolling, "maxUnavailable", 1);
+                default_to(rolling, "maxSurge", 0);
             }
         }
         default_to(spec, "revisionHistoryLimit", 10);
@@ -87,24 +87,18 @@ impl Strategy for DaemonSet {
         let spec = object.get("spec").unwrap_or(&Value::Null);
         if let Some(selector) = present(spec, "selector") {
             label_selector::validate(selector, &path.field("selector"), errors);
-            workload::validate_selection(spec, &path, errors);
-            if label_selector::is_empty(selector) {
-                errors.invalid(
-                    &path.field("selector"),
-                    selector.clone(),
-                    "empty selector is invalid for daemonset",
-                );
-            }
-        } else {
-            // Without a selector nothing matches the template.
+        }
+        workload::validate_selection(spec, &path, errors);
+        if let Some(selector) =
+            present(spec, "selector").filter(|selector| label_selector::is_empty(selector))
+        {
             errors.invalid(
-                &path.field("template").field("metadata").field("labels"),
-                spec.pointer("/template/metadata/labels")
-                    .cloned()
-                    .unwrap_or(Value::Null),
-                "`selector` does not match template `labels`",
+                &path.field("selector"),
+                selector.clone(),
+                "empty selector is invalid for daemonset",
             );
         }
+
         workload::validate_template(spec, "DaemonSet", &path, errors);
         errors.not_negative(&path.field("minReadySeconds"), spec.get("minReadySeconds"));
         if let Some(strategy) = present(spec, "updateStrategy") {
@@ -135,12 +129,12 @@ impl Strategy for DaemonSet {
             );
             return;
         }
-        self.validate_create(new, errors);
         errors.immutable(
             &Path::new("spec").field("selector"),
             new.pointer("/spec/selector"),
             old.pointer("/spec/selector"),
         );
+        self.validate_create(new, errors);
     }
 
     fn warnings(&self, object: &Value) -> Vec<String> {
@@ -190,7 +184,7 @@ fn validate_strategy(strategy: &Value, path: &Path<'_>, errors: &mut Errors) {
                     "may not be set when maxUnavailable is non-zero",
                 ),
                 (false, false) => {
-                    errors.required(&unavailable_path, "cannot be 0 when maxSurge is 0")
+                    errors.required(&unavailable_path, "cannot be 0 when maxSurge is 0");
                 }
                 _ => {}
             }

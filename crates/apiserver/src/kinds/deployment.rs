@@ -19,11 +19,11 @@ impl Strategy for Deployment {
         default_to(spec, "replicas", 1);
         if let Some(strategy) = ensure(spec, "strategy") {
             default_text(strategy, "type", "RollingUpdate");
-            if text(strategy, "type") == "RollingUpdate" {
-                if let Some(rolling) = ensure(strategy, "rollingUpdate") {
-                    default_to(rolling, "maxUnavailable", "25%");
-                    default_to(rolling, "maxSurge", "25%");
-                }
+            if text(strategy, "type") == "RollingUpdate"
+                && let Some(rolling) = ensure(strategy, "rollingUpdate")
+            {
+                default_to(rolling, "maxUnavailable", "25%");
+                default_to(rolling, "maxSurge", "25%");
             }
         }
         default_to(spec, "revisionHistoryLimit", 10);
@@ -51,10 +51,10 @@ impl Strategy for Deployment {
         _env: &mut super::Env<'_>,
     ) -> Result<(), Vec<super::FieldError>> {
         // A status write leaves labels alone (API-222).
-        if subresource == "status" {
-            if let (Some(metadata), Some(before)) = (new.get_mut("metadata"), old.get("metadata")) {
-                super::json::restore(metadata, before, "labels");
-            }
+        if subresource == "status"
+            && let (Some(metadata), Some(before)) = (new.get_mut("metadata"), old.get("metadata"))
+        {
+            super::json::restore(metadata, before, "labels");
         }
         Ok(())
     }
@@ -92,8 +92,9 @@ impl Strategy for Deployment {
 fn validate_spec(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
     errors.not_negative(&path.field("replicas"), spec.get("replicas"));
     workload::validate_selector(spec, "deployment", path, errors);
-    workload::validate_selection(spec, path, errors);
-    workload::validate_template(spec, "ReplicaSet", path, errors);
+    if workload::validate_selection(spec, path, errors) {
+        workload::validate_template(spec, "ReplicaSet", path, errors);
+    }
     if let Some(strategy) = present(spec, "strategy") {
         validate_strategy(strategy, &path.field("strategy"), errors);
     }

@@ -1,6 +1,6 @@
-//! Webhook configurations, admission policies, CustomResourceDefinition, APIService (API-295).
+//! Webhook configurations, admission policies, `CustomResourceDefinition`, `APIService` (API-295).
 //!
-//! CustomResourceDefinitions get defaults and generation here; their schemas are checked where they are served.
+//! `CustomResourceDefinitions` get defaults and generation here; their schemas are checked where they are served.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use super::json::{
 };
 use super::{Env, Strategy, label_selector, names};
 
-/// A Mutating- or ValidatingWebhookConfiguration.
+/// A Mutating- or `ValidatingWebhookConfiguration`.
 pub(super) struct WebhookConfiguration {
     pub(super) mutating: bool,
 }
@@ -93,7 +93,6 @@ fn validate_webhook(webhook: &Value, mutating: bool, path: &Path<'_>, errors: &m
         }
     }
     let client = webhook.get("clientConfig").unwrap_or(&Value::Null);
-    validate_versions(webhook, &path.field("admissionReviewVersions"), errors);
     for (index, rule) in items(webhook, "rules").iter().enumerate() {
         validate_rule(rule, &path.field("rules").index(index), errors);
     }
@@ -152,6 +151,7 @@ fn validate_webhook(webhook: &Value, mutating: bool, path: &Path<'_>, errors: &m
         }
         (Some(_), None) => {}
     }
+    validate_versions(webhook, &path.field("admissionReviewVersions"), errors);
 }
 
 fn choice(object: &Value, key: &str, values: &[&str], path: &Path<'_>, errors: &mut Errors) {
@@ -225,7 +225,7 @@ fn validate_rule(rule: &Value, path: &Path<'_>, errors: &mut Errors) {
     choice(rule, "scope", &["*", "Cluster", "Namespaced"], path, errors);
 }
 
-/// A ValidatingAdmissionPolicy or its binding: defaults only.
+/// A `ValidatingAdmissionPolicy` or its binding: defaults only.
 pub(super) struct AdmissionPolicy {
     pub(super) binding: bool,
 }
@@ -307,11 +307,11 @@ impl Strategy for CustomResourceDefinition {
             .and_then(Value::as_str)
             .unwrap_or_default()
             .to_owned();
-        if let Some(names) = ensure(spec, "names") {
-            if !kind.is_empty() {
-                default_text(names, "singular", &kind.to_lowercase());
-                default_text(names, "listKind", &format!("{kind}List"));
-            }
+        if let Some(names) = ensure(spec, "names")
+            && !kind.is_empty()
+        {
+            default_text(names, "singular", &kind.to_lowercase());
+            default_text(names, "listKind", &format!("{kind}List"));
         }
         if present(spec, "conversion").is_none() {
             set(spec, "conversion", Some(json!({ "strategy": "None" })));
@@ -323,12 +323,11 @@ impl Strategy for CustomResourceDefinition {
             default_to(service, "port", 443);
         }
         let stored = stored_version(spec);
-        if let Some(status) = ensure(object, "status") {
-            if items(status, "storedVersions").is_empty() {
-                if let Some(stored) = stored {
-                    set(status, "storedVersions", Some(json!([stored])));
-                }
-            }
+        if let Some(status) = ensure(object, "status")
+            && items(status, "storedVersions").is_empty()
+            && let Some(stored) = stored
+        {
+            set(status, "storedVersions", Some(json!([stored])));
         }
     }
 
@@ -374,10 +373,9 @@ impl Strategy for CustomResourceDefinition {
                 stored,
                 ensure(new, "status")
                     .and_then(|status| super::json::ensure_list(status, "storedVersions")),
-            ) {
-                if !versions.iter().any(|known| *known == version) {
-                    versions.push(version.into());
-                }
+            ) && !versions.iter().any(|known| *known == version)
+            {
+                versions.push(version.into());
             }
         }
         Ok(())

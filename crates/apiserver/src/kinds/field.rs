@@ -138,7 +138,7 @@ pub fn quote(text: &str) -> String {
             '\u{b}' => out.push_str("\\v"),
             '\u{c}' => out.push_str("\\f"),
             c if u32::from(c) < 0x20 || u32::from(c) == 0x7f => {
-                out.push_str(&format!("\\x{:02x}", u32::from(c)));
+                out.extend(format!("\\x{:02x}", u32::from(c)).chars());
             }
             c => out.push(c),
         }
@@ -200,6 +200,7 @@ impl<'a> Path<'a> {
     }
 
     /// A field of this one.
+    #[must_use]
     pub const fn field(&'a self, name: &'a str) -> Self {
         Self {
             parent: Some(self),
@@ -208,6 +209,7 @@ impl<'a> Path<'a> {
     }
 
     /// An item of this list.
+    #[must_use]
     pub const fn index(&'a self, index: usize) -> Self {
         Self {
             parent: Some(self),
@@ -216,6 +218,7 @@ impl<'a> Path<'a> {
     }
 
     /// An entry of this map.
+    #[must_use]
     pub const fn key(&'a self, key: &'a str) -> Self {
         Self {
             parent: Some(self),

@@ -1,4 +1,4 @@
-//! Ingress, IngressClass and NetworkPolicy (API-292).
+//! Ingress, `IngressClass` and `NetworkPolicy` (API-292).
 
 use std::net::IpAddr;
 
@@ -43,14 +43,14 @@ impl Strategy for Ingress {
             .and_then(|spec| present(spec, "ingressClassName"))
             .and_then(Value::as_str);
         let annotation = wavetank_model::object::annotation(object, "kubernetes.io/ingress.class");
-        if let (Some(class), Some(annotation)) = (class, annotation) {
-            if class != annotation {
-                errors.invalid(
-                    &Path::new("annotations").field("kubernetes.io/ingress.class"),
-                    annotation,
-                    "must match `ingressClassName` when both are specified",
-                );
-            }
+        if let (Some(class), Some(annotation)) = (class, annotation)
+            && class != annotation
+        {
+            errors.invalid(
+                &Path::new("annotations").field("kubernetes.io/ingress.class"),
+                annotation,
+                "must match `ingressClassName` when both are specified",
+            );
         }
     }
 
@@ -193,7 +193,7 @@ fn validate_paths(http: &Value, path: &Path<'_>, errors: &mut Errors) {
 fn validate_backend(backend: &Value, path: &Path<'_>, errors: &mut Errors) {
     match (present(backend, "resource"), present(backend, "service")) {
         (Some(_), Some(_)) => {
-            errors.invalid(path, "", "cannot set both resource and service backends")
+            errors.invalid(path, "", "cannot set both resource and service backends");
         }
         (None, None) => errors.invalid(path, "", "resource or service backend is required"),
         (Some(resource), None) => {

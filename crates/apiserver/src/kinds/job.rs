@@ -70,7 +70,7 @@ impl Strategy for Job {
             new.get("spec").unwrap_or(&null),
             old.get("spec").unwrap_or(&null),
         );
-        validate_spec_with_selector(spec, errors);
+        self.validate_create(new, errors);
         let path = Path::new("spec");
         validate_completions(spec, before, &path.field("completions"), errors);
         errors.immutable(
@@ -111,7 +111,7 @@ impl Strategy for Job {
     }
 }
 
-/// Defaults of a Job's spec; the template of a CronJob gets none of them (they come with the Job).
+/// Defaults of a Job's spec; the template of a `CronJob` gets none of them (they come with the Job).
 fn default_spec(spec: &mut Value) {
     if present(spec, "completions").is_none() && present(spec, "parallelism").is_none() {
         default_to(spec, "completions", 1);
@@ -135,7 +135,7 @@ fn default_spec(spec: &mut Value) {
     default_failure_policy(spec);
 }
 
-/// Defaults inside `podFailurePolicy`, which CronJob templates get too.
+/// Defaults inside `podFailurePolicy`, which `CronJob` templates get too.
 pub(super) fn default_failure_policy(spec: &mut Value) {
     let Some(policy) = spec.get_mut("podFailurePolicy") else {
         return;
@@ -252,7 +252,7 @@ fn validate_spec_with_selector(spec: &Value, errors: &mut Errors) {
     }
 }
 
-/// Checks a Job's spec but for the selector; a CronJob's template is checked with it too.
+/// Checks a Job's spec but for the selector; a `CronJob`'s template is checked with it too.
 pub(super) fn validate_spec(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
     for field in [
         "parallelism",
@@ -276,6 +276,7 @@ pub(super) fn validate_spec(spec: &Value, path: &Path<'_>, errors: &mut Errors) 
     policies::validate_completion_mode(spec, indexed, path, errors);
     policies::validate_failure_policy(spec, path, errors);
     policies::validate_success_policy(spec, indexed, path, errors);
+    policies::validate_replacement_policy(spec, path, errors);
     validate_pods(spec, path, errors);
 }
 

@@ -82,34 +82,32 @@ pub fn ensure_list<'a>(parent: &'a mut Value, key: &str) -> Option<&'a mut Vec<V
 
 /// Sets `key` unless it is there (a pointer in Go).
 pub fn default_to(object: &mut Value, key: &str, value: impl Into<Value>) {
-    if let Some(members) = object.as_object_mut() {
-        if members.get(key).is_none_or(Value::is_null) {
-            members.insert(key.to_owned(), value.into());
-        }
+    if let Some(members) = object.as_object_mut()
+        && members.get(key).is_none_or(Value::is_null)
+    {
+        members.insert(key.to_owned(), value.into());
     }
 }
 
 /// Sets the text `key` unless it is there and not empty (a string in Go).
 pub fn default_text(object: &mut Value, key: &str, value: &str) {
-    if let Some(members) = object.as_object_mut() {
-        if members
+    if let Some(members) = object.as_object_mut()
+        && members
             .get(key)
             .is_none_or(|old| old.is_null() || old.as_str() == Some(""))
-        {
-            members.insert(key.to_owned(), Value::from(value));
-        }
+    {
+        members.insert(key.to_owned(), Value::from(value));
     }
 }
 
 /// Sets the number `key` unless it is there and not 0 (an int in Go).
 pub fn default_int(object: &mut Value, key: &str, value: i64) {
-    if let Some(members) = object.as_object_mut() {
-        if members
+    if let Some(members) = object.as_object_mut()
+        && members
             .get(key)
             .is_none_or(|old| old.is_null() || old.as_i64() == Some(0))
-        {
-            members.insert(key.to_owned(), Value::from(value));
-        }
+    {
+        members.insert(key.to_owned(), Value::from(value));
     }
 }
 
@@ -130,4 +128,12 @@ pub fn set(object: &mut Value, key: &str, value: Option<Value>) {
 /// Takes `key` over from `old`, absent included.
 pub fn restore(new: &mut Value, old: &Value, key: &str) {
     set(new, key, old.get(key).cloned());
+}
+
+/// Makes an absent or empty list null: built-in kinds are stored in a form that knows no empty lists, and one that is always
+/// written comes back as null.
+pub fn null_when_empty(object: &mut Value, key: &str) {
+    if items(object, key).is_empty() {
+        set(object, key, Some(Value::Null));
+    }
 }

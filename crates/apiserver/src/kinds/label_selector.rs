@@ -47,6 +47,13 @@ pub(super) fn validate(selector: &Value, path: &Path<'_>, errors: &mut Errors) {
     }
 }
 
+/// Whether the selector can be used at all.
+pub(super) fn is_valid(selector: &Value) -> bool {
+    let mut errors = Errors::default();
+    validate(selector, &Path::new("selector"), &mut errors);
+    errors.is_empty()
+}
+
 /// Whether the selector selects everything.
 pub(super) fn is_empty(selector: &Value) -> bool {
     entries(selector, "matchLabels").next().is_none()

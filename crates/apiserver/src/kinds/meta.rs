@@ -204,13 +204,6 @@ fn validate_finalizers(
     let finalizers = items(metadata, "finalizers");
     for finalizer in finalizers.iter().filter_map(Value::as_str) {
         errors.invalid_each(path, finalizer, names::label_key(finalizer));
-        if standard_only && !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(&finalizer) {
-            errors.invalid(
-                path,
-                finalizer,
-                "name is neither a standard finalizer name nor is it fully qualified",
-            );
-        }
     }
     let has = |name: &str| finalizers.iter().any(|finalizer| finalizer == name);
     if has("orphan") && has("foregroundDeletion") {
@@ -219,6 +212,17 @@ fn validate_finalizers(
             Value::Array(finalizers.to_vec()),
             "finalizer orphan and foregroundDeletion cannot be both set",
         );
+    }
+    if standard_only {
+        for (index, finalizer) in finalizers.iter().filter_map(Value::as_str).enumerate() {
+            if !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(&finalizer) {
+                errors.invalid(
+                    &path.index(index),
+                    finalizer,
+                    "name is neither a standard finalizer name nor is it fully qualified",
+                );
+            }
+        }
     }
 }
 

@@ -218,7 +218,7 @@ fn dot_prefix(value: &str) -> Option<String> {
     }
 }
 
-/// Problems of a key of a ConfigMap or Secret (API-288).
+/// Problems of a key of a `ConfigMap` or Secret (API-288).
 pub fn config_key(value: &str) -> Vec<String> {
     let mut out = Vec::new();
     if value.len() > 253 {

@@ -37,10 +37,9 @@ impl Strategy for Namespace {
         set(object, "status", Some(json!({ "phase": "Active" })));
         if let Some(finalizers) =
             ensure(object, "spec").and_then(|spec| super::json::ensure_list(spec, "finalizers"))
+            && !finalizers.iter().any(|finalizer| finalizer == "kubernetes")
         {
-            if !finalizers.iter().any(|finalizer| finalizer == "kubernetes") {
-                finalizers.push("kubernetes".into());
-            }
+            finalizers.push("kubernetes".into());
         }
         Ok(())
     }
@@ -127,9 +126,8 @@ fn force_label(object: &mut Value) {
         return;
     }
     if let Some(labels) = ensure(object, "metadata").and_then(|metadata| ensure(metadata, "labels"))
+        && text(labels, NAME_LABEL) != name
     {
-        if text(labels, NAME_LABEL) != name {
-            set(labels, NAME_LABEL, Some(name.into()));
-        }
+        set(labels, NAME_LABEL, Some(name.into()));
     }
 }

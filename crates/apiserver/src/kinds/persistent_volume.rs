@@ -1,11 +1,11 @@
-//! PersistentVolumeClaim and PersistentVolume (API-289, API-290).
+//! `PersistentVolumeClaim` and `PersistentVolume` (API-289, API-290).
 
 use serde_json::{Value, json};
 
 use super::field::{Errors, FieldError, Path};
 use super::json::{default_text, default_to, ensure, entries, items, present, restore, set, text};
 use super::pod_spec::{defaults, resources, scheduling, volumes};
-use super::quantity::Quantity;
+use super::quantity::{self, Quantity};
 use super::{Env, Strategy, label_selector, names};
 
 const ACCESS_MODES: [&str; 4] = [
@@ -81,7 +81,7 @@ impl Strategy for PersistentVolumeClaim {
     }
 }
 
-/// Checks the spec of a claim; templates of StatefulSets have the same.
+/// Checks the spec of a claim; templates of `StatefulSets` have the same.
 pub(super) fn validate_claim_spec(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
     if items(spec, "accessModes").is_empty() {
         errors.required(
@@ -97,9 +97,9 @@ pub(super) fn validate_claim_spec(spec: &Value, path: &Path<'_>, errors: &mut Er
     let storage = storage.key("storage");
     match spec.pointer("/resources/requests/storage") {
         None => errors.required(&storage, ""),
-        Some(value) => match Quantity::read(value) {
-            Some(size) if size.is_negative() || size.is_zero() => {
-                errors.invalid(&storage, size.canonical(), "must be greater than zero");
+        Some(value) => match quantity::read(value) {
+            Some(size) if size.signum() <= 0 => {
+                errors.invalid(&storage, size.to_string(), "must be greater than zero");
             }
             _ => resources::check_quantity("storage", value, &storage, errors),
         },
@@ -178,7 +178,7 @@ fn validate_claim_change(new: &Value, old: &Value, errors: &mut Errors) {
     let read = |value: Option<Value>| {
         value
             .as_ref()
-            .and_then(Quantity::read)
+            .and_then(quantity::read)
             .unwrap_or(Quantity::ZERO)
     };
     let (wanted, had) = (read(size(spec)), read(size(before)));
@@ -265,18 +265,17 @@ impl Strategy for PersistentVolume {
         env: &mut Env<'_>,
     ) -> Result<(), Vec<FieldError>> {
         // The time of the phase is the server's business unless the client says otherwise.
-        if subresource == "status" && new.pointer("/status/phase") != old.pointer("/status/phase") {
-            if let Some(status) = ensure(new, "status") {
-                if present(status, "lastPhaseTransitionTime")
-                    == old.pointer("/status/lastPhaseTransitionTime")
-                {
-                    set(
-                        status,
-                        "lastPhaseTransitionTime",
-                        Some(env.timestamp.into()),
-                    );
-                }
-            }
+        if subresource == "status"
+            && new.pointer("/status/phase") != old.pointer("/status/phase")
+            && let Some(status) = ensure(new, "status")
+            && present(status, "lastPhaseTransitionTime")
+                == old.pointer("/status/lastPhaseTransitionTime")
+        {
+            set(
+                status,
+                "lastPhaseTransitionTime",
+                Some(env.timestamp.into()),
+            );
         }
         Ok(())
     }
@@ -387,12 +386,10 @@ fn validate_capacity(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
         errors.not_supported(path, capacity, &["storage"]);
     }
     for (name, value) in entries(spec, "capacity") {
-        if let Some(size) =
-            Quantity::read(value).filter(|size| size.is_negative() || size.is_zero())
-        {
+        if let Some(size) = quantity::read(value).filter(|size| size.signum() <= 0) {
             errors.invalid(
                 &path.key(name),
-                size.canonical(),
+                size.to_string(),
                 "must be greater than zero",
             );
         }

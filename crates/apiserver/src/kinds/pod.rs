@@ -34,8 +34,8 @@ impl Strategy for Pod {
         let mut status = json!({ "phase": "Pending", "qosClass": resources::qos_class(spec) });
         if !items(spec, "schedulingGates").is_empty() {
             status["conditions"] = json!([{
-                "type": "PodScheduled", "status": "False", "reason": "SchedulingGated", "observedGeneration": 1,
-                "lastProbeTime": null, "lastTransitionTime": env.timestamp,
+                "type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
+            "lastProbeTime": null, "lastTransitionTime": env.timestamp,
                 "message": "Scheduling is blocked due to non-empty scheduling gates",
             }]);
         }
@@ -55,14 +55,14 @@ impl Strategy for Pod {
                 restore(metadata, before, "deletionTimestamp");
                 restore(metadata, before, "ownerReferences");
             }
-            if let Some(status) = ensure(new, "status") {
-                if text(status, "qosClass").is_empty() {
-                    restore(
-                        status,
-                        old.get("status").unwrap_or(&Value::Null),
-                        "qosClass",
-                    );
-                }
+            if let Some(status) = ensure(new, "status")
+                && text(status, "qosClass").is_empty()
+            {
+                restore(
+                    status,
+                    old.get("status").unwrap_or(&Value::Null),
+                    "qosClass",
+                );
             }
         }
         Ok(())
@@ -257,9 +257,11 @@ fn validate_gates(spec: &Value, before: &Value, path: &Path<'_>, errors: &mut Er
     for (index, gate) in items(spec, "schedulingGates").iter().enumerate() {
         if !had.contains(gate) {
             errors.forbidden(
-                &path.index(index),
-                "only deletion is allowed, but found new scheduling gate".to_owned()
-                    + &format!(" '{}'", text(gate, "name")),
+                &path.index(index).field("name"),
+                format!(
+                    "only deletion is allowed, but found new scheduling gate '{}'",
+                    text(gate, "name")
+                ),
             );
         }
     }
@@ -269,17 +271,14 @@ fn validate_gates(spec: &Value, before: &Value, path: &Path<'_>, errors: &mut Er
 pub(super) fn difference(old: &Value, new: &Value) -> String {
     let lines = |value: &Value| serde_json::to_string_pretty(value).unwrap_or_default();
     let (old, new) = (lines(old), lines(new));
-    let mut out = String::new();
     let (a, b): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
-    for line in &a {
-        if !b.contains(line) {
-            out.push_str(&format!("-{line}\n"));
-        }
-    }
-    for line in &b {
-        if !a.contains(line) {
-            out.push_str(&format!("+{line}\n"));
-        }
-    }
-    out
+    let gone = a
+        .iter()
+        .filter(|line| !b.contains(line))
+        .map(|line| format!("-{line}"));
+    let come = b
+        .iter()
+        .filter(|line| !a.contains(line))
+        .map(|line| format!("+{line}"));
+    gone.chain(come).collect::<Vec<_>>().join("\n")
 }

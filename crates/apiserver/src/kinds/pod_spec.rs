@@ -10,14 +10,3 @@ pub(super) mod warnings;
 
 pub(super) use defaults::default_template;
 pub(super) use validate::{validate_spec, validate_template};
-
-use serde_json::Value;
-
-use super::json::items;
-
-/// All containers of a Pod spec, in the order init, regular, ephemeral.
-pub(crate) fn all_containers(spec: &Value) -> impl Iterator<Item = &Value> {
-    ["initContainers", "containers", "ephemeralContainers"]
-        .into_iter()
-        .flat_map(|key| items(spec, key))
-}

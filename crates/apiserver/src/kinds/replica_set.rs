@@ -1,4 +1,4 @@
-//! ReplicaSet (API-279).
+//! `ReplicaSet` (API-279).
 
 use serde_json::Value;
 
@@ -46,8 +46,9 @@ impl Strategy for ReplicaSet {
         errors.not_negative(&path.field("replicas"), spec.get("replicas"));
         errors.not_negative(&path.field("minReadySeconds"), spec.get("minReadySeconds"));
         workload::validate_selector(spec, "deployment", &path, errors);
-        workload::validate_selection(spec, &path, errors);
-        workload::validate_template(spec, "ReplicaSet", &path, errors);
+        if workload::validate_selection(spec, &path, errors) {
+            workload::validate_template(spec, "ReplicaSet", &path, errors);
+        }
     }
 
     fn validate_update(&self, new: &Value, old: &Value, subresource: &str, errors: &mut Errors) {

@@ -1,4 +1,4 @@
-//! ReplicationController, PodTemplate and ControllerRevision.
+//! `ReplicationController`, `PodTemplate` and `ControllerRevision`.
 
 use serde_json::Value;
 use wavetank_model::api::Propagation;
@@ -29,10 +29,10 @@ impl Strategy for ReplicationController {
             if entries(spec, "selector").next().is_none() {
                 set(spec, "selector", Some(labels.clone()));
             }
-            if let Some(metadata) = ensure(object, "metadata") {
-                if entries(metadata, "labels").next().is_none() {
-                    set(metadata, "labels", Some(labels));
-                }
+            if let Some(metadata) = ensure(object, "metadata")
+                && entries(metadata, "labels").next().is_none()
+            {
+                set(metadata, "labels", Some(labels));
             }
         }
     }
@@ -160,7 +160,7 @@ impl Strategy for ControllerRevision {
         match present(object, "data") {
             None => errors.required(&path, "data is mandatory"),
             Some(data) if !data.is_object() => {
-                errors.required(&path, "data must be a valid JSON object")
+                errors.required(&path, "data must be a valid JSON object");
             }
             Some(_) => {}
         }

@@ -1,4 +1,4 @@
-//! PodDisruptionBudget and HorizontalPodAutoscaler (API-292).
+//! `PodDisruptionBudget` and `HorizontalPodAutoscaler` (API-292).
 
 use serde_json::{Value, json};
 
@@ -247,6 +247,14 @@ fn validate_autoscaler(spec: &Value, errors: &mut Errors) {
         } else {
             errors.invalid_each(&target.field(key), value, names::path_segment(value, false));
         }
+    }
+    let version = text(reference, "apiVersion");
+    if !version.contains('/') {
+        errors.invalid(
+            &target.field("apiVersion"),
+            version,
+            "apiVersion must specify API group",
+        );
     }
     for (index, metric) in items(spec, "metrics").iter().enumerate() {
         validate_metric(metric, &path.field("metrics").index(index), errors);

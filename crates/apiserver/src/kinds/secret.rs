@@ -85,16 +85,12 @@ fn validate_type(object: &Value, path: &Path<'_>, errors: &mut Errors) {
             need("tls.crt");
             need("tls.key");
         }
-        "kubernetes.io/basic-auth" => {
-            if data("username").is_none() && data("password").is_none() {
-                need("username");
-                need("password");
-            }
+        "kubernetes.io/basic-auth" if data("username").is_none() && data("password").is_none() => {
+            need("username");
+            need("password");
         }
-        "kubernetes.io/ssh-auth" => {
-            if data("ssh-privatekey").is_none_or(str::is_empty) {
-                errors.required(&path.key("ssh-privatekey"), "");
-            }
+        "kubernetes.io/ssh-auth" if data("ssh-privatekey").is_none_or(str::is_empty) => {
+            errors.required(&path.key("ssh-privatekey"), "");
         }
         "kubernetes.io/dockercfg" => need_json(data(".dockercfg"), &path.key(".dockercfg"), errors),
         "kubernetes.io/dockerconfigjson" => {

@@ -130,9 +130,13 @@ impl Strategy for Service {
     }
 
     fn validate_update(&self, new: &Value, old: &Value, subresource: &str, errors: &mut Errors) {
-        if subresource.is_empty() {
-            validate::validate_change(new, old, errors);
-            validate::validate(new, errors);
+        match subresource {
+            "" => {
+                validate::validate_change(new, old, errors);
+                validate::validate(new, errors);
+            }
+            "status" => validate::validate_status(new, old, errors),
+            _ => {}
         }
     }
 

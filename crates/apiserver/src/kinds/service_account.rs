@@ -1,4 +1,4 @@
-//! ServiceAccount (API-291).
+//! `ServiceAccount` (API-291).
 
 use serde_json::Value;
 

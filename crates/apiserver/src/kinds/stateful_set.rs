@@ -1,4 +1,4 @@
-//! StatefulSet (API-280).
+//! `StatefulSet` (API-280).
 
 use serde_json::{Value, json};
 
@@ -23,13 +23,12 @@ impl Strategy for StatefulSet {
                 default_text(strategy, "type", "RollingUpdate");
                 ensure(strategy, "rollingUpdate");
             }
-            if text(strategy, "type") == "RollingUpdate" {
-                if let Some(rolling) = strategy
+            if text(strategy, "type") == "RollingUpdate"
+                && let Some(rolling) = strategy
                     .get_mut("rollingUpdate")
                     .filter(|rolling| rolling.is_object())
-                {
-                    default_to(rolling, "partition", 0);
-                }
+            {
+                default_to(rolling, "partition", 0);
             }
         }
         if let Some(policy) = ensure(spec, "persistentVolumeClaimRetentionPolicy") {
@@ -158,14 +157,16 @@ fn validate_spec(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
         for key in ["whenDeleted", "whenScaled"] {
             let value = text(retention, key);
             if !matches!(value, "Retain" | "Delete") {
-                errors.not_supported(&path.field(key), value, &["Delete", "Retain"]);
+                errors.not_supported(&path.field(key), value, &["Retain", "Delete"]);
             }
         }
     }
     errors.not_negative(&path.field("replicas"), spec.get("replicas"));
     errors.not_negative(&path.field("minReadySeconds"), spec.get("minReadySeconds"));
     workload::validate_selector(spec, "statefulset", path, errors);
-    workload::validate_selection(spec, path, errors);
+    if !workload::validate_selection(spec, path, errors) {
+        return;
+    }
     // Volumes of the claims count as volumes of the template.
     let claims = items(spec, "volumeClaimTemplates");
     if claims.is_empty() {

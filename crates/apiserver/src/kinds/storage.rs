@@ -1,9 +1,11 @@
-//! StorageClass, CSIDriver, CSINode, VolumeAttachment, PriorityClass, RuntimeClass (API-294).
+//! `StorageClass`, `CSIDriver`, `CSINode`, `VolumeAttachment`, `PriorityClass`, `RuntimeClass` (API-294).
 
 use serde_json::{Value, json};
 
 use super::field::{Errors, Path};
-use super::json::{default_text, default_to, ensure, flag, int, items, present, set, text};
+use super::json::{
+    default_text, default_to, ensure, flag, int, items, null_when_empty, present, set, text,
+};
 use super::{Strategy, names};
 
 pub(super) struct StorageClass;
@@ -76,12 +78,7 @@ impl Strategy for CsiDriver {
         }
     }
 
-    fn has_generation(&self) -> bool {
-        true
-    }
-
     fn validate_create(&self, _object: &Value, _errors: &mut Errors) {}
-
     fn validate_update(&self, new: &Value, old: &Value, _subresource: &str, errors: &mut Errors) {
         let path = Path::new("spec");
         for field in ["attachRequired", "volumeLifecycleModes"] {
@@ -108,7 +105,7 @@ pub(super) struct CsiNode;
 impl Strategy for CsiNode {
     fn default(&self, _version: &str, object: &mut Value) {
         if let Some(spec) = ensure(object, "spec") {
-            default_to(spec, "drivers", Value::Null);
+            null_when_empty(spec, "drivers");
         }
     }
 

@@ -1,4 +1,4 @@
-//! What Deployments, ReplicaSets, StatefulSets and DaemonSets share: selector, template, rollout numbers.
+//! What Deployments, `ReplicaSets`, `StatefulSets` and `DaemonSets` share: selector, template, rollout numbers.
 
 use serde_json::Value;
 
@@ -23,19 +23,29 @@ pub(super) fn validate_selector(spec: &Value, kind: &str, path: &Path<'_>, error
     }
 }
 
-/// Checks that the selector selects the template's labels.
-pub(super) fn validate_selection(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let Some(selector) = present(spec, "selector") else {
-        return;
-    };
+/// Checks that the selector selects the template's labels; whether the template is worth checking.
+pub(super) fn validate_selection(spec: &Value, path: &Path<'_>, errors: &mut Errors) -> bool {
+    let selector = present(spec, "selector");
+    if let Some(selector) = selector.filter(|selector| !label_selector::is_valid(selector)) {
+        errors.invalid(
+            &path.field("selector"),
+            selector.clone(),
+            "invalid label selector",
+        );
+        return false;
+    }
     let labels = spec.pointer("/template/metadata/labels");
-    if !label_selector::is_empty(selector) && !label_selector::matches(selector, labels) {
+    let matches = selector.is_some_and(|selector| {
+        label_selector::is_empty(selector) || label_selector::matches(selector, labels)
+    });
+    if !matches {
         errors.invalid(
             &path.field("template").field("metadata").field("labels"),
             labels.cloned().unwrap_or(Value::Null),
             "`selector` does not match template `labels`",
         );
     }
+    true
 }
 
 /// Checks the template of a workload whose Pods always restart; `kind` is the word in the message.
@@ -103,10 +113,10 @@ pub(super) fn validate_count_or_percent(
 
 /// Checks that a percentage is not above 100.
 pub(super) fn validate_at_most_all(value: Option<&Value>, path: &Path<'_>, errors: &mut Errors) {
-    if let Some(Value::String(text)) = value {
-        if count_or_percent(value) > 100 {
-            errors.invalid(path, text.as_str(), "must not be greater than 100%");
-        }
+    if let Some(Value::String(text)) = value
+        && count_or_percent(value) > 100
+    {
+        errors.invalid(path, text.as_str(), "must not be greater than 100%");
     }
 }
 

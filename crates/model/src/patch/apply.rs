@@ -1,1 +1,516 @@
-//! Server-side apply.
+//! Server-side apply and `managedFields` (API-137…177).
+//!
+//! [`apply`] merges an applied configuration into an object; [`update`] records any other write. Both work on objects in the
+//! form [`crate::schema::complete`] gives them, in one version; defaulting, validation, resourceVersion and no-op detection
+//! are the caller's.
+//!
+//! Left out: entries of another version are taken as they are, without conversion (fields of `autoscaling/v1` and `/v2`
+//! differ), and changes of a custom resource's schema are not reconciled with stored entries.
+
+mod conflict;
+mod element;
+mod managed;
+mod merge;
+mod set;
+mod validate;
+mod walk;
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+pub use conflict::{ApplyError, Conflict};
+pub use element::{Atom, PathElement};
+pub use set::FieldSet;
+pub use walk::{Comparison, compare, fields};
+
+use crate::key::{GroupKind, GroupVersionKind};
+use crate::object;
+use crate::schema::SchemaRef;
+use managed::{Entry, Managed, Operation, Owner};
+
+/// The annotation in which client-side apply keeps what it applied last.
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Who writes, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Writer<'a> {
+    /// Field manager; empty is `unknown` (API-170).
+    pub manager: &'a str,
+    /// `apps/v1`: the version the write is made in.
+    pub api_version: &'a str,
+    /// `status`, `scale`; empty for the object itself.
+    pub subresource: &'a str,
+    /// The time of the write, as stored: RFC 3339 in whole seconds.
+    pub time: &'a str,
+    /// Fields that this endpoint resets and nobody comes to own through it; see [`reset_fields`].
+    pub reset: &'a FieldSet,
+}
+
+impl Writer<'_> {
+    fn owner(&self, manager: &str, operation: Operation) -> Owner {
+        Owner {
+            manager: if manager.is_empty() {
+                "unknown"
+            } else {
+                manager
+            }
+            .to_owned(),
+            operation,
+            version: if operation == Operation::Update {
+                self.api_version.to_owned()
+            } else {
+                String::new()
+            },
+            subresource: self.subresource.to_owned(),
+        }
+    }
+}
+
+/// The fields that the endpoint of a kind resets (API-168): `status` on the main endpoint of kinds with a status
+/// subresource, `spec` and some metadata on the status endpoint.
+///
+/// `has_status` says whether the kind has the status subresource; `custom` whether it is a custom resource.
+pub fn reset_fields(
+    kind: &GroupKind,
+    subresource: &str,
+    has_status: bool,
+    custom: bool,
+) -> FieldSet {
+    let path = |text: &str| text.split('.').map(PathElement::field).collect::<Vec<_>>();
+    let paths: &[&str] = match (kind.group.as_str(), kind.kind.as_str(), subresource) {
+        (_, _, "status") if custom => &["metadata", "spec"],
+        ("apps", "Deployment", "status") => &["spec", "metadata.labels"],
+        (_, _, "status") => &["spec"],
+        (_, _, "") if has_status => &["status"],
+        _ => &[],
+    };
+    let paths: Vec<_> = paths.iter().map(|text| path(text)).collect();
+    FieldSet::from_paths(paths.iter().map(Vec::as_slice))
+}
+
+/// The stored object as it is before a create: what every object of the kind has.
+fn blank(schema: SchemaRef<'_>, kind: Option<GroupVersionKind>) -> Value {
+    let mut out = schema.zero_object().into_owned();
+    if let (Value::Object(map), Some(kind)) = (&mut out, kind) {
+        map.insert("apiVersion".to_owned(), Value::String(kind.api_version()));
+        map.insert("kind".to_owned(), Value::String(kind.kind));
+    }
+    out
+}
+
+fn managed_fields(object: &Value) -> Option<&Value> {
+    object.get("metadata")?.get("managedFields")
+}
+
+fn set_managed_fields(object: &mut Value, entries: Vec<Value>) {
+    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else {
+        return;
+    };
+    if entries.is_empty() {
+        metadata.remove("managedFields");
+    } else {
+        metadata.insert("managedFields".to_owned(), Value::Array(entries));
+    }
+}
+
+fn decode(object: Option<&Value>) -> Result<Managed, String> {
+    let list = object.and_then(managed_fields).and_then(Value::as_array);
+    Managed::decode(list.map_or(&[], Vec::as_slice))
+}
+
+/// Records in `new`'s `managedFields` what a write other than apply changed (API-147, 165…175).
+///
+/// `old` is the stored object, `None` for a create; `new` is the object to be stored, defaulted, with the
+/// `managedFields` the client sent or none. Whatever is wrong with them, the write goes on.
+pub fn update(old: Option<&Value>, new: &mut Value, writer: &Writer<'_>, schema: SchemaRef<'_>) {
+    let stored = old
+        .and_then(managed_fields)
+        .and_then(Value::as_array)
+        .map_or(&[][..], Vec::as_slice);
+    let sent = if writer.subresource.is_empty() {
+        take_managed_fields(new)
+    } else {
+        drop_managed_fields(new)
+    };
+    let comparison = match old {
+        Some(old) => compare(old, new, schema),
+        None => compare(&schema.zero_object(), new, schema),
+    };
+    // An object that cannot be walked is stored without managedFields, as a real server does.
+    let Ok(comparison) = comparison else { return };
+    let comparison = comparison.without(writer.reset);
+    let managed = match &sent {
+        Sent::Reset => Ok(Managed::default()),
+        Sent::Entries(list) if list.as_slice() != stored => match Managed::decode(list) {
+            Ok(managed) if !managed.entries.is_empty() => Ok(managed),
+            _ => Managed::decode(stored),
+        },
+        Sent::Entries(_) | Sent::Nothing if comparison.is_empty() => {
+            set_managed_fields(new, stored.to_vec());
+            return;
+        }
+        Sent::Entries(_) | Sent::Nothing => Managed::decode(stored),
+    };
+    let mut managed = managed.unwrap_or_default();
+    if managed.entries.is_empty() && old.is_some() {
+        return;
+    }
+    record(&mut managed, comparison, writer);
+    set_managed_fields(new, managed.encode());
+}
+
+/// What a client sent as `managedFields`.
+enum Sent {
+    Nothing,
+    /// `[]` or `[{}]`: tracking ends.
+    Reset,
+    Entries(Vec<Value>),
+}
+
+fn take_managed_fields(object: &mut Value) -> Sent {
+    let metadata = object.get_mut("metadata").and_then(Value::as_object_mut);
+    match metadata.and_then(|metadata| metadata.remove("managedFields")) {
+        Some(Value::Array(list)) => {
+            let resets = match list.as_slice() {
+                [] => true,
+                [one] => one.as_object().is_some_and(Map::is_empty),
+                _ => false,
+            };
+            if resets {
+                Sent::Reset
+            } else {
+                Sent::Entries(list)
+            }
+        }
+        _ => Sent::Nothing,
+    }
+}
+
+fn drop_managed_fields(object: &mut Value) -> Sent {
+    take_managed_fields(object);
+    Sent::Nothing
+}
+
+/// Moves changed and added paths to the writer's Update entry, and removed ones away from all.
+fn record(managed: &mut Managed, comparison: Comparison, writer: &Writer<'_>) {
+    let Comparison {
+        added,
+        modified,
+        removed,
+    } = comparison;
+    let changed = modified.union(added);
+    for entry in &mut managed.entries {
+        entry.set = std::mem::take(&mut entry.set)
+            .difference(&changed)
+            .difference(&removed);
+    }
+    if !changed.is_empty() {
+        let owner = writer.owner(writer.manager, Operation::Update);
+        let old = managed
+            .position(&owner)
+            .map(|at| std::mem::take(&mut managed.entries[at].set))
+            .unwrap_or_default();
+        managed.put(Entry {
+            owner,
+            api_version: writer.api_version.to_owned(),
+            // A real server loses the time on the way through the scale subresource.
+            time: Some(writer.time.to_owned()).filter(|_| writer.subresource != "scale"),
+            set: changed.union(old),
+        });
+    }
+    managed.entries.retain(|entry| !entry.set.is_empty());
+    managed.cap();
+}
+
+/// Merges `config` into `live` (`None`: the object is created) and gives the object to be defaulted, validated and stored,
+/// with its `managedFields` (API-144).
+///
+/// `writer.manager` is the applying manager. When only the times of entries would change, none does.
+///
+/// # Errors
+/// [`ApplyError`]; nothing is changed then.
+pub fn apply(
+    live: Option<&Value>,
+    config: &Value,
+    writer: &Writer<'_>,
+    force: bool,
+    schema: SchemaRef<'_>,
+) -> Result<Value, ApplyError> {
+    check_config(live, config, writer, schema)?;
+    let mut managed = decode(live)
+        .map_err(|text| ApplyError::Typed(format!("failed to decode managed fields: {text}")))?;
+    let live: Cow<'_, Value> = match live {
+        Some(live) => Cow::Borrowed(live),
+        None => Cow::Owned(blank(schema, GroupVersionKind::of(config))),
+    };
+    if managed.entries.is_empty() {
+        // Fields of an object that was not tracked belong to an entry of their own (API-160).
+        let before = Writer {
+            manager: "before-first-apply",
+            ..*writer
+        };
+        let empty = blank(schema, GroupVersionKind::of(config));
+        if let Ok(comparison) = compare(&empty, &live, schema) {
+            record(&mut managed, comparison.without(writer.reset), &before);
+        }
+    }
+    let first = apply_to(&live, config, managed.clone(), writer, force, schema);
+    let mut merged = match first {
+        Err(ApplyError::Conflict(conflicts)) if writer.manager == "kubectl" => {
+            let left = conflicts_beyond_last_applied(&live, conflicts, writer, schema);
+            if !left.is_empty() {
+                return Err(ApplyError::Conflict(left));
+            }
+            apply_to(&live, config, managed, writer, true, schema)?
+        }
+        other => other?,
+    };
+    if writer.manager == "kubectl"
+        && object::annotation(&merged, LAST_APPLIED).is_some_and(|text| !text.is_empty())
+    {
+        refresh_last_applied(&mut merged, config);
+    }
+    Ok(merged)
+}
+
+fn check_config(
+    live: Option<&Value>,
+    config: &Value,
+    writer: &Writer<'_>,
+    schema: SchemaRef<'_>,
+) -> Result<(), ApplyError> {
+    let kind = GroupVersionKind::of(config).unwrap_or_default();
+    if kind.api_version() != writer.api_version
+        || live.is_some_and(|live| live.get("kind") != config.get("kind"))
+    {
+        return Err(ApplyError::BadRequest(format!(
+            "invalid object type: {kind}"
+        )));
+    }
+    if managed_fields(config).is_some_and(|list| !list.is_null()) {
+        return Err(ApplyError::BadRequest(
+            "metadata.managedFields must be nil".to_owned(),
+        ));
+    }
+    let named = |object: &Value| {
+        format!(
+            "{}/{}; {kind}",
+            object::namespace(object),
+            object::name(object)
+        )
+    };
+    if let Some(text) = validate::validate(config, schema, false) {
+        return Err(ApplyError::Typed(format!(
+            "failed to create typed patch object ({}): {text}",
+            named(config)
+        )));
+    }
+    if let Some(live) = live
+        && let Some(text) = validate::validate(live, schema, true)
+    {
+        return Err(ApplyError::Typed(format!(
+            "failed to create typed live object ({}): {text}",
+            named(live)
+        )));
+    }
+    Ok(())
+}
+
+fn apply_to(
+    live: &Value,
+    config: &Value,
+    mut managed: Managed,
+    writer: &Writer<'_>,
+    force: bool,
+    schema: SchemaRef<'_>,
+) -> Result<Value, ApplyError> {
+    let typed = |text: String| ApplyError::Typed(format!("failed to merge config: {text}"));
+    let mut merged = merge::merge(live, config, schema).map_err(typed)?;
+    let owner = writer.owner(writer.manager, Operation::Apply);
+    let set = fields(config, schema)
+        .map_err(typed)?
+        .recursive_difference(writer.reset);
+    let last = managed
+        .position(&owner)
+        .map(|at| managed.entries.remove(at));
+    if let Some(last) = &last {
+        merged = prune(merged, &last.set, &set, &managed, schema).map_err(typed)?;
+    }
+    let unchanged = *live == merged;
+    let comparison = if unchanged {
+        Comparison::default()
+    } else {
+        compare(live, &merged, schema).map_err(typed)?
+    };
+    let comparison = comparison.without(writer.reset);
+    take_over(&mut managed, comparison, force)?;
+    let set = set.difference(&untracked());
+    if !set.is_empty() {
+        // An apply that changes no field keeps the time of its entry.
+        let time = if unchanged {
+            last.and_then(|last| last.time)
+        } else {
+            Some(writer.time.to_owned())
+        };
+        managed.put(Entry {
+            owner,
+            api_version: writer.api_version.to_owned(),
+            time,
+            set,
+        });
+    }
+    set_managed_fields(&mut merged, managed.encode());
+    Ok(merged)
+}
+
+/// Takes changed paths away from the other entries, or says that they are in conflict.
+fn take_over(managed: &mut Managed, comparison: Comparison, force: bool) -> Result<(), ApplyError> {
+    let Comparison {
+        added,
+        modified,
+        removed,
+    } = comparison;
+    let changed = modified.union(added);
+    let mut conflicts = Vec::new();
+    for entry in &managed.entries {
+        let shared = entry.set.clone().intersection(&changed);
+        shared.for_each(&mut |path| {
+            conflicts.push(Conflict {
+                owner: entry.owner.clone(),
+                path: path.to_vec(),
+            });
+        });
+    }
+    if !force && !conflicts.is_empty() {
+        conflicts.sort_by(|a, b| a.owner.cmp(&b.owner));
+        return Err(ApplyError::Conflict(conflicts));
+    }
+    for entry in &mut managed.entries {
+        entry.set = std::mem::take(&mut entry.set)
+            .difference(&changed)
+            .difference(&removed);
+    }
+    managed.entries.retain(|entry| !entry.set.is_empty());
+    Ok(())
+}
+
+/// Takes out of `merged` what the manager applied last time, applies no more, and nobody else owns.
+fn prune(
+    merged: Value,
+    last: &FieldSet,
+    set: &FieldSet,
+    others: &Managed,
+    schema: SchemaRef<'_>,
+) -> Result<Value, String> {
+    if last.clone().difference(set).is_empty() {
+        return Ok(merged);
+    }
+    let members = |set: FieldSet| set.with_declared_parents(Some(schema));
+    let all = members(fields(&merged, schema)?);
+    let last = members(last.clone());
+    let mut pruned = merged.clone();
+    merge::remove(&mut pruned, &last, schema);
+    let owned = others
+        .entries
+        .iter()
+        .fold(set.clone(), |all, entry| all.union(entry.set.clone()));
+    let kept = members(fields(&pruned, schema)?).union(members(owned));
+    // What others own comes back…
+    let mut pruned = merged.clone();
+    merge::remove(&mut pruned, &all.clone().difference(&kept), schema);
+    // …and so does what nobody owns: it hung below something removed, and was never this manager's.
+    let kept = members(fields(&pruned, schema)?);
+    let mut out = merged;
+    merge::remove(&mut out, &all.difference(&kept).intersection(&last), schema);
+    Ok(out)
+}
+
+/// Paths that no entry holds (API-168).
+fn untracked() -> FieldSet {
+    const METADATA: [&str; 9] = [
+        "name",
+        "namespace",
+        "creationTimestamp",
+        "selfLink",
+        "uid",
+        "clusterName",
+        "generation",
+        "managedFields",
+        "resourceVersion",
+    ];
+    let metadata = PathElement::field("metadata");
+    let mut paths = vec![
+        vec![PathElement::field("apiVersion")],
+        vec![PathElement::field("kind")],
+        vec![metadata.clone()],
+    ];
+    paths.extend(
+        METADATA
+            .iter()
+            .map(|name| vec![metadata.clone(), PathElement::field(name)]),
+    );
+    FieldSet::from_paths(paths.iter().map(Vec::as_slice))
+}
+
+/// The conflicts that remain when fields still as client-side apply left them are given up to kubectl (API-161).
+fn conflicts_beyond_last_applied(
+    live: &Value,
+    conflicts: Vec<Conflict>,
+    writer: &Writer<'_>,
+    schema: SchemaRef<'_>,
+) -> Vec<Conflict> {
+    let Some(allowed) = still_as_last_applied(live, writer, schema) else {
+        return conflicts;
+    };
+    conflicts
+        .into_iter()
+        .filter(|conflict| !allowed.contains(&conflict.path))
+        .collect()
+}
+
+fn still_as_last_applied(
+    live: &Value,
+    writer: &Writer<'_>,
+    schema: SchemaRef<'_>,
+) -> Option<FieldSet> {
+    let text = object::annotation(live, LAST_APPLIED).filter(|text| !text.is_empty())?;
+    let applied: Value = serde_json::from_str(text).ok()?;
+    if applied.get("apiVersion").and_then(Value::as_str) != Some(writer.api_version) {
+        return None;
+    }
+    let set = fields(&applied, schema).ok()?;
+    let Comparison {
+        added,
+        modified,
+        removed,
+    } = compare(&applied, live, schema).ok()?;
+    Some(
+        set.difference(&modified)
+            .difference(&added)
+            .difference(&removed),
+    )
+}
+
+/// While the annotation of client-side apply is there, an apply by kubectl keeps it current (API-161).
+fn refresh_last_applied(merged: &mut Value, config: &Value) {
+    let mut applied = config.clone();
+    if let Some(annotations) = applied
+        .pointer_mut("/metadata/annotations")
+        .and_then(Value::as_object_mut)
+    {
+        annotations.remove(LAST_APPLIED);
+    }
+    if let Some(annotations) = merged
+        .pointer_mut("/metadata/annotations")
+        .and_then(Value::as_object_mut)
+    {
+        annotations.insert(
+            LAST_APPLIED.to_owned(),
+            Value::String(format!("{applied}\n")),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -10,9 +10,7 @@ use crate::schema::{PatchStrategy, SchemaRef};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StrategicError {
     /// The body is no JSON object.
-    #[error(
-        "error decoding patch: json: cannot unmarshal {0} into Go value of type map[string]interface {{}}"
-    )]
+    #[error("json: cannot unmarshal {0} into Go value of type map[string]interface {{}}")]
     NotAnObject(&'static str),
     /// `$deleteFromPrimitiveList` without a field.
     #[error("invalid patch format of primitive list")]

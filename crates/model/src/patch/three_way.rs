@@ -143,7 +143,7 @@ impl Diff {
             let strategy = field.map(SchemaRef::patch_strategy);
             match (original.get(key), new) {
                 (Some(Value::Object(old)), Value::Object(new)) => {
-                    self.map_field(&mut patch, key, old, new, field)?
+                    self.map_field(&mut patch, key, old, new, field)?;
                 }
                 (Some(Value::Array(old)), Value::Array(new))
                     if strategy.is_some_and(|strategy| strategy.merge) =>
@@ -162,31 +162,9 @@ impl Diff {
             patch.extend(gone.map(|key| (key.clone(), Value::Null)));
         }
         if retain_keys {
-            self.add_retain_keys(&mut patch, original, modified);
+            add_retain_keys(&mut patch, original, modified);
         }
         Ok(patch)
-    }
-
-    fn add_retain_keys(
-        self,
-        patch: &mut Map<String, Value>,
-        original: &Map<String, Value>,
-        modified: &Map<String, Value>,
-    ) {
-        let keys: BTreeSet<&str> = modified
-            .iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(key, _)| key.as_str())
-            .collect();
-        let clears = original
-            .iter()
-            .any(|(key, value)| !value.is_null() && !modified.contains_key(key));
-        if !keys.is_empty() && (!patch.is_empty() || clears) {
-            patch.insert(
-                directive::RETAIN_KEYS.to_owned(),
-                keys.into_iter().collect(),
-            );
-        }
     }
 
     fn map_field(
@@ -363,6 +341,28 @@ impl Diff {
             out.set_order = modified.to_vec();
         }
         out
+    }
+}
+
+/// Names the fields that stay, where the patch would not clear the others by itself.
+fn add_retain_keys(
+    patch: &mut Map<String, Value>,
+    original: &Map<String, Value>,
+    modified: &Map<String, Value>,
+) {
+    let keys: BTreeSet<&str> = modified
+        .iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(key, _)| key.as_str())
+        .collect();
+    let clears = original
+        .iter()
+        .any(|(key, value)| !value.is_null() && !modified.contains_key(key));
+    if !keys.is_empty() && (!patch.is_empty() || clears) {
+        patch.insert(
+            directive::RETAIN_KEYS.to_owned(),
+            keys.into_iter().collect(),
+        );
     }
 }
 

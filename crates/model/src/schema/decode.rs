@@ -66,10 +66,14 @@ pub fn complete(schema: SchemaRef<'_>, object: &mut Value) {
     match (schema.shape(), object) {
         (Shape::Struct(definition), Value::Object(map)) => complete_struct(definition, map),
         (Shape::List { items, .. }, Value::Array(list)) if holds_structs(items) => {
-            list.iter_mut().for_each(|item| complete(items, item));
+            for item in list {
+                complete(items, item);
+            }
         }
         (Shape::Map { values }, Value::Object(map)) if holds_structs(values) => {
-            map.values_mut().for_each(|value| complete(values, value));
+            for value in map.values_mut() {
+                complete(values, value);
+            }
         }
         _ => {}
     }
@@ -96,7 +100,8 @@ fn complete_struct(definition: StructRef<'_>, map: &mut Map<String, Value>) {
 fn zero(schema: SchemaRef<'_>) -> Value {
     match schema.shape() {
         _ if schema.0.facts.pointer => Value::Null,
-        Shape::Scalar(Scalar::String | Scalar::Duration) => Value::String(String::new()),
+        Shape::Scalar(Scalar::String) => Value::String(String::new()),
+        Shape::Scalar(Scalar::Duration) => Value::String("0s".into()),
         Shape::Scalar(Scalar::Quantity) => Value::String("0".into()),
         Shape::Scalar(Scalar::Boolean) => Value::Bool(false),
         Shape::Scalar(Scalar::Int32 | Scalar::Int64 | Scalar::Number | Scalar::IntOrString) => {
@@ -287,13 +292,12 @@ fn decode_scalar(
     let fits = match (scalar, &*value) {
         (Scalar::Any, _)
         | (Scalar::Boolean, Value::Bool(_))
-        | (Scalar::String, Value::String(_)) => true,
-        (Scalar::Number, Value::Number(_)) => true,
+        | (Scalar::String | Scalar::IntOrString | Scalar::Duration, Value::String(_))
+        | (Scalar::Number, Value::Number(_)) => true,
         (Scalar::Int64, Value::Number(number)) => number.is_i64(),
         (Scalar::Int32 | Scalar::IntOrString, Value::Number(number)) => number
             .as_i64()
             .is_some_and(|number| i32::try_from(number).is_ok()),
-        (Scalar::IntOrString | Scalar::Duration, Value::String(_)) => true,
         (Scalar::Bytes, Value::String(text)) => return decode_bytes(text),
         (Scalar::Time | Scalar::MicroTime, Value::String(text)) => {
             if let Some(canonical) = decode_time(scalar, text)? {

@@ -99,16 +99,8 @@ fn object(schema: &Value, preserve: bool) -> NodeKind {
         .and_then(Value::as_object)
         .filter(|properties| !properties.is_empty());
     match (properties, additional) {
-        (
-            None,
-            Some(Node {
-                kind: NodeKind::Any,
-                ..
-            }),
-        ) => NodeKind::Map(Box::new(Node::plain(NodeKind::Any))),
-        (None, Some(values)) => NodeKind::Map(Box::new(values)),
         // An object without properties is free-form.
-        (None, None) => NodeKind::Map(Box::new(Node::plain(NodeKind::Any))),
+        (None, values) => NodeKind::Map(Box::new(values.unwrap_or(Node::plain(NodeKind::Any)))),
         (Some(properties), additional) => {
             let field = |(name, schema): (&String, &Value)| {
                 (Cow::Owned(name.clone()), node(schema, preserve))

@@ -5,7 +5,9 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use super::{Facts, ListType, Node, NodeKind, PatchStrategy, Scalar, SchemaRef, Struct};
+use serde_json::{Map, Value};
+
+use super::{Facts, ListType, Node, NodeKind, PatchStrategy, Scalar, SchemaRef, Struct, complete};
 use crate::key::{GroupVersionKind, split_api_version};
 
 const TEXT: &str = include_str!("../../data/types.txt");
@@ -13,7 +15,13 @@ const TEXT: &str = include_str!("../../data/types.txt");
 struct Table {
     /// Group, version and kind, and the node that refers to the definition; sorted.
     roots: Vec<((&'static str, &'static str, &'static str), Node)>,
-    definitions: Vec<(&'static str, OnceLock<Struct>)>,
+    definitions: Vec<Definition>,
+}
+
+struct Definition {
+    line: &'static str,
+    parsed: OnceLock<Struct>,
+    zero: OnceLock<Value>,
 }
 
 static TABLE: OnceLock<Table> = OnceLock::new();
@@ -31,7 +39,11 @@ fn table() -> &'static Table {
                     Node::plain(NodeKind::Definition(next().parse().unwrap_or(0))),
                 ));
             } else if !line.starts_with('#') {
-                definitions.push((line, OnceLock::new()));
+                definitions.push(Definition {
+                    line,
+                    parsed: OnceLock::new(),
+                    zero: OnceLock::new(),
+                });
             }
         }
         roots.sort_unstable_by_key(|(kind, _)| *kind);
@@ -58,8 +70,23 @@ pub fn builtin(kind: &GroupVersionKind) -> Option<SchemaRef<'static>> {
 /// # Panics
 /// When the table refers to a definition it does not hold, which a test excludes.
 pub(super) fn definition(number: u32) -> &'static Struct {
-    let (line, parsed) = &table().definitions[number as usize];
-    parsed.get_or_init(|| parse_definition(line))
+    let definition = &table().definitions[number as usize];
+    definition
+        .parsed
+        .get_or_init(|| parse_definition(definition.line))
+}
+
+/// An object of definition `number` before anything is set.
+pub(super) fn zero(number: u32) -> &'static Value {
+    let definition = &table().definitions[number as usize];
+    definition.zero.get_or_init(|| {
+        let mut object = Value::Object(Map::new());
+        complete(
+            SchemaRef(&Node::plain(NodeKind::Definition(number))),
+            &mut object,
+        );
+        object
+    })
 }
 
 fn parse_definition(line: &'static str) -> Struct {
@@ -161,7 +188,7 @@ mod tests {
         fn check(kind: &NodeKind) {
             match kind {
                 NodeKind::Definition(number) => {
-                    assert!((*number as usize) < table().definitions.len())
+                    assert!((*number as usize) < table().definitions.len());
                 }
                 NodeKind::List { items, .. } => check(&items.kind),
                 NodeKind::Map(values) => check(&values.kind),

@@ -1,4 +1,4 @@
-//! Deployments and ReplicaSets (API-339…346).
+//! Deployments and `ReplicaSets` (API-339…346).
 
 use std::time::Duration;
 

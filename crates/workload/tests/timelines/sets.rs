@@ -1,4 +1,4 @@
-//! StatefulSets, DaemonSets and CronJobs (API-347…349, API-354).
+//! `StatefulSets`, `DaemonSets` and `CronJobs` (API-347…349, API-354).
 
 use std::time::Duration;
 

@@ -61,14 +61,14 @@ pub(super) fn validate_completion_mode(
                 format!("must be less than or equal to {MOST} when completion mode is Indexed"),
             );
         }
-        if let (Some(failed), Some(completions)) = (failed, completions) {
-            if failed > completions {
-                errors.invalid(
-                    &path.field("maxFailedIndexes"),
-                    failed,
-                    "must be less than or equal to completions",
-                );
-            }
+        if let (Some(failed), Some(completions)) = (failed, completions)
+            && failed > completions
+        {
+            errors.invalid(
+                &path.field("maxFailedIndexes"),
+                failed,
+                "must be less than or equal to completions",
+            );
         }
     } else if matches!(mode, "" | "NonIndexed") {
         for field in ["backoffLimitPerIndex", "maxFailedIndexes"] {
@@ -84,18 +84,10 @@ pub(super) fn validate_completion_mode(
 }
 
 pub(super) fn validate_failure_policy(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let replacement = text(spec, "podReplacementPolicy");
-    let replacement_path = path.field("podReplacementPolicy");
     let Some(policy) = present(spec, "podFailurePolicy") else {
-        if !matches!(replacement, "" | "Failed" | "TerminatingOrFailed") {
-            errors.not_supported(
-                &replacement_path,
-                replacement,
-                &["Failed", "TerminatingOrFailed"],
-            );
-        }
         return;
     };
+
     let list = path.field("podFailurePolicy");
     let list = list.field("rules");
     for (index, rule) in items(policy, "rules").iter().enumerate() {
@@ -141,8 +133,17 @@ pub(super) fn validate_failure_policy(spec: &Value, path: &Path<'_>, errors: &mu
             validate_exit_codes(codes, &path.field("onExitCodes"), errors);
         }
     }
-    if !replacement.is_empty() && replacement != "Failed" {
-        errors.not_supported(&replacement_path, replacement, &["Failed"]);
+}
+
+pub(super) fn validate_replacement_policy(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
+    let policy = text(spec, "podReplacementPolicy");
+    let allowed: &[&str] = if present(spec, "podFailurePolicy").is_some() {
+        &["Failed"]
+    } else {
+        &["Failed", "TerminatingOrFailed"]
+    };
+    if !policy.is_empty() && !allowed.contains(&policy) {
+        errors.not_supported(&path.field("podReplacementPolicy"), policy, allowed);
     }
 }
 

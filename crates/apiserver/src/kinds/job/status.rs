@@ -109,14 +109,14 @@ pub(super) fn validate(new: &Value, old: &Value, errors: &mut Errors) {
             "terminating>0 is invalid for finished job",
         );
     }
-    if changed("ready") || changed("active") {
-        if let Some(ready) = int(status, "ready").filter(|ready| *ready > active) {
-            errors.invalid(
-                &path.field("ready"),
-                ready,
-                "cannot set more ready pods than active",
-            );
-        }
+    if (changed("ready") || changed("active"))
+        && let Some(ready) = int(status, "ready").filter(|ready| *ready > active)
+    {
+        errors.invalid(
+            &path.field("ready"),
+            ready,
+            "cannot set more ready pods than active",
+        );
     }
     validate_success(status, spec, complete, failed, &conditions, errors);
     validate_transitions(status, before, spec, errors);
@@ -151,16 +151,16 @@ fn validate_times(
             _ => {}
         }
     }
-    if end_changed || start != present(before, "startTime") {
-        if let (Some(Value::String(start)), Some(Value::String(end))) = (start, end) {
-            // Times as the server writes them sort as text.
-            if end < start {
-                errors.invalid(
-                    &path.field("completionTime"),
-                    end.as_str(),
-                    "must be equal to or after `startTime`",
-                );
-            }
+    if (end_changed || start != present(before, "startTime"))
+        && let (Some(Value::String(start)), Some(Value::String(end))) = (start, end)
+    {
+        // Times as the server writes them sort as text.
+        if end < start {
+            errors.invalid(
+                &path.field("completionTime"),
+                end.as_str(),
+                "must be equal to or after `startTime`",
+            );
         }
     }
 }
@@ -176,11 +176,11 @@ fn validate_success(
     let met = is_true(status, "SuccessCriteriaMet");
     let path = Path::new("status");
     let indexed = text(spec, "completionMode") == "Indexed";
-    let indexes = text(status, "completedIndexes");
-    if !indexes.is_empty() && !indexed {
+    let completed = text(status, "completedIndexes");
+    if !completed.is_empty() && !indexed {
         errors.invalid(
             &path.field("completedIndexes"),
-            indexes,
+            completed,
             "cannot set non-empty completedIndexes when non-indexed completion mode",
         );
     }
@@ -242,24 +242,25 @@ fn validate_transitions(status: &Value, before: &Value, spec: &Value, errors: &m
     if let (Some(new), Some(old)) = (
         present(status, "completionTime"),
         present(before, "completionTime"),
-    ) {
-        if new != old {
-            errors.invalid(
-                &path.field("completionTime"),
-                new.clone(),
-                "field is immutable",
-            );
-        }
+    ) && new != old
+    {
+        errors.invalid(
+            &path.field("completionTime"),
+            new.clone(),
+            "field is immutable",
+        );
     }
     let resuming = is_true(before, "Suspended") && is_false(status, "Suspended");
-    if let Some(old) = present(before, "startTime") {
-        if present(status, "startTime") != Some(old) && !resuming && !flag(spec, "suspend") {
-            errors.invalid(
-                &path.field("startTime"),
-                present(status, "startTime").cloned().unwrap_or(Value::Null),
-                "field is immutable for unsuspended job once set",
-            );
-        }
+    if let Some(old) = present(before, "startTime")
+        && present(status, "startTime") != Some(old)
+        && !resuming
+        && !flag(spec, "suspend")
+    {
+        errors.invalid(
+            &path.field("startTime"),
+            present(status, "startTime").cloned().unwrap_or(Value::Null),
+            "field is immutable for unsuspended job once set",
+        );
     }
     if is_true(before, "SuccessCriteriaMet") && !is_true(status, "SuccessCriteriaMet") {
         errors.invalid_omitted(

@@ -330,6 +330,13 @@ fn validate_env_source(source: &Value, has_value: bool, path: &Path<'_>, errors:
     }
 }
 
+/// Fields that exist but are not for everyone.
+const OTHER_FIELDS: [&str; 3] = [
+    "metadata.labels",
+    "metadata.annotations",
+    "spec.restartPolicy",
+];
+
 /// Checks a reference to a field of the Pod; `metadata.labels['x']` and annotations go everywhere.
 pub(super) fn validate_field_ref(
     field: &Value,
@@ -349,7 +356,7 @@ pub(super) fn validate_field_ref(
     {
         match base {
             "metadata.annotations" => {
-                errors.invalid_each(path, subscript, names::label_key(&subscript.to_lowercase()))
+                errors.invalid_each(path, subscript, names::label_key(&subscript.to_lowercase()));
             }
             "metadata.labels" => errors.invalid_each(path, subscript, names::label_key(subscript)),
             _ => errors.invalid(
@@ -362,15 +369,10 @@ pub(super) fn validate_field_ref(
         }
         return;
     }
-    const KNOWN: [&str; 3] = [
-        "metadata.labels",
-        "metadata.annotations",
-        "spec.restartPolicy",
-    ];
     if allowed.contains(&field_path) {
         return;
     }
-    if KNOWN.contains(&field_path) || ENV_FIELDS.contains(&field_path) {
+    if OTHER_FIELDS.contains(&field_path) || ENV_FIELDS.contains(&field_path) {
         errors.not_supported(&path.field("fieldPath"), field_path, allowed);
     } else {
         errors.invalid(
@@ -528,7 +530,7 @@ fn validate_handler(handler: &Value, path: &Path<'_>, errors: &mut Errors) {
         }
         match kind {
             "exec" if items(action, "command").is_empty() => {
-                errors.required(&path.field("command"), "")
+                errors.required(&path.field("command"), "");
             }
             "httpGet" => {
                 if text(action, "path").is_empty() {
@@ -538,7 +540,7 @@ fn validate_handler(handler: &Value, path: &Path<'_>, errors: &mut Errors) {
                 optional_one_of(action, "scheme", &["HTTP", "HTTPS"], &path, errors);
             }
             "tcpSocket" | "grpc" => {
-                check_port_or_name(action.get("port"), &path.field("port"), errors)
+                check_port_or_name(action.get("port"), &path.field("port"), errors);
             }
             _ => {}
         }
@@ -595,7 +597,7 @@ fn validate_seccomp(context: &Value, path: &Path<'_>, errors: &mut Errors) {
         "Localhost" if localhost.is_empty() => {
             errors.required(
                 &path.field("localhostProfile"),
-                "must be set when seccomp type is Localhost ",
+                "must be set when seccomp type is Localhost",
             );
         }
         "Unconfined" | "RuntimeDefault" if !localhost.is_empty() => {

@@ -215,10 +215,8 @@ fn default_volume(volume: &mut Value) {
         }
         "projected" => default_projected(source),
         "hostPath" => default_to(source, "type", ""),
-        "emptyDir" => {
-            if present(source, "sizeLimit").is_some() {
-                super::resources::canonical_quantity(source, "sizeLimit", "0");
-            }
+        "emptyDir" if present(source, "sizeLimit").is_some() => {
+            super::resources::canonical_quantity(source, "sizeLimit", "0");
         }
         "ephemeral" => {
             if let Some(spec) = source

@@ -118,7 +118,7 @@ fn check_weight(term: &Value, path: &Path<'_>, errors: &mut Errors) {
     }
 }
 
-/// Checks a node selector: that of an affinity or of a PersistentVolume.
+/// Checks a node selector: that of an affinity or of a `PersistentVolume`.
 pub(in crate::kinds) fn validate_node_selector(
     selector: &Value,
     path: &Path<'_>,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::kinds::field::{Errors, Path};
 use crate::kinds::json::{int, items, present, text};
 use crate::kinds::names;
-use crate::kinds::quantity::Quantity;
+use crate::kinds::quantity;
 
 use super::containers::{validate_field_ref, validate_resource_ref};
 
@@ -184,16 +184,15 @@ fn validate_source(volume: &Value, path: &Path<'_>, errors: &mut Errors) {
         }
         first = false;
         match kind.as_str() {
-            "emptyDir" => {
+            "emptyDir"
                 if present(source, "sizeLimit")
-                    .and_then(Quantity::read)
-                    .is_some_and(Quantity::is_negative)
-                {
-                    errors.forbidden(
-                        &path.field("sizeLimit"),
-                        "SizeLimit field must be a valid resource quantity",
-                    );
-                }
+                    .and_then(quantity::read)
+                    .is_some_and(|size| size.signum() < 0) =>
+            {
+                errors.forbidden(
+                    &path.field("sizeLimit"),
+                    "SizeLimit field must be a valid resource quantity",
+                );
             }
             "hostPath" => validate_host_path(source, &path, errors),
             "secret" => {
@@ -210,10 +209,8 @@ fn validate_source(volume: &Value, path: &Path<'_>, errors: &mut Errors) {
                 check_mode(source, "defaultMode", &path, errors);
                 check_items(source, &path, errors);
             }
-            "persistentVolumeClaim" => {
-                if text(source, "claimName").is_empty() {
-                    errors.required(&path.field("claimName"), "");
-                }
+            "persistentVolumeClaim" if text(source, "claimName").is_empty() => {
+                errors.required(&path.field("claimName"), "");
             }
             "downwardAPI" => {
                 check_mode(source, "defaultMode", &path, errors);
@@ -233,10 +230,8 @@ fn validate_source(volume: &Value, path: &Path<'_>, errors: &mut Errors) {
                     errors.invalid(&path.field("path"), target, "must be an absolute path");
                 }
             }
-            "csi" => {
-                if text(source, "driver").is_empty() {
-                    errors.required(&path.field("driver"), "");
-                }
+            "csi" if text(source, "driver").is_empty() => {
+                errors.required(&path.field("driver"), "");
             }
             _ => {}
         }
@@ -246,7 +241,7 @@ fn validate_source(volume: &Value, path: &Path<'_>, errors: &mut Errors) {
     }
 }
 
-/// Checks a hostPath source; a PersistentVolume has the same.
+/// Checks a hostPath source; a `PersistentVolume` has the same.
 pub(in crate::kinds) fn validate_host_path(source: &Value, path: &Path<'_>, errors: &mut Errors) {
     let target = text(source, "path");
     if target.is_empty() {
@@ -298,7 +293,7 @@ fn validate_downward_file(file: &Value, path: &Path<'_>, errors: &mut Errors) {
             }
         }
         (None, Some(resource)) => {
-            validate_resource_ref(resource, true, &path.field("resourceFieldRef"), errors)
+            validate_resource_ref(resource, true, &path.field("resourceFieldRef"), errors);
         }
         (None, None) => errors.required(path, "one of fieldRef and resourceFieldRef is required"),
     }

@@ -44,6 +44,7 @@ pub(super) fn on_update(
     let Some(spec) = new.get_mut("spec") else {
         return Ok(());
     };
+    follow_cluster_ip(spec, before);
     keep_allocated(spec, before);
     drop_unused(spec, before);
     let mut errors = Errors::default();
@@ -163,15 +164,14 @@ fn cluster_ips(spec: &mut Value, allocations: &mut Allocations, errors: &mut Err
     if let Some(index) = items(spec, "ipFamilies")
         .iter()
         .position(|family| family == "IPv6")
+        && !is_headless(spec)
     {
-        if !is_headless(spec) {
-            errors.invalid(
-                &root.field("ipFamilies").index(index),
-                "IPv6",
-                "not configured on this cluster",
-            );
-            return;
-        }
+        errors.invalid(
+            &root.field("ipFamilies").index(index),
+            "IPv6",
+            "not configured on this cluster",
+        );
+        return;
     }
     families(spec);
     if is_headless(spec) {
@@ -189,11 +189,11 @@ fn cluster_ips(spec: &mut Value, allocations: &mut Allocations, errors: &mut Err
         return;
     }
     // What is no address is left to validation.
-    if let Ok(ip) = asked.parse::<Ipv4Addr>() {
-        if let Err(why) = allocations.take_ip(ip) {
-            let all = spec.get("clusterIPs").cloned().unwrap_or(Value::Null);
-            errors.invalid(&path, all, format!("failed to allocate IP {asked}: {why}"));
-        }
+    if let Ok(ip) = asked.parse::<Ipv4Addr>()
+        && let Err(why) = allocations.take_ip(ip)
+    {
+        let all = spec.get("clusterIPs").cloned().unwrap_or(Value::Null);
+        errors.invalid(&path, all, format!("failed to allocate IP {asked}: {why}"));
     }
 }
 
@@ -224,9 +224,10 @@ fn node_ports(
                 .find(|(other, other_protocol, _)| *other == number && *other_protocol != protocol);
             node_port = match twin {
                 Some((_, _, shared)) => *shared,
-                None => match allocations.allocate_port() {
-                    Some(free) => i64::from(free),
-                    None => {
+                None => {
+                    if let Some(free) = allocations.allocate_port() {
+                        i64::from(free)
+                    } else {
                         errors.invalid(
                             &list.index(index).field("nodePort"),
                             0,
@@ -234,14 +235,14 @@ fn node_ports(
                         );
                         return;
                     }
-                },
+                }
             };
             set(port, "nodePort", Some(node_port.into()));
-        } else if !own.contains(&node_port) {
-            if let Err(why) = allocations.take_port(node_port) {
-                errors.invalid(&list.index(index).field("nodePort"), node_port, why);
-                continue;
-            }
+        } else if !own.contains(&node_port)
+            && let Err(why) = allocations.take_port(node_port)
+        {
+            errors.invalid(&list.index(index).field("nodePort"), node_port, why);
+            continue;
         }
         own.push(node_port);
         by_port.push((number, protocol, node_port));
@@ -268,6 +269,22 @@ fn health_check_port(spec: &mut Value, allocations: &mut Allocations, errors: &m
                 );
             }
         }
+    }
+}
+
+/// A client that knows `clusterIP` only changes or empties that one: `clusterIPs` follows.
+fn follow_cluster_ip(spec: &mut Value, before: &Value) {
+    let (new, old) = (
+        text(spec, "clusterIP").to_owned(),
+        text(before, "clusterIP"),
+    );
+    if new == old || spec.get("clusterIPs") != before.get("clusterIPs") {
+        return;
+    }
+    if new.is_empty() {
+        set(spec, "clusterIPs", None);
+    } else if let Some(first) = items_mut(spec, "clusterIPs").first_mut() {
+        *first = new.into();
     }
 }
 
@@ -350,6 +367,9 @@ fn drop_unused(spec: &mut Value, before: &Value) {
         && same(spec, "healthCheckNodePort")
     {
         set(spec, "healthCheckNodePort", None);
+    }
+    if text(spec, "type") == "ExternalName" && same(spec, "internalTrafficPolicy") {
+        set(spec, "internalTrafficPolicy", None);
     }
     if text(before, "type") == "LoadBalancer" && text(spec, "type") != "LoadBalancer" {
         for key in ["allocateLoadBalancerNodePorts", "loadBalancerClass"] {

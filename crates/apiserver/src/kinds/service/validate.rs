@@ -277,14 +277,14 @@ fn validate_traffic(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
             &["Cluster", "Local"],
         );
     }
-    if let Some(port) = int(spec, "healthCheckNodePort").filter(|port| *port != 0) {
-        if !needs_health_check_port(spec) {
-            errors.invalid(
-                &path.field("healthCheckNodePort"),
-                port,
-                "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
-            );
-        }
+    if let Some(port) = int(spec, "healthCheckNodePort").filter(|port| *port != 0)
+        && !needs_health_check_port(spec)
+    {
+        errors.invalid(
+            &path.field("healthCheckNodePort"),
+            port,
+            "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
+        );
     }
     let internal = text(spec, "internalTrafficPolicy");
     if !matches!(internal, "" | "Cluster" | "Local") {
@@ -359,5 +359,18 @@ fn validate_ip_change(spec: &Value, before: &Value, path: &Path<'_>, errors: &mu
         errors.invalid(&list.index(0), value, "primary clusterIP can not be unset");
     } else if old.first().is_some_and(|ip| *ip != new[0]) {
         errors.invalid(&list.index(0), value, "may not change once set");
+    }
+}
+
+/// Checks a status write.
+pub(super) fn validate_status(new: &Value, old: &Value, errors: &mut Errors) {
+    let ingress = |object: &Value| object.pointer("/status/loadBalancer/ingress").cloned();
+    let balancer = new.get("spec").map(|spec| text(spec, "type")) == Some("LoadBalancer");
+    if ingress(new).is_some() && ingress(new) != ingress(old) && !balancer {
+        let path = Path::new("status");
+        errors.forbidden(
+            &path.field("loadBalancer").field("ingress"),
+            "may only be used when `spec.type` is 'LoadBalancer'",
+        );
     }
 }

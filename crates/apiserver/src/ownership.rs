@@ -1,0 +1,137 @@
+//! Who owns which field: `managedFields` of every write, and server-side apply (sections 10 and 11).
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use wavetank_model::patch::apply::{self, FieldSet, Writer};
+use wavetank_model::{Status, object};
+
+use crate::convert;
+use crate::create::{Call, Incoming};
+use crate::failure;
+use crate::server::{Server, Written};
+
+impl Server {
+    /// Records in `new` what a write that is no apply changes (API-147, 165 to 175).
+    pub(crate) fn track(&self, call: &Call, old: Option<&Value>, new: &mut Value) {
+        if call.applied {
+            return;
+        }
+        let Some(schema) = call.resource.schema(&call.resource.storage) else {
+            return;
+        };
+        let time = self.timestamp(call.now);
+        apply::update(old, new, &writer(call, &time), schema);
+    }
+
+    /// Server-side apply: creates the object, or merges the configuration into it (API-137 to 144).
+    pub(crate) fn apply(&mut self, call: &mut Call, config: Incoming) -> Result<Written, Status> {
+        let mut config = config.object;
+        check_config(call, &config)?;
+        let resource = Arc::clone(&call.resource);
+        let key = call.storage_key(&call.name);
+        let stored = self.store.get(resource.table, &key).cloned();
+        if stored.is_none() && !call.subresource.is_empty() {
+            return Err(failure::not_found(&resource, &call.name));
+        }
+        let uid = object::uid(&config);
+        if stored.is_none() && !uid.is_empty() {
+            let why = format!(
+                "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            );
+            return Err(failure::conflict(&resource, &call.name, &why));
+        }
+        if let Some(version) = resource.custom_version(&call.api_version) {
+            version.prune(&mut config);
+        }
+        let live = stored.as_ref().map(|stored| {
+            convert::from_storage(&resource, &call.api_version, &self.store.value(stored))
+        });
+        let schema = resource
+            .schema(&call.api_version)
+            .ok_or_else(|| failure::internal("no type for an apply"))?;
+        let time = self.timestamp(call.now);
+        let merged = apply::apply(
+            live.as_ref(),
+            &config,
+            &writer(call, &time),
+            call.options.force,
+            schema,
+        );
+        let object = self.accept_body(call, merged.map_err(|error| error.status())?.into())?;
+        if object::name(&object) != call.name {
+            return Err(failure::bad_request(format!(
+                "the name of the object ({}) does not match the name on the URL ({})",
+                object::name(&object),
+                call.name
+            )));
+        }
+        call.applied = true;
+        match stored {
+            Some(stored) => self.replace(call, &stored, object),
+            None => self.create_decoded(call, object),
+        }
+    }
+}
+
+fn writer<'a>(call: &'a Call, time: &'a str) -> Writer<'a> {
+    Writer {
+        manager: &call.options.manager,
+        api_version: &call.api_version,
+        subresource: &call.subresource,
+        time,
+        reset: reset_fields(call),
+    }
+}
+
+/// Fields that nobody comes to own through this endpoint (API-168).
+fn reset_fields(call: &Call) -> &FieldSet {
+    let resource = &call.resource;
+    let cell = if call.subresource == "status" {
+        &resource.resets.status
+    } else {
+        &resource.resets.main
+    };
+    cell.get_or_init(|| {
+        let subresource = if call.subresource == "status" {
+            "status"
+        } else {
+            ""
+        };
+        let has_status = resource.strategy.has_status();
+        apply::reset_fields(
+            &resource.group_kind,
+            subresource,
+            has_status,
+            resource.is_custom(),
+        )
+    })
+}
+
+/// An applied configuration says what it is, and of the version of the path (API-139).
+fn check_config(call: &Call, config: &Value) -> Result<(), Status> {
+    let text = |field: &str| {
+        config
+            .get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    if text("kind").is_empty() || text("apiVersion").is_empty() {
+        let missing = if text("kind").is_empty() {
+            "Kind"
+        } else {
+            "apiVersion"
+        };
+        return Err(failure::bad_request(format!(
+            "error decoding patch: Object '{missing}' is missing in '{config}'"
+        )));
+    }
+    if text("apiVersion") != call.api_version {
+        return Err(failure::bad_request(format!(
+            "Incorrect version specified in apply patch. Specified patch version: {}, expected: {}",
+            text("apiVersion"),
+            call.api_version
+        )));
+    }
+    Ok(())
+}

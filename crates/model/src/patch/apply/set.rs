@@ -1,0 +1,423 @@
+//! Sets of field paths, as a trie, and `fieldsV1`, the form they are stored in (API-166).
+
+use std::cmp::Ordering;
+
+use serde_json::{Map, Value};
+
+use super::element::PathElement;
+use crate::schema::{SchemaRef, Shape};
+
+/// A set of field paths.
+///
+/// A path may be a member without its children being members, and the other way round: the set of an applied object holds
+/// its leaves, not the structs above them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldSet {
+    /// Sorted by element; each is a member or has children.
+    nodes: Vec<Node>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Node {
+    element: PathElement,
+    member: bool,
+    children: FieldSet,
+}
+
+impl Node {
+    const fn is_empty(&self) -> bool {
+        !self.member && self.children.nodes.is_empty()
+    }
+}
+
+/// How two nodes of the same element become one.
+#[derive(Clone, Copy)]
+enum Operation {
+    Union,
+    Intersection,
+    Difference,
+    RecursiveDifference,
+}
+
+impl FieldSet {
+    /// No paths.
+    pub const EMPTY: Self = Self { nodes: Vec::new() };
+
+    /// The set of these paths.
+    pub fn from_paths<'a>(paths: impl IntoIterator<Item = &'a [PathElement]>) -> Self {
+        let mut out = Self::EMPTY;
+        for path in paths {
+            out.insert(path);
+        }
+        out
+    }
+
+    /// Adds a path; the empty path is not tracked.
+    pub fn insert(&mut self, path: &[PathElement]) {
+        let Some((first, rest)) = path.split_first() else {
+            return;
+        };
+        let at = match self.nodes.binary_search_by(|node| node.element.cmp(first)) {
+            Ok(at) => at,
+            Err(at) => {
+                self.nodes.insert(
+                    at,
+                    Node {
+                        element: first.clone(),
+                        member: false,
+                        children: Self::EMPTY,
+                    },
+                );
+                at
+            }
+        };
+        let node = &mut self.nodes[at];
+        if rest.is_empty() {
+            node.member = true;
+        } else {
+            node.children.insert(rest);
+        }
+    }
+
+    /// Adds an element with what lies below; empty ones are left out. Elements mostly come in order.
+    pub(super) fn push(
+        &mut self,
+        element: impl FnOnce() -> PathElement,
+        member: bool,
+        children: Self,
+    ) {
+        if !member && children.is_empty() {
+            return;
+        }
+        let node = Node {
+            element: element(),
+            member,
+            children,
+        };
+        if self
+            .nodes
+            .last()
+            .is_none_or(|last| last.element < node.element)
+        {
+            self.nodes.push(node);
+            return;
+        }
+        match self
+            .nodes
+            .binary_search_by(|other| other.element.cmp(&node.element))
+        {
+            Ok(at) => {
+                let other = &mut self.nodes[at];
+                other.member |= node.member;
+                other.children = std::mem::take(&mut other.children).union(node.children);
+            }
+            Err(at) => self.nodes.insert(at, node),
+        }
+    }
+
+    /// Whether there are no paths.
+    pub const fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Number of paths.
+    pub fn len(&self) -> usize {
+        self.nodes
+            .iter()
+            .map(|node| usize::from(node.member) + node.children.len())
+            .sum()
+    }
+
+    fn node(&self, element: &PathElement) -> Option<&Node> {
+        let at = self
+            .nodes
+            .binary_search_by(|node| node.element.cmp(element))
+            .ok()?;
+        Some(&self.nodes[at])
+    }
+
+    /// Whether the path is a member.
+    pub fn contains(&self, path: &[PathElement]) -> bool {
+        match path {
+            [] => false,
+            [last] => self.node(last).is_some_and(|node| node.member),
+            [first, rest @ ..] => self
+                .node(first)
+                .is_some_and(|node| node.children.contains(rest)),
+        }
+    }
+
+    /// What is known of one element: whether it is a member, and what lies below.
+    pub(super) fn get(&self, element: &PathElement) -> Option<(bool, &Self)> {
+        self.node(element).map(|node| (node.member, &node.children))
+    }
+
+    /// The elements of the first step.
+    pub(super) fn elements(&self) -> impl Iterator<Item = (&PathElement, bool, &Self)> {
+        self.nodes
+            .iter()
+            .map(|node| (&node.element, node.member, &node.children))
+    }
+
+    /// Paths of either.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        if self.is_empty() {
+            return other;
+        }
+        self.combine(&other, Operation::Union)
+    }
+
+    /// Paths of both.
+    #[must_use]
+    pub fn intersection(self, other: &Self) -> Self {
+        self.combine(other, Operation::Intersection)
+    }
+
+    /// Paths that are not in `other`. Taking away a path leaves what lies below it.
+    #[must_use]
+    pub fn difference(self, other: &Self) -> Self {
+        self.combine(other, Operation::Difference)
+    }
+
+    /// Paths that are not in `other` nor below a path of it.
+    #[must_use]
+    pub fn recursive_difference(self, other: &Self) -> Self {
+        self.combine(other, Operation::RecursiveDifference)
+    }
+
+    fn combine(self, other: &Self, operation: Operation) -> Self {
+        if other.is_empty() {
+            return if matches!(operation, Operation::Intersection) {
+                Self::EMPTY
+            } else {
+                self
+            };
+        }
+        let keeps_left = !matches!(operation, Operation::Intersection);
+        let keeps_right = matches!(operation, Operation::Union);
+        let mut out = Vec::with_capacity(self.nodes.len());
+        let mut right = other.nodes.iter().peekable();
+        for left in self.nodes {
+            let mut same = None;
+            while let Some(node) = right.peek() {
+                match node.element.cmp(&left.element) {
+                    Ordering::Less => {
+                        if keeps_right {
+                            out.push((*node).clone());
+                        }
+                        right.next();
+                    }
+                    Ordering::Equal => {
+                        same = right.next();
+                        break;
+                    }
+                    Ordering::Greater => break,
+                }
+            }
+            match same {
+                Some(node) => out.extend(left.with(node, operation)),
+                None if keeps_left => out.push(left),
+                None => {}
+            }
+        }
+        if keeps_right {
+            out.extend(right.cloned());
+        }
+        Self { nodes: out }
+    }
+
+    /// Calls `visit` with each path: at each level the members first, then what lies below.
+    pub fn for_each(&self, visit: &mut impl FnMut(&[PathElement])) {
+        self.visit(&mut Vec::new(), visit);
+    }
+
+    fn visit(&self, path: &mut Vec<PathElement>, visit: &mut impl FnMut(&[PathElement])) {
+        for node in self.nodes.iter().filter(|node| node.member) {
+            path.push(node.element.clone());
+            visit(path);
+            path.pop();
+        }
+        for node in self.nodes.iter().filter(|node| !node.children.is_empty()) {
+            path.push(node.element.clone());
+            node.children.visit(path, visit);
+            path.pop();
+        }
+    }
+
+    /// With the declared fields on the way to a member being members too: needed before items are removed by set.
+    #[must_use]
+    pub(super) fn with_declared_parents(mut self, schema: Option<SchemaRef<'_>>) -> Self {
+        let shape = schema.map(SchemaRef::shape);
+        for node in &mut self.nodes {
+            if node.children.is_empty() {
+                continue;
+            }
+            let below = match &node.element {
+                PathElement::Field(name) => {
+                    if let Some(Shape::Struct(definition)) = shape {
+                        node.member |= definition.field(name).is_some();
+                    }
+                    schema.and_then(|schema| schema.field(name))
+                }
+                _ => schema.and_then(SchemaRef::items),
+            };
+            node.children = std::mem::take(&mut node.children).with_declared_parents(below);
+        }
+        self
+    }
+
+    /// As `fieldsV1`.
+    pub fn to_fields_v1(&self) -> Value {
+        Value::Object(self.encode(false))
+    }
+
+    fn encode(&self, with_self: bool) -> Map<String, Value> {
+        let mut out = Map::new();
+        if with_self && !self.is_empty() {
+            out.insert(".".to_owned(), Value::Object(Map::new()));
+        }
+        for node in &self.nodes {
+            out.insert(
+                node.element.to_key(),
+                Value::Object(node.children.encode(node.member)),
+            );
+        }
+        out
+    }
+
+    /// Reads `fieldsV1`. Kinds of path elements that are not known are left out.
+    ///
+    /// # Errors
+    /// A key that is none.
+    pub fn from_fields_v1(fields: &Value) -> Result<Self, String> {
+        let mut out = Self::EMPTY;
+        for (key, below) in fields.as_object().into_iter().flatten() {
+            if key == "." {
+                continue;
+            }
+            let Some(element) = PathElement::from_key(key)? else {
+                continue;
+            };
+            let children = Self::from_fields_v1(below)?;
+            let member = children.is_empty() || below.get(".").is_some();
+            out.push(|| element, member, children);
+        }
+        Ok(out)
+    }
+}
+
+impl Node {
+    fn with(self, other: &Self, operation: Operation) -> Option<Self> {
+        let member = match operation {
+            Operation::Union => self.member || other.member,
+            Operation::Intersection => self.member && other.member,
+            Operation::Difference | Operation::RecursiveDifference => self.member && !other.member,
+        };
+        let children = match operation {
+            Operation::RecursiveDifference if other.member => FieldSet::EMPTY,
+            Operation::Union if self.children.is_empty() => other.children.clone(),
+            _ => self.children.combine(&other.children, operation),
+        };
+        Some(Self {
+            element: self.element,
+            member,
+            children,
+        })
+        .filter(|node| !node.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::element::Atom;
+    use super::*;
+
+    fn element() -> impl Strategy<Value = PathElement> {
+        prop_oneof![
+            "[a-c]".prop_map(|name| PathElement::field(&name)),
+            ("[a-b]", 0_i64..2).prop_map(|(name, number)| PathElement::Key(
+                [
+                    ("name".into(), Atom::Text(name.into())),
+                    ("port".into(), Atom::Integer(number))
+                ]
+                .into()
+            )),
+            "[a-b<]".prop_map(|text| PathElement::Value(Atom::Text(text.into()))),
+            (0_i64..2).prop_map(PathElement::Index),
+        ]
+    }
+
+    fn set() -> impl Strategy<Value = FieldSet> {
+        proptest::collection::vec(proptest::collection::vec(element(), 1..4), 0..8)
+            .prop_map(|paths| FieldSet::from_paths(paths.iter().map(Vec::as_slice)))
+    }
+
+    fn paths(set: &FieldSet) -> Vec<Vec<PathElement>> {
+        let mut out = Vec::new();
+        set.for_each(&mut |path| out.push(path.to_vec()));
+        out.sort();
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn the_algebra_is_that_of_sets_of_paths(a in set(), b in set()) {
+            let in_b = |path: &Vec<PathElement>| b.contains(path);
+            let union = a.clone().union(b.clone());
+            let mut expected = [paths(&a), paths(&b)].concat();
+            expected.sort();
+            expected.dedup();
+            prop_assert_eq!(paths(&union), expected);
+            prop_assert_eq!(&union, &b.clone().union(a.clone()));
+            let difference = a.clone().difference(&b);
+            prop_assert_eq!(paths(&difference), paths(&a).into_iter().filter(|path| !in_b(path)).collect::<Vec<_>>());
+            let intersection = a.clone().intersection(&b);
+            prop_assert_eq!(paths(&intersection), paths(&a).into_iter().filter(in_b).collect::<Vec<_>>());
+            prop_assert_eq!(difference.union(intersection), a.clone());
+            let below = a.clone().recursive_difference(&b);
+            let free = |path: &Vec<PathElement>| (1..=path.len()).all(|end| !b.contains(&path[..end]));
+            prop_assert_eq!(paths(&below), paths(&a).into_iter().filter(free).collect::<Vec<_>>());
+            prop_assert_eq!(a.len(), paths(&a).len());
+        }
+
+        #[test]
+        fn fields_v1_reads_back_as_the_same_set(a in set()) {
+            prop_assert_eq!(FieldSet::from_fields_v1(&a.to_fields_v1()).unwrap(), a);
+        }
+    }
+
+    #[test]
+    fn fields_v1_is_written_as_the_server_does() {
+        let fields = json!({"f:metadata": {"f:labels": {".": {}, "f:a": {}}, "f:finalizers": {"v:\"x<y\"": {}}},
+            "f:ports": {"k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:port": {}}}, "f:list": {"i:0": {}}});
+        let mut expected = fields.clone();
+        expected["f:metadata"]["f:finalizers"] = json!({"v:\"x\\u003cy\"": {}});
+        let set = FieldSet::from_fields_v1(&fields).unwrap();
+        assert_eq!(set.to_fields_v1(), expected);
+        let mut texts = Vec::new();
+        set.for_each(&mut |path| {
+            texts.push(path.iter().map(ToString::to_string).collect::<String>());
+        });
+        assert_eq!(
+            texts,
+            [
+                ".list[0]",
+                ".metadata.labels",
+                ".metadata.finalizers[=\"x<y\"]",
+                ".metadata.labels.a",
+                ".ports[port=80,protocol=\"TCP\"]",
+                ".ports[port=80,protocol=\"TCP\"].port"
+            ]
+        );
+        assert!(FieldSet::from_fields_v1(&json!({"x": {}})).is_err());
+        assert!(
+            FieldSet::from_fields_v1(&json!({"x:y": {}}))
+                .unwrap()
+                .is_empty()
+        );
+    }
+}
