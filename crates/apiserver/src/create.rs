@@ -179,8 +179,12 @@ impl Server {
     pub(crate) fn create_decoded(
         &mut self,
         call: &mut Call,
-        mut object: Value,
+        object: Value,
     ) -> Result<Written, Status> {
+        self.attempt(call, |server, call| server.create_now(call, object))
+    }
+
+    fn create_now(&mut self, call: &mut Call, mut object: Value) -> Result<Written, Status> {
         let resource = Arc::clone(&call.resource);
         if !object::resource_version(&object).is_empty() {
             return Err(Status::new(

@@ -124,7 +124,12 @@ impl Server {
     fn find(&self, path: Path<'_>) -> Option<(Arc<Resource>, String)> {
         let resource = self.registry.by_plural(path.group, path.plural)?;
         let version = resource.version(path.version)?;
-        Some((Arc::clone(resource), version.api_version.clone()))
+        let api_version = if resource.group == path.group {
+            version.api_version.clone()
+        } else {
+            format!("{}/{}", path.group, path.version)
+        };
+        Some((Arc::clone(resource), api_version))
     }
 
     fn perform(&mut self, asked: &Asked<'_>, verb: &str) -> Result<Answer, Status> {

@@ -62,6 +62,15 @@ impl Server {
         &mut self,
         call: &mut Call,
         stored: &Arc<Stored>,
+        new: Value,
+    ) -> Result<Written, Status> {
+        self.attempt(call, |server, call| server.replace_now(call, stored, new))
+    }
+
+    fn replace_now(
+        &mut self,
+        call: &mut Call,
+        stored: &Arc<Stored>,
         mut new: Value,
     ) -> Result<Written, Status> {
         let resource = Arc::clone(&call.resource);
