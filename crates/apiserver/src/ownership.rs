@@ -27,7 +27,7 @@ impl Server {
     /// Server-side apply: creates the object, or merges the configuration into it (API-137 to 144).
     pub(crate) fn apply(&mut self, call: &mut Call, config: Incoming) -> Result<Written, Status> {
         let mut config = config.object;
-        check_config(call, &config)?;
+        check_config(&config)?;
         let resource = Arc::clone(&call.resource);
         let key = call.storage_key(&call.name);
         let stored = self.store.get(resource.table, &key).cloned();
@@ -108,8 +108,8 @@ fn reset_fields(call: &Call) -> &FieldSet {
     })
 }
 
-/// An applied configuration says what it is, and of the version of the path (API-139).
-fn check_config(call: &Call, config: &Value) -> Result<(), Status> {
+/// An applied configuration says what it is (API-139).
+fn check_config(config: &Value) -> Result<(), Status> {
     let text = |field: &str| {
         config
             .get(field)
@@ -124,13 +124,6 @@ fn check_config(call: &Call, config: &Value) -> Result<(), Status> {
         };
         return Err(failure::bad_request(format!(
             "error decoding patch: Object '{missing}' is missing in '{config}'"
-        )));
-    }
-    if text("apiVersion") != call.api_version {
-        return Err(failure::bad_request(format!(
-            "Incorrect version specified in apply patch. Specified patch version: {}, expected: {}",
-            text("apiVersion"),
-            call.api_version
         )));
     }
     Ok(())

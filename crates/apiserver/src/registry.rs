@@ -195,6 +195,10 @@ impl Resource {
             .map(|(name, verbs)| (name.as_str(), verbs.as_str()))
             .collect();
         rows.sort_unstable();
+        if self.is_custom() {
+            // Discovery names status before scale there.
+            rows.reverse();
+        }
         rows.into_iter()
     }
 

@@ -104,7 +104,13 @@ impl Server {
         self.validate_admission(call, Operation::Update, &new, Some(&old))?;
         let key = stored.key.to_string();
         if ends_with_this_write(&new) {
-            return Ok(self.remove(call, &key, &old, new));
+            // Watches see the last stored state, the client what it wrote.
+            self.remove(call, &key, &old, Value::clone(&old));
+            return Ok(Written {
+                value: Arc::new(new),
+                stored: None,
+                created: false,
+            });
         }
         if is_same(&new, &old) {
             return Ok(Written {

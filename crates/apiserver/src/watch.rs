@@ -157,7 +157,11 @@ impl Server {
                 bookmark: query.flag("allowWatchBookmarks"),
             }),
             Some(false) => Ok(revision.map_or(Start::Now, Start::After)),
-            None => Ok(revision.map_or(Start::Initial { bookmark: false }, Start::After)),
+            None => {
+                // Without a revision a server that knows initial events sends them, with their bookmark (API-200).
+                let bookmark = self.config.watch_list && query.flag("allowWatchBookmarks");
+                Ok(revision.map_or(Start::Initial { bookmark }, Start::After))
+            }
         }
     }
 
