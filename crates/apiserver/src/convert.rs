@@ -105,8 +105,8 @@ fn autoscaler_to_v1(object: &mut Value) {
     if let Some(percent) = cpu(current, "/resource/current/averageUtilization") {
         object["status"]["currentCPUUtilizationPercentage"] = percent;
     }
-    let _conditions = take(object, "status", "conditions");
-    let _behavior = take(object, "spec", "behavior");
+    drop(take(object, "status", "conditions"));
+    drop(take(object, "spec", "behavior"));
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use wavetank_model::patch::apply::{self, FieldSet, Writer};
 use wavetank_model::{Status, object};
 
 use crate::convert;
-use crate::create::{Call, Incoming};
+use crate::create::{Call, Incoming, accept_body};
 use crate::failure;
 use crate::server::{Server, Written};
 
@@ -58,7 +58,7 @@ impl Server {
             call.options.force,
             schema,
         );
-        let object = self.accept_body(call, merged.map_err(|error| error.status())?.into())?;
+        let object = accept_body(call, merged.map_err(|error| error.status())?.into())?;
         if object::name(&object) != call.name {
             return Err(failure::bad_request(format!(
                 "the name of the object ({}) does not match the name on the URL ({})",
@@ -86,25 +86,20 @@ fn writer<'a>(call: &'a Call, time: &'a str) -> Writer<'a> {
 
 /// Fields that nobody comes to own through this endpoint (API-168).
 fn reset_fields(call: &Call) -> &FieldSet {
-    let resource = &call.resource;
-    let cell = if call.subresource == "status" {
-        &resource.resets.status
+    let kind = &call.resource;
+    let known = if call.subresource == "status" {
+        &kind.resets.status
     } else {
-        &resource.resets.main
+        &kind.resets.main
     };
-    cell.get_or_init(|| {
+    known.get_or_init(|| {
         let subresource = if call.subresource == "status" {
             "status"
         } else {
             ""
         };
-        let has_status = resource.strategy.has_status();
-        apply::reset_fields(
-            &resource.group_kind,
-            subresource,
-            has_status,
-            resource.is_custom(),
-        )
+        let has_status = kind.strategy.has_status();
+        apply::reset_fields(&kind.group_kind, subresource, has_status, kind.is_custom())
     })
 }
 

@@ -20,11 +20,16 @@ pub(crate) struct TableId(pub(crate) usize);
 
 /// One served version of a resource.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "apiVersion is Kubernetes' own noun"
+)]
 pub(crate) struct Version {
     /// As `v1`.
     pub(crate) name: String,
     /// `apps/v1`.
     pub(crate) api_version: String,
+    /// Their type.
     pub(crate) objects: VersionType,
 }
 

@@ -13,7 +13,7 @@ use wavetank_model::{
 };
 
 use crate::answer::{self, Answer};
-use crate::create::{Call, Incoming, unrecognized};
+use crate::create::{Call, Incoming, accept_body, unrecognized};
 use crate::delete::Deletion;
 use crate::failure::{self, Problem};
 use crate::filter::Filter;
@@ -204,7 +204,7 @@ impl Server {
 
     /// A create of a kind that is not stored: reviews, and `bindings`.
     fn answer_unstored(&mut self, call: &mut Call, body: Incoming) -> Result<Answer, Status> {
-        let object = self.accept_body(call, body)?;
+        let object = accept_body(call, body)?;
         if let Some(answered) = review::review(call, &object) {
             return Ok(Answer::json(201, &answered?));
         }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use wavetank_model::{Status, object};
 
 use crate::admission::Operation;
-use crate::create::{Call, Incoming, metadata_mut};
+use crate::create::{Call, Incoming, accept_body, metadata_mut};
 use crate::failure::{self, Problem};
 use crate::server::{Server, Written};
 use crate::store::Stored;
@@ -18,7 +18,7 @@ impl Server {
         call: &mut Call,
         incoming: Incoming,
     ) -> Result<Written, Status> {
-        let object = self.accept_body(call, incoming)?;
+        let object = accept_body(call, incoming)?;
         match object::name(&object) {
             "" => {
                 return Err(failure::bad_request(format!(
