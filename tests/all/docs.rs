@@ -48,5 +48,8 @@ fn every_page_is_in_the_summary() {
 fn the_latency_page_shows_the_table_of_the_code() {
     let page = fs::read_to_string(root().join("docs/src/reference/latency.md")).unwrap();
     let table = wavetank_workload::latency::markdown();
-    assert!(page.contains(&table), "docs/src/reference/latency.md must hold:\n\n{table}");
+    assert!(
+        page.contains(&table),
+        "docs/src/reference/latency.md must hold:\n\n{table}"
+    );
 }

@@ -39,11 +39,7 @@ fn a_label_without_value_leaves_with_3() {
 /// The reference page of the command line is the help texts, so that it cannot be out of date.
 #[test]
 fn the_reference_page_shows_the_help_texts() {
-    let page = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../docs/src/reference/cli.md"
-    );
-    let page = std::fs::read_to_string(page).unwrap();
+    let page = std::fs::read_to_string(crate::folder("docs/src/reference/cli.md")).unwrap();
     for command in ["run", "list", "plan", "schema"] {
         let help = crate::stdout(&[command, "--help"]);
         let block = format!("## wavetank {command}\n\n```text\n{help}```\n");

@@ -7,14 +7,25 @@ mod loading;
 mod plans;
 mod runs;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+
+/// A folder of the repository.
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(name)
+}
 
 /// Runs the command in `tests/fixtures`, without colour, without a terminal, without input.
 fn output(arguments: &[&str]) -> Output {
+    output_in(&folder("tests/fixtures"), arguments)
+}
+
+fn output_in(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_wavetank"))
         .args(arguments)
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures"))
+        .current_dir(folder)
         .env_clear()
         .stdin(Stdio::null())
         .output()

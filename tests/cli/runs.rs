@@ -145,11 +145,25 @@ fn traces_are_written_one_per_run() {
     );
 }
 
+#[test]
+fn the_failure_in_the_readme_is_a_real_one() {
+    let readme = fs::read_to_string(crate::folder("README.md")).unwrap();
+    let output = crate::output_in(
+        &crate::folder(""),
+        &["run", "tests/fixtures/wrong-order.yaml"],
+    );
+    let shown = crate::text(output.stdout);
+    let failure = shown.split("\n\n").next().unwrap();
+    assert!(
+        readme.contains(&format!("```text\n{failure}\n```")),
+        "README.md must hold:\n\n{failure}"
+    );
+}
+
 /// The tutorial promises that its file passes as it stands.
 #[test]
 fn the_scenario_of_the_tutorial_passes() {
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/src/tutorial.md");
-    let page = fs::read_to_string(page).unwrap();
+    let page = fs::read_to_string(crate::folder("docs/src/tutorial.md")).unwrap();
     let block = page
         .split("```yaml\n")
         .nth(1)

@@ -3,12 +3,12 @@
 //! Everything is a function on [`serde_json::Value`]; nothing here knows the store. One file per kind or family, and one
 //! static [`Strategy`] per kind, found with [`strategy`]. The server calls, in this order (API-012, API-013):
 //!
-//! 1. [`decode`] on what was read (a patched object too),
+//! 1. `schema::decode`, [`Strategy::default`], `schema::complete` on what was read (a patched object too),
 //! 2. admission (module `admission`),
 //! 3. [`create`] or [`update`]: status and spec kept apart, generated fields, generation, validation, warnings,
 //! 4. after a delete [`Strategy::release`].
 //!
-//! An object that went through `decode` has no nulls and none of the empty values that the server leaves out, so that
+//! An object that went through the first has no nulls and none of the empty values that the server leaves out, so that
 //! two of them are equal exactly when the server calls them semantically equal (API-091).
 
 use serde_json::Value;
@@ -45,7 +45,6 @@ mod scaling;
 mod secret;
 mod service;
 mod service_account;
-mod shapes;
 mod stateful_set;
 mod storage;
 mod workload;
@@ -60,15 +59,7 @@ pub use field::{Errors, FieldError, FieldErrorKind, Path, invalid};
 pub use names::NameRule;
 pub use registry::strategy;
 pub use scaling::convert_autoscaler;
-pub use shapes::normalize;
 pub use write::{create, update};
-
-/// Reads an object of a built-in kind as decoding does: tidies it ([`normalize`]) and fills the defaults. Objects of other
-/// kinds stay as they are. Idempotent.
-pub fn decode(gk: &GroupKind, version: &str, object: &mut Value) {
-    normalize(gk, version, object);
-    strategy(gk).default(version, object);
-}
 
 /// What a strategy needs from its surroundings.
 #[derive(Debug)]

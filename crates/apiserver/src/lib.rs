@@ -20,6 +20,7 @@ pub mod config;
 pub mod differences;
 pub mod kinds;
 pub mod server;
+pub mod table;
 
 mod answer;
 mod api;

@@ -24,6 +24,8 @@ pub(crate) enum Command {
     List(ListArguments),
     /// Show what a sync would do: phases, waves, order, and why
     Plan(PlanArguments),
+    /// Serve the simulated cluster over HTTPS, for kubectl, Helm and other programs
+    Serve(ServeArguments),
     /// Print the JSON Schema of scenario files
     Schema,
 }
@@ -151,4 +153,46 @@ mod tests {
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
     }
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
+pub(crate) struct ServeArguments {
+    /// The scenario whose cluster and workloads are served; an empty cluster without it
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenario: Option<PathBuf>,
+    /// A file or folder of objects that are there from the start
+    #[arg(long, value_name = "PATH")]
+    pub(crate) objects: Option<PathBuf>,
+    /// Port; 0 takes a free one
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) port: u16,
+    /// Address to listen on
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1")]
+    pub(crate) address: String,
+    /// Listen on an address that others may reach
+    #[arg(long)]
+    pub(crate) allow_other_addresses: bool,
+    /// Serve without TLS
+    #[arg(long)]
+    pub(crate) plain_http: bool,
+    /// Where the kubeconfig is written; it must not exist
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Print the line that a shell evaluates to use the cluster
+    #[arg(long)]
+    pub(crate) print_env: bool,
+    /// The cluster's time passes this many times faster
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) time_scale: u32,
+    /// Write the trace of everything that happened to this file at the end
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// Seed of names, uids and addresses, in place of the scenario's own
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Write Secret values as they are
+    #[arg(long)]
+    pub(crate) show_secrets: bool,
 }

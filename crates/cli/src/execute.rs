@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use wavetank::{Options, RunOutcome, Verdict};
 use wavetank_kernel::SimTime;
+use wavetank_report::About;
 use wavetank_scenario::Scenario;
 
 use crate::panics;
@@ -19,6 +20,7 @@ pub(crate) fn execute(scenario: &Arc<Scenario>, seed: u64) -> RunOutcome {
         path: scenario.path.display().to_string(),
         case: scenario.case.clone(),
         seed,
+        about: About::of(scenario),
         verdict: Verdict::Bug { message },
         warnings: Vec::new(),
         virtual_time: SimTime::ZERO,

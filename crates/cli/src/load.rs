@@ -51,6 +51,55 @@ pub(crate) fn load(selection: &Selection, palette: Palette) -> anyhow::Result<Ve
     Ok(found)
 }
 
+/// The scenario of one file, which must hold just one.
+///
+/// # Errors
+/// [`Refused`] when the file is no scenario, or has cases.
+pub(crate) fn one(path: &Path) -> anyhow::Result<Scenario> {
+    let loaded = wavetank_scenario::load(path, &LoadOptions::default());
+    only(
+        path,
+        loaded.map_err(|problems| Refused(problems.render(false) + "\n"))?,
+    )
+}
+
+/// The scenario that `text` is, as if it stood in `folder`; its paths may leave it.
+///
+/// # Errors
+/// [`Refused`] when it is none.
+pub(crate) fn text(text: &str, folder: &Path) -> anyhow::Result<Scenario> {
+    let options = LoadOptions {
+        allow_outside: true,
+        ..LoadOptions::default()
+    };
+    let path = folder.join("scenario.yaml");
+    let loaded = wavetank_scenario::load_bytes(&path, text.as_bytes(), &options);
+    only(
+        &path,
+        loaded.map_err(|problems| Refused(problems.render(false) + "\n"))?,
+    )
+}
+
+fn only(path: &Path, mut loaded: wavetank_scenario::Loaded) -> anyhow::Result<Scenario> {
+    if loaded.scenarios.len() > 1 {
+        let names: Vec<&str> = loaded
+            .scenarios
+            .iter()
+            .map(|scenario| scenario.name.as_str())
+            .collect();
+        let text = format!(
+            "error: {} has several cases ({}); one is needed\n",
+            path.display(),
+            names.join(", ")
+        );
+        return Err(Refused(text).into());
+    }
+    loaded
+        .scenarios
+        .pop()
+        .ok_or_else(|| Refused(format!("error: {} holds no scenario\n", path.display())).into())
+}
+
 /// The scenarios of one file that fit the selection, or its problems.
 fn read(file: &Path, selection: &Selection, styled: bool, found: &mut Vec<Item>) {
     let path = file.display().to_string();

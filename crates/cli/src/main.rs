@@ -12,6 +12,7 @@ mod panics;
 mod plan;
 mod pool;
 mod run;
+mod serve;
 
 use std::process::ExitCode;
 
@@ -57,6 +58,7 @@ fn dispatch(streams: &mut Streams) -> anyhow::Result<u8> {
         Command::Run(arguments) => run::run(&arguments, streams),
         Command::List(arguments) => list::list(&arguments, streams),
         Command::Plan(arguments) => plan::plan(&arguments, streams),
+        Command::Serve(arguments) => serve::serve(&arguments, streams),
         Command::Schema => {
             streams
                 .result(&(serde_json::to_string_pretty(&wavetank_scenario::schema())? + "\n"))?;

@@ -8,7 +8,7 @@ use std::thread;
 
 use anyhow::Context as _;
 use wavetank_report::timeline::{self, Detail};
-use wavetank_report::{Layout, RunOutcome, Tally, Verdict, json, junit, terminal};
+use wavetank_report::{About, Layout, RunOutcome, Tally, Verdict, json, junit, terminal};
 
 use crate::args::{Format, RunArguments};
 use crate::execute;
@@ -97,6 +97,7 @@ fn finish(task: &Task<'_>, arguments: &RunArguments, layout: &Layout) -> Finishe
             path: path.clone(),
             case: None,
             seed: 0,
+            about: About::default(),
             verdict: Verdict::Invalid {
                 problems: problems.clone(),
             },

@@ -20,8 +20,18 @@ pub struct SimClock {
 }
 
 impl SimClock {
-    pub(crate) fn new(start: Instant, scale: u32, world: &Arc<Mutex<World>>, wake: Arc<Notify>) -> Self {
-        Self { start, scale, world: Arc::downgrade(world), wake }
+    pub(crate) fn new(
+        start: Instant,
+        scale: u32,
+        world: &Arc<Mutex<World>>,
+        wake: Arc<Notify>,
+    ) -> Self {
+        Self {
+            start,
+            scale,
+            world: Arc::downgrade(world),
+            wake,
+        }
     }
 
     /// The time of the runtime's clock at which the world's clock stands at `at`.
@@ -45,9 +55,15 @@ impl Clock for SimClock {
             return Box::pin(std::future::ready(()));
         }
         let (sender, woken) = oneshot::channel();
-        let ticket = world.lock().unwrap_or_else(PoisonError::into_inner).add_timer(at, sender);
+        let ticket = world
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add_timer(at, sender);
         self.wake.notify_one();
-        let sleeper = Sleeper { ticket, world: Weak::clone(&self.world) };
+        let sleeper = Sleeper {
+            ticket,
+            world: Weak::clone(&self.world),
+        };
         Box::pin(async move {
             let sleeper = sleeper;
             if woken.await.is_err() {

@@ -56,17 +56,34 @@ impl SimCluster {
         let load_balancers = config.workload.load_balancers;
         let server = Server::new(config.server, config.seed.child("apiserver"));
         let start = wavetank_workload::bootstrap(&config.workload);
-        let controllers =
-            Controllers::new(config.rules, config.namespace, config.workload, config.seed.child("workload"));
+        let controllers = Controllers::new(
+            config.rules,
+            config.namespace,
+            config.workload,
+            config.seed.child("workload"),
+        );
         let mut world = World::new(server, controllers, config.chooser);
-        world.bootstrap(start, SimTime::ZERO).map_err(|status| ClusterError::Unavailable {
-            target: "fake".to_owned(),
-            reason: format!("an object it has from the start was refused: {status}"),
-        })?;
+        world
+            .bootstrap(start, SimTime::ZERO)
+            .map_err(|status| ClusterError::Unavailable {
+                target: "fake".to_owned(),
+                reason: format!("an object it has from the start was refused: {status}"),
+            })?;
         let world = Arc::new(Mutex::new(world));
         let wake = Arc::new(Notify::new());
-        let clock = Arc::new(SimClock::new(Instant::now(), config.time_scale.max(1), &world, Arc::clone(&wake)));
-        Ok(Self { world, clock, wake, epoch, load_balancers })
+        let clock = Arc::new(SimClock::new(
+            Instant::now(),
+            config.time_scale.max(1),
+            &world,
+            Arc::clone(&wake),
+        ));
+        Ok(Self {
+            world,
+            clock,
+            wake,
+            epoch,
+            load_balancers,
+        })
     }
 
     /// The world itself, for what lies below a client.
@@ -83,8 +100,12 @@ impl Cluster for SimCluster {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let mut all: Capabilities =
-            [Capability::VirtualTime, Capability::ScriptedWorkloads, Capability::ReactionLag].into();
+        let mut all: Capabilities = [
+            Capability::VirtualTime,
+            Capability::ScriptedWorkloads,
+            Capability::ReactionLag,
+        ]
+        .into();
         if self.load_balancers {
             all.insert(Capability::LoadBalancers);
         }
@@ -159,5 +180,8 @@ pub async fn drive(cluster: Arc<SimCluster>) {
 /// # Errors
 /// When the operating system refuses what the runtime needs.
 pub fn runtime() -> std::io::Result<Runtime> {
-    Builder::new_current_thread().enable_time().start_paused(true).build()
+    Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
 }

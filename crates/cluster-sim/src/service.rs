@@ -35,8 +35,11 @@ impl WorldService {
     fn answer(&self, parts: http::request::Parts, body: Bytes) -> Response<ApiBody> {
         let now = self.clock.now();
         let request = Request::from_parts(parts, body);
-        let response =
-            self.world.lock().unwrap_or_else(PoisonError::into_inner).handle(&request, &self.actor, now);
+        let response = self
+            .world
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .handle(&request, &self.actor, now);
         self.wake.notify_one();
         response.map(|body| match body {
             ResponseBody::Full(bytes) => ApiBody::new(Full::new(bytes).map_err(never)),
@@ -84,7 +87,9 @@ impl HttpBody for WatchBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Pin::new(&mut self.lines).poll_next(context).map(|line| line.map(|line| Ok(Frame::data(line))))
+        Pin::new(&mut self.lines)
+            .poll_next(context)
+            .map(|line| line.map(|line| Ok(Frame::data(line))))
     }
 
     fn size_hint(&self) -> SizeHint {

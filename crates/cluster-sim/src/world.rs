@@ -50,7 +50,12 @@ impl World {
     }
 
     /// Answers a request.
-    pub fn handle(&mut self, request: &Request<Bytes>, actor: &Actor, now: SimTime) -> Response<ResponseBody> {
+    pub fn handle(
+        &mut self,
+        request: &Request<Bytes>,
+        actor: &Actor,
+        now: SimTime,
+    ) -> Response<ResponseBody> {
         let response = self.server.handle(request, actor, now);
         self.settle_changes();
         response
@@ -60,7 +65,11 @@ impl World {
     ///
     /// # Errors
     /// The server's Status for the first object it does not take.
-    pub fn bootstrap(&mut self, objects: Vec<Value>, now: SimTime) -> Result<(), wavetank_model::Status> {
+    pub fn bootstrap(
+        &mut self,
+        objects: Vec<Value>,
+        now: SimTime,
+    ) -> Result<(), wavetank_model::Status> {
         for object in objects {
             ServerApi::new(&mut self.server, now).create(Actor::SETUP, object)?;
             self.settle_changes();
@@ -75,7 +84,10 @@ impl World {
 
     /// When the next pending work of server and controllers is due.
     pub fn next_work(&self) -> Option<SimTime> {
-        [self.server.next_work(), self.controllers.next_work()].into_iter().flatten().min()
+        [self.server.next_work(), self.controllers.next_work()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// What pending work is about.
@@ -95,7 +107,8 @@ impl World {
                 }
                 Part::Controllers => {
                     let mut api = ServerApi::new(&mut self.server, at);
-                    self.controllers.run_due(at, &mut api, &mut choices(&self.chooser));
+                    self.controllers
+                        .run_due(at, &mut api, &mut choices(&self.chooser));
                 }
                 Part::Timers => {
                     if let Some((_, sleeper)) = self.timers.pop_due(at) {

@@ -12,7 +12,7 @@
 //!
 //! "Came to a good end" is: applied, and Healthy or without health at some moment since (SYNC-048, SYNC-049); pruned,
 //! and gone (SYNC-051). A task that came less than a second after the pass began which carried it out is not held
-//! against the next: the engine's view may not have seen it yet (SYNC-178).
+//! against the next, nor is the finalizer it brought: the engine's view may not have seen it yet (SYNC-178).
 //!
 //! No invariant is judged for an object whose request or delivery a fault hit.
 

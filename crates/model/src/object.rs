@@ -129,7 +129,8 @@ pub fn redact_secret(secret: &mut Value) {
             }
         }
     }
-    let last_applied = secret.pointer_mut("/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration");
+    let last_applied = secret
+        .pointer_mut("/metadata/annotations/kubectl.kubernetes.io~1last-applied-configuration");
     if let Some(Value::String(text)) = last_applied {
         *text = match serde_json::from_str::<Value>(text) {
             Ok(mut copy) => {
@@ -145,15 +146,19 @@ fn hashed(value: &Value) -> String {
     use sha2::Digest;
     use std::fmt::Write;
 
-    let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+    let text = value
+        .as_str()
+        .map_or_else(|| value.to_string(), ToOwned::to_owned);
     if text.starts_with("sha256:") {
         return text;
     }
-    sha2::Sha256::digest(text.as_bytes()).iter().fold("sha256:".to_owned(), |mut out, byte| {
-        // Writing to a String cannot fail.
-        let _written = write!(out, "{byte:02x}");
-        out
-    })
+    sha2::Sha256::digest(text.as_bytes())
+        .iter()
+        .fold("sha256:".to_owned(), |mut out, byte| {
+            // Writing to a String cannot fail.
+            let _written = write!(out, "{byte:02x}");
+            out
+        })
 }
 
 /// Whether a finite object reached its end, and how: a Job by its condition `Complete` or `Failed`, a Pod and an Argo
@@ -174,11 +179,13 @@ pub fn outcome(group: &str, kind: &str, object: &Value) -> Option<bool> {
                 is_true("Complete").then_some(true)
             }
         }
-        ("", "Pod") | ("argoproj.io", "Workflow") => match object.pointer("/status/phase")?.as_str()? {
-            "Succeeded" => Some(true),
-            "Failed" | "Error" => Some(false),
-            _ => None,
-        },
+        ("", "Pod") | ("argoproj.io", "Workflow") => {
+            match object.pointer("/status/phase")?.as_str()? {
+                "Succeeded" => Some(true),
+                "Failed" | "Error" => Some(false),
+                _ => None,
+            }
+        }
         _ => None,
     }
 }
@@ -203,8 +210,10 @@ mod tests {
 
     #[test]
     fn a_job_ends_by_its_condition() {
-        let job = |kind: &str| json!({"status": {"conditions": [{"type": kind, "status": "True"}]}});
-        let outcomes = ["SuccessCriteriaMet", "Complete", "Failed"].map(|kind| outcome("batch", "Job", &job(kind)));
+        let job =
+            |kind: &str| json!({"status": {"conditions": [{"type": kind, "status": "True"}]}});
+        let outcomes = ["SuccessCriteriaMet", "Complete", "Failed"]
+            .map(|kind| outcome("batch", "Job", &job(kind)));
         assert_eq!(outcomes, [None, Some(true), Some(false)]);
     }
 }

@@ -27,6 +27,10 @@ struct Run<'a> {
     path: &'a str,
     case: Option<&'a str>,
     seed: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    links: &'a [String],
     verdict: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
@@ -110,6 +114,8 @@ fn run(outcome: &RunOutcome) -> Run<'_> {
         path: &outcome.path,
         case: outcome.case.as_deref(),
         seed: outcome.seed,
+        description: outcome.about.description.as_deref(),
+        links: &outcome.about.links,
         verdict: outcome.verdict.as_str(),
         reason,
         problems,

@@ -22,6 +22,6 @@ pub mod timeline;
 #[cfg(test)]
 mod sample;
 
-pub use outcome::{ExcerptLine, Failure, RunOutcome, Tally, Verdict};
+pub use outcome::{About, ExcerptLine, Failure, RunOutcome, Tally, Verdict};
 pub use plan::{Plan, PlannedTask};
 pub use style::{Layout, Palette};

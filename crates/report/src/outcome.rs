@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use wavetank_expect::{Judgement, Line};
 use wavetank_kernel::SimTime;
+use wavetank_scenario::Scenario;
 use wavetank_trace::Trace;
 
 /// One run of one scenario, or the attempt at one.
@@ -18,6 +19,8 @@ pub struct RunOutcome {
     pub case: Option<String>,
     /// Seed of the run.
     pub seed: u64,
+    /// What the file says of itself.
+    pub about: About,
     /// What it came to.
     pub verdict: Verdict,
     /// What the reader of the file should know although it is no error; rendered, one item each.
@@ -28,6 +31,27 @@ pub struct RunOutcome {
     pub wall_time: Option<Duration>,
     /// What happened; `None` when nothing was run, or when nobody needs it any more.
     pub trace: Option<Trace>,
+}
+
+/// What a scenario says of itself, for readers of a report.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// `spec.description`.
+    pub description: Option<String>,
+    /// `spec.links`, and before them the annotation `wavetank/issue`.
+    pub links: Vec<String>,
+}
+
+impl About {
+    /// What `scenario` says.
+    pub fn of(scenario: &Scenario) -> Self {
+        let issue = scenario.annotations.get("wavetank/issue");
+        let links = issue.into_iter().chain(&scenario.links).cloned();
+        Self {
+            description: scenario.description.clone(),
+            links: links.collect(),
+        }
+    }
 }
 
 /// What a run came to (scenario format, section 10).

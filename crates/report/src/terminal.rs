@@ -74,9 +74,9 @@ pub fn warnings(outcome: &RunOutcome, layout: &Layout) -> String {
     let mut out = String::new();
     for warning in &outcome.warnings {
         if warning.contains('\n') {
-            // Rendered with its place in the file.
+            // Rendered with its place in the file: a paragraph of its own.
             out.push_str(warning.trim_end());
-            out.push('\n');
+            out.push_str("\n\n");
         } else {
             Line::new()
                 .styled(layout.palette.warn, "warning")
@@ -170,7 +170,11 @@ fn field(name: &str, text: &str, layout: &Layout, out: &mut String) {
     );
 }
 
+/// The last lines of a run that did not pass: what the file points to, and how to run it again.
 fn again(outcome: &RunOutcome, layout: &Layout, out: &mut String) {
+    if !outcome.about.links.is_empty() {
+        field("see", &outcome.about.links.join(", "), layout, out);
+    }
     // Never wrapped: it is there to be copied.
     let unbounded = Layout {
         width: None,
@@ -236,6 +240,7 @@ mod tests {
           trace     28.030s  Deployment/checkout progressing
                       31.0s  Job/smoke applied  <-- here
                       34.1s  Deployment/checkout healthy
+          see       argoproj/argo-cd#21055
           again     wavetank run scenarios/waves/shop.yaml --seed 7
         ");
     }
@@ -264,6 +269,7 @@ mod tests {
         NOT SETTLED scenarios/waves/shop.yaml (seed 7), at 41.010s
           reason    stuck: nothing is left to happen and the operation is Running
                     waiting for completion of hook batch/Job/migrate
+          see       argoproj/argo-cd#21055
           again     wavetank run scenarios/waves/shop.yaml --seed 7
         ");
     }
@@ -303,6 +309,7 @@ mod tests {
         insta::assert_snapshot!(run(&outcome, &Layout::plain()), @r"
         BUG scenarios/waves/shop.yaml@exit-1 (seed 7)
           message   queue is empty
+          see       argoproj/argo-cd#21055
           again     wavetank run scenarios/waves/shop.yaml --case exit-1 --seed 7
           report    this is a bug in wavetank, not in the scenario: please report it with the lines above, the scenario and the version that `wavetank --version` prints
         ");

@@ -16,15 +16,29 @@ use crate::user::User;
 ///
 /// # Errors
 /// What went wrong, for the reader of the scenario.
-pub(crate) async fn perform(shared: &Shared, user: &User, action: &StepAction) -> Result<(), String> {
+pub(crate) async fn perform(
+    shared: &Shared,
+    user: &User,
+    action: &StepAction,
+) -> Result<(), String> {
     match action {
-        StepAction::Commit(commit) => {
-            shared.state().desired.commit(commit).map(drop).map_err(|error| error.to_string())
-        }
+        StepAction::Commit(commit) => shared
+            .state()
+            .desired
+            .commit(commit)
+            .map(drop)
+            .map_err(|error| error.to_string()),
         StepAction::Apply(objects) => user.apply(objects).await,
         StepAction::Patch { target, merge } => user.patch(target, merge).await,
-        StepAction::Delete { target, propagation, force } => user.delete(target, *propagation, *force).await,
-        other => Err(format!("the action `{}` is not executed yet", other.keyword())),
+        StepAction::Delete {
+            target,
+            propagation,
+            force,
+        } => user.delete(target, *propagation, *force).await,
+        other => Err(format!(
+            "the action `{}` is not executed yet",
+            other.keyword()
+        )),
     }
 }
 
@@ -47,7 +61,10 @@ struct Armed {
 
 impl Actions {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, known: Mutex::default() }
+        Self {
+            shared,
+            known: Mutex::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -59,8 +76,13 @@ impl Actions {
         let mut known = self.lock();
         let first = known.actions.len();
         for action in actions {
-            self.shared.recorder.arm(known.actions.len(), action.event.clone(), action.nth);
-            known.actions.push(Armed { action: action.clone(), fired: false });
+            self.shared
+                .recorder
+                .arm(known.actions.len(), action.event.clone(), action.nth);
+            known.actions.push(Armed {
+                action: action.clone(),
+                fired: false,
+            });
         }
         first..known.actions.len()
     }
@@ -76,16 +98,33 @@ impl Actions {
     pub(crate) fn failures(&self) -> Vec<StepFailure> {
         let mut known = self.lock();
         let mut failures = std::mem::take(&mut known.failures);
-        for armed in known.actions.iter().filter(|armed| !armed.fired && !armed.action.optional) {
-            let BoundAction { name, event, nth, .. } = &armed.action;
-            let times = if *nth > 1 { format!(" {nth} times") } else { String::new() };
-            failures.push(StepFailure { step: None, text: format!("do/{name} never fired: `{event}` did not happen{times}") });
+        for armed in known
+            .actions
+            .iter()
+            .filter(|armed| !armed.fired && !armed.action.optional)
+        {
+            let BoundAction {
+                name, event, nth, ..
+            } = &armed.action;
+            let times = if *nth > 1 {
+                format!(" {nth} times")
+            } else {
+                String::new()
+            };
+            failures.push(StepFailure {
+                step: None,
+                text: format!("do/{name} never fired: `{event}` did not happen{times}"),
+            });
         }
         failures
     }
 
     /// Carries out what is triggered, each at its time. Never ends; spawn it and abort it at the end.
-    pub(crate) async fn serve(self: Arc<Self>, mut triggers: UnboundedReceiver<Trigger>, user: User) {
+    pub(crate) async fn serve(
+        self: Arc<Self>,
+        mut triggers: UnboundedReceiver<Trigger>,
+        user: User,
+    ) {
         let mut running = futures::stream::FuturesUnordered::new();
         loop {
             tokio::select! {
@@ -101,9 +140,14 @@ impl Actions {
 
     async fn fire(self: Arc<Self>, trigger: Trigger, user: User) {
         let action = self.lock().actions[trigger.action].action.clone();
-        self.shared.clock.sleep_until(trigger.at + action.delay).await;
+        self.shared
+            .clock
+            .sleep_until(trigger.at + action.delay)
+            .await;
         self.lock().actions[trigger.action].fired = true;
-        self.shared.recorder.push(Event::Do { name: action.name.clone() });
+        self.shared.recorder.push(Event::Do {
+            name: action.name.clone(),
+        });
         for step in &action.actions {
             if let Err(text) = perform(&self.shared, &user, step).await {
                 let text = format!("do/{}: {text}", action.name);

@@ -28,7 +28,10 @@ struct Notes {
 
 impl RunAsks {
     pub(crate) fn new(shared: &Shared, seam: &Seam) -> Self {
-        let notes = Arc::new(Notes { recorder: Arc::clone(&shared.recorder), progress: Mutex::default() });
+        let notes = Arc::new(Notes {
+            recorder: Arc::clone(&shared.recorder),
+            progress: Mutex::default(),
+        });
         let sink = Arc::clone(&notes);
         let inner = KubeAsks::new(
             seam.client(),
@@ -53,7 +56,14 @@ impl Notes {
 
     fn take(&self, note: Note) {
         let task = |verb, key, phase, wave, hook, message| {
-            self.recorder.push(Event::Task(TaskEvent { verb, key, phase, wave, hook, message }));
+            self.recorder.push(Event::Task(TaskEvent {
+                verb,
+                key,
+                phase,
+                wave,
+                hook,
+                message,
+            }));
         };
         match note {
             Note::WaveStarted { phase, wave } => {
@@ -62,19 +72,38 @@ impl Notes {
                     self.recorder.push(event);
                 }
             }
-            Note::Applied { key, phase, wave, message, hook } => task(Verb::Applied, key, phase, wave, hook, message),
-            Note::Rejected { key, phase, wave, message } => task(Verb::Rejected, key, phase, wave, false, message),
-            Note::Pruned { key, phase, wave } => task(Verb::Pruned, key, phase, wave, false, String::new()),
+            Note::Applied {
+                key,
+                phase,
+                wave,
+                message,
+                hook,
+            } => task(Verb::Applied, key, phase, wave, hook, message),
+            Note::Rejected {
+                key,
+                phase,
+                wave,
+                message,
+            } => task(Verb::Rejected, key, phase, wave, false, message),
+            Note::Pruned { key, phase, wave } => {
+                task(Verb::Pruned, key, phase, wave, false, String::new())
+            }
         }
     }
 }
 
 impl Asks for RunAsks {
-    fn discover<'a>(&'a mut self, gvk: &'a GroupVersionKind) -> BoxFuture<'a, Result<ApiResource, DiscoverError>> {
+    fn discover<'a>(
+        &'a mut self,
+        gvk: &'a GroupVersionKind,
+    ) -> BoxFuture<'a, Result<ApiResource, DiscoverError>> {
         self.inner.discover(gvk)
     }
 
-    fn get<'a>(&'a mut self, resource: &'a ResourceRef) -> BoxFuture<'a, Result<Option<Arc<Value>>, CallError>> {
+    fn get<'a>(
+        &'a mut self,
+        resource: &'a ResourceRef,
+    ) -> BoxFuture<'a, Result<Option<Arc<Value>>, CallError>> {
         self.inner.get(resource)
     }
 
@@ -86,11 +115,19 @@ impl Asks for RunAsks {
         self.inner.delete(asks)
     }
 
-    fn remove_finalizers(&mut self, asks: Vec<FinalizerAsk>) -> BoxFuture<'_, Vec<Result<(), CallError>>> {
+    fn remove_finalizers(
+        &mut self,
+        asks: Vec<FinalizerAsk>,
+    ) -> BoxFuture<'_, Vec<Result<(), CallError>>> {
         self.inner.remove_finalizers(asks)
     }
 
-    fn wave_delay(&mut self, phase: Phase, wave: i64, is_final: bool) -> BoxFuture<'_, Result<(), String>> {
+    fn wave_delay(
+        &mut self,
+        phase: Phase,
+        wave: i64,
+        is_final: bool,
+    ) -> BoxFuture<'_, Result<(), String>> {
         self.inner.wave_delay(phase, wave, is_final)
     }
 

@@ -15,7 +15,9 @@ use wavetank_model::{GroupKind, ObjectKey, Verb, argo, object};
 use wavetank_scenario::{App, Scenario};
 use wavetank_sync::kinds::KnownKind;
 use wavetank_sync::operation::{Act, Due, Finished, OperationState};
-use wavetank_sync::{ApiResource, AppIdentity, Kinds, StepEngine, StepInput, SyncOptions, TrackingMethod};
+use wavetank_sync::{
+    ApiResource, AppIdentity, Kinds, StepEngine, StepInput, SyncOptions, TrackingMethod,
+};
 use wavetank_trace::{DesiredObject, Event, OperationEvent};
 
 use crate::asks::RunAsks;
@@ -43,9 +45,24 @@ pub(crate) struct OperationRecord {
 }
 
 impl OperationRecord {
-    pub(crate) fn new(number: u32, state: OperationState, commit: Revision, options: SyncOptions, pinned: bool) -> Self {
+    pub(crate) fn new(
+        number: u32,
+        state: OperationState,
+        commit: Revision,
+        options: SyncOptions,
+        pinned: bool,
+    ) -> Self {
         let options = Arc::new(options);
-        Self { number, state, commit, options, pinned, passes: 0, stored_due: None, last_pass: SimTime::ZERO }
+        Self {
+            number,
+            state,
+            commit,
+            options,
+            pinned,
+            passes: 0,
+            stored_due: None,
+            last_pass: SimTime::ZERO,
+        }
     }
 
     /// Whether it is not over.
@@ -111,7 +128,13 @@ impl Controller {
     pub(crate) fn new(shared: Arc<Shared>, seam: &Seam, engine: Box<dyn StepEngine>) -> Self {
         let identity = identity(&shared.scenario.app);
         let asks = RunAsks::new(&shared, seam);
-        Self { shared, engine, asks, identity, kinds: None }
+        Self {
+            shared,
+            engine,
+            asks,
+            identity,
+            kinds: None,
+        }
     }
 
     /// Serves operations. Ends only when the engine is lost; tells why through `lost` and then waits for ever.
@@ -144,7 +167,11 @@ impl Controller {
             return Next::Pass(Cause::Operation);
         }
         let batch_due = state.batch_due;
-        let Some(operation) = state.operation.as_ref().filter(|operation| operation.in_progress()) else {
+        let Some(operation) = state
+            .operation
+            .as_ref()
+            .filter(|operation| operation.in_progress())
+        else {
             return Next::Wait(None);
         };
         let epoch = self.shared.cluster.epoch();
@@ -160,7 +187,11 @@ impl Controller {
             return Next::Wait(due);
         }
         if let Some(at) = operation.stored_due {
-            return if at <= now { Next::Pass(Cause::Stored) } else { Next::Wait(Some(at)) };
+            return if at <= now {
+                Next::Pass(Cause::Stored)
+            } else {
+                Next::Wait(Some(at))
+            };
         }
         if batch_due.is_some_and(|at| at <= now) {
             return Next::Pass(Cause::Batch);
@@ -177,17 +208,23 @@ impl Controller {
     fn own_write_latency(&self) -> Duration {
         const OPTIONS: [u64; 4] = [11, 1, 0, 100];
         let chooser = self.shared.cluster.chooser();
-        let taken = chooser.lock().unwrap_or_else(PoisonError::into_inner).choose("pass/stored", 4, 0);
+        let taken = chooser
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .choose("pass/stored", 4, 0);
         Duration::from_millis(OPTIONS[usize::try_from(taken).unwrap_or(0) % OPTIONS.len()])
     }
 
     fn timeout(&self) -> SignedDuration {
-        SignedDuration::try_from(self.shared.scenario.app.settings.sync_timeout).unwrap_or(SignedDuration::ZERO)
+        SignedDuration::try_from(self.shared.scenario.app.settings.sync_timeout)
+            .unwrap_or(SignedDuration::ZERO)
     }
 
     async fn pass(&mut self, cause: Cause) -> Result<(), wavetank_sync::EngineError> {
         let before = self.shared.recorder.effects();
-        let Some((act, input)) = self.begin(cause) else { return Ok(()) };
+        let Some((act, input)) = self.begin(cause) else {
+            return Ok(());
+        };
         let output = match act {
             Act::Terminate => self.engine.terminate(input, &mut self.asks).await?,
             _ => self.engine.pass(input, &mut self.asks).await?,
@@ -216,12 +253,21 @@ impl Controller {
         operation.state.revision = Some(operation.commit.name.clone());
         let starts = matches!(cause, Cause::Operation | Cause::Retry);
         if starts || begun.stored {
-            let verb = if starts { Some(Verb::Started) } else { Some(Verb::Terminating) };
-            self.shared.recorder.push(self.entry(operation, verb, starts));
+            let verb = if starts {
+                Some(Verb::Started)
+            } else {
+                Some(Verb::Terminating)
+            };
+            self.shared
+                .recorder
+                .push(self.entry(operation, verb, starts));
         }
         operation.passes += 1;
         operation.stored_due = None;
-        self.shared.recorder.push(Event::Pass { number: operation.passes, cause: cause.as_str().to_owned() });
+        self.shared.recorder.push(Event::Pass {
+            number: operation.passes,
+            cause: cause.as_str().to_owned(),
+        });
         let input = StepInput {
             app: self.identity.clone(),
             revision: operation.commit.name.clone(),
@@ -242,17 +288,26 @@ impl Controller {
     }
 
     /// Stores what a pass left.
-    fn finish(&mut self, cause: Cause, act: Act, output: wavetank_sync::StepOutput, effects_before: u64) {
+    fn finish(
+        &mut self,
+        cause: Cause,
+        act: Act,
+        output: wavetank_sync::StepOutput,
+        effects_before: u64,
+    ) {
         let now = self.shared.clock.now();
         let wall = self.shared.cluster.epoch().wall(now);
         let mut guard = self.shared.state();
         let state = &mut *guard;
         state.in_pass = false;
-        let Some(operation) = state.operation.as_mut() else { return };
+        let Some(operation) = state.operation.as_mut() else {
+            return;
+        };
         let well = output.phase == wavetank_sync::OperationPhase::Succeeded;
         let attempt_over = output.phase.completed();
         let finished = operation.state.finish(act, output, wall);
-        operation.stored_due = (finished.changed && !finished.over).then(|| now + self.own_write_latency());
+        operation.stored_due =
+            (finished.changed && !finished.over).then(|| now + self.own_write_latency());
         operation.last_pass = now;
         if attempt_over {
             let hooks_failed = stored::sync_fail_failed(&operation.state.results);
@@ -262,10 +317,13 @@ impl Controller {
         }
         if finished.changed {
             let verb = verb_after(&operation.state, finished);
-            self.shared.recorder.push(self.entry(operation, verb, false));
+            self.shared
+                .recorder
+                .push(self.entry(operation, verb, false));
         }
-        state.rested =
-            cause == Cause::Backstop && state.batch_due.is_none() && self.shared.recorder.effects() == effects_before;
+        state.rested = cause == Cause::Backstop
+            && state.batch_due.is_none()
+            && self.shared.recorder.effects() == effects_before;
         drop(guard);
         self.shared.changed.notify_waiters();
     }
@@ -302,8 +360,14 @@ impl Controller {
         }
         let mut kinds = Kinds::builtin();
         for custom in state.custom_kinds.values() {
-            let resource = ApiResource { plural: custom.plural.clone(), namespaced: custom.namespaced };
-            let known = KnownKind { versions: custom.versions.clone(), resource };
+            let resource = ApiResource {
+                plural: custom.plural.clone(),
+                namespaced: custom.namespaced,
+            };
+            let known = KnownKind {
+                versions: custom.versions.clone(),
+                resource,
+            };
             kinds.insert(GroupKind::new(&custom.group, &custom.kind), known);
         }
         let kinds = Arc::new(kinds);
@@ -327,20 +391,30 @@ fn verb_after(state: &OperationState, finished: Finished) -> Option<Verb> {
 
 /// Whether a change of this object makes the engine look again: it carries the app's tracking id, or is desired.
 /// Objects with an owner are their owner's business (SYNC-010).
-pub(crate) fn is_managed(scenario: &Scenario, desired: &Desired, key: &ObjectKey, live: &Value) -> bool {
+pub(crate) fn is_managed(
+    scenario: &Scenario,
+    desired: &Desired,
+    key: &ObjectKey,
+    live: &Value,
+) -> bool {
     if object::owners(live).next().is_some() {
         return false;
     }
     let name = &scenario.app.name;
     let tracked = object::annotation(live, argo::TRACKING_ID)
         .is_some_and(|id| id.split_once(':').is_some_and(|(app, _)| app == name))
-        || object::label(live, "app.kubernetes.io/instance").is_some_and(|instance| instance == name);
+        || object::label(live, "app.kubernetes.io/instance")
+            .is_some_and(|instance| instance == name);
     tracked || desired.head().keys.contains(key)
 }
 
 impl AppState {
     /// Takes up a new operation unless one is in progress (SYNC-154).
     pub(crate) fn is_busy(&self) -> bool {
-        self.requested.is_some() || self.operation.as_ref().is_some_and(OperationRecord::in_progress)
+        self.requested.is_some()
+            || self
+                .operation
+                .as_ref()
+                .is_some_and(OperationRecord::in_progress)
     }
 }

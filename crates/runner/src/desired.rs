@@ -37,14 +37,19 @@ pub(crate) enum CommitError {
 impl Desired {
     /// The first commit.
     pub(crate) fn new(home: String, revision: Option<String>, manifests: Vec<Arc<Value>>) -> Self {
-        let mut desired = Self { home, commits: Vec::new() };
+        let mut desired = Self {
+            home,
+            commits: Vec::new(),
+        };
         desired.push(revision, manifests);
         desired
     }
 
     /// The newest commit.
     pub(crate) fn head(&self) -> &Revision {
-        self.commits.last().unwrap_or_else(|| unreachable!("there is always a first commit"))
+        self.commits
+            .last()
+            .unwrap_or_else(|| unreachable!("there is always a first commit"))
     }
 
     /// The newest commit of that name.
@@ -66,7 +71,10 @@ impl Desired {
         }
         for (reference, patch) in &commit.patch {
             let mut met = false;
-            for object in manifests.iter_mut().filter(|object| self.is_meant(reference, object)) {
+            for object in manifests
+                .iter_mut()
+                .filter(|object| self.is_meant(reference, object))
+            {
                 met = true;
                 merge(Arc::make_mut(object), patch);
             }
@@ -87,15 +95,24 @@ impl Desired {
 
     fn push(&mut self, revision: Option<String>, manifests: Vec<Arc<Value>>) {
         let name = revision.unwrap_or_else(|| derived_name(self.commits.len(), &manifests));
-        let keys = manifests.iter().map(|object| desired_key(object, &self.home)).filter(|key| !key.name.is_empty());
+        let keys = manifests
+            .iter()
+            .map(|object| desired_key(object, &self.home))
+            .filter(|key| !key.name.is_empty());
         let keys = Arc::new(keys.collect());
-        self.commits.push(Revision { name, manifests: manifests.into(), keys });
+        self.commits.push(Revision {
+            name,
+            manifests: manifests.into(),
+            keys,
+        });
     }
 
     /// Replaces the object of the same key, or adds it. An object without a name is always added.
     fn put(&self, manifests: &mut Vec<Arc<Value>>, object: &Arc<Value>) {
         let key = desired_key(object, &self.home);
-        let known = manifests.iter_mut().find(|known| !key.name.is_empty() && desired_key(known, &self.home) == key);
+        let known = manifests
+            .iter_mut()
+            .find(|known| !key.name.is_empty() && desired_key(known, &self.home) == key);
         match known {
             Some(known) => *known = Arc::clone(object),
             None => manifests.push(Arc::clone(object)),
@@ -122,7 +139,10 @@ pub(crate) fn desired_key(object: &Value, home: &str) -> ObjectKey {
 pub(crate) fn pattern_key(object: &Value, home: &str) -> ObjectKey {
     let mut key = desired_key(object, home);
     if key.name.is_empty() {
-        key.name = format!("{}*", wavetank_model::object::meta_str(object, "generateName"));
+        key.name = format!(
+            "{}*",
+            wavetank_model::object::meta_str(object, "generateName")
+        );
     }
     key
 }
@@ -135,7 +155,11 @@ fn derived_name(number: usize, manifests: &[Arc<Value>]) -> String {
         hash.update(object.to_string());
         hash.update([0]);
     }
-    hash.finalize().iter().take(20).map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize()
+        .iter()
+        .take(20)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -144,12 +168,18 @@ mod tests {
     use serde_json::json;
 
     fn config(name: &str, value: &str) -> Arc<Value> {
-        Arc::new(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"a": value}}))
+        Arc::new(
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"a": value}}),
+        )
     }
 
     #[test]
     fn a_commit_replaces_patches_and_removes() {
-        let mut desired = Desired::new("shop".into(), None, vec![config("a", "1"), config("b", "1")]);
+        let mut desired = Desired::new(
+            "shop".into(),
+            None,
+            vec![config("a", "1"), config("b", "1")],
+        );
         let first = desired.head().name.clone();
         assert_eq!(first.len(), 40);
         let commit = Commit {
@@ -159,8 +189,16 @@ mod tests {
             ..Commit::default()
         };
         let second = desired.commit(&commit).unwrap();
-        let values: Vec<_> = desired.head().manifests.iter().map(|object| object["data"]["a"].clone()).collect();
-        assert_eq!((values, first == second), (vec![json!("2"), json!("9")], false));
+        let values: Vec<_> = desired
+            .head()
+            .manifests
+            .iter()
+            .map(|object| object["data"]["a"].clone())
+            .collect();
+        assert_eq!(
+            (values, first == second),
+            (vec![json!("2"), json!("9")], false)
+        );
         assert_eq!(desired.find(&first).unwrap().manifests.len(), 2);
     }
 
@@ -168,7 +206,14 @@ mod tests {
     fn a_revert_is_a_new_revision() {
         let mut desired = Desired::new("shop".into(), None, vec![config("a", "1")]);
         let names: Vec<String> = ["2", "1"]
-            .map(|value| desired.commit(&Commit { apply: vec![config("a", value)], ..Commit::default() }).unwrap())
+            .map(|value| {
+                desired
+                    .commit(&Commit {
+                        apply: vec![config("a", value)],
+                        ..Commit::default()
+                    })
+                    .unwrap()
+            })
             .into();
         assert!(!names.contains(&desired.commits[0].name));
     }
@@ -176,8 +221,14 @@ mod tests {
     #[test]
     fn removing_what_is_not_there_is_an_error_and_changes_nothing() {
         let mut desired = Desired::new("shop".into(), None, vec![config("a", "1")]);
-        let commit = Commit { remove: vec!["ConfigMap/x".parse().unwrap()], ..Commit::default() };
-        assert_eq!(desired.commit(&commit), Err(CommitError::NoMatch("ConfigMap/x".into())));
+        let commit = Commit {
+            remove: vec!["ConfigMap/x".parse().unwrap()],
+            ..Commit::default()
+        };
+        assert_eq!(
+            desired.commit(&commit),
+            Err(CommitError::NoMatch("ConfigMap/x".into()))
+        );
         assert_eq!(desired.commits.len(), 1);
     }
 }

@@ -11,6 +11,7 @@ mod controller;
 mod desired;
 mod progress;
 mod recorder;
+mod recording;
 mod request;
 mod run;
 mod seam;
@@ -21,6 +22,7 @@ mod user;
 mod view;
 
 pub use controller::identity;
+pub use recording::Recording;
 pub use request::sync_options;
 pub use run::{RunEnd, RunOptions, RunRecord, header, replay};
 pub use steps::StepFailure;

@@ -21,28 +21,47 @@ impl Progress {
             return Vec::new();
         }
         let mut out = Vec::new();
-        let verb = if phase == Phase::SyncFail { Verb::Failed } else { Verb::Completed };
+        let verb = if phase == Phase::SyncFail {
+            Verb::Failed
+        } else {
+            Verb::Completed
+        };
         let same_phase = self.current.is_some_and(|(before, _)| before == phase);
         self.end(verb, !same_phase, &mut out);
         if !same_phase {
-            out.push(Event::Phase { phase, verb: Verb::Started });
+            out.push(Event::Phase {
+                phase,
+                verb: Verb::Started,
+            });
         }
-        out.push(Event::Wave { phase, wave, verb: Verb::Started });
+        out.push(Event::Wave {
+            phase,
+            wave,
+            verb: Verb::Started,
+        });
         self.current = Some((phase, wave));
         out
     }
 
     /// The attempt ended. `hooks_failed`: whether a SyncFail hook did not do well.
     pub(crate) fn attempt_ended(&mut self, succeeded: bool, hooks_failed: bool) -> Vec<Event> {
-        let in_sync_fail = self.current.is_some_and(|(phase, _)| phase == Phase::SyncFail);
+        let in_sync_fail = self
+            .current
+            .is_some_and(|(phase, _)| phase == Phase::SyncFail);
         let well = succeeded || (in_sync_fail && !hooks_failed);
         let mut out = Vec::new();
-        self.end(if well { Verb::Completed } else { Verb::Failed }, true, &mut out);
+        self.end(
+            if well { Verb::Completed } else { Verb::Failed },
+            true,
+            &mut out,
+        );
         out
     }
 
     fn end(&mut self, verb: Verb, with_phase: bool, out: &mut Vec<Event>) {
-        let Some((phase, wave)) = self.current.take() else { return };
+        let Some((phase, wave)) = self.current.take() else {
+            return;
+        };
         out.push(Event::Wave { phase, wave, verb });
         if with_phase {
             out.push(Event::Phase { phase, verb });
@@ -55,21 +74,34 @@ mod tests {
     use super::*;
 
     fn text(events: Vec<Event>) -> String {
-        events.iter().filter_map(|event| event.describe("")).collect::<Vec<_>>().join(", ")
+        events
+            .iter()
+            .filter_map(|event| event.describe(""))
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     #[test]
     fn a_wave_completes_when_the_next_is_selected() {
         let mut progress = Progress::default();
         let wave = WaveNumber::Number;
-        assert_eq!(text(progress.wave_started(Phase::PreSync, wave(0))), "PreSync started, PreSync/0 started");
+        assert_eq!(
+            text(progress.wave_started(Phase::PreSync, wave(0))),
+            "PreSync started, PreSync/0 started"
+        );
         assert_eq!(text(progress.wave_started(Phase::PreSync, wave(0))), "");
-        assert_eq!(text(progress.wave_started(Phase::PreSync, wave(1))), "PreSync/0 completed, PreSync/1 started");
+        assert_eq!(
+            text(progress.wave_started(Phase::PreSync, wave(1))),
+            "PreSync/0 completed, PreSync/1 started"
+        );
         assert_eq!(
             text(progress.wave_started(Phase::Sync, wave(0))),
             "PreSync/1 completed, PreSync completed, Sync started, Sync/0 started"
         );
-        assert_eq!(text(progress.attempt_ended(true, false)), "Sync/0 completed, Sync completed");
+        assert_eq!(
+            text(progress.attempt_ended(true, false)),
+            "Sync/0 completed, Sync completed"
+        );
     }
 
     #[test]
@@ -80,6 +112,9 @@ mod tests {
             text(progress.wave_started(Phase::SyncFail, WaveNumber::All)),
             "Sync/0 failed, Sync failed, SyncFail started, SyncFail/* started"
         );
-        assert_eq!(text(progress.attempt_ended(false, false)), "SyncFail/* completed, SyncFail completed");
+        assert_eq!(
+            text(progress.attempt_ended(false, false)),
+            "SyncFail/* completed, SyncFail completed"
+        );
     }
 }

@@ -158,7 +158,10 @@ impl Recorder {
 
     /// Whether the event came since [`Self::watch`].
     pub(crate) fn came(&self, id: WatchId) -> bool {
-        self.lock().watched.get(&id).is_some_and(|watched| watched.seen)
+        self.lock()
+            .watched
+            .get(&id)
+            .is_some_and(|watched| watched.seen)
     }
 
     /// Stops noticing.
@@ -168,7 +171,11 @@ impl Recorder {
 
     /// Arms bound action `action`: the `nth` occurrence of `event` from now on fires it.
     pub(crate) fn arm(&self, action: usize, event: EventPattern, nth: u32) {
-        self.lock().armed.push(Armed { action, event, left: nth });
+        self.lock().armed.push(Armed {
+            action,
+            event,
+            left: nth,
+        });
     }
 
     /// Disarms bound action `action`.
@@ -190,10 +197,17 @@ impl Recorder {
     /// Why the run has to be given up: a livelock, or the wall time is used up.
     pub(crate) fn runaway(&self) -> Option<String> {
         if let Some(at) = self.lock().livelock {
-            return Some(format!("livelock: more than {LIVELOCK} trace entries at {at}"));
+            return Some(format!(
+                "livelock: more than {LIVELOCK} trace entries at {at}"
+            ));
         }
         let spent = self.started.elapsed() > self.wall_limit;
-        spent.then(|| format!("the limit of {} of real time was reached", Pretty(self.wall_limit)))
+        spent.then(|| {
+            format!(
+                "the limit of {} of real time was reached",
+                Pretty(self.wall_limit)
+            )
+        })
     }
 
     /// How many entries so far tell of a change: everything but requests, passes, steps and notes.
@@ -224,7 +238,10 @@ impl Recorder {
     fn push_change(&self, inner: &mut Inner, change: &Change) {
         let body = (change.kind != ChangeKind::Deleted).then(|| {
             let new = self.redacted(&change.new);
-            content(change.old.as_ref().map(|old| self.redacted(old)).as_deref(), &new)
+            content(
+                change.old.as_ref().map(|old| self.redacted(old)).as_deref(),
+                &new,
+            )
         });
         let event = ApiEvent {
             verb: change.kind,
@@ -255,14 +272,28 @@ impl Recorder {
         if inner.health.insert(change.key.clone(), status) == Some(status) {
             return;
         }
-        let event = HealthEvent { key: change.key.clone(), verb: verb_of(status), message };
+        let event = HealthEvent {
+            key: change.key.clone(),
+            verb: verb_of(status),
+            message,
+        };
         self.push_at(inner, Event::Health(event), change.time);
     }
 
     fn push_end(&self, inner: &mut Inner, change: &Change) {
-        let Some(succeeded) = object::outcome(&change.key.group, &change.key.kind, &change.new) else { return };
+        let Some(succeeded) = object::outcome(&change.key.group, &change.key.kind, &change.new)
+        else {
+            return;
+        };
         if inner.ended.insert(object::uid(&change.new).to_owned()) {
-            self.push_at(inner, Event::End { key: change.key.clone(), succeeded }, change.time);
+            self.push_at(
+                inner,
+                Event::End {
+                    key: change.key.clone(),
+                    succeeded,
+                },
+                change.time,
+            );
         }
     }
 }
@@ -301,7 +332,10 @@ impl Inner {
                 return true;
             }
             // Without a receiver the run is over.
-            drop(triggers.unbounded_send(Trigger { action: armed.action, at: time }));
+            drop(triggers.unbounded_send(Trigger {
+                action: armed.action,
+                at: time,
+            }));
             changed.notify_waiters();
             triggered += 1;
             false

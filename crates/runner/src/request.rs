@@ -20,21 +20,33 @@ impl Shared {
         let options = self.options(request)?;
         let now = self.cluster.epoch().wall(self.clock.now());
         let policy = &self.scenario.app.sync_policy;
-        let retry = request.retry.as_ref().or(policy.retry.as_ref()).map_or_else(RetryStrategy::never, retry_strategy);
+        let retry = request
+            .retry
+            .as_ref()
+            .or(policy.retry.as_ref())
+            .map_or_else(RetryStrategy::never, retry_strategy);
         let mut state = self.state();
         if state.is_busy() {
             return Err("another operation is already in progress".to_owned());
         }
         let commit = match &request.revision {
             None => state.desired.head().clone(),
-            Some(name) => {
-                state.desired.find(name).cloned().ok_or_else(|| format!("there is no commit with the revision `{name}`"))?
-            }
+            Some(name) => state
+                .desired
+                .find(name)
+                .cloned()
+                .ok_or_else(|| format!("there is no commit with the revision `{name}`"))?,
         };
         state.operations += 1;
         let number = state.operations;
         let operation = OperationState::start(retry, false, now);
-        state.requested = Some(OperationRecord::new(number, operation, commit, options, request.revision.is_some()));
+        state.requested = Some(OperationRecord::new(
+            number,
+            operation,
+            commit,
+            options,
+            request.revision.is_some(),
+        ));
         drop(state);
         self.control.notify_one();
         Ok(number)
@@ -53,8 +65,16 @@ impl Shared {
     fn selected(&self, reference: &Reference) -> Result<Vec<ResourceFilter>, String> {
         let home = self.home();
         let desired: Vec<ObjectKey> = self.state().desired.head().keys.iter().cloned().collect();
-        let live = self.view.snapshot().into_iter().filter_map(|object| ObjectKey::of(&object));
-        let mut keys: Vec<ObjectKey> = desired.into_iter().chain(live).filter(|key| reference.matches(key, home)).collect();
+        let live = self
+            .view
+            .snapshot()
+            .into_iter()
+            .filter_map(|object| ObjectKey::of(&object));
+        let mut keys: Vec<ObjectKey> = desired
+            .into_iter()
+            .chain(live)
+            .filter(|key| reference.matches(key, home))
+            .collect();
         keys.sort();
         keys.dedup();
         if keys.is_empty() {
@@ -66,7 +86,10 @@ impl Shared {
 
 /// The engine's options for a sync of `app` that somebody asks for, but for the objects it selects.
 pub fn sync_options(app: &App, request: &SyncRequest) -> SyncOptions {
-    let items = request.sync_options.as_ref().unwrap_or(&app.sync_policy.sync_options);
+    let items = request
+        .sync_options
+        .as_ref()
+        .unwrap_or(&app.sync_policy.sync_options);
     let mut options = SyncOptions::from_items(items);
     options.prune = request.prune;
     options.dry_run = request.dry_run;
@@ -79,7 +102,12 @@ pub fn sync_options(app: &App, request: &SyncRequest) -> SyncOptions {
 }
 
 fn retry_strategy(retry: &scenario::Retry) -> RetryStrategy {
-    let text = |duration| SignedDuration::try_from(duration).map_or_else(|_| "0".to_owned(), |duration| format!("{}ms", duration.as_millis()));
+    let text = |duration| {
+        SignedDuration::try_from(duration).map_or_else(
+            |_| "0".to_owned(),
+            |duration| format!("{}ms", duration.as_millis()),
+        )
+    };
     let backoff = &retry.backoff;
     RetryStrategy {
         limit: retry.limit,

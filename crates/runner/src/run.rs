@@ -84,11 +84,30 @@ pub async fn replay(
     let recorder = Arc::new(recorder);
     cluster.observe(Arc::clone(&recorder) as Arc<dyn wavetank_cluster::Observer>);
     let app = &scenario.app;
-    let desired = Desired::new(app.namespace.clone(), app.revision.clone(), app.manifests.clone());
-    let header = header(&scenario, cluster.target(), engine.name(), options.seed, cluster.epoch());
-    let shared = Arc::new(Shared::new(Arc::clone(&scenario), cluster, recorder, changed, desired));
+    let desired = Desired::new(
+        app.namespace.clone(),
+        app.revision.clone(),
+        app.manifests.clone(),
+    );
+    let header = header(
+        &scenario,
+        cluster.target(),
+        engine.name(),
+        options.seed,
+        cluster.epoch(),
+    );
+    let shared = Arc::new(Shared::new(
+        Arc::clone(&scenario),
+        cluster,
+        recorder,
+        changed,
+        desired,
+    ));
     let ended = Run::new(Arc::clone(&shared)).run(engine, triggers).await;
-    let trace = Trace { header, entries: shared.recorder.take() };
+    let trace = Trace {
+        header,
+        entries: shared.recorder.take(),
+    };
     RunRecord { trace, ended }
 }
 
@@ -114,33 +133,45 @@ struct Run {
 
 impl Run {
     fn new(shared: Arc<Shared>) -> Self {
-        let mut names = ResourceNames::default();
-        for crd in world_objects(&shared.scenario).filter_map(|object| CustomKind::of(object)) {
-            names.add(&crd.group, &crd.plural, &crd.kind);
+        let names = resource_names(&shared.scenario);
+        Self {
+            shared,
+            names: Arc::new(names),
+            tasks: JoinSet::new(),
         }
-        Self { shared, names: Arc::new(names), tasks: JoinSet::new() }
     }
 
     fn seam(&self, actor: &str) -> Seam {
         let actor = Actor::new(actor);
         let service = self.shared.cluster.service(&actor);
-        Seam::new(service, actor, Arc::clone(&self.names), Arc::clone(&self.shared.recorder))
+        Seam::new(
+            service,
+            actor,
+            Arc::clone(&self.names),
+            Arc::clone(&self.shared.recorder),
+        )
     }
 
     fn user(&self, actor: &str) -> User {
         User::new(&self.seam(actor), &self.shared)
     }
 
-    async fn run(mut self, engine: Box<dyn StepEngine>, triggers: mpsc::UnboundedReceiver<crate::recorder::Trigger>) -> RunEnd {
+    async fn run(
+        mut self,
+        engine: Box<dyn StepEngine>,
+        triggers: mpsc::UnboundedReceiver<crate::recorder::Trigger>,
+    ) -> RunEnd {
         if let Err(reason) = self.set_up().await {
             return RunEnd::Unavailable(reason);
         }
         self.start_view().await;
         let user = self.user(Actor::USER);
         let actions = Arc::new(Actions::new(Arc::clone(&self.shared)));
-        self.tasks.spawn(Arc::clone(&actions).serve(triggers, user.clone()));
+        self.tasks
+            .spawn(Arc::clone(&actions).serve(triggers, user.clone()));
         let (lost, engine_lost) = oneshot::channel();
-        let controller = Controller::new(Arc::clone(&self.shared), &self.seam(Actor::ENGINE), engine);
+        let controller =
+            Controller::new(Arc::clone(&self.shared), &self.seam(Actor::ENGINE), engine);
         self.tasks.spawn(controller.serve(lost));
         let steps = Steps::new(Arc::clone(&self.shared), actions, user).run();
         let ended = tokio::select! {
@@ -171,8 +202,14 @@ impl Run {
         for object in &self.shared.scenario.cluster.objects {
             user.set_up(object).await?;
         }
-        match self.shared.wait(Until::Quiet { actions: false }, None).await {
-            Waited::GivenUp(reason) => Err(format!("the cluster did not become quiet before the first step: {reason}")),
+        match self
+            .shared
+            .wait(Until::Quiet { actions: false }, None)
+            .await
+        {
+            Waited::GivenUp(reason) => Err(format!(
+                "the cluster did not become quiet before the first step: {reason}"
+            )),
             _ => Ok(()),
         }
     }
@@ -191,14 +228,24 @@ impl Run {
             state.custom_kinds.values().cloned().collect()
         };
         let versions = custom_versions(&self.shared.scenario);
-        list_all(&start, custom.iter().filter_map(|kind| watched(kind, &versions)).collect()).await;
+        list_all(
+            &start,
+            custom
+                .iter()
+                .filter_map(|kind| watched(kind, &versions))
+                .collect(),
+        )
+        .await;
     }
 
     fn on_change(&self, start: mpsc::UnboundedSender<Start>) -> OnChange {
         let shared = Arc::clone(&self.shared);
         let versions = custom_versions(&shared.scenario);
         Arc::new(move |key, object| {
-            if let Some(kind) = shared.seen(key, object).and_then(|kind| watched(&kind, &versions)) {
+            if let Some(kind) = shared
+                .seen(key, object)
+                .and_then(|kind| watched(&kind, &versions))
+            {
                 // The receiver lives as long as the run.
                 drop(start.unbounded_send(Start { kind, listed: None }));
             }
@@ -218,7 +265,10 @@ async fn list_all(start: &mpsc::UnboundedSender<Start>, kinds: Vec<WatchedKind>)
     for kind in kinds {
         let (sender, listed) = oneshot::channel();
         // The receiver lives as long as the run.
-        drop(start.unbounded_send(Start { kind, listed: Some(sender) }));
+        drop(start.unbounded_send(Start {
+            kind,
+            listed: Some(sender),
+        }));
         waiting.push(listed);
     }
     for listed in waiting {
@@ -228,7 +278,12 @@ async fn list_all(start: &mpsc::UnboundedSender<Start>, kinds: Vec<WatchedKind>)
 }
 
 /// Runs the reflectors of a run. Never ends.
-async fn reflectors(mut kinds: mpsc::UnboundedReceiver<Start>, seam: Seam, shared: Arc<Shared>, on_change: OnChange) {
+async fn reflectors(
+    mut kinds: mpsc::UnboundedReceiver<Start>,
+    seam: Seam,
+    shared: Arc<Shared>,
+    on_change: OnChange,
+) {
     let mut running = FuturesUnordered::new();
     let mut known = BTreeSet::new();
     loop {
@@ -245,6 +300,15 @@ async fn reflectors(mut kinds: mpsc::UnboundedReceiver<Start>, seam: Seam, share
     }
 }
 
+/// The resource names of the kinds that the scenario's CRDs declare.
+pub(crate) fn resource_names(scenario: &Scenario) -> ResourceNames {
+    let mut names = ResourceNames::default();
+    for crd in world_objects(scenario).filter_map(|object| CustomKind::of(object)) {
+        names.add(&crd.group, &crd.plural, &crd.kind);
+    }
+    names
+}
+
 /// Everything the scenario can bring into being.
 fn world_objects(scenario: &Scenario) -> impl Iterator<Item = &Arc<Value>> {
     let actions = scenario.steps.iter().flat_map(|step| {
@@ -252,22 +316,45 @@ fn world_objects(scenario: &Scenario) -> impl Iterator<Item = &Arc<Value>> {
     });
     let bound = scenario.on.iter().flat_map(|bound| &bound.actions);
     let sources = actions.chain(bound).flat_map(|action| match action {
-        StepAction::Commit(commit) => commit.manifests.iter().flatten().chain(&commit.apply).collect(),
+        StepAction::Commit(commit) => commit
+            .manifests
+            .iter()
+            .flatten()
+            .chain(&commit.apply)
+            .collect(),
         StepAction::Apply(objects) => objects.iter().collect(),
         _ => Vec::new(),
     });
-    scenario.app.manifests.iter().chain(&scenario.cluster.objects).chain(sources)
+    scenario
+        .app
+        .manifests
+        .iter()
+        .chain(&scenario.cluster.objects)
+        .chain(sources)
 }
 
 /// The built-in kinds in play: those of the scenario's objects, namespaces and CRDs.
 fn kinds_in_play(scenario: &Scenario) -> Vec<WatchedKind> {
     let mut out = BTreeSet::new();
     let always = [GroupVersionKind::new("v1", "Namespace")];
-    for gvk in world_objects(scenario).filter_map(|object| GroupVersionKind::of(object)).chain(always) {
-        let Some(kind) = kinds::find(&gvk.group, &gvk.kind).filter(|kind| kind.verbs.contains('w')) else { continue };
-        let version = kind.versions.iter().find(|version| **version == gvk.version).unwrap_or(&kind.versions[0]);
+    for gvk in world_objects(scenario)
+        .filter_map(|object| GroupVersionKind::of(object))
+        .chain(always)
+    {
+        let Some(kind) = kinds::find(&gvk.group, &gvk.kind).filter(|kind| kind.verbs.contains('w'))
+        else {
+            continue;
+        };
+        let version = kind
+            .versions
+            .iter()
+            .find(|version| **version == gvk.version)
+            .unwrap_or(&kind.versions[0]);
         let gvk = gvk.group_kind().with_version(*version);
-        out.insert(WatchedKind { gvk, plural: kind.plural.to_owned() });
+        out.insert(WatchedKind {
+            gvk,
+            plural: kind.plural.to_owned(),
+        });
     }
     out.into_iter().collect()
 }
@@ -283,7 +370,12 @@ fn custom_versions(scenario: &Scenario) -> BTreeMap<GroupKind, String> {
 
 fn watched(kind: &CustomKind, versions: &BTreeMap<GroupKind, String>) -> Option<WatchedKind> {
     let group_kind = GroupKind::new(&kind.group, &kind.kind);
-    let written = versions.get(&group_kind).filter(|version| kind.versions.contains(version));
+    let written = versions
+        .get(&group_kind)
+        .filter(|version| kind.versions.contains(version));
     let version = written.or_else(|| kind.versions.first())?;
-    Some(WatchedKind { gvk: group_kind.with_version(version), plural: kind.plural.clone() })
+    Some(WatchedKind {
+        gvk: group_kind.with_version(version),
+        plural: kind.plural.clone(),
+    })
 }

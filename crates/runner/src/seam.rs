@@ -14,8 +14,8 @@ use serde::Deserialize;
 use tower::{BoxError, Service, ServiceExt};
 use wavetank_cluster::{ApiBody, ApiService};
 use wavetank_kernel::BoxFuture;
-use wavetank_model::{Actor, GroupKind, ObjectKey, RequestRecord, kinds};
-use wavetank_trace::Event;
+use wavetank_model::{Actor, GroupKind, ObjectKey, Phase, RequestRecord, Verb, WaveNumber, kinds};
+use wavetank_trace::{Event, TaskEvent};
 
 use crate::recorder::Recorder;
 
@@ -28,7 +28,10 @@ pub(crate) struct ResourceNames {
 impl ResourceNames {
     /// Adds a kind of a CRD.
     pub(crate) fn add(&mut self, group: &str, plural: &str, kind: &str) {
-        self.custom.insert((group.to_owned(), plural.to_owned()), GroupKind::new(group, kind));
+        self.custom.insert(
+            (group.to_owned(), plural.to_owned()),
+            GroupKind::new(group, kind),
+        );
     }
 
     fn kind(&self, group: &str, plural: &str) -> GroupKind {
@@ -37,7 +40,10 @@ impl ResourceNames {
         }
         // A resource nobody told us of is named by its resource name.
         let key = (group.to_owned(), plural.to_owned());
-        self.custom.get(&key).cloned().unwrap_or_else(|| GroupKind::new(group, plural))
+        self.custom
+            .get(&key)
+            .cloned()
+            .unwrap_or_else(|| GroupKind::new(group, plural))
     }
 }
 
@@ -48,11 +54,57 @@ pub(crate) struct Seam {
     actor: Actor,
     names: Arc<ResourceNames>,
     recorder: Arc<Recorder>,
+    declared: Option<Arc<BTreeMap<ObjectKey, Declared>>>,
+}
+
+/// What the annotations of a declared object say of its place in a sync.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Declared {
+    pub(crate) phase: Phase,
+    pub(crate) wave: i64,
+    pub(crate) hook: bool,
 }
 
 impl Seam {
-    pub(crate) fn new(inner: ApiService, actor: Actor, names: Arc<ResourceNames>, recorder: Arc<Recorder>) -> Self {
-        Self { inner, actor, names, recorder }
+    pub(crate) fn new(
+        inner: ApiService,
+        actor: Actor,
+        names: Arc<ResourceNames>,
+        recorder: Arc<Recorder>,
+    ) -> Self {
+        Self {
+            inner,
+            actor,
+            names,
+            recorder,
+            declared: None,
+        }
+    }
+
+    /// Takes accepted wet writes of these objects by the engine for its tasks.
+    pub(crate) fn declaring(mut self, declared: Arc<BTreeMap<ObjectKey, Declared>>) -> Self {
+        self.declared = (self.actor.as_str() == Actor::ENGINE).then_some(declared);
+        self
+    }
+
+    fn applied(&self, record: &RequestRecord) -> Option<Event> {
+        let writes = matches!(record.verb.as_str(), "create" | "update" | "patch")
+            && record.subresource.is_empty();
+        if !writes || record.dry_run || !(200..300).contains(&record.code) {
+            return None;
+        }
+        let key = record.key.clone()?;
+        let Declared { phase, wave, hook } = *self.declared.as_ref()?.get(&key)?;
+        let wave = WaveNumber::Number(wave);
+        let message = String::new();
+        Some(Event::Task(TaskEvent {
+            verb: Verb::Applied,
+            key,
+            phase,
+            wave,
+            hook,
+            message,
+        }))
     }
 
     /// A client above the seam.
@@ -75,11 +127,25 @@ impl Service<Request<Body>> for Seam {
         Box::pin(async move {
             let (parts, body) = request.into_parts();
             let body = body.collect().await?.to_bytes();
-            let mut record = describe(&parts.method, &parts.uri, parts.headers.get(http::header::CONTENT_TYPE), &body, &seam.names);
+            let mut record = describe(
+                &parts.method,
+                &parts.uri,
+                parts.headers.get(http::header::CONTENT_TYPE),
+                &body,
+                &seam.names,
+            );
             record.actor = seam.actor.clone();
-            let response = seam.inner.clone().oneshot(Request::from_parts(parts, Body::from(body))).await?;
+            let response = seam
+                .inner
+                .clone()
+                .oneshot(Request::from_parts(parts, Body::from(body)))
+                .await?;
             record.code = response.status().as_u16();
+            let applied = seam.applied(&record);
             seam.recorder.push(Event::Request(record));
+            if let Some(applied) = applied {
+                seam.recorder.push(applied);
+            }
             Ok(response)
         })
     }
@@ -95,7 +161,10 @@ fn describe(
 ) -> RequestRecord {
     let query = uri.query().unwrap_or_default();
     let path = ResourcePath::parse(uri.path());
-    let patch = match content_type.and_then(|value| value.to_str().ok()).unwrap_or_default() {
+    let patch = match content_type
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+    {
         "application/json-patch+json" => "json",
         "application/merge-patch+json" => "merge",
         "application/strategic-merge-patch+json" => "strategic",
@@ -104,17 +173,30 @@ fn describe(
     };
     let key = path.as_ref().map(|path| {
         let kind = names.kind(path.group, path.plural);
-        let name = if path.name.is_empty() && *method == Method::POST { name_in(body) } else { path.name.to_owned() };
+        let name = if path.name.is_empty() && *method == Method::POST {
+            name_in(body)
+        } else {
+            path.name.to_owned()
+        };
         ObjectKey::new(kind.group, kind.kind, path.namespace, name)
     });
     RequestRecord {
         actor: Actor::new(""),
         verb: verb(method, path.as_ref(), query).to_owned(),
         key,
-        subresource: path.as_ref().map(|path| path.subresource.to_owned()).unwrap_or_default(),
+        subresource: path
+            .as_ref()
+            .map(|path| path.subresource.to_owned())
+            .unwrap_or_default(),
         dry_run: parameter(query, "dryRun").is_some(),
-        manager: parameter(query, "fieldManager").unwrap_or_default().to_owned(),
-        patch: if *method == Method::PATCH { patch.to_owned() } else { String::new() },
+        manager: parameter(query, "fieldManager")
+            .unwrap_or_default()
+            .to_owned(),
+        patch: if *method == Method::PATCH {
+            patch.to_owned()
+        } else {
+            String::new()
+        },
         code: 0,
         reason: String::new(),
     }
@@ -136,7 +218,9 @@ fn verb(method: &Method, path: Option<&ResourcePath<'_>>, query: &str) -> &'stat
 }
 
 fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
-    query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
+    query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
 
 fn name_in(body: &Bytes) -> String {
@@ -192,7 +276,13 @@ impl<'a> ResourcePath<'a> {
             rest => ("", rest),
         };
         let at = |index: usize| rest.get(index).copied().unwrap_or_default();
-        (!rest.is_empty()).then(|| Self { group, namespace, plural: at(0), name: at(1), subresource: at(2) })
+        (!rest.is_empty()).then(|| Self {
+            group,
+            namespace,
+            plural: at(0),
+            name: at(1),
+            subresource: at(2),
+        })
     }
 }
 
@@ -203,14 +293,31 @@ mod tests {
     #[test]
     fn paths_are_taken_apart() {
         let path = |text| ResourcePath::parse(text);
-        let parts = |path: ResourcePath<'static>| [path.group, path.namespace, path.plural, path.name, path.subresource];
+        let parts = |path: ResourcePath<'static>| {
+            [
+                path.group,
+                path.namespace,
+                path.plural,
+                path.name,
+                path.subresource,
+            ]
+        };
         assert_eq!(
             path("/apis/apps/v1/namespaces/shop/deployments/web/status").map(parts),
             Some(["apps", "shop", "deployments", "web", "status"])
         );
-        assert_eq!(path("/api/v1/namespaces/shop").map(parts), Some(["", "", "namespaces", "shop", ""]));
-        assert_eq!(path("/api/v1/namespaces/shop/finalize").map(parts), Some(["", "", "namespaces", "shop", "finalize"]));
-        assert_eq!(path("/api/v1/namespaces/shop/pods").map(parts), Some(["", "shop", "pods", "", ""]));
+        assert_eq!(
+            path("/api/v1/namespaces/shop").map(parts),
+            Some(["", "", "namespaces", "shop", ""])
+        );
+        assert_eq!(
+            path("/api/v1/namespaces/shop/finalize").map(parts),
+            Some(["", "", "namespaces", "shop", "finalize"])
+        );
+        assert_eq!(
+            path("/api/v1/namespaces/shop/pods").map(parts),
+            Some(["", "shop", "pods", "", ""])
+        );
         assert_eq!(path("/apis/apps/v1"), None);
         assert_eq!(path("/version"), None);
     }

@@ -141,7 +141,12 @@ impl Shared {
             return kind;
         }
         state.rested = false;
-        if state.operation.as_ref().is_some_and(OperationRecord::in_progress) && state.batch_due.is_none() {
+        if state
+            .operation
+            .as_ref()
+            .is_some_and(OperationRecord::in_progress)
+            && state.batch_due.is_none()
+        {
             state.batch_due = Some(self.clock.now() + self.scenario.app.settings.passes.batch);
             drop(state);
             self.control.notify_one();
@@ -159,7 +164,12 @@ impl Shared {
         resting
             && !state.in_pass
             && state.requested.is_none()
-            && state.batch_due.is_none_or(|_| state.operation.as_ref().is_none_or(|operation| !operation.in_progress()))
+            && state.batch_due.is_none_or(|_| {
+                state
+                    .operation
+                    .as_ref()
+                    .is_none_or(|operation| !operation.in_progress())
+            })
             && (!actions || self.recorder.pending_actions() == 0)
             && self.cluster.next_work().is_none()
     }
@@ -167,9 +177,11 @@ impl Shared {
     fn is_done(&self, until: Until) -> bool {
         match until {
             Until::Event(id) => self.recorder.came(id),
-            Until::OperationEnds(number) => {
-                self.state().operation.as_ref().is_some_and(|operation| operation.number >= number && !operation.in_progress())
-            }
+            Until::OperationEnds(number) => self
+                .state()
+                .operation
+                .as_ref()
+                .is_some_and(|operation| operation.number >= number && !operation.in_progress()),
             Until::Quiet { .. } => false,
         }
     }
@@ -191,7 +203,11 @@ impl Shared {
             }
             if self.is_quiet(actions) && self.stays_quiet(actions).await {
                 // Something may have come while everybody else finished.
-                return if self.is_done(until) { Waited::Done } else { Waited::Quiet };
+                return if self.is_done(until) {
+                    Waited::Done
+                } else {
+                    Waited::Quiet
+                };
             }
             if self.clock.now() >= end {
                 return Waited::TimedOut;
@@ -238,7 +254,8 @@ impl Shared {
             return Some(reason);
         }
         let time = Pretty(self.scenario.limits.time);
-        (self.clock.now() >= limit).then(|| format!("the limit of {time} of the run's time was reached"))
+        (self.clock.now() >= limit)
+            .then(|| format!("the limit of {time} of the run's time was reached"))
     }
 
     /// Whether an operation is in progress.
@@ -249,8 +266,15 @@ impl Shared {
     /// Why the run is stuck: what waits for what.
     pub(crate) fn why_stuck(&self) -> String {
         let state = self.state();
-        let message = state.operation.as_ref().map(|operation| operation.state.message.clone()).unwrap_or_default();
-        let mut text = format!("stuck at {}: the operation is Running, nothing more happens", self.clock.now());
+        let message = state
+            .operation
+            .as_ref()
+            .map(|operation| operation.state.message.clone())
+            .unwrap_or_default();
+        let mut text = format!(
+            "stuck at {}: the operation is Running, nothing more happens",
+            self.clock.now()
+        );
         if !message.is_empty() {
             text = format!("{text}; it says: {message}");
         }
@@ -289,7 +313,9 @@ impl CustomKind {
     pub(crate) fn of(crd: &serde_json::Value) -> Option<Self> {
         let spec = crd.get("spec")?;
         let names = spec.get("names")?;
-        let text = |value: Option<&serde_json::Value>| value.and_then(serde_json::Value::as_str).map(str::to_owned);
+        let text = |value: Option<&serde_json::Value>| {
+            value.and_then(serde_json::Value::as_str).map(str::to_owned)
+        };
         let versions = spec.get("versions")?.as_array()?;
         Some(Self {
             group: text(spec.get("group"))?,
@@ -298,7 +324,9 @@ impl CustomKind {
             namespaced: text(spec.get("scope"))? == "Namespaced",
             versions: versions
                 .iter()
-                .filter(|version| version.get("served").and_then(serde_json::Value::as_bool) != Some(false))
+                .filter(|version| {
+                    version.get("served").and_then(serde_json::Value::as_bool) != Some(false)
+                })
                 .filter_map(|version| text(version.get("name")))
                 .collect(),
         })
@@ -306,9 +334,13 @@ impl CustomKind {
 }
 
 pub(crate) fn is_established(crd: &serde_json::Value) -> bool {
-    crd.pointer("/status/conditions").and_then(serde_json::Value::as_array).is_some_and(|conditions| {
-        conditions.iter().any(|condition| condition["type"] == "Established" && condition["status"] == "True")
-    })
+    crd.pointer("/status/conditions")
+        .and_then(serde_json::Value::as_array)
+        .is_some_and(|conditions| {
+            conditions.iter().any(|condition| {
+                condition["type"] == "Established" && condition["status"] == "True"
+            })
+        })
 }
 
 /// A duration for people: `1h`, `90s`, `250ms`.

@@ -46,7 +46,12 @@ pub(crate) struct Steps {
 
 impl Steps {
     pub(crate) fn new(shared: Arc<Shared>, actions: Arc<Actions>, user: User) -> Self {
-        Self { shared, actions, user, failures: Vec::new() }
+        Self {
+            shared,
+            actions,
+            user,
+            failures: Vec::new(),
+        }
     }
 
     /// Runs all steps and then until quiet.
@@ -67,13 +72,21 @@ impl Steps {
 
     fn not_settled(mut self, reason: String) -> Ended {
         self.failures.extend(self.actions.failures());
-        Ended::NotSettled { reason, failures: self.failures }
+        Ended::NotSettled {
+            reason,
+            failures: self.failures,
+        }
     }
 
     async fn step(&mut self, index: usize, step: &Step) -> Result<(), String> {
         self.come_to(&step.action).await;
-        let name = step.name.clone().unwrap_or_else(|| step.action.keyword().to_owned());
-        self.shared.recorder.push(Event::StepStarted { index, name });
+        let name = step
+            .name
+            .clone()
+            .unwrap_or_else(|| step.action.keyword().to_owned());
+        self.shared
+            .recorder
+            .push(Event::StepStarted { index, name });
         let armed = self.actions.arm(&step.on);
         let running_is_fine = expects_running(step.expect.as_ref());
         let done = self.act(index, &step.action, running_is_fine).await;
@@ -85,14 +98,22 @@ impl Steps {
     /// Nobody acts in the very instant of a change: an action comes [`PAUSE`] after the last one, when the engine's
     /// view has seen what is there.
     async fn come_to(&self, action: &StepAction) {
-        let acts = !matches!(action, StepAction::Advance(_) | StepAction::Wait { .. } | StepAction::Settle);
+        let acts = !matches!(
+            action,
+            StepAction::Advance(_) | StepAction::Wait { .. } | StepAction::Settle
+        );
         if let Some(last) = self.shared.recorder.last_effect().filter(|_| acts) {
             self.shared.clock.sleep_until(last + PAUSE).await;
         }
     }
 
     /// `Err` says why the run has to be given up.
-    async fn act(&mut self, index: usize, action: &StepAction, running_is_fine: bool) -> Result<(), String> {
+    async fn act(
+        &mut self,
+        index: usize,
+        action: &StepAction,
+        running_is_fine: bool,
+    ) -> Result<(), String> {
         let start = self.shared.clock.now();
         match action {
             StepAction::Sync(request) => self.sync(index, request, running_is_fine).await,
@@ -102,7 +123,10 @@ impl Steps {
                 self.judge_wait(index, event, *within, waited, running_is_fine)
             }
             StepAction::Settle => {
-                let waited = self.shared.wait(Until::Quiet { actions: false }, None).await;
+                let waited = self
+                    .shared
+                    .wait(Until::Quiet { actions: false }, None)
+                    .await;
                 self.judge_quiet(waited, running_is_fine)
             }
             other => {
@@ -114,7 +138,12 @@ impl Steps {
         }
     }
 
-    async fn sync(&mut self, index: usize, request: &SyncRequest, running_is_fine: bool) -> Result<(), String> {
+    async fn sync(
+        &mut self,
+        index: usize,
+        request: &SyncRequest,
+        running_is_fine: bool,
+    ) -> Result<(), String> {
         let number = match self.shared.request_sync(request) {
             Ok(number) => number,
             Err(text) => {
@@ -162,11 +191,17 @@ impl Steps {
         match waited {
             Waited::Done => Ok(()),
             Waited::TimedOut => {
-                self.fail(index, format!("`{event}` did not happen within {}", Pretty(within)));
+                self.fail(
+                    index,
+                    format!("`{event}` did not happen within {}", Pretty(within)),
+                );
                 Ok(())
             }
             Waited::Quiet if !self.shared.operation_is_running() => {
-                self.fail(index, format!("`{event}` did not happen, and nothing more happens"));
+                self.fail(
+                    index,
+                    format!("`{event}` did not happen, and nothing more happens"),
+                );
                 Ok(())
             }
             other => self.judge_quiet(other, running_is_fine),
@@ -177,7 +212,9 @@ impl Steps {
     fn judge_quiet(&self, waited: Waited, running_is_fine: bool) -> Result<(), String> {
         match waited {
             Waited::GivenUp(reason) => Err(reason),
-            Waited::Quiet if self.shared.operation_is_running() && !running_is_fine => Err(self.shared.why_stuck()),
+            Waited::Quiet if self.shared.operation_is_running() && !running_is_fine => {
+                Err(self.shared.why_stuck())
+            }
             Waited::Done | Waited::Quiet | Waited::TimedOut => Ok(()),
         }
     }
@@ -190,7 +227,11 @@ impl Steps {
         }
         // The run does not end before a delayed action fired.
         while self.shared.recorder.pending_actions() > 0 {
-            if let Waited::GivenUp(reason) = self.shared.pass_time(self.shared.clock.now() + Duration::from_secs(1)).await {
+            if let Waited::GivenUp(reason) = self
+                .shared
+                .pass_time(self.shared.clock.now() + Duration::from_secs(1))
+                .await
+            {
                 return Err(reason);
             }
         }
@@ -198,10 +239,16 @@ impl Steps {
     }
 
     fn fail(&mut self, step: usize, text: String) {
-        self.failures.push(StepFailure { step: Some(step), text });
+        self.failures.push(StepFailure {
+            step: Some(step),
+            text,
+        });
     }
 }
 
 fn expects_running(expect: Option<&Expectations>) -> bool {
-    expect.and_then(|expect| expect.operation.as_ref()).and_then(|operation| operation.phase.as_deref()) == Some("Running")
+    expect
+        .and_then(|expect| expect.operation.as_ref())
+        .and_then(|operation| operation.phase.as_deref())
+        == Some("Running")
 }

@@ -48,8 +48,14 @@ pub(crate) fn state(state: &OperationState) -> trace::OperationState {
 
 /// Whether a SyncFail hook did not do well.
 pub(crate) fn sync_fail_failed(results: &[ResourceResult]) -> bool {
-    results.iter().filter(|result| result.sync_phase == Phase::SyncFail).any(|result| {
-        result.status == Some(ResultCode::SyncFailed)
-            || matches!(result.hook_phase, Some(OperationPhase::Failed | OperationPhase::Error))
-    })
+    results
+        .iter()
+        .filter(|result| result.sync_phase == Phase::SyncFail)
+        .any(|result| {
+            result.status == Some(ResultCode::SyncFailed)
+                || matches!(
+                    result.hook_phase,
+                    Some(OperationPhase::Failed | OperationPhase::Error)
+                )
+        })
 }

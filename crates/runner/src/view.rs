@@ -37,7 +37,11 @@ pub(crate) struct WatchedKind {
 
 impl WatchedKind {
     fn path(&self) -> String {
-        let prefix = if self.gvk.group.is_empty() { "/api" } else { "/apis" };
+        let prefix = if self.gvk.group.is_empty() {
+            "/api"
+        } else {
+            "/apis"
+        };
         format!("{prefix}/{}/{}", self.gvk.api_version(), self.plural)
     }
 }
@@ -70,12 +74,19 @@ impl View {
     }
 
     /// Takes a fresh list of one kind in place of what was known; gives the objects that differ.
-    fn replace(&self, kind: &WatchedKind, fresh: Vec<(ObjectKey, Arc<Value>)>) -> Vec<(ObjectKey, Arc<Value>)> {
+    fn replace(
+        &self,
+        kind: &WatchedKind,
+        fresh: Vec<(ObjectKey, Arc<Value>)>,
+    ) -> Vec<(ObjectKey, Arc<Value>)> {
         let mut objects = self.lock();
         let fresh: BTreeMap<ObjectKey, Arc<Value>> = fresh.into_iter().collect();
         let mut changed = Vec::new();
-        let known: Vec<ObjectKey> =
-            objects.keys().filter(|key| key.kind == kind.gvk.kind && key.group == kind.gvk.group).cloned().collect();
+        let known: Vec<ObjectKey> = objects
+            .keys()
+            .filter(|key| key.kind == kind.gvk.kind && key.group == kind.gvk.group)
+            .cloned()
+            .collect();
         for key in known {
             if !fresh.contains_key(&key)
                 && let Some(gone) = objects.remove(&key)
@@ -84,9 +95,9 @@ impl View {
             }
         }
         for (key, object) in fresh {
-            let same = objects
-                .get(&key)
-                .is_some_and(|known| object::resource_version(known) == object::resource_version(&object));
+            let same = objects.get(&key).is_some_and(|known| {
+                object::resource_version(known) == object::resource_version(&object)
+            });
             if !same {
                 changed.push((key.clone(), Arc::clone(&object)));
                 objects.insert(key, object);
@@ -155,7 +166,10 @@ enum Ended {
     Again { idle: bool },
 }
 
-async fn list(kind: &WatchedKind, seam: &Seam) -> Result<(Vec<(ObjectKey, Arc<Value>)>, String), BoxError> {
+async fn list(
+    kind: &WatchedKind,
+    seam: &Seam,
+) -> Result<(Vec<(ObjectKey, Arc<Value>)>, String), BoxError> {
     let mut out = Vec::new();
     let mut token = String::new();
     loop {
@@ -163,15 +177,25 @@ async fn list(kind: &WatchedKind, seam: &Seam) -> Result<(Vec<(ObjectKey, Arc<Va
         if !token.is_empty() {
             uri = format!("{uri}&continue={token}");
         }
-        let response = seam.clone().oneshot(Request::get(uri).body(Body::empty())?).await?;
+        let response = seam
+            .clone()
+            .oneshot(Request::get(uri).body(Body::empty())?)
+            .await?;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
         if !status.is_success() {
             return Err(format!("the list of {} was answered with {status}", kind.plural).into());
         }
         let mut page: Value = serde_json::from_slice(&body)?;
-        let meta = |field: &str| page.pointer(&format!("/metadata/{field}")).and_then(Value::as_str).unwrap_or_default();
-        let (version, next) = (meta("resourceVersion").to_owned(), meta("continue").to_owned());
+        let meta = |field: &str| {
+            page.pointer(&format!("/metadata/{field}"))
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        let (version, next) = (
+            meta("resourceVersion").to_owned(),
+            meta("continue").to_owned(),
+        );
         if let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) {
             out.extend(items.into_iter().map(|item| identified(kind, item)));
         }
@@ -185,20 +209,39 @@ async fn list(kind: &WatchedKind, seam: &Seam) -> Result<(Vec<(ObjectKey, Arc<Va
 /// Items of built-in lists carry no kind (API-187).
 fn identified(kind: &WatchedKind, mut item: Value) -> (ObjectKey, Arc<Value>) {
     if let Value::Object(fields) = &mut item {
-        fields.entry("apiVersion").or_insert_with(|| kind.gvk.api_version().into());
-        fields.entry("kind").or_insert_with(|| kind.gvk.kind.clone().into());
+        fields
+            .entry("apiVersion")
+            .or_insert_with(|| kind.gvk.api_version().into());
+        fields
+            .entry("kind")
+            .or_insert_with(|| kind.gvk.kind.clone().into());
     }
-    let key = ObjectKey::new(&kind.gvk.group, &kind.gvk.kind, object::namespace(&item), object::name(&item));
+    let key = ObjectKey::new(
+        &kind.gvk.group,
+        &kind.gvk.kind,
+        object::namespace(&item),
+        object::name(&item),
+    );
     (key, Arc::new(item))
 }
 
-async fn watch(kind: &WatchedKind, seam: &Seam, view: &View, from: String, on_change: &OnChange) -> Ended {
+async fn watch(
+    kind: &WatchedKind,
+    seam: &Seam,
+    view: &View,
+    from: String,
+    on_change: &OnChange,
+) -> Ended {
     let uri = format!(
         "{}?watch=true&allowWatchBookmarks=true&timeoutSeconds={WATCH_SECONDS}&resourceVersion={from}",
         kind.path()
     );
-    let Ok(request) = Request::get(uri).body(Body::empty()) else { return Ended::Again { idle: true } };
-    let Ok(response) = seam.clone().oneshot(request).await else { return Ended::Again { idle: true } };
+    let Ok(request) = Request::get(uri).body(Body::empty()) else {
+        return Ended::Again { idle: true };
+    };
+    let Ok(response) = seam.clone().oneshot(request).await else {
+        return Ended::Again { idle: true };
+    };
     if !response.status().is_success() {
         return Ended::Again { idle: true };
     }
@@ -206,16 +249,24 @@ async fn watch(kind: &WatchedKind, seam: &Seam, view: &View, from: String, on_ch
     let mut pending = Vec::new();
     let mut frames = BodyStream::new(response.into_body());
     while let Some(frame) = frames.next().await {
-        let Ok(Some(data)) = frame.map(|frame| frame.into_data().ok()) else { return Ended::Resume(version) };
+        let Ok(Some(data)) = frame.map(|frame| frame.into_data().ok()) else {
+            return Ended::Resume(version);
+        };
         let chunk = if pending.is_empty() {
             data
         } else {
             pending.extend_from_slice(&data);
             std::mem::take(&mut pending).into()
         };
-        let complete = chunk.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let complete = chunk
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
         pending.extend_from_slice(&chunk[complete..]);
-        for line in chunk[..complete].split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        for line in chunk[..complete]
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+        {
             match take_line(kind, view, line, on_change) {
                 Some(next) => version = next,
                 None => return Ended::Again { idle: false },

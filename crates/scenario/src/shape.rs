@@ -364,18 +364,7 @@ fn text(node: &Node, text: &str, ty: &Ty, context: &mut Context) {
         }
         Ty::Event => event(node, text, context),
         Ty::Reference => reference(node, text, context),
-        Ty::Message => {
-            if let Some(Err(error)) = regex_of(text) {
-                let reason = error.to_string();
-                let reason = reason
-                    .lines()
-                    .last()
-                    .unwrap_or_default()
-                    .trim_start_matches("error: ")
-                    .to_owned();
-                context.error(node.span, "this regular expression cannot be read", reason);
-            }
-        }
+        Ty::Message => message(node, text, context),
         Ty::Wave if text != "*" && wave(text).is_none() => {
             context.error(
                 node.span,
@@ -404,6 +393,28 @@ fn text(node: &Node, text: &str, ty: &Ty, context: &mut Context) {
         }
         Ty::FaultTarget => request(node, text, FAULT_VERBS, ty, context),
         _ => {}
+    }
+}
+
+fn message(node: &Node, text: &str, context: &mut Context) {
+    match regex_of(text) {
+        Some(Ok(_)) => {}
+        Some(Err(error)) => {
+            let reason = error.to_string();
+            let reason = reason.lines().last().unwrap_or_default();
+            let reason = reason.trim_start_matches("error: ");
+            context.error(node.span, "this regular expression cannot be read", reason);
+        }
+        // Without quotes ` #` begins a comment, and the rest of the pattern is lost.
+        None if text.starts_with('/') => {
+            let label = "it is compared literally; a pattern with ` #` in it needs quotes";
+            context.warning(
+                node.span,
+                "this begins like a regular expression and does not end with `/`",
+                label,
+            );
+        }
+        None => {}
     }
 }
 

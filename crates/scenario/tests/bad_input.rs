@@ -158,6 +158,12 @@ metadata:
 }
 
 #[test]
+fn a_pattern_that_a_comment_cuts_off_is_a_warning() {
+    let spec = "expect:\n  operation: {phase: Running}\n  results:\n    Deployment/checkout:\n      message: /attempt #1/\n";
+    insta::assert_snapshot!(said(file(spec, WEB)));
+}
+
+#[test]
 fn references_must_be_able_to_come_into_being() {
     let spec = "
 expect:

@@ -116,9 +116,8 @@ impl KubeAsks {
 
     /// Writes one object; gives the output or the error text.
     async fn write(&mut self, ask: &ApplyAsk) -> Result<String, String> {
-        let resource = match self.resolve(&ask.resource).await {
-            Ok(resource) => resource,
-            Err(_) => return Err(output::no_match(ask)),
+        let Ok(resource) = self.resolve(&ask.resource).await else {
+            return Err(output::no_match(ask));
         };
         let place = connection::Place::new(&ask.resource, &resource);
         let writer = write::Writer {

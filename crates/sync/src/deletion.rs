@@ -295,7 +295,7 @@ impl Pass<'_> {
         }
         let asks = hooks.into_iter().map(|hook| ApplyAsk {
             resource: ResourceRef {
-                gvk: hook.gvk,
+                gvk: GroupVersionKind::clone(&hook.gvk),
                 resource: None,
                 namespace: hook.key.namespace.clone(),
                 name: hook.key.name.clone(),

@@ -146,7 +146,7 @@ impl StepEngine for Builtin {
         input: StepInput,
         asks: &'a mut dyn Asks,
     ) -> BoxFuture<'a, Result<StepOutput, EngineError>> {
-        Box::pin(async move { Ok(step::pass(&input, &self.assessor, &mut self.memo, asks).await) })
+        Box::pin(async move { Ok(step::pass(input, &self.assessor, &mut self.memo, asks).await) })
     }
 
     fn terminate<'a>(
@@ -155,7 +155,7 @@ impl StepEngine for Builtin {
         asks: &'a mut dyn Asks,
     ) -> BoxFuture<'a, Result<StepOutput, EngineError>> {
         Box::pin(
-            async move { Ok(step::terminate(&input, &self.assessor, &mut self.memo, asks).await) },
+            async move { Ok(step::terminate(input, &self.assessor, &mut self.memo, asks).await) },
         )
     }
 
@@ -267,7 +267,11 @@ impl ApplyAsk {
         if self.dry_run {
             return None;
         }
-        let (key, phase, wave) = (ObjectKey::clone(&self.key), self.phase, self.wave);
+        let (mut key, phase, wave) = (ObjectKey::clone(&self.key), self.phase, self.wave);
+        // The result of a cluster-scoped object carries a namespace (SYNC-188), the object itself has none.
+        if self.resource.resource.as_ref().is_some_and(|known| !known.namespaced) {
+            key.namespace.clear();
+        }
         Some(match outcome {
             Ok(message) => Note::Applied {
                 key,

@@ -134,7 +134,7 @@ fn parts(pointer: &str) -> Option<Vec<String>> {
 /// Removes what a pointer names, if it is there.
 fn remove(object: &mut Value, pointer: &str) {
     let Some(parts) = parts(pointer) else { return };
-    let Some((last, path)) = parts.split_last() else {
+    let Some((end, path)) = parts.split_last() else {
         return;
     };
     let mut at = object;
@@ -152,14 +152,10 @@ fn remove(object: &mut Value, pointer: &str) {
     }
     match at {
         Value::Object(map) => {
-            map.remove(last);
+            map.remove(end);
         }
         Value::Array(list) => {
-            if let Some(place) = last
-                .parse()
-                .ok()
-                .filter(|place: &usize| *place < list.len())
-            {
+            if let Some(place) = end.parse().ok().filter(|place: &usize| *place < list.len()) {
                 list.remove(place);
             }
         }
@@ -216,7 +212,7 @@ fn element_place(list: &[Value], key: &str) -> Option<usize> {
     })
 }
 
-/// Removes the fields that a FieldsV1 trie names.
+/// Removes the fields that a `FieldsV1` trie names.
 fn strip_fields(object: &mut Value, fields: &Value) {
     for (key, inner) in fields.as_object().into_iter().flatten() {
         let leaf = inner.as_object().is_none_or(Map::is_empty);
@@ -238,7 +234,7 @@ fn strip_fields(object: &mut Value, fields: &Value) {
     }
 }
 
-/// Copies the fields that a FieldsV1 trie names from the live object.
+/// Copies the fields that a `FieldsV1` trie names from the live object.
 fn copy_fields(object: &mut Value, live: &Value, fields: &Value) {
     for (key, inner) in fields.as_object().into_iter().flatten() {
         let leaf = inner.as_object().is_none_or(Map::is_empty);

@@ -9,6 +9,7 @@
 //! - [`apply`]: carries the asks out through a `kube::Client`
 //! - [`operation`]: operations, retry, termination, timeout: what is due, and when
 //! - [`compare`], [`ignore`]: whether the app is in sync
+//! - [`project`]: what an `AppProject` permits, and its sync windows
 //! - [`deletion`]: what happens when the app is deleted
 //! - [`message`], [`result`]: the exact texts, and what is stored
 //!
@@ -26,6 +27,7 @@ pub mod message;
 pub mod operation;
 pub mod options;
 pub mod plan;
+pub mod project;
 pub mod reconcile;
 pub mod result;
 pub mod step;

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use wavetank_model::GroupVersionKind;
+use wavetank_model::{GroupVersionKind, ObjectKey};
 
+use crate::kinds::Kinds;
 use crate::plan::Task;
+use crate::result::ResourceResult;
 
 /// Every task ran in the last wave of a sync without hooks there.
 pub const ALL_TASKS_RUN: &str = "successfully synced (all tasks run)";
@@ -64,14 +66,14 @@ pub fn waiting(tasks: &[&Task], what: WaitingFor, unconfirmed: impl Fn(&Task) ->
         };
         (reason, *first, tasks.len() - 1)
     };
-    let mut text = format!("waiting for {reason} {}", first.id());
+    let text = format!("waiting for {reason} {}", first.id());
     if more > 0 {
         let noun = if hooks == tasks.len() {
             "hooks"
         } else {
             "resources"
         };
-        text.push_str(&format!(" and {more} more {noun}"));
+        return format!("{text} and {more} more {noun}");
     }
     text
 }
@@ -82,10 +84,61 @@ pub fn distinct<'a>(messages: impl Iterator<Item = &'a str>, separator: &str) ->
     distinct.into_iter().collect::<Vec<_>>().join(separator)
 }
 
+/// What the API says when a kind, or a version of it, is not there.
+const NOT_SERVED: &str = "the server could not find the requested resource";
+
+/// Puts the stored results into words for people (SYNC-086).
+pub fn augment(results: &mut [ResourceResult], kinds: &Kinds) {
+    for result in results {
+        if result.message.contains(NOT_SERVED) {
+            result.message = not_served(result, kinds);
+        } else if result.message.contains(TOO_LONG) && !result.message.contains(TOO_LONG_HINT) {
+            result.message.push_str(TOO_LONG_HINT);
+        }
+    }
+}
+
+/// The annotation of a client-side apply does not fit.
+const TOO_LONG: &str = "metadata.annotations: Too long: must have at most 262144 bytes";
+/// What to do then; the wording is ours.
+const TOO_LONG_HINT: &str = "\n\nThe object does not fit into the annotation of a client-side apply: use the sync option ServerSideApply=true or Replace=true.";
+
+fn not_served(result: &ResourceResult, kinds: &Kinds) -> String {
+    let key = &result.key;
+    let requested = format!("requested resource {}/{}", key.namespace, key.name);
+    match kinds.get(&key.group_kind()) {
+        None => format!(
+            "The Kubernetes API could not find {}/{} for {requested}. Make sure the \"{}\" CRD is installed on the destination cluster.",
+            key.group, key.kind, key.kind
+        ),
+        Some(known) => format!(
+            "The Kubernetes API could not find version \"{}\" of {}/{} for {requested}. Version \"{}\" of {}/{} is installed on the destination cluster.",
+            result.version,
+            key.group,
+            key.kind,
+            known
+                .versions
+                .first()
+                .map(String::as_str)
+                .unwrap_or_default(),
+            key.group,
+            key.kind
+        ),
+    }
+}
+
+/// An object of the app is claimed by another one (SYNC-102).
+pub fn shared_resource(key: &ObjectKey, app: &str, other: &str) -> String {
+    format!(
+        "Shared resource found: {}/{} is part of applications {app} and {other}",
+        key.kind, key.name
+    )
+}
+
 /// Discovery: the group and version are not served (SYNC-031).
 pub fn group_version_not_found(gvk: &GroupVersionKind) -> String {
     format!(
-        "failed to discover server resources for group version {}: the server could not find the requested resource",
+        "failed to discover server resources for group version {}: {NOT_SERVED}",
         gvk.api_version()
     )
 }

@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::StepOutput;
+use crate::options::SyncOptions;
 use crate::result::{OperationPhase, ResourceResult};
 
 pub use retry::{Backoff, BackoffError, RetryStrategy, parse_duration};
@@ -171,6 +172,11 @@ impl OperationState {
         }
     }
 
+    /// Whether it enters the app's history: it succeeded, wrote, and was about the whole app (SYNC-141).
+    pub fn enters_history(&self, options: &SyncOptions) -> bool {
+        self.phase == OperationPhase::Succeeded && !options.dry_run && options.resources.is_empty()
+    }
+
     /// Asks the operation to end; `false` when it is over already (SYNC-137).
     pub fn request_termination(&mut self) -> bool {
         if self.over() {
@@ -288,6 +294,14 @@ impl OperationState {
         }
         (phase, message, false)
     }
+}
+
+/// Whether the annotation `argocd.argoproj.io/deletion-approved` confirms what began at `since`: an operation's prunes
+/// (SYNC-067), or the deletion of an app (SYNC-145).
+pub fn is_confirmed(annotation: Option<&str>, since: Timestamp) -> bool {
+    annotation
+        .and_then(wavetank_model::timestamp::parse)
+        .is_some_and(|at| at >= since)
 }
 
 /// Cut to whole seconds, as stored times are.

@@ -1,10 +1,12 @@
 //! Options of one operation (SYNC-003, SYNC-006).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use wavetank_model::{ObjectKey, Propagation};
 
 use crate::ignore::IgnoredDifference;
+use crate::project::Project;
 
 /// Field manager of everything the engine applies.
 pub const FIELD_MANAGER: &str = "argocd-controller";
@@ -26,7 +28,12 @@ pub struct ResourceFilter {
 
 impl From<ObjectKey> for ResourceFilter {
     fn from(key: ObjectKey) -> Self {
-        Self { group: key.group, kind: key.kind, name: key.name, namespace: key.namespace }
+        Self {
+            group: key.group,
+            kind: key.kind,
+            name: key.name,
+            namespace: key.namespace,
+        }
     }
 }
 
@@ -108,6 +115,8 @@ pub struct SyncOptions {
     pub respect_ignore_differences: bool,
     /// Differences that do not count (SYNC-149), and keep their live value with `respect_ignore_differences`.
     pub ignore_differences: Vec<IgnoredDifference>,
+    /// What the project permits; everything when there is none (SYNC-032).
+    pub project: Option<Arc<Project>>,
     /// Only these objects take part; empty for all (SYNC-022).
     pub resources: Vec<ResourceFilter>,
 }
@@ -136,6 +145,7 @@ impl Default for SyncOptions {
             fail_on_shared_resource: false,
             respect_ignore_differences: false,
             ignore_differences: Vec::new(),
+            project: None,
             resources: Vec::new(),
         }
     }

@@ -48,13 +48,7 @@ pub async fn build(
         hook_tasks(input, &reconciled.hooks, &mut tasks);
     }
     auto_namespace(input, targets, &mut tasks, ledger, asks).await;
-    let index = LiveIndex::new(&reconciled.pairs);
-    for task in tasks
-        .iter_mut()
-        .filter(|task| task.live.is_none() && task.target.is_some())
-    {
-        task.live = index.find(&task.gvk, &task.key.namespace, &task.key.name);
-    }
+    find_live(&mut tasks, &reconciled.pairs);
     let valid = check(input, targets, &mut tasks, ledger, asks).await;
     order::mirror_prune_waves(&mut tasks);
     order::prune_last(&mut tasks, input.options.prune_last);
@@ -67,6 +61,23 @@ pub async fn build(
         warnings: targets.warnings.clone(),
         valid,
     }
+}
+
+/// Finds live objects for hooks and for the destination namespace (SYNC-030). All other targets without a live object
+/// have been looked for by their full key already.
+fn find_live(tasks: &mut [Task], pairs: &[Pair]) {
+    let mut index = None;
+    for task in tasks
+        .iter_mut()
+        .filter(|task| task.live.is_none() && wants_lookup(task))
+    {
+        let index = index.get_or_insert_with(|| LiveIndex::new(pairs));
+        task.live = index.find(&task.gvk, &task.key.namespace, &task.key.name);
+    }
+}
+
+fn wants_lookup(task: &Task) -> bool {
+    task.target.is_some() && (task.hook || task.key.namespace.is_empty())
 }
 
 /// Group and kind that a CRD defines; `None` for anything else.
@@ -89,18 +100,25 @@ pub(crate) fn defined_kind(object: &Value) -> Option<(&str, &str)> {
 /// One task for each pair that takes part (SYNC-021, SYNC-022).
 fn resource_tasks(input: &StepInput, pairs: &[Pair]) -> Vec<Task> {
     let mut tasks = Vec::with_capacity(pairs.len());
+    // Live objects that the project does not permit are none of the app's (SYNC-010).
+    let permitted = |pair: &Pair| match (&input.options.project, &pair.live, &pair.target) {
+        (Some(project), Some(live), None) => {
+            ObjectKey::of(live).is_none_or(|key| project.permits_live(&key))
+        }
+        _ => true,
+    };
     let managed =
         |pair: &Pair| crate::compare::is_managed_namespace(pair, &input.app, &input.options);
     for pair in pairs
         .iter()
-        .filter(|pair| !pair.foreign_copy && !managed(pair))
+        .filter(|pair| !pair.foreign_copy && !managed(pair) && permitted(pair))
     {
         let task = match (&pair.target, &pair.live) {
             (Some(target), live) => {
                 if target.phases.is_empty() || !selected(input, target, live.as_deref()) {
                     continue;
                 }
-                let mut task = target_task(input, target, Phase::Sync);
+                let mut task = target_task(target, Phase::Sync);
                 if let Some(live) = live {
                     respect_ignored(input, &mut task, live);
                 }
@@ -148,18 +166,28 @@ fn prune_task(input: &StepInput, live: &Arc<Value>) -> Option<Task> {
     if argo::is_hook(live) || argo::is_skipped(live) || !input.options.selects(&key) {
         return None;
     }
-    let mut task = new_task(Phase::Sync, key, gvk, argo::wave(live));
-    wave_reason(&mut task, live);
-    task.reasons.push(Reason::Prune);
+    let kind_rank = kind_rank(&gvk.kind);
+    let mut task = new_task(
+        Phase::Sync,
+        Arc::new(key),
+        Arc::new(gvk),
+        argo::wave(live),
+        kind_rank,
+    );
     task.live = Some(live.clone());
     Some(task)
 }
 
-fn new_task(phase: Phase, key: ObjectKey, gvk: GroupVersionKind, own_wave: i64) -> Task {
-    let kind_rank = kind_rank(&gvk.kind);
+fn new_task(
+    phase: Phase,
+    key: Arc<ObjectKey>,
+    gvk: Arc<GroupVersionKind>,
+    own_wave: i64,
+    kind_rank: u8,
+) -> Task {
     Task {
         phase,
-        key: Arc::new(key),
+        key,
         gvk,
         target: None,
         live: None,
@@ -173,46 +201,25 @@ fn new_task(phase: Phase, key: ObjectKey, gvk: GroupVersionKind, own_wave: i64) 
         status: None,
         operation: None,
         message: String::new(),
-        reasons: Vec::new(),
+        moved: Vec::new(),
     }
 }
 
 /// A task that applies `target`; an empty namespace becomes the destination's, whatever the scope (SYNC-027).
-fn target_task(input: &StepInput, target: &Target, phase: Phase) -> Task {
-    let mut key = target.key.clone();
-    if key.namespace.is_empty() {
-        key.namespace.clone_from(&input.app.namespace);
-    }
-    let mut task = new_task(phase, key, target.gvk.clone(), target.wave);
+fn target_task(target: &Target, phase: Phase) -> Task {
+    let (key, gvk) = (target.result_key.clone(), target.gvk.clone());
+    let mut task = new_task(phase, key, gvk, target.wave, target.kind_rank);
     task.target = Some(target.object.clone());
     task.hook = target.hook;
     task.policies.clone_from(&target.policies);
-    if target.hook {
-        task.reasons.push(Reason::Hook(phase));
-    }
-    if target.phases.len() > 1 {
-        task.reasons
-            .push(Reason::SeveralPhases(target.phases.clone()));
-    }
-    wave_reason(&mut task, &target.object);
     task
-}
-
-fn wave_reason(task: &mut Task, object: &Value) {
-    let number = |key| object::annotation(object, key).and_then(argo::parse_wave);
-    for annotation in [argo::SYNC_WAVE, argo::HELM_HOOK_WEIGHT] {
-        if let Some(wave) = number(annotation) {
-            task.reasons.push(Reason::Wave { annotation, wave });
-            return;
-        }
-    }
 }
 
 /// One task for each phase of each hook (SYNC-023, SYNC-024).
 fn hook_tasks(input: &StepInput, hooks: &[Arc<Target>], tasks: &mut Vec<Task>) {
     for hook in hooks {
         for &phase in &hook.phases {
-            let mut task = target_task(input, hook, phase);
+            let mut task = target_task(hook, phase);
             if task.key.name.is_empty() {
                 let name = generated_name(&hook.object, &input.revision, phase, input.started_at);
                 let mut object = Value::clone(&hook.object);
@@ -275,11 +282,12 @@ async fn auto_namespace(
     let found = asks.get(&reference).await;
     let mut task = new_task(
         Phase::PreSync,
-        ObjectKey::new("", "Namespace", "", name.as_str()),
-        gvk,
+        Arc::new(ObjectKey::new("", "Namespace", "", name.as_str())),
+        Arc::new(gvk),
         0,
+        1,
     );
-    task.reasons.push(Reason::AutoNamespace);
+    task.moved.push(Reason::AutoNamespace);
     let mut namespace =
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
     match found {
@@ -330,26 +338,28 @@ async fn check(
     ledger: &mut Ledger,
     asks: &mut dyn Asks,
 ) -> bool {
-    let defined: Vec<(&str, &str)> = targets
-        .list
-        .iter()
-        .filter_map(|target| defined_kind(&target.object))
-        .collect();
-    let mut known: BTreeMap<GroupVersionKind, Result<ApiResource, DiscoverError>> = BTreeMap::new();
+    let mut known: BTreeMap<Arc<GroupVersionKind>, Result<Arc<ApiResource>, DiscoverError>> =
+        BTreeMap::new();
     let mut valid = true;
     for task in tasks {
         if !known.contains_key(&task.gvk) {
             let answer = asks.discover(&task.gvk).await;
-            known.insert(task.gvk.clone(), answer);
+            known.insert(task.gvk.clone(), answer.map(Arc::new));
         }
-        let may_be_missing = || {
-            input.options.skip_dry_run_on_missing_resource
-                || task.target_has_option("SkipDryRunOnMissingResource=true")
-                || defined.contains(&(task.gvk.group.as_str(), task.gvk.kind.as_str()))
-        };
         match &known[&task.gvk] {
-            Ok(resource) => task.resource = Some(resource.clone()),
-            Err(DiscoverError::NotFound(_)) if may_be_missing() => task.skip_dry_run = true,
+            Ok(resource) => {
+                task.resource = Some(resource.clone());
+                let project = input.options.project.as_deref();
+                if let Some(Err(error)) =
+                    project.map(|project| project.validate(&task.key, resource.namespaced))
+                {
+                    valid = false;
+                    ledger.record(task, Some(ResultCode::SyncFailed), None, &error);
+                }
+            }
+            Err(DiscoverError::NotFound(_)) if may_be_missing(input, targets, task) => {
+                task.skip_dry_run = true;
+            }
             Err(error) => {
                 valid = false;
                 ledger.record(task, Some(ResultCode::SyncFailed), None, &error.to_string());
@@ -357,6 +367,15 @@ async fn check(
         }
     }
     valid
+}
+
+/// Whether a missing API is no error yet: an option says so, or its CRD is among the targets (SYNC-033).
+fn may_be_missing(input: &StepInput, targets: &Targets, task: &Task) -> bool {
+    let defines =
+        |(group, kind): &(String, String)| *group == task.gvk.group && *kind == task.gvk.kind;
+    input.options.skip_dry_run_on_missing_resource
+        || task.target_has_option("SkipDryRunOnMissingResource=true")
+        || targets.defined.iter().any(defines)
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! Pairing desired objects with live ones (SYNC-009, SYNC-010, SYNC-013).
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde_json::Value;
-use wavetank_model::{GroupVersionKind, ObjectKey, object};
+use wavetank_model::{GroupVersionKind, object};
 
 use crate::engine::AppIdentity;
-use crate::target::{self, Target, Targets};
+use crate::target::{self, KeyRef, Target, Targets};
 
 /// A desired object and the live one of the same key; at least one side is there.
 #[derive(Clone, Debug)]
@@ -21,9 +21,6 @@ pub struct Pair {
     pub foreign_copy: bool,
 }
 
-/// Borrowed group, kind, namespace and name.
-type KeyRef<'a> = (&'a str, &'a str, &'a str, &'a str);
-
 /// Desired and live state, paired.
 #[derive(Clone, Debug, Default)]
 pub struct Reconciled {
@@ -33,78 +30,48 @@ pub struct Reconciled {
     pub hooks: Vec<Arc<Target>>,
 }
 
-/// Splits an object's key out of it without copying; `None` without kind.
-fn key_of(object: &Value) -> Option<KeyRef<'_>> {
-    let api_version = object.get("apiVersion")?.as_str()?;
-    let (group, _) = wavetank_model::key::split_api_version(api_version);
-    Some((
-        group,
-        object.get("kind")?.as_str()?,
-        object::namespace(object),
-        object::name(object),
-    ))
-}
-
-fn as_ref(key: &ObjectKey) -> KeyRef<'_> {
-    (&key.group, &key.kind, &key.namespace, &key.name)
-}
-
 /// Pairs `targets` with the app's objects among `live`.
 ///
 /// The pool is what is tracked by the app and has no owner, and what has the key of a target (SYNC-010). The order is
 /// that of the targets, then that of `live`.
 pub fn reconcile(targets: &Targets, live: &[Arc<Value>], app: &AppIdentity) -> Reconciled {
-    let mut wanted: IndexMap<KeyRef<'_>, &Arc<Target>> =
-        IndexMap::with_capacity(targets.list.len());
-    for target in &targets.list {
-        wanted.insert(as_ref(&target.key), target);
-        // A kind of unknown scope may turn out to be cluster-scoped (SYNC-009).
-        if target.namespaced.is_none() {
-            wanted
-                .entry((&target.key.group, &target.key.kind, "", &target.key.name))
-                .or_insert(target);
-        }
-    }
-    let mut pool: IndexMap<KeyRef<'_>, &Arc<Value>> = IndexMap::new();
+    let mut matched: Vec<Option<&Arc<Value>>> = vec![None; targets.list.len()];
+    let mut extra: Vec<&Arc<Value>> = Vec::new();
     for object in live {
-        let Some(key) = key_of(object) else { continue };
-        let owned = || object::owners(object).next().is_some();
-        let tracked = || target::owner_app(object, app.tracking) == Some(app.name.as_str());
-        if wanted.contains_key(&key) || (tracked() && !owned()) {
-            pool.insert(key, object);
+        let Some(key) = KeyRef::of(object) else {
+            continue;
+        };
+        if let Some(place) = targets.place(key) {
+            let target = &targets.list[place];
+            // Where a kind of unknown scope has both, the namespaced one is meant.
+            let better = matched[place].is_none() || key.namespace == target.key.namespace;
+            let displaced = if better {
+                matched[place].replace(object)
+            } else {
+                Some(object)
+            };
+            extra.extend(displaced);
+        } else if target::owner_app(object, app.tracking) == Some(app.name.as_str())
+            && object::owners(object).next().is_none()
+        {
+            extra.push(object);
         }
     }
-    drop_twins(&mut pool, &wanted);
+    drop_twins(&matched, &mut extra);
     let mut out = Reconciled::default();
-    let mut taken: Vec<bool> = vec![false; pool.len()];
-    for target in &targets.list {
+    for (target, live) in targets.list.iter().zip(matched) {
         if target.hook {
             out.hooks.push(target.clone());
+            extra.extend(live);
             continue;
         }
-        let cluster = (
-            target.key.group.as_str(),
-            target.key.kind.as_str(),
-            "",
-            target.key.name.as_str(),
-        );
-        let place = match target.namespaced {
-            Some(_) => pool.get_index_of(&as_ref(&target.key)),
-            None => pool
-                .get_index_of(&as_ref(&target.key))
-                .or_else(|| pool.get_index_of(&cluster)),
-        };
-        let live = place.map(|place| {
-            taken[place] = true;
-            Arc::clone(pool[place])
-        });
         out.pairs.push(Pair {
             target: Some(target.clone()),
-            live,
+            live: live.cloned(),
             foreign_copy: false,
         });
     }
-    for (object, _) in pool.values().zip(taken).filter(|(_, taken)| !taken) {
+    for object in extra {
         let foreign_copy = !target::is_self_referenced(object, app.tracking);
         out.pairs.push(Pair {
             target: None,
@@ -116,50 +83,43 @@ pub fn reconcile(targets: &Targets, live: &[Arc<Value>], app: &AppIdentity) -> R
 }
 
 /// Leaves one object per uid: the one that a target names, else the last (SYNC-009).
-fn drop_twins(
-    pool: &mut IndexMap<KeyRef<'_>, &Arc<Value>>,
-    wanted: &IndexMap<KeyRef<'_>, &Arc<Target>>,
-) {
-    // Twins are the same object under another group: only names that occur in several groups can be twins.
-    let mut by_uid: BTreeMap<&str, Vec<KeyRef<'_>>> = BTreeMap::new();
-    for (key, object) in pool.iter() {
-        let uid = object::uid(object);
-        if !uid.is_empty() {
-            by_uid.entry(uid).or_default().push(*key);
+fn drop_twins(matched: &[Option<&Arc<Value>>], extra: &mut Vec<&Arc<Value>>) {
+    if extra.is_empty() {
+        return;
+    }
+    let mut seen: BTreeSet<&str> = matched
+        .iter()
+        .flatten()
+        .map(|live| object::uid(live))
+        .collect();
+    let mut kept: Vec<&Arc<Value>> = Vec::with_capacity(extra.len());
+    for &live in extra.iter().rev() {
+        let uid = object::uid(live);
+        if uid.is_empty() || seen.insert(uid) {
+            kept.push(live);
         }
     }
-    let mut dropped = Vec::new();
-    for keys in by_uid.into_values().filter(|keys| keys.len() > 1) {
-        let keep = keys
-            .iter()
-            .position(|key| wanted.contains_key(key))
-            .unwrap_or(keys.len() - 1);
-        dropped.extend(
-            keys.iter()
-                .enumerate()
-                .filter(|(place, _)| *place != keep)
-                .map(|(_, key)| *key),
-        );
-    }
-    if !dropped.is_empty() {
-        pool.retain(|key, _| !dropped.contains(key));
-    }
+    kept.reverse();
+    *extra = kept;
 }
 
-/// Finds live objects for tasks that have none (SYNC-030).
+/// A live object and its namespace.
+type Placed<'a> = (&'a str, &'a Arc<Value>);
+
+/// Finds live objects for tasks that have none (SYNC-030): by group, kind and name.
 #[derive(Debug)]
-pub struct LiveIndex<'a>(IndexMap<(&'a str, &'a str, &'a str), Vec<(&'a str, &'a Arc<Value>)>>);
+pub struct LiveIndex<'a>(IndexMap<(&'a str, &'a str, &'a str), Vec<Placed<'a>>>);
 
 impl<'a> LiveIndex<'a> {
     /// Over the live objects of all pairs.
     pub fn new(pairs: &'a [Pair]) -> Self {
         let mut index: IndexMap<_, Vec<_>> = IndexMap::with_capacity(pairs.len());
         for live in pairs.iter().filter_map(|pair| pair.live.as_ref()) {
-            if let Some((group, kind, namespace, name)) = key_of(live) {
+            if let Some(key) = KeyRef::of(live) {
                 index
-                    .entry((group, kind, name))
+                    .entry((key.group, key.kind, key.name))
                     .or_default()
-                    .push((namespace, live));
+                    .push((key.namespace, live));
             }
         }
         Self(index)

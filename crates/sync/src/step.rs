@@ -22,34 +22,52 @@ use wavetank_health::Assessor;
 pub(crate) use hooks::without_finalizer;
 use run::RunState;
 
+/// What ends a pass before the engine looks at a task; `None` when nothing does (SYNC-131).
+///
+/// [`pass`] asks this itself; engines from outside are spared such a pass.
+pub fn preflight(input: &StepInput, memo: &mut TargetMemo) -> Option<StepOutput> {
+    if !input.options.fail_on_shared_resource {
+        return None;
+    }
+    let targets = memo.targets(&input.targets, &input.app, &input.kinds);
+    let comparison = compare::compare_targets(&targets, &input.live, &input.app, &input.options);
+    let (key, other) = comparison.shared.first()?;
+    Some(StepOutput {
+        phase: OperationPhase::Failed,
+        message: message::shared_resource(key, &input.app.name, other),
+        results: input.results.clone(),
+    })
+}
+
 /// Runs one pass of an operation.
 pub async fn pass(
-    input: &StepInput,
+    mut input: StepInput,
     assessor: &Assessor,
     memo: &mut TargetMemo,
     asks: &mut dyn Asks,
 ) -> StepOutput {
-    let (mut step, valid) = Step::plan(input, assessor, memo, asks).await;
+    if let Some(output) = preflight(&input, memo) {
+        return output;
+    }
+    let ledger = Ledger::new(std::mem::take(&mut input.results));
+    let (mut step, valid) = Step::plan(&input, ledger, assessor, memo, asks).await;
     let (phase, message) = if valid {
         step.sync().await
     } else {
         step.not_valid()
     };
-    StepOutput {
-        phase,
-        message,
-        results: step.ledger.into_results(),
-    }
+    step.output(phase, message)
 }
 
 /// Runs one pass that terminates the operation (SYNC-138).
 pub async fn terminate(
-    input: &StepInput,
+    mut input: StepInput,
     assessor: &Assessor,
     memo: &mut TargetMemo,
     asks: &mut dyn Asks,
 ) -> StepOutput {
-    let (mut step, _) = Step::plan(input, assessor, memo, asks).await;
+    let ledger = Ledger::new(std::mem::take(&mut input.results));
+    let (mut step, _) = Step::plan(&input, ledger, assessor, memo, asks).await;
     step.strip_completed_hooks().await;
     let hooks = step.places(|task| task.hook);
     let (phase, message) = if step.terminate_hooks(&hooks).await {
@@ -57,11 +75,7 @@ pub async fn terminate(
     } else {
         (OperationPhase::Failed, message::TERMINATED)
     };
-    StepOutput {
-        phase,
-        message: message.to_owned(),
-        results: step.ledger.into_results(),
-    }
+    step.output(phase, message.to_owned())
 }
 
 /// What a pass ends with: phase and message.
@@ -80,12 +94,12 @@ impl<'a> Step<'a> {
     /// S1: builds the task list (SYNC-044).
     async fn plan(
         input: &'a StepInput,
+        mut ledger: Ledger,
         assessor: &'a Assessor,
         memo: &mut TargetMemo,
         asks: &'a mut dyn Asks,
     ) -> (Self, bool) {
         let targets = memo.targets(&input.targets, &input.app, &input.kinds);
-        let mut ledger = Ledger::new(input.results.clone());
         let plan = plan::build(input, &targets, &mut ledger, asks).await;
         (
             Self {
@@ -97,6 +111,17 @@ impl<'a> Step<'a> {
             },
             plan.valid,
         )
+    }
+
+    /// The output of the pass, with results for people to read (SYNC-086).
+    fn output(self, phase: OperationPhase, message: String) -> StepOutput {
+        let mut results = self.ledger.into_results();
+        message::augment(&mut results, &self.input.kinds);
+        StepOutput {
+            phase,
+            message,
+            results,
+        }
     }
 
     /// The outcome of an invalid task list (SYNC-044).

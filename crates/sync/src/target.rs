@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use indexmap::IndexMap;
+use indexmap::{Equivalent, IndexMap};
 use serde_json::{Map, Value};
 use wavetank_model::argo::{self, DeletePolicy};
 use wavetank_model::{GroupVersionKind, ObjectKey, Phase, object};
@@ -19,9 +19,13 @@ pub struct Target {
     /// The object as it will be sent: namespace settled, tracking set, hooks with their finalizer (SYNC-026).
     pub object: Arc<Value>,
     /// Kind and version.
-    pub gvk: GroupVersionKind,
+    pub gvk: Arc<GroupVersionKind>,
     /// Its key: the namespace is empty for cluster-scoped kinds.
     pub key: ObjectKey,
+    /// Key of its results: an empty namespace is the destination's, whatever the scope (SYNC-027).
+    pub result_key: Arc<ObjectKey>,
+    /// Rank of its kind (SYNC-040).
+    pub kind_rank: u8,
     /// Whether the kind is namespaced; `None` when it is not known.
     pub namespaced: Option<bool>,
     /// Whether it is a hook (SYNC-017).
@@ -46,15 +50,27 @@ pub struct Warning {
 /// The desired objects of an app, normalised.
 #[derive(Clone, Debug, Default)]
 pub struct Targets {
-    /// What the engine works with; in the order given, a duplicate at the place of its last occurrence.
+    /// What the engine works with; nearly in the order of a plan, so that sorting that is cheap.
     pub list: Vec<Arc<Target>>,
+    /// Group and kind of what its CRDs define.
+    pub defined: Vec<(String, String)>,
     /// Remarks: duplicates, objects that are dropped silently.
     pub warnings: Vec<Warning>,
+    /// Places in the list by key.
+    index: IndexMap<ObjectKey, usize>,
 }
 
 /// Remembers the last normalisation: a pure function of its inputs, so this is no state (SYNC-002).
 #[derive(Debug, Default)]
-pub struct TargetMemo(Option<(Arc<[Arc<Value>]>, AppIdentity, Arc<Kinds>, Arc<Targets>)>);
+pub struct TargetMemo(Option<Remembered>);
+
+#[derive(Debug)]
+struct Remembered {
+    given: Arc<[Arc<Value>]>,
+    app: AppIdentity,
+    kinds: Arc<Kinds>,
+    targets: Arc<Targets>,
+}
 
 impl TargetMemo {
     /// The normalised targets.
@@ -64,15 +80,20 @@ impl TargetMemo {
         app: &AppIdentity,
         kinds: &Arc<Kinds>,
     ) -> Arc<Targets> {
-        if let Some((old_given, old_app, old_kinds, targets)) = &self.0
-            && Arc::ptr_eq(old_given, given)
-            && old_app == app
-            && (Arc::ptr_eq(old_kinds, kinds) || old_kinds == kinds)
+        if let Some(old) = &self.0
+            && Arc::ptr_eq(&old.given, given)
+            && old.app == *app
+            && (Arc::ptr_eq(&old.kinds, kinds) || old.kinds == *kinds)
         {
-            return targets.clone();
+            return old.targets.clone();
         }
         let targets = Arc::new(normalise(given, app, kinds));
-        self.0 = Some((given.clone(), app.clone(), kinds.clone(), targets.clone()));
+        self.0 = Some(Remembered {
+            given: given.clone(),
+            app: app.clone(),
+            kinds: kinds.clone(),
+            targets: targets.clone(),
+        });
         targets
     }
 }
@@ -106,11 +127,90 @@ pub fn normalise(given: &[Arc<Value>], app: &AppIdentity, kinds: &Kinds) -> Targ
     }
     let named = unique.into_values().map(|(_, target)| target);
     let list = named.chain(unnamed.into_iter().map(|(_, target)| target));
-    let list = list
-        .filter_map(|target| admit(target, &mut warnings))
-        .map(Arc::new)
+    let list = list.filter_map(|target| admit(target, &mut warnings));
+    let mut list: Vec<Arc<Target>> = list.map(Arc::new).collect();
+    list.sort_by(|a, b| {
+        (a.wave, a.kind_rank, &a.key.name, &a.key).cmp(&(b.wave, b.kind_rank, &b.key.name, &b.key))
+    });
+    let defined = list
+        .iter()
+        .filter_map(|target| crate::plan::defined_kind(&target.object));
+    let defined = defined
+        .map(|(group, kind)| (group.to_owned(), kind.to_owned()))
         .collect();
-    Targets { list, warnings }
+    let mut targets = Targets {
+        list,
+        defined,
+        warnings,
+        index: IndexMap::default(),
+    };
+    targets.index_keys();
+    targets
+}
+
+/// Borrowed parts of an [`ObjectKey`], hashed and compared as that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct KeyRef<'a> {
+    pub(crate) group: &'a str,
+    pub(crate) kind: &'a str,
+    pub(crate) namespace: &'a str,
+    pub(crate) name: &'a str,
+}
+
+impl<'a> KeyRef<'a> {
+    /// The key of an object, without copying; `None` without kind.
+    pub(crate) fn of(object: &'a Value) -> Option<Self> {
+        let api_version = object.get("apiVersion")?.as_str()?;
+        let (group, _) = wavetank_model::key::split_api_version(api_version);
+        let kind = object.get("kind")?.as_str()?;
+        let meta = object.get("metadata");
+        let text = |field| {
+            meta.and_then(|meta| meta.get(field)?.as_str())
+                .unwrap_or_default()
+        };
+        Some(Self {
+            group,
+            kind,
+            namespace: text("namespace"),
+            name: text("name"),
+        })
+    }
+}
+
+impl Equivalent<ObjectKey> for KeyRef<'_> {
+    fn equivalent(&self, key: &ObjectKey) -> bool {
+        self.name == key.name
+            && self.kind == key.kind
+            && self.group == key.group
+            && self.namespace == key.namespace
+    }
+}
+
+impl Targets {
+    /// The place of the target with that key; a kind of unknown scope is also found without namespace (SYNC-009).
+    pub(crate) fn place(&self, key: KeyRef<'_>) -> Option<usize> {
+        self.index.get(&key).copied()
+    }
+
+    fn index_keys(&mut self) {
+        let mut index = IndexMap::with_capacity(self.list.len());
+        for (place, target) in self.list.iter().enumerate() {
+            index.insert(target.key.clone(), place);
+        }
+        for (place, target) in self
+            .list
+            .iter()
+            .enumerate()
+            .filter(|(_, target)| target.namespaced.is_none())
+        {
+            let key = ObjectKey {
+                namespace: String::new(),
+                ..target.key.clone()
+            };
+            index.entry(key).or_insert(place);
+        }
+        self.index = index;
+    }
 }
 
 /// The hooks of a delete phase, with tracking and namespace, without finalizer (SYNC-143, SYNC-146).
@@ -198,15 +298,20 @@ fn read(
     } else {
         Vec::new()
     };
-    let wave = argo::wave(&object);
+    let mut result_key = key.clone();
+    if result_key.namespace.is_empty() {
+        result_key.namespace.clone_from(&app.namespace);
+    }
     Some(Target {
+        wave: argo::wave(&object),
+        kind_rank: crate::plan::kind_rank(&gvk.kind),
         object: Arc::new(object),
-        gvk,
+        gvk: Arc::new(gvk),
         key,
+        result_key: Arc::new(result_key),
         namespaced,
         hook,
         phases,
-        wave,
         policies,
     })
 }
@@ -337,9 +442,9 @@ mod tests {
         assert_eq!(
             shown,
             [
-                "ClusterRole.rbac.authorization.k8s.io/r shop:rbac.authorization.k8s.io/ClusterRole:x/r",
                 "ConfigMap/prod/c shop:/ConfigMap:prod/c",
                 "ConfigMap/other/d shop:/ConfigMap:other/d",
+                "ClusterRole.rbac.authorization.k8s.io/r shop:rbac.authorization.k8s.io/ClusterRole:x/r",
                 "Widget.example.com/prod/w shop:example.com/Widget:prod/w",
             ]
         );

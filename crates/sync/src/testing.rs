@@ -420,12 +420,7 @@ impl Operation {
     /// One pass; gives phase and message.
     pub(crate) fn pass(&mut self, cluster: &mut Cluster) -> String {
         let input = self.input(cluster);
-        let output = block_on(step::pass(
-            &input,
-            &Assessor::new(),
-            &mut self.memo,
-            cluster,
-        ));
+        let output = block_on(step::pass(input, &Assessor::new(), &mut self.memo, cluster));
         self.store(output)
     }
 
@@ -433,7 +428,7 @@ impl Operation {
     pub(crate) fn terminate(&mut self, cluster: &mut Cluster) -> String {
         let input = self.input(cluster);
         let output = block_on(step::terminate(
-            &input,
+            input,
             &Assessor::new(),
             &mut self.memo,
             cluster,

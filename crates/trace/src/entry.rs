@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use wavetank_kernel::SimTime;
-use wavetank_model::{Actor, ChangeKind, EventPattern, ObjectKey, Phase, RequestRecord, Subject, Verb, WaveNumber};
+use wavetank_model::{
+    Actor, ChangeKind, EventPattern, ObjectKey, Phase, RequestRecord, Subject, Verb, WaveNumber,
+};
 
 /// The version of the format.
 pub const VERSION: &str = "v0";
@@ -39,14 +41,21 @@ pub struct Entry {
     /// Position in the trace, from 1, without gaps.
     pub seq: u64,
     /// When, in milliseconds since the start of the run.
-    #[serde(rename = "ms", serialize_with = "write_time", deserialize_with = "read_time")]
+    #[serde(
+        rename = "ms",
+        serialize_with = "write_time",
+        deserialize_with = "read_time"
+    )]
     pub time: SimTime,
     /// What.
     #[serde(flatten)]
     pub event: Event,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
 fn write_time<S: Serializer>(time: &SimTime, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(time.as_millis())
 }
@@ -363,7 +372,11 @@ impl Event {
             Self::Phase { verb, .. } | Self::Wave { verb, .. } | Self::App { verb, .. } => *verb,
             Self::EngineRestarted => Verb::Restarted,
             Self::Fault { .. } | Self::Do { .. } => Verb::Fired,
-            Self::Request(_) | Self::Pass { .. } | Self::StepStarted { .. } | Self::StepEnded { .. } | Self::Note { .. } => {
+            Self::Request(_)
+            | Self::Pass { .. }
+            | Self::StepStarted { .. }
+            | Self::StepEnded { .. }
+            | Self::Note { .. } => {
                 return None;
             }
         })
@@ -386,11 +399,18 @@ impl Event {
             return false;
         }
         match (&pattern.subject, self) {
-            (Subject::Object(reference), _) => self.object().is_some_and(|key| reference.matches(key, home)),
-            (Subject::Operation, Self::Operation(_)) | (Subject::App, Self::App { .. }) | (Subject::Engine, Self::EngineRestarted) => true,
+            (Subject::Object(reference), _) => self
+                .object()
+                .is_some_and(|key| reference.matches(key, home)),
+            (Subject::Operation, Self::Operation(_))
+            | (Subject::App, Self::App { .. })
+            | (Subject::Engine, Self::EngineRestarted) => true,
             (Subject::Phase(wanted), Self::Phase { phase, .. }) => wanted == phase,
-            (Subject::Wave(wanted, number), Self::Wave { phase, wave, .. }) => wanted == phase && number == wave,
-            (Subject::Fault(wanted), Self::Fault { name, .. }) | (Subject::Do(wanted), Self::Do { name }) => wanted == name,
+            (Subject::Wave(wanted, number), Self::Wave { phase, wave, .. }) => {
+                wanted == phase && number == wave
+            }
+            (Subject::Fault(wanted), Self::Fault { name, .. })
+            | (Subject::Do(wanted), Self::Do { name }) => wanted == name,
             _ => false,
         }
     }

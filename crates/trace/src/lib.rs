@@ -10,8 +10,8 @@ pub mod lines;
 pub mod replay;
 
 pub use entry::{
-    ApiEvent, Content, DesiredObject, Entry, Event, Header, HealthEvent, OperationEvent, OperationPhase, OperationState,
-    ResourceResult, ResultStatus, TaskEvent,
+    ApiEvent, Content, DesiredObject, Entry, Event, Header, HealthEvent, OperationEvent,
+    OperationPhase, OperationState, ResourceResult, ResultStatus, TaskEvent,
 };
 pub use lines::{ReadError, read, write};
 pub use replay::World;

@@ -61,18 +61,27 @@ pub fn write(trace: &Trace, out: &mut dyn Write) -> io::Result<()> {
 pub fn read(input: &mut dyn BufRead) -> Result<Trace, ReadError> {
     let mut lines = input.lines().enumerate();
     let (_, first) = lines.next().ok_or(ReadError::Empty)?;
-    let header: Header = serde_json::from_str(&first?).map_err(|source| ReadError::Line { line: 1, source })?;
+    let header: Header =
+        serde_json::from_str(&first?).map_err(|source| ReadError::Line { line: 1, source })?;
     if header.version != VERSION {
-        return Err(ReadError::Version { found: header.version });
+        return Err(ReadError::Version {
+            found: header.version,
+        });
     }
     let mut entries: Vec<Entry> = Vec::new();
     for (index, line) in lines {
         let line_number = index + 1;
-        let entry: Entry =
-            serde_json::from_str(&line?).map_err(|source| ReadError::Line { line: line_number, source })?;
+        let entry: Entry = serde_json::from_str(&line?).map_err(|source| ReadError::Line {
+            line: line_number,
+            source,
+        })?;
         let expected = entries.last().map_or(1, |last| last.seq + 1);
         if entry.seq != expected {
-            return Err(ReadError::Gap { line: line_number, found: entry.seq, expected });
+            return Err(ReadError::Gap {
+                line: line_number,
+                found: entry.seq,
+                expected,
+            });
         }
         entries.push(entry);
     }
@@ -97,9 +106,19 @@ mod tests {
             epoch: "2026-01-01T00:00:00Z".to_owned(),
             order: "commit".to_owned(),
         };
-        let entry = |seq, event| Entry { seq, time: SimTime::from_millis(seq * 10), event };
+        let entry = |seq, event| Entry {
+            seq,
+            time: SimTime::from_millis(seq * 10),
+            event,
+        };
         let entries = vec![
-            entry(1, Event::Phase { phase: Phase::PreSync, verb: Verb::Started }),
+            entry(
+                1,
+                Event::Phase {
+                    phase: Phase::PreSync,
+                    verb: Verb::Started,
+                },
+            ),
             entry(2, Event::EngineRestarted),
         ];
         Trace { header, entries }
@@ -117,8 +136,16 @@ mod tests {
         let mut text = Vec::new();
         write(&trace(), &mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
-        let without: String = text.lines().enumerate().filter(|(n, _)| *n != 1).map(|(_, line)| format!("{line}\n")).collect();
+        let without: String = text
+            .lines()
+            .enumerate()
+            .filter(|(n, _)| *n != 1)
+            .map(|(_, line)| format!("{line}\n"))
+            .collect();
         let error = read(&mut without.as_bytes()).unwrap_err();
-        assert_eq!(error.to_string(), "line 2 of the trace has number 2 where 1 must stand");
+        assert_eq!(
+            error.to_string(),
+            "line 2 of the trace has number 2 where 1 must stand"
+        );
     }
 }

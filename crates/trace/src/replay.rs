@@ -71,7 +71,9 @@ pub fn merge(target: &mut Value, patch: &Value) {
     if !target.is_object() {
         *target = Value::Object(serde_json::Map::new());
     }
-    let Value::Object(target) = target else { return };
+    let Value::Object(target) = target else {
+        return;
+    };
     for (key, value) in patch {
         if value.is_null() {
             target.remove(key);
@@ -100,7 +102,9 @@ fn holds_null(value: &Value) -> bool {
 }
 
 fn difference(old: &Value, new: &Value) -> Value {
-    let (Value::Object(old), Value::Object(new)) = (old, new) else { return new.clone() };
+    let (Value::Object(old), Value::Object(new)) = (old, new) else {
+        return new.clone();
+    };
     let mut out = serde_json::Map::new();
     for (key, value) in new {
         match old.get(key) {
@@ -128,8 +132,13 @@ mod tests {
     fn a_patch_leads_from_old_to_new() {
         let old = json!({"a": {"b": 1, "c": [1]}, "d": 1, "e": {}});
         let new = Arc::new(json!({"a": {"b": 2, "c": [1]}, "e": {"x": {}}, "f": "x"}));
-        let Content::Patch(patch) = content(Some(&old), &new) else { panic!("not a patch") };
-        assert_eq!(*patch, json!({"a": {"b": 2}, "d": null, "e": {"x": {}}, "f": "x"}));
+        let Content::Patch(patch) = content(Some(&old), &new) else {
+            panic!("not a patch")
+        };
+        assert_eq!(
+            *patch,
+            json!({"a": {"b": 2}, "d": null, "e": {"x": {}}, "f": "x"})
+        );
         let mut replayed = old;
         merge(&mut replayed, &patch);
         assert_eq!(replayed, *new);
@@ -138,6 +147,9 @@ mod tests {
     #[test]
     fn an_object_with_a_null_is_written_whole() {
         let new = Arc::new(json!({"a": null}));
-        assert_eq!(content(Some(&json!({"a": 1})), &new), Content::Object(new.clone()));
+        assert_eq!(
+            content(Some(&json!({"a": 1})), &new),
+            Content::Object(new.clone())
+        );
     }
 }

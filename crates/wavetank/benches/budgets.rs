@@ -15,13 +15,27 @@ use wavetank_model::{Actor, Change, object};
 use wavetank_scenario::{LoadOptions, Scenario, load_bytes};
 
 fn load(text: &str) -> Vec<Arc<Scenario>> {
-    let loaded = load_bytes(Path::new("bench.yaml"), text.as_bytes(), &LoadOptions::default());
-    loaded.unwrap_or_else(|problems| panic!("{problems}")).scenarios.into_iter().map(Arc::new).collect()
+    let loaded = load_bytes(
+        Path::new("bench.yaml"),
+        text.as_bytes(),
+        &LoadOptions::default(),
+    );
+    loaded
+        .unwrap_or_else(|problems| panic!("{problems}"))
+        .scenarios
+        .into_iter()
+        .map(Arc::new)
+        .collect()
 }
 
 fn run(scenario: &Arc<Scenario>) -> usize {
     let simulation = simulate(scenario, Options::default());
-    assert_eq!(simulation.end, RunEnd::Completed(Vec::new()), "{}", scenario.name);
+    assert_eq!(
+        simulation.end,
+        RunEnd::Completed(Vec::new()),
+        "{}",
+        scenario.name
+    );
     simulation.trace.entries.len()
 }
 
@@ -112,7 +126,9 @@ fn hook_job() {
 
 async fn create(client: &kube::Client, path: &str, body: &Value) {
     let bytes = serde_json::to_vec(body).unwrap_or_default();
-    let request = http::Request::post(path).header(http::header::CONTENT_TYPE, "application/json").body(bytes);
+    let request = http::Request::post(path)
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .body(bytes);
     let answer = client.request_text(request.unwrap_or_default()).await;
     answer.unwrap_or_else(|error| panic!("{error}"));
 }
@@ -138,14 +154,22 @@ fn creates(count: u64) -> Duration {
 
 fn library() -> Vec<Arc<Scenario>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
-    let files = wavetank_scenario::discover(&[root]).unwrap_or_else(|problems| panic!("{problems}"));
+    let files =
+        wavetank_scenario::discover(&[root]).unwrap_or_else(|problems| panic!("{problems}"));
     let load = |file| wavetank_scenario::load(file, &LoadOptions::default());
-    let loaded = files.iter().map(|file| load(file).unwrap_or_else(|problems| panic!("{problems}")));
-    loaded.flat_map(|loaded| loaded.scenarios).map(Arc::new).collect()
+    let loaded = files
+        .iter()
+        .map(|file| load(file).unwrap_or_else(|problems| panic!("{problems}")));
+    loaded
+        .flat_map(|loaded| loaded.scenarios)
+        .map(Arc::new)
+        .collect()
 }
 
 fn budgets(criterion: &mut Criterion) {
-    criterion.bench_function("hook Job of 20 s, create to done", |bencher| bencher.iter(hook_job));
+    criterion.bench_function("hook Job of 20 s, create to done", |bencher| {
+        bencher.iter(hook_job)
+    });
     let text = ten_objects();
     criterion.bench_function("10 objects in 3 phases, parsing included", |bencher| {
         bencher.iter(|| run(&load(&text)[0]));
@@ -174,7 +198,9 @@ fn budgets(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| bencher.iter(|| run(&scenario)));
     }
     let scenario = many(5000, deployment);
-    group.bench_function("5000 one-replica Deployments", |bencher| bencher.iter(|| run(&scenario)));
+    group.bench_function("5000 one-replica Deployments", |bencher| {
+        bencher.iter(|| run(&scenario))
+    });
     group.finish();
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wavetank_kernel::SimTime;
-use wavetank_report::{Failure, RunOutcome, Verdict};
+use wavetank_report::{About, Failure, RunOutcome, Verdict};
 use wavetank_runner::{RunEnd, StepFailure};
 use wavetank_scenario::Scenario;
 
@@ -31,7 +31,11 @@ pub fn judge(scenario: &Scenario, simulation: Simulation) -> RunOutcome {
         }
         RunEnd::Completed(failures) => {
             let failures: Vec<Failure> = steps(scenario, failures).chain(judged()).collect();
-            if failures.is_empty() { Verdict::Passed } else { Verdict::Failed { failures } }
+            if failures.is_empty() {
+                Verdict::Passed
+            } else {
+                Verdict::Failed { failures }
+            }
         }
     };
     RunOutcome {
@@ -39,9 +43,13 @@ pub fn judge(scenario: &Scenario, simulation: Simulation) -> RunOutcome {
         path: scenario.path.display().to_string(),
         case: scenario.case.clone(),
         seed: trace.header.seed,
+        about: About::of(scenario),
         verdict,
         warnings: Vec::new(),
-        virtual_time: trace.entries.last().map_or(SimTime::ZERO, |entry| entry.time),
+        virtual_time: trace
+            .entries
+            .last()
+            .map_or(SimTime::ZERO, |entry| entry.time),
         wall_time: None,
         trace: Some(trace),
     }
@@ -52,11 +60,19 @@ fn steps(scenario: &Scenario, failures: Vec<StepFailure>) -> impl Iterator<Item 
     failures.into_iter().map(|failure| {
         let (name, item) = match failure.step {
             Some(index) => {
-                let action = scenario.steps.get(index).map(|step| step.action.keyword().to_owned());
+                let action = scenario
+                    .steps
+                    .get(index)
+                    .map(|step| step.action.keyword().to_owned());
                 (format!("steps.{index}"), action)
             }
             None => ("on".to_owned(), None),
         };
-        Failure { name, item, observed: failure.text, ..Failure::default() }
+        Failure {
+            name,
+            item,
+            observed: failure.text,
+            ..Failure::default()
+        }
     })
 }

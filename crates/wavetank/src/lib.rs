@@ -12,7 +12,7 @@ mod simulate;
 
 pub use check::{check, judge};
 pub use plan::{PlanError, plan};
-pub use simulate::{Choices, Options, Simulation, simulate};
+pub use simulate::{Choices, Options, Simulation, cluster_config, simulate};
 pub use wavetank_kernel::Choice;
 pub use wavetank_report::{RunOutcome, Verdict};
 pub use wavetank_runner::{RunEnd, StepFailure};

@@ -11,7 +11,8 @@ use wavetank_sync::ledger::Ledger;
 use wavetank_sync::plan::{Reason, Task, ViewAsks, build};
 use wavetank_sync::target::{Targets, normalise};
 use wavetank_sync::{
-    ApiResource, AppIdentity, Kinds, OperationPhase, ResourceFilter, ResultCode, StepInput, SyncOptions,
+    ApiResource, AppIdentity, Kinds, OperationPhase, ResourceFilter, ResultCode, StepInput,
+    SyncOptions,
 };
 
 /// Why there is no plan.
@@ -38,36 +39,61 @@ const EPOCH: i64 = 1_767_225_600;
 /// # Errors
 /// [`PlanError::NoSync`] when nothing is synced at all.
 pub fn plan(scenario: &Scenario) -> Result<Plan, PlanError> {
-    let sync = scenario.steps.iter().enumerate().find_map(|(index, step)| match &step.action {
-        StepAction::Sync(request) => Some((index, request)),
-        _ => None,
-    });
-    let (before, request) = sync.ok_or_else(|| PlanError::NoSync { scenario: scenario.name.clone() })?;
+    let sync = scenario
+        .steps
+        .iter()
+        .enumerate()
+        .find_map(|(index, step)| match &step.action {
+            StepAction::Sync(request) => Some((index, request)),
+            _ => None,
+        });
+    let (before, request) = sync.ok_or_else(|| PlanError::NoSync {
+        scenario: scenario.name.clone(),
+    })?;
     let kinds = Arc::new(kinds(scenario));
     let identity = wavetank_runner::identity(&scenario.app);
     let targets = normalise(&scenario.app.manifests, &identity, &kinds);
     let live = live(scenario, &kinds);
     let options = options(scenario, request, &targets, &live);
     let prune = options.prune;
-    let input = input(scenario, identity, Arc::clone(&kinds), live.clone(), options);
+    let input = input(
+        scenario,
+        identity,
+        Arc::clone(&kinds),
+        live.clone(),
+        options,
+    );
     let mut ledger = Ledger::new(Vec::new());
     let mut asks = ViewAsks::new(kinds, live);
     let runtime = wavetank_cluster_sim::runtime()?;
     let built = runtime.block_on(build(&input, &targets, &mut ledger, &mut asks));
 
     let home = &scenario.app.namespace;
-    let mut warnings: Vec<String> =
-        built.warnings.iter().map(|warning| format!("{}: {}", warning.key.short(home), warning.text)).collect();
-    let refused = ledger.results().iter().filter(|result| result.status == Some(ResultCode::SyncFailed));
-    warnings.extend(refused.map(|result| format!("{}: {}", result.key.short(home), result.message)));
+    let mut warnings: Vec<String> = built
+        .warnings
+        .iter()
+        .map(|warning| format!("{}: {}", warning.key.short(home), warning.text))
+        .collect();
+    let refused = ledger
+        .results()
+        .iter()
+        .filter(|result| result.status == Some(ResultCode::SyncFailed));
+    warnings
+        .extend(refused.map(|result| format!("{}: {}", result.key.short(home), result.message)));
     if before > 0 {
-        warnings.push(format!("what the {before} steps before the first sync do is not part of this plan"));
+        warnings.push(format!(
+            "what the {before} steps before the first sync do is not part of this plan"
+        ));
     }
     Ok(Plan {
         scenario: scenario.name.clone(),
         path: scenario.path.display().to_string(),
         namespace: home.clone(),
-        tasks: built.tasks.iter().map(|task| planned(task, prune)).collect(),
+        tasks: built
+            .tasks
+            .iter()
+            .map(|task| planned(task, prune))
+            .collect(),
         warnings,
     })
 }
@@ -112,18 +138,32 @@ fn custom_kind(object: &Value) -> Option<(GroupKind, KnownKind)> {
     let spec = object.get("spec")?;
     let text = |pointer: &str| spec.pointer(pointer).and_then(Value::as_str);
     let versions = spec.get("versions")?.as_array()?.iter();
-    let served = versions.filter(|version| version.get("served").and_then(Value::as_bool) == Some(true));
-    let versions = served.filter_map(|version| Some(version.get("name")?.as_str()?.to_owned())).collect();
-    let resource =
-        ApiResource { plural: text("/names/plural")?.to_owned(), namespaced: text("/scope")? == "Namespaced" };
-    Some((GroupKind::new(text("/group")?, text("/names/kind")?), KnownKind { versions, resource }))
+    let served =
+        versions.filter(|version| version.get("served").and_then(Value::as_bool) == Some(true));
+    let versions = served
+        .filter_map(|version| Some(version.get("name")?.as_str()?.to_owned()))
+        .collect();
+    let resource = ApiResource {
+        plural: text("/names/plural")?.to_owned(),
+        namespaced: text("/scope")? == "Namespaced",
+    };
+    Some((
+        GroupKind::new(text("/group")?, text("/names/kind")?),
+        KnownKind { versions, resource },
+    ))
 }
 
 /// What is there before the first step: the namespaces every cluster has, and `cluster.objects`.
 fn live(scenario: &Scenario, kinds: &Kinds) -> Vec<Arc<Value>> {
     let namespaces = ["default", "kube-node-lease", "kube-public", "kube-system"];
-    let namespace = |name| Arc::new(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}));
-    let given = scenario.cluster.objects.iter().map(|object| in_namespace(object, kinds));
+    let namespace = |name| {
+        Arc::new(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
+    };
+    let given = scenario
+        .cluster
+        .objects
+        .iter()
+        .map(|object| in_namespace(object, kinds));
     namespaces.into_iter().map(namespace).chain(given).collect()
 }
 
@@ -138,13 +178,24 @@ fn in_namespace(object: &Arc<Value>, kinds: &Kinds) -> Arc<Value> {
     Arc::new(object)
 }
 
-fn options(scenario: &Scenario, request: &SyncRequest, targets: &Targets, live: &[Arc<Value>]) -> SyncOptions {
+fn options(
+    scenario: &Scenario,
+    request: &SyncRequest,
+    targets: &Targets,
+    live: &[Arc<Value>],
+) -> SyncOptions {
     let mut options = wavetank_runner::sync_options(&scenario.app, request);
     let desired = targets.list.iter().map(|target| target.key.clone());
-    let keys: Vec<ObjectKey> = desired.chain(live.iter().filter_map(|object| ObjectKey::of(object))).collect();
+    let keys: Vec<ObjectKey> = desired
+        .chain(live.iter().filter_map(|object| ObjectKey::of(object)))
+        .collect();
     for reference in &request.resources {
-        let meant = keys.iter().filter(|key| reference.matches(key, &scenario.app.namespace));
-        options.resources.extend(meant.map(|key| ResourceFilter::from(key.clone())));
+        let meant = keys
+            .iter()
+            .filter(|key| reference.matches(key, &scenario.app.namespace));
+        options
+            .resources
+            .extend(meant.map(|key| ResourceFilter::from(key.clone())));
     }
     options
 }
@@ -163,9 +214,13 @@ fn planned(task: &Task, prune: bool) -> PlannedTask {
         (false, false) => "create",
     };
     let rank = Reason::KindRank(task.kind_rank);
-    let own = task.reasons.iter().filter(|reason| **reason != rank);
+    let reasons = task.reasons();
+    let own = reasons.iter().filter(|reason| **reason != rank);
     // Within a wave the kind decides; hooks among themselves mostly are of one kind.
-    let reasons: Vec<String> = own.chain((!task.hook).then_some(&rank)).map(ToString::to_string).collect();
+    let reasons: Vec<String> = own
+        .chain((!task.hook).then_some(&rank))
+        .map(ToString::to_string)
+        .collect();
     PlannedTask {
         phase: task.phase,
         wave: task.wave_number(),

@@ -54,21 +54,29 @@ pub fn simulate(scenario: &Arc<Scenario>, options: Options) -> Simulation {
     let seed = Seed(options.seed.unwrap_or(scenario.seed));
     match runtime() {
         Ok(runtime) => runtime.block_on(simulate_in(scenario, seed, options)),
-        Err(error) => unavailable(scenario, seed, format!("the operating system gives no runtime: {error}")),
+        Err(error) => unavailable(
+            scenario,
+            seed,
+            format!("the operating system gives no runtime: {error}"),
+        ),
     }
 }
 
 async fn simulate_in(scenario: &Arc<Scenario>, seed: Seed, options: Options) -> Simulation {
-    let cluster = match SimCluster::new(sim_config(scenario, seed, &options.choices)) {
+    let cluster = match SimCluster::new(cluster_config(scenario, &options, Epoch::default(), 1)) {
         Ok(cluster) => Arc::new(cluster),
         Err(error) => return unavailable(scenario, seed, error.to_string()),
     };
     let pace = tokio::spawn(drive(Arc::clone(&cluster)));
     let assessor = Arc::new(Assessor::new());
     let engine = Box::new(Builtin::new(Assessor::new()));
-    let run_options = RunOptions { seed: seed.0, show_secrets: options.show_secrets };
+    let run_options = RunOptions {
+        seed: seed.0,
+        show_secrets: options.show_secrets,
+    };
     let target = Arc::clone(&cluster) as Arc<dyn wavetank_cluster::Cluster>;
-    let RunRecord { trace, ended } = replay(Arc::clone(scenario), target, engine, assessor, &run_options).await;
+    let RunRecord { trace, ended } =
+        replay(Arc::clone(scenario), target, engine, assessor, &run_options).await;
     pace.abort();
     match pace.await {
         // The world panicked: a bug that must surface.
@@ -76,12 +84,28 @@ async fn simulate_in(scenario: &Arc<Scenario>, seed: Seed, options: Options) -> 
         _ => {}
     }
     let chooser = cluster.world().chooser();
-    let schedule = chooser.lock().unwrap_or_else(PoisonError::into_inner).schedule().to_vec();
-    Simulation { trace, end: ended, schedule }
+    let schedule = chooser
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .schedule()
+        .to_vec();
+    Simulation {
+        trace,
+        end: ended,
+        schedule,
+    }
 }
 
-fn sim_config(scenario: &Scenario, seed: Seed, choices: &Choices) -> SimConfig {
-    let chooser = match choices {
+/// The simulated cluster that `scenario` asks for, whose clock starts at `epoch` and passes `time_scale` times faster
+/// than the runtime's.
+pub fn cluster_config(
+    scenario: &Scenario,
+    options: &Options,
+    epoch: Epoch,
+    time_scale: u32,
+) -> SimConfig {
+    let seed = Seed(options.seed.unwrap_or(scenario.seed));
+    let chooser = match &options.choices {
         Choices::Canonical => Chooser::canonical(),
         Choices::Last => Chooser::last(),
         Choices::Random => Chooser::random(seed.child("choices")),
@@ -92,10 +116,16 @@ fn sim_config(scenario: &Scenario, seed: Seed, choices: &Choices) -> SimConfig {
         seed,
         chooser,
         server: ServerConfig {
-            bootstrap: if cluster.noise { Bootstrap::Full } else { Bootstrap::Minimal },
+            bootstrap: if cluster.noise {
+                Bootstrap::Full
+            } else {
+                Bootstrap::Minimal
+            },
+            epoch,
             ..ServerConfig::default()
         },
         workload: wavetank_workload::Config {
+            epoch,
             nodes: usize::try_from(cluster.nodes).unwrap_or(usize::MAX),
             binding_mode: match cluster.storage {
                 StorageBinding::Immediate => BindingMode::Immediate,
@@ -103,18 +133,20 @@ fn sim_config(scenario: &Scenario, seed: Seed, choices: &Choices) -> SimConfig {
             },
             load_balancers: cluster.load_balancers,
             noise: cluster.noise,
-            ..wavetank_workload::Config::default()
         },
         rules: scenario.workloads.clone(),
         namespace: scenario.app.namespace.clone(),
-        time_scale: 1,
+        time_scale,
     }
 }
 
 fn unavailable(scenario: &Scenario, seed: Seed, reason: String) -> Simulation {
     let header = wavetank_runner::header(scenario, "fake", "builtin", seed.0, Epoch::default());
     Simulation {
-        trace: Trace { header, entries: Vec::new() },
+        trace: Trace {
+            header,
+            entries: Vec::new(),
+        },
         end: RunEnd::Unavailable(reason),
         schedule: Vec::new(),
     }

@@ -1,4 +1,4 @@
-//! What every namespace has: the ServiceAccount `default`, and on a noisy cluster the ConfigMap `kube-root-ca.crt`
+//! What every namespace has: the `ServiceAccount` `default`, and on a noisy cluster the `ConfigMap` `kube-root-ca.crt`
 //! (API-237, API-356).
 
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use wavetank_model::{Api, ObjectKey, Status, object};
 use crate::context::{Again, Context, MANAGER};
 use crate::read::{map, text};
 
-/// The ConfigMap with the cluster's certificate.
+/// The `ConfigMap` with the cluster's certificate.
 pub(crate) const ROOT_CA: &str = "kube-root-ca.crt";
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nd2F2ZXRhbms=\n-----END CERTIFICATE-----\n";
 
@@ -19,7 +19,7 @@ fn is_active(api: &dyn Api, namespace: &str) -> bool {
         })
 }
 
-/// Makes the ServiceAccount `default` of the namespace `key` names, if it is not there.
+/// Makes the `ServiceAccount` `default` of the namespace `key` names, if it is not there.
 pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, Status> {
     let account = json!({
         "apiVersion": "v1",
@@ -33,7 +33,7 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
     )
 }
 
-/// Makes or restores the ConfigMap `kube-root-ca.crt` of the namespace `key` names.
+/// Makes or restores the `ConfigMap` `kube-root-ca.crt` of the namespace `key` names.
 pub(crate) fn sync_root_ca(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, Status> {
     let wanted = ObjectKey::new("", "ConfigMap", key.name.clone(), ROOT_CA);
     let data = json!({"ca.crt": CERTIFICATE});

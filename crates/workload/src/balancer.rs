@@ -1,4 +1,4 @@
-//! Addresses of LoadBalancer Services and Ingresses (API-352).
+//! Addresses of `LoadBalancer` Services and Ingresses (API-352).
 
 use std::collections::BTreeMap;
 

@@ -1,11 +1,11 @@
-//! PodDisruptionBudgets and HorizontalPodAutoscalers: their status (API-355).
+//! The status of a `PodDisruptionBudget` (API-355).
 
 use serde_json::{Map, Value, json};
 use wavetank_model::{Api, ObjectKey, Status, object};
 
 use crate::context::{Again, Context, MANAGER};
 use crate::pods;
-use crate::read::{at, int, list, map, status_of, text, with_status};
+use crate::read::{at, int, map, status_of, text, with_status};
 use crate::script::owner_key;
 use crate::selectors::Selectors;
 
@@ -118,7 +118,7 @@ fn scaled(value: &Value, total: i64) -> i64 {
     }
 }
 
-fn set_condition(
+pub(crate) fn set_condition(
     status: &mut Map<String, Value>,
     kind: &str,
     value: &str,
@@ -148,136 +148,4 @@ fn set_condition(
         None => all.push(condition),
     }
     status.insert("conditions".to_owned(), Value::Array(all));
-}
-
-/// What an autoscaler scales.
-pub(crate) fn target(key: &ObjectKey, scaler: &Value) -> ObjectKey {
-    let reference = at(scaler, &["spec", "scaleTargetRef"]).unwrap_or(&Value::Null);
-    let (group, _) = wavetank_model::key::split_api_version(text(reference, &["apiVersion"]));
-    ObjectKey::new(
-        group,
-        text(reference, &["kind"]),
-        key.namespace.clone(),
-        text(reference, &["name"]),
-    )
-}
-
-/// Judges one autoscaler as where no metrics arrive but the bounds are kept: the target's replicas are left alone
-/// within `minReplicas` and `maxReplicas`, and brought back there otherwise.
-pub(crate) fn sync_autoscaler(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, Status> {
-    let Some(scaler) = context
-        .api
-        .get(key)
-        .filter(|scaler| !object::is_terminating(scaler))
-    else {
-        return Ok(Again::Never);
-    };
-    if context.scripts.plays(key, &scaler) {
-        return Ok(Again::Never);
-    }
-    let target_key = target(key, &scaler);
-    let group = target_key.group.as_str();
-    let now = context.api.timestamp();
-    let mut status = status_of(&scaler);
-    if let Some(target) = context.api.get(&target_key) {
-        let current = int(&target, &["spec", "replicas"]).unwrap_or(1);
-        let least = int(&scaler, &["spec", "minReplicas"]).unwrap_or(1);
-        let most = int(&scaler, &["spec", "maxReplicas"]).unwrap_or(current);
-        let desired = if current == 0 {
-            0
-        } else {
-            current.clamp(least.min(most), most)
-        };
-        let observed = int(&target, &["status", "replicas"]).unwrap_or(0);
-        set_condition(
-            &mut status,
-            "AbleToScale",
-            "True",
-            "ReadyForNewScale",
-            "recommended size matches current size",
-            0,
-            &now,
-        );
-        if current == 0 {
-            set_condition(
-                &mut status,
-                "ScalingActive",
-                "False",
-                "ScalingDisabled",
-                "scaling is disabled since the replica count of the target is zero",
-                0,
-                &now,
-            );
-        } else {
-            set_condition(
-                &mut status,
-                "ScalingActive",
-                "True",
-                "ValidMetricFound",
-                "the HPA was able to successfully calculate a replica count",
-                0,
-                &now,
-            );
-        }
-        let limit = if desired == most {
-            (
-                "True",
-                "TooManyReplicas",
-                "the desired replica count is more than the maximum replica count",
-            )
-        } else {
-            (
-                "False",
-                "DesiredWithinRange",
-                "the desired count is within the acceptable range",
-            )
-        };
-        set_condition(
-            &mut status,
-            "ScalingLimited",
-            limit.0,
-            limit.1,
-            limit.2,
-            0,
-            &now,
-        );
-        status.insert("currentReplicas".to_owned(), observed.into());
-        status.insert("desiredReplicas".to_owned(), desired.into());
-        if desired != current {
-            let patch = json!({"spec": {"replicas": desired}});
-            context.api.patch(
-                MANAGER,
-                &target_key,
-                "",
-                wavetank_model::PatchType::Merge,
-                patch,
-            )?;
-            status.insert("lastScaleTime".to_owned(), now.into());
-        }
-    } else {
-        let message = format!(
-            "the HPA controller was unable to get the target's current scale: {}.{group} \"{}\" not found",
-            wavetank_model::kinds::find(group, &target_key.kind).map_or("", |kind| kind.plural),
-            target_key.name
-        );
-        set_condition(
-            &mut status,
-            "AbleToScale",
-            "False",
-            "FailedGetScale",
-            &message,
-            0,
-            &now,
-        );
-        status.insert("currentReplicas".to_owned(), 0.into());
-        status.insert("desiredReplicas".to_owned(), 0.into());
-    }
-    if map(&scaler, &["status"]) != Some(&status)
-        && !list(&Value::Object(status.clone()), &["conditions"]).is_empty()
-    {
-        context
-            .api
-            .update(MANAGER, with_status(&scaler, status), "status")?;
-    }
-    Ok(Again::Never)
 }

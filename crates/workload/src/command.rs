@@ -275,24 +275,24 @@ mod tests {
     use rstest::rstest;
     use serde_json::json;
 
-    const fn ends(millis: u64, exit_code: i32) -> Option<Run> {
-        Some(Run::Ends {
+    const fn ends(millis: u64, exit_code: i32) -> Run {
+        Run::Ends {
             after: Duration::from_millis(millis),
             exit_code,
-        })
+        }
     }
 
     #[rstest]
-    #[case("sleep 20; echo done", ends(20_000, 0))]
-    #[case("sleep 1 && exit 3", ends(1_000, 3))]
-    #[case("false || sleep 2", ends(2_000, 0))]
-    #[case("false && sleep 2", ends(0, 1))]
-    #[case("true || sleep 2", ends(0, 0))]
-    #[case("false; true", ends(0, 0))]
-    #[case("set -e; false; sleep 5", ends(0, 1))]
-    #[case("set -e\nfalse || true\nsleep 5\n", ends(5_000, 0))]
-    #[case("echo \"a; b $HOME\" 'c && d'; sleep 1m", ends(60_000, 0))]
-    #[case("# wait\nexec sleep 3", ends(3_000, 0))]
+    #[case("sleep 20; echo done", Some(ends(20_000, 0)))]
+    #[case("sleep 1 && exit 3", Some(ends(1_000, 3)))]
+    #[case("false || sleep 2", Some(ends(2_000, 0)))]
+    #[case("false && sleep 2", Some(ends(0, 1)))]
+    #[case("true || sleep 2", Some(ends(0, 0)))]
+    #[case("false; true", Some(ends(0, 0)))]
+    #[case("set -e; false; sleep 5", Some(ends(0, 1)))]
+    #[case("set -e\nfalse || true\nsleep 5\n", Some(ends(5_000, 0)))]
+    #[case("echo \"a; b $HOME\" 'c && d'; sleep 1m", Some(ends(60_000, 0)))]
+    #[case("# wait\nexec sleep 3", Some(ends(3_000, 0)))]
     #[case("echo hi > /tmp/x", None)]
     #[case("sleep $N", None)]
     #[case("sleep 1 | cat", None)]
@@ -307,11 +307,11 @@ mod tests {
     }
 
     #[rstest]
-    #[case(json!({"command": ["sleep", "20"]}), ends(20_000, 0))]
-    #[case(json!({"args": ["sleep", "0.5"]}), ends(500, 0))]
-    #[case(json!({"command": ["/bin/false"]}), ends(0, 1))]
+    #[case(json!({"command": ["sleep", "20"]}), Some(ends(20_000, 0)))]
+    #[case(json!({"args": ["sleep", "0.5"]}), Some(ends(500, 0)))]
+    #[case(json!({"command": ["/bin/false"]}), Some(ends(0, 1)))]
     #[case(json!({"command": ["sleep", "infinity"]}), Some(Run::Forever))]
-    #[case(json!({"command": ["sh", "-ec", "false; sleep 1"]}), ends(0, 1))]
+    #[case(json!({"command": ["sh", "-ec", "false; sleep 1"]}), Some(ends(0, 1)))]
     #[case(json!({"command": ["nginx"]}), None)]
     #[case(json!({"image": "x"}), None)]
     fn commands_and_arguments(#[case] container: Value, #[case] expected: Option<Run>) {

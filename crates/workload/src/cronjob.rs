@@ -1,4 +1,4 @@
-//! The CronJob controller (API-354).
+//! The `CronJob` controller (API-354).
 //!
 //! Known difference: schedules are read in UTC; a `timeZone` other than that is named among the problems.
 
@@ -20,7 +20,7 @@ use crate::read::{
 
 const SCHEDULED: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
 
-/// Why the controller cannot follow a CronJob.
+/// Why the controller cannot follow a `CronJob`.
 pub(crate) fn unsupported(cron: &Value) -> Option<String> {
     let zone = text(cron, &["spec", "timeZone"]);
     if !matches!(zone, "" | "UTC" | "Etc/UTC") {
@@ -34,7 +34,7 @@ pub(crate) fn unsupported(cron: &Value) -> Option<String> {
         .then(|| format!("the schedule `{schedule}` cannot be read: no Job is started"))
 }
 
-/// Looks at one CronJob: counts its Jobs, deletes old ones, starts one when it is time.
+/// Looks at one `CronJob`: counts its Jobs, deletes old ones, starts one when it is time.
 pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, Status> {
     let Some(cron) = context
         .api
@@ -71,14 +71,14 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
     if let Some(schedule) = Schedule::parse(text(&cron, &["spec", "schedule"]))
         .filter(|_| !flag(&cron, &["spec", "suspend"]))
     {
-        if let Some(time) = due(&cron, &schedule, context) {
-            if let Some(started) = start(&cron, time, &mut active, context)? {
-                active.push(started);
-                status.insert(
-                    "lastScheduleTime".to_owned(),
-                    context.config.epoch.time(time).into(),
-                );
-            }
+        if let Some(time) = due(&cron, &schedule, context)
+            && let Some(started) = start(&cron, time, &mut active, context)?
+        {
+            active.push(started);
+            status.insert(
+                "lastScheduleTime".to_owned(),
+                context.config.epoch.time(time).into(),
+            );
         }
         again = schedule
             .after(context.config.epoch.wall(context.now))

@@ -1,4 +1,4 @@
-//! The DaemonSet controller (API-349).
+//! The `DaemonSet` controller (API-349).
 //!
 //! Known difference: `maxSurge` is carried out as `maxUnavailable` 1.
 
@@ -24,7 +24,7 @@ const TOLERATED: [(&str, &str); 6] = [
     ("node.kubernetes.io/unschedulable", "NoSchedule"),
 ];
 
-/// Looks at one DaemonSet.
+/// Looks at one `DaemonSet`.
 pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, Status> {
     let Some(set) = context
         .api
@@ -81,8 +81,7 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
     if !touched && text(&set, &["spec", "updateStrategy", "type"]) != "OnDelete" {
         outcome = roll(&set, &hash, &wanted, &by_node, context);
     }
-    // A real controller counts what its cache shows after it acted.
-    let by_node = self::by_node(pods::of(&set, context));
+    // As the real controller, which counts what its cache showed: not what it made or removed just now.
     let (status, next) = status(&set, &hash, &wanted, &by_node, context);
     if map(&set, &["status"]) != Some(&status) {
         context
@@ -133,7 +132,10 @@ fn node_of(pod: &Value) -> &str {
     let values = fields
         .filter(|field| text(field, &["key"]) == "metadata.name")
         .flat_map(|field| list(field, &["values"]));
-    values.filter_map(Value::as_str).next().unwrap_or_default()
+    values
+        .into_iter()
+        .find_map(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// Replaces outdated Pods, as many at a time as may be unavailable.
@@ -178,9 +180,9 @@ fn roll(
         unavailable += i64::from(!available);
         if object::label(pod, HASH) != Some(hash) {
             if available {
-                candidates.push(pod)
+                candidates.push(pod);
             } else {
-                doomed.push(pod)
+                doomed.push(pod);
             }
         }
     }

@@ -12,7 +12,7 @@ use wavetank_model::{GroupKind, ObjectKey, Status, object};
 use crate::context::{Again, Context, MANAGER};
 use crate::read::{at, condition, flag, int, text, with_status};
 
-/// One look at one Deployment: the object as last written, and its ReplicaSets by name.
+/// One look at one Deployment: the object as last written, and its `ReplicaSets` by name.
 struct Rollout {
     deployment: Arc<Value>,
     sets: Vec<Arc<Value>>,
@@ -190,7 +190,7 @@ impl Rollout {
     }
 }
 
-/// `spec.replicas` of a ReplicaSet.
+/// `spec.replicas` of a `ReplicaSet`.
 fn wanted(set: &Value) -> i64 {
     int(set, &["spec", "replicas"]).unwrap_or(1)
 }

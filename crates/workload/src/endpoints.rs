@@ -1,4 +1,4 @@
-//! Endpoints and EndpointSlices of Services with a selector (API-351).
+//! Endpoints and `EndpointSlices` of Services with a selector (API-351).
 
 use std::sync::Arc;
 
@@ -201,7 +201,10 @@ fn write_slice(
         "kubernetes.io/service-name".to_owned(),
         object::name(service).into(),
     );
-    let ports = ports(service, picked.first().map(|pod| &**pod));
+    // Without Pods a slice names no port.
+    let ports = picked
+        .first()
+        .map_or_else(Vec::new, |pod| ports(service, Some(pod)));
     let owned = context.api.owned(
         &GroupKind::new("discovery.k8s.io", "EndpointSlice"),
         object::uid(service),

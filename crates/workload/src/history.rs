@@ -1,4 +1,4 @@
-//! ControllerRevisions: the templates a StatefulSet or DaemonSet has had (API-347, API-349).
+//! `ControllerRevisions`: the templates a `StatefulSet` or `DaemonSet` has had (API-347, API-349).
 
 use std::sync::Arc;
 

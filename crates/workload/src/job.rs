@@ -126,9 +126,10 @@ impl Jobs {
                 match view.manage(&job, back_off.until(), context.now) {
                     Manage::Nothing => {}
                     Manage::Delete(surplus) => {
-                        outcome = surplus
-                            .iter()
-                            .try_for_each(|pod| pods::delete(pod, context));
+                        // These do not count as failed: they are let go of before they are deleted.
+                        outcome = surplus.iter().try_for_each(|pod| {
+                            release_pod(pod, context).and_then(|()| pods::delete(pod, context))
+                        });
                         tally.removed(surplus.iter());
                     }
                     Manage::Create(indexes) => {
@@ -142,7 +143,13 @@ impl Jobs {
                         outcome = refusal;
                     }
                     Manage::Wait(until) => {
-                        again = again.or(Again::work(until.max(context.now + latency::JOB_BATCH)))
+                        again = again.or(Again::work(until.max(context.now + latency::JOB_BATCH)));
+                        // The real controller reports no active Pod during the back-off. Where others are ready the
+                        // server refuses that, so that the failure is not counted before the back-off is over.
+                        if tally.ready > 0 {
+                            return Ok(again);
+                        }
+                        tally.active = 0;
                     }
                 }
             }

@@ -4,6 +4,7 @@
 
 pub mod machine;
 
+pub(crate) mod conduct;
 pub(crate) mod container;
 pub(crate) mod report;
 
@@ -24,7 +25,7 @@ pub const MANAGER: &str = "kubelet";
 #[derive(Debug, Default)]
 pub(crate) struct Kubelet {
     machines: BTreeMap<String, Machine>,
-    /// Pods that wait for a ConfigMap, Secret or claim.
+    /// Pods that wait for a `ConfigMap`, Secret or claim.
     hindered: BTreeSet<Arc<ObjectKey>>,
     addresses: u32,
 }
@@ -149,7 +150,7 @@ fn remove(key: &ObjectKey, pod: &Value, context: &mut Context<'_>) -> Result<Aga
     }
 }
 
-/// What hinders the start of the Pod's containers: a ConfigMap, Secret or claim that is not there.
+/// What hinders the start of the Pod's containers: a `ConfigMap`, Secret or claim that is not there.
 fn obstacle(api: &dyn Api, pod: &Value) -> Option<Obstacle> {
     let namespace = object::namespace(pod);
     let missing = |kind: &str, name: &str| {

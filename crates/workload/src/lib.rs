@@ -26,6 +26,7 @@ pub mod timeline;
 
 mod account;
 mod agenda;
+mod autoscaler;
 mod balancer;
 mod budget;
 mod context;

@@ -25,7 +25,7 @@ pub fn address(index: usize) -> String {
 }
 
 /// The objects that the world creates at the start: nodes, with their Leases where the cluster is noisy, and the
-/// StorageClass `standard`.
+/// `StorageClass` named `standard`.
 pub fn bootstrap(config: &Config) -> Vec<Value> {
     let mut out: Vec<Value> = (0..config.nodes).map(|index| node(index, config)).collect();
     if config.noise {

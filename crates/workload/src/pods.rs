@@ -102,22 +102,23 @@ pub(crate) fn slow_start(
     context: &mut Context<'_>,
     mut make: impl FnMut(usize, &mut Context<'_>) -> Result<Arc<Value>, Status>,
 ) -> (usize, Result<(), Status>) {
-    let (mut made, mut tried, mut batch) = (0, 0, 1);
-    while tried < count {
+    let (mut created, mut next, mut size) = (0, 0, 1);
+    while next < count {
+        let batch = next..(next + size).min(count);
+        next = batch.end;
         let mut refusal = Ok(());
-        for number in tried..(tried + batch).min(count) {
+        for number in batch {
             match make(number, context) {
-                Ok(_) => made += 1,
+                Ok(_) => created += 1,
                 Err(status) => refusal = refusal.and(Err(status)),
             }
-            tried = number + 1;
         }
         if refusal.is_err() {
-            return (made, refusal);
+            return (created, refusal);
         }
-        batch *= 2;
+        size *= 2;
     }
-    (made, Ok(()))
+    (created, Ok(()))
 }
 
 /// Deletes a Pod; one that is gone already is no error.

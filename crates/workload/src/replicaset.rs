@@ -1,4 +1,4 @@
-//! The ReplicaSet controller (API-339, API-340).
+//! The `ReplicaSet` controller (API-339, API-340).
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::read::{
     condition, has_labels, int, list, map, set_counter, status_of, text, with_status,
 };
 
-/// What a ReplicaSet lacks.
+/// What a `ReplicaSet` lacks.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Next {
     Nothing,
@@ -34,7 +34,7 @@ pub(crate) fn next(set: &Value, active: &[Arc<Value>]) -> Next {
     }
 }
 
-/// Looks at one ReplicaSet. The status is that of the Pods that were there before Pods were made or removed, as with
+/// Looks at one `ReplicaSet`. The status is that of the Pods that were there before Pods were made or removed, as with
 /// the real controller, which counts what its cache showed.
 pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, Status> {
     let Some(set) = context.api.get(key) else {

@@ -210,7 +210,7 @@ enum Claims {
 }
 
 /// The names of the claims a Pod uses.
-pub(crate) fn claim_names<'a>(pod: &'a Value) -> impl Iterator<Item = String> + 'a {
+pub(crate) fn claim_names(pod: &Value) -> impl Iterator<Item = String> {
     list(pod, &["spec", "volumes"])
         .iter()
         .filter_map(move |volume| {

@@ -8,7 +8,7 @@ use wavetank_kernel::{Chooser, Rng, Seed};
 use wavetank_model::script::{Behaviour, Delay, Rule};
 use wavetank_model::{Api, ObjectKey, object};
 
-/// How far up a Pod's owners are followed: Pod, ReplicaSet, Deployment and room for custom kinds.
+/// How far up a Pod's owners are followed: Pod, `ReplicaSet`, Deployment and room for custom kinds.
 const OWNERS: usize = 5;
 
 /// The rules of a run.

@@ -43,7 +43,7 @@ pub(crate) struct Selectors {
 }
 
 /// The label by which a selecting object is found; every Pod when it names none.
-fn handle<'a>(selector: &'a Value) -> (&'a str, &'a str) {
+fn handle(selector: &Value) -> (&str, &str) {
     let labels = selector.get("matchLabels").unwrap_or(selector).as_object();
     let first = labels
         .into_iter()

@@ -1,4 +1,4 @@
-//! The StatefulSet controller (API-347, API-348).
+//! The `StatefulSet` controller (API-347, API-348).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ const REVISION: &str = "controller-revision-hash";
 const POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
 const POD_INDEX: &str = "apps.kubernetes.io/pod-index";
 
-/// One look at one StatefulSet.
+/// One look at one `StatefulSet`.
 struct View {
     set: Arc<Value>,
     /// Pods by ordinal.
@@ -37,7 +37,7 @@ enum Act {
     Delete(Arc<Value>),
 }
 
-/// Looks at one StatefulSet.
+/// Looks at one `StatefulSet`.
 pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, Status> {
     let Some(set) = context.api.get(key) else {
         return Ok(Again::Never);
@@ -79,7 +79,7 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
         };
         outcome = outcome.and(done);
     }
-    let deleted = acts.iter().filter(|act| matches!(act, Act::Delete(pod) if view.is_of(pod, &view.current) && view.current != view.update));
+    let deleted = acts.iter().filter(|act| matches!(act, Act::Delete(pod) if is_of(pod, &view.current) && view.current != view.update));
     let deleted = i64::try_from(deleted.count()).unwrap_or(0);
     let status = view.status(deleted, context);
     if is_news(&view.set, &status) {
@@ -91,7 +91,7 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
         &view.set,
         |revision| {
             let name = object::name(revision);
-            name == view.current || view.pods.values().any(|pod| view.is_of(pod, name))
+            name == view.current || view.pods.values().any(|pod| is_of(pod, name))
         },
         context,
     )?;
@@ -100,6 +100,10 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
         again = again.or(Again::work(at));
     }
     Ok(again)
+}
+
+fn is_of(pod: &Value, revision: &str) -> bool {
+    object::label(pod, REVISION) == Some(revision)
 }
 
 fn ordinal(set: &Value, pod: &Value) -> Option<i64> {
@@ -121,10 +125,6 @@ fn is_news(set: &Value, status: &Map<String, Value>) -> bool {
 }
 
 impl View {
-    fn is_of(&self, pod: &Value, revision: &str) -> bool {
-        object::label(pod, REVISION) == Some(revision)
-    }
-
     fn is_running_and_ready(pod: &Value) -> bool {
         text(pod, &["status", "phase"]) == "Running" && pods::is_ready(pod)
     }
@@ -161,7 +161,7 @@ impl View {
                 }
                 Some(pod) => {
                     blocked |= self.ordered
-                        && (object::is_terminating(pod) || !self.is_available(pod, context))
+                        && (object::is_terminating(pod) || !self.is_available(pod, context));
                 }
             }
             if blocked && self.ordered {
@@ -202,7 +202,7 @@ impl View {
         .unwrap_or(0);
         for ordinal in (self.start + partition..self.start + self.replicas).rev() {
             let pod = self.pods.get(&ordinal)?;
-            if !self.is_of(pod, &self.update) && !object::is_terminating(pod) {
+            if !is_of(pod, &self.update) && !object::is_terminating(pod) {
                 return Some(Act::Delete(Arc::clone(pod)));
             }
             if object::is_terminating(pod) || !self.is_available(pod, context) {
@@ -232,11 +232,8 @@ impl View {
         let owner = history::with_template(&self.set, revision);
         self.create_claims(ordinal, context)?;
         let pod_name = format!("{}-{ordinal}", object::name(&self.set));
-        let mut pod = pods::from_template(&owner, "");
-        if let Some(metadata) = pod["metadata"].as_object_mut() {
-            metadata.remove("generateName");
-            metadata.insert("name".to_owned(), pod_name.clone().into());
-        }
+        let mut pod = pods::from_template(&owner, &format!("{}-", object::name(&self.set)));
+        pod["metadata"]["name"] = pod_name.clone().into();
         pod["metadata"]["labels"][REVISION] = name.as_str().into();
         pod["metadata"]["labels"][POD_NAME] = pod_name.clone().into();
         pod["metadata"]["labels"][POD_INDEX] = ordinal.to_string().into();
@@ -307,9 +304,8 @@ impl View {
         let count = |test: &dyn Fn(&Value) -> bool| -> i64 {
             i64::try_from(self.pods.values().filter(|pod| test(pod)).count()).unwrap_or(i64::MAX)
         };
-        let of = |revision: &str| {
-            count(&|pod| self.is_of(pod, revision) && !object::is_terminating(pod))
-        };
+        let of =
+            |revision: &str| count(&|pod| is_of(pod, revision) && !object::is_terminating(pod));
         let (replicas, ready) = (count(&|_| true), count(&Self::is_running_and_ready));
         let (mut current, updated) = (of(&self.current) - deleted, of(&self.update));
         let mut current_revision = &self.current;

@@ -97,20 +97,19 @@ impl Timelines {
         let same = |position: &&mut Position| {
             position.uid == uid && position.generation >= generation && position.rule == number
         };
-        let mut position = match self.positions.get_mut(key).filter(same) {
-            Some(position) => position.clone(),
-            None => {
-                let Some(first) = entries.first() else {
-                    return Ok(Again::Never);
-                };
-                let at = context.now + context.chance.draw(first.after(), context.chooser);
-                Position {
-                    uid: uid.to_owned(),
-                    generation,
-                    rule: number,
-                    next: 0,
-                    at,
-                }
+        let mut position = if let Some(position) = self.positions.get_mut(key).filter(same) {
+            position.clone()
+        } else {
+            let Some(first) = entries.first() else {
+                return Ok(Again::Never);
+            };
+            let at = context.now + context.chance.draw(first.after(), context.chooser);
+            Position {
+                uid: uid.to_owned(),
+                generation,
+                rule: number,
+                next: 0,
+                at,
             }
         };
         let mut writes = Vec::new();

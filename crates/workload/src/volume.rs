@@ -1,4 +1,4 @@
-//! PersistentVolumes and claims: binding, provisioning, protection (API-353).
+//! `PersistentVolumes` and claims: binding, provisioning, protection (API-353).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -294,10 +294,9 @@ pub(crate) fn sync_volume(key: &ObjectKey, context: &mut Context<'_>) -> Result<
     }
     let uid_known = reference.is_some_and(|reference| !text(reference, &["uid"]).is_empty());
     let wanted = match (reference, &claim) {
-        (None, _) => "Available",
-        (Some(_), None) if uid_known => "Released",
-        (Some(_), None) => "Available",
         (Some(_), Some(_)) => return Ok(Again::Never),
+        (Some(_), None) if uid_known => "Released",
+        _ => "Available",
     };
     if phase != wanted {
         context.api.patch(

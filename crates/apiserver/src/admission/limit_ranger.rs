@@ -7,7 +7,7 @@ use wavetank_model::key::GroupKind;
 use wavetank_model::status::Status;
 
 use crate::kinds::json::{ensure, entries, items, items_mut, set, text};
-use crate::kinds::quantity::Quantity;
+use crate::kinds::quantity::{self, Quantity};
 
 use super::{Lookup, Operation, Request};
 
@@ -164,24 +164,24 @@ pub(super) fn totals(spec: &Value, list: &str) -> Value {
             return Vec::new();
         };
         entries(resources, list)
-            .filter_map(|(key, value)| Some((key.clone(), Quantity::read(value)?)))
+            .filter_map(|(key, value)| Some((key.clone(), quantity::read(value)?)))
             .collect()
     };
     for container in items(spec, "containers") {
         for (name, quantity) in of(container) {
             let sum = sums.entry(name).or_insert(Quantity::ZERO);
-            *sum = sum.plus(quantity);
+            *sum = *sum + quantity;
         }
     }
     for container in items(spec, "initContainers") {
         for (name, quantity) in of(container) {
             let sum = sums.entry(name).or_insert(Quantity::ZERO);
-            *sum = sum.max(quantity);
+            *sum = (*sum).max(quantity);
         }
     }
     Value::Object(
         sums.into_iter()
-            .map(|(name, sum)| (name, sum.canonical().into()))
+            .map(|(name, sum)| (name, sum.to_string().into()))
             .collect(),
     )
 }
@@ -196,39 +196,39 @@ fn check(
 ) {
     let read = |list: Option<&Value>, name: &str| {
         list.and_then(|list| list.get(name))
-            .and_then(Quantity::read)
+            .and_then(quantity::read)
     };
     for (name, bound) in entries(limit, "min") {
-        let Some(bound) = Quantity::read(bound) else {
+        let Some(bound) = quantity::read(bound) else {
             continue;
         };
-        let head = format!("minimum {name} usage per {kind} is {}", bound.canonical());
+        let head = format!("minimum {name} usage per {kind} is {bound}");
         match (read(Some(requests), name), read(caps, name)) {
             (None, _) => problems.push(format!("{head}.  No request is specified")),
             (Some(request), _) if request < bound => {
-                problems.push(format!("{head}, but request is {}", request.canonical()));
+                problems.push(format!("{head}, but request is {request}"));
             }
             (_, Some(cap)) if cap < bound => {
-                problems.push(format!("{head}, but limit is {}", cap.canonical()));
+                problems.push(format!("{head}, but limit is {cap}"));
             }
             _ => {}
         }
     }
     for (name, bound) in entries(limit, "max") {
-        let Some(bound) = Quantity::read(bound) else {
+        let Some(bound) = quantity::read(bound) else {
             continue;
         };
-        let head = format!("maximum {name} usage per {kind} is {}", bound.canonical());
+        let head = format!("maximum {name} usage per {kind} is {bound}");
         let request = read(Some(requests), name);
         if caps.is_some() {
             match read(caps, name) {
                 None => problems.push(format!("{head}.  No limit is specified")),
                 Some(cap) if cap > bound => {
-                    problems.push(format!("{head}, but limit is {}", cap.canonical()));
+                    problems.push(format!("{head}, but limit is {cap}"));
                 }
                 Some(_) => {
                     if let Some(request) = request.filter(|request| *request > bound) {
-                        problems.push(format!("{head}, but request is {}", request.canonical()));
+                        problems.push(format!("{head}, but request is {request}"));
                     }
                 }
             }
@@ -236,20 +236,17 @@ fn check(
             match request {
                 None => problems.push(format!("{head}.  No request is specified")),
                 Some(request) if request > bound => {
-                    problems.push(format!("{head}, but request is {}", request.canonical()));
+                    problems.push(format!("{head}, but request is {request}"));
                 }
                 Some(_) => {}
             }
         }
     }
     for (name, bound) in entries(limit, "maxLimitRequestRatio") {
-        let Some(bound) = Quantity::read(bound) else {
+        let Some(bound) = quantity::read(bound) else {
             continue;
         };
-        let head = format!(
-            "{name} max limit to request ratio per {kind} is {}",
-            bound.canonical()
-        );
+        let head = format!("{name} max limit to request ratio per {kind} is {bound}");
         let request = read(Some(requests), name).filter(|request| !request.is_zero());
         let cap = read(caps, name).filter(|cap| !cap.is_zero());
         match (request, cap) {
@@ -258,11 +255,20 @@ fn check(
             )),
             (_, None) => problems.push(format!("{head}, but no limit is specified or limit is 0")),
             (Some(request), Some(cap)) => {
-                let ratio = cap.as_f64() / request.as_f64();
-                if ratio > bound.as_f64() {
+                let ratio = as_ratio(cap) / as_ratio(request);
+                if ratio > as_ratio(bound) {
                     problems.push(format!("{head}, but provided ratio is {ratio:.6}"));
                 }
             }
         }
     }
+}
+
+/// In thousandths, for ratios.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "ratios are printed with six digits"
+)]
+fn as_ratio(quantity: Quantity) -> f64 {
+    quantity.millis() as f64 / 1000.0
 }

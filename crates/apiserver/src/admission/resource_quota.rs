@@ -11,7 +11,7 @@ use wavetank_model::object;
 use wavetank_model::status::Status;
 
 use crate::kinds::json::{entries, items, present, text};
-use crate::kinds::quantity::Quantity;
+use crate::kinds::quantity::{self, Quantity};
 
 use super::{Lookup, Request, limit_ranger};
 
@@ -68,13 +68,13 @@ fn is_finished(kind: &GroupKind, object: &Value) -> bool {
 fn add(sum: &mut Usage, more: Usage) {
     for (name, quantity) in more {
         let entry = sum.entry(name).or_insert(Quantity::ZERO);
-        *entry = entry.plus(quantity);
+        *entry = *entry + quantity;
     }
 }
 
 /// What one object uses, by the names quotas use.
 fn usage(kind: &GroupKind, plural: &str, object: &Value) -> Usage {
-    let one = Quantity::ONE;
+    let one = Quantity::from_units(1);
     let mut out = Usage::new();
     let dot = if kind.group.is_empty() { "" } else { "." };
     out.insert(format!("count/{plural}{dot}{}", kind.group), one);
@@ -88,7 +88,7 @@ fn usage(kind: &GroupKind, plural: &str, object: &Value) -> Usage {
             for list in ["requests", "limits"] {
                 let totals = limit_ranger::totals(spec, list);
                 for (name, value) in totals.as_object().into_iter().flatten() {
-                    let Some(quantity) = Quantity::read(value) else {
+                    let Some(quantity) = quantity::read(value) else {
                         continue;
                     };
                     out.insert(format!("{list}.{name}"), quantity);
@@ -111,14 +111,17 @@ fn usage(kind: &GroupKind, plural: &str, object: &Value) -> Usage {
                 || (kind == "LoadBalancer"
                     && spec.get("allocateLoadBalancerNodePorts") != Some(&Value::Bool(false)))
             {
-                out.insert("services.nodeports".to_owned(), Quantity::count(ports));
+                out.insert(
+                    "services.nodeports".to_owned(),
+                    Quantity::from_units(i64::try_from(ports).unwrap_or(i64::MAX)),
+                );
             }
         }
         "PersistentVolumeClaim" => {
             out.insert("persistentvolumeclaims".to_owned(), one);
             let size = spec
                 .pointer("/resources/requests/storage")
-                .and_then(Quantity::read);
+                .and_then(quantity::read);
             let class = text(spec, "storageClassName");
             if let Some(size) = size {
                 out.insert("requests.storage".to_owned(), size);
@@ -194,11 +197,11 @@ fn check(
 ) -> Result<(), Status> {
     let mut over: Vec<(&String, Quantity, Quantity, Quantity)> = Vec::new();
     for (name, hard) in entries(spec, "hard") {
-        let (Some(hard), Some(more)) = (Quantity::read(hard), requested.get(name)) else {
+        let (Some(hard), Some(more)) = (quantity::read(hard), requested.get(name)) else {
             continue;
         };
         let have = used.get(name).copied().unwrap_or(Quantity::ZERO);
-        if have.plus(*more) > hard {
+        if have + *more > hard {
             over.push((name, *more, have, hard));
         }
     }
@@ -207,7 +210,7 @@ fn check(
     }
     let list = |pick: fn(&(&String, Quantity, Quantity, Quantity)) -> Quantity| {
         over.iter()
-            .map(|entry| format!("{}={}", entry.0, pick(entry).canonical()))
+            .map(|entry| format!("{}={}", entry.0, pick(entry)))
             .collect::<Vec<_>>()
             .join(",")
     };

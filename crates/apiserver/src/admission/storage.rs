@@ -9,7 +9,7 @@ use wavetank_model::object;
 use wavetank_model::status::Status;
 
 use crate::kinds::json::{ensure, ensure_list, flag, present, set, text};
-use crate::kinds::quantity::Quantity;
+use crate::kinds::quantity;
 
 use super::{Lookup, Request};
 
@@ -103,7 +103,7 @@ pub(super) fn validate_resize(
     let size = |claim: &Value| {
         claim
             .pointer("/spec/resources/requests/storage")
-            .and_then(Quantity::read)
+            .and_then(quantity::read)
     };
     match (size(claim), size(old)) {
         (Some(new), Some(old)) if new > old => {}

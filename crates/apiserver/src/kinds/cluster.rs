@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::field::{Errors, FieldError, Path};
 use super::json::{
-    default_text, default_to, ensure, entries, int, items, items_mut, present, set, text,
+    default_text, default_to, ensure, entries, int, items, items_mut, null_when_empty, present,
+    set, text,
 };
 use super::pod_spec::containers::check_port;
 use super::pod_spec::{resources, scheduling};
@@ -319,10 +320,8 @@ impl Strategy for EndpointSlice {
             default_to(port, "name", "");
             default_to(port, "protocol", "TCP");
         }
-        if let Some(members) = object.as_object_mut() {
-            members.entry("endpoints").or_insert(Value::Null);
-            members.entry("ports").or_insert(Value::Null);
-        }
+        null_when_empty(object, "endpoints");
+        null_when_empty(object, "ports");
         for endpoint in items_mut(object, "endpoints") {
             ensure(endpoint, "conditions");
         }

@@ -419,6 +419,16 @@ impl Strategy for CustomResourceDefinition {
             }
         }
         validate_definition_versions(spec, &path.field("versions"), errors);
+        if object
+            .get("status")
+            .is_none_or(|status| items(status, "storedVersions").is_empty())
+        {
+            errors.invalid(
+                &Path::new("status").field("storedVersions"),
+                Value::Null,
+                "must have at least one stored version",
+            );
+        }
     }
 
     fn validate_update(&self, new: &Value, old: &Value, subresource: &str, errors: &mut Errors) {
@@ -490,10 +500,7 @@ fn validate_definition_versions(spec: &Value, list: &Path<'_>, errors: &mut Erro
             .and_then(|schema| present(schema, "openAPIV3Schema"))
             .is_none()
         {
-            errors.required(
-                &path.field("schema").field("openAPIV3Schema"),
-                "schemas are required",
-            );
+            errors.required(&path.field("schema").field("openAPIV3Schema"), "");
         }
     }
     if repeated {

@@ -129,3 +129,11 @@ pub fn set(object: &mut Value, key: &str, value: Option<Value>) {
 pub fn restore(new: &mut Value, old: &Value, key: &str) {
     set(new, key, old.get(key).cloned());
 }
+
+/// Makes an absent or empty list null: built-in kinds are stored in a form that knows no empty lists, and one that is always
+/// written comes back as null.
+pub fn null_when_empty(object: &mut Value, key: &str) {
+    if items(object, key).is_empty() {
+        set(object, key, Some(Value::Null));
+    }
+}

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::field::{Errors, FieldError, Path};
 use super::json::{default_text, default_to, ensure, entries, items, present, restore, set, text};
 use super::pod_spec::{defaults, resources, scheduling, volumes};
-use super::quantity::Quantity;
+use super::quantity::{self, Quantity};
 use super::{Env, Strategy, label_selector, names};
 
 const ACCESS_MODES: [&str; 4] = [
@@ -97,9 +97,9 @@ pub(super) fn validate_claim_spec(spec: &Value, path: &Path<'_>, errors: &mut Er
     let storage = storage.key("storage");
     match spec.pointer("/resources/requests/storage") {
         None => errors.required(&storage, ""),
-        Some(value) => match Quantity::read(value) {
-            Some(size) if size.is_negative() || size.is_zero() => {
-                errors.invalid(&storage, size.canonical(), "must be greater than zero");
+        Some(value) => match quantity::read(value) {
+            Some(size) if size.signum() <= 0 => {
+                errors.invalid(&storage, size.to_string(), "must be greater than zero");
             }
             _ => resources::check_quantity("storage", value, &storage, errors),
         },
@@ -178,7 +178,7 @@ fn validate_claim_change(new: &Value, old: &Value, errors: &mut Errors) {
     let read = |value: Option<Value>| {
         value
             .as_ref()
-            .and_then(Quantity::read)
+            .and_then(quantity::read)
             .unwrap_or(Quantity::ZERO)
     };
     let (wanted, had) = (read(size(spec)), read(size(before)));
@@ -210,6 +210,32 @@ const COMMON: [&str; 10] = [
     "nodeAffinity",
     "volumeAttributesClassName",
     "apiVersion",
+];
+
+/// Sources in the order in which they are counted.
+const SOURCES: [&str; 22] = [
+    "hostPath",
+    "gcePersistentDisk",
+    "awsElasticBlockStore",
+    "glusterfs",
+    "flocker",
+    "nfs",
+    "rbd",
+    "quobyte",
+    "cephfs",
+    "iscsi",
+    "cinder",
+    "fc",
+    "flexVolume",
+    "azureFile",
+    "vsphereVolume",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "azureDisk",
+    "scaleIO",
+    "local",
+    "storageos",
+    "csi",
 ];
 
 fn sources(spec: &Value) -> impl Iterator<Item = (&String, &Value)> {
@@ -301,7 +327,10 @@ impl Strategy for PersistentVolume {
             scheduling::validate_node_selector(selector, &path.field("required"), errors);
         }
         let mut first = true;
-        for (kind, source) in sources(spec) {
+        let outer = path;
+        let mut given: Vec<(&String, &Value)> = sources(spec).collect();
+        given.sort_by_key(|(kind, _)| SOURCES.iter().position(|known| known == kind));
+        for (kind, source) in given {
             let path = path.field(kind);
             if !first {
                 errors.forbidden(&path, "may not specify more than 1 volume type");
@@ -323,7 +352,7 @@ impl Strategy for PersistentVolume {
                     }
                     if present(spec, "nodeAffinity").is_none() {
                         errors.required(
-                            &Path::new("metadata").field("annotations"),
+                            &outer.field("nodeAffinity"),
                             "Local volume requires node affinity",
                         );
                     }
@@ -386,12 +415,10 @@ fn validate_capacity(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
         errors.not_supported(path, capacity, &["storage"]);
     }
     for (name, value) in entries(spec, "capacity") {
-        if let Some(size) =
-            Quantity::read(value).filter(|size| size.is_negative() || size.is_zero())
-        {
+        if let Some(size) = quantity::read(value).filter(|size| size.signum() <= 0) {
             errors.invalid(
                 &path.key(name),
-                size.canonical(),
+                size.to_string(),
                 "must be greater than zero",
             );
         }

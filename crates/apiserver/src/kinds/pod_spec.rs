@@ -2,6 +2,7 @@
 
 pub(super) mod containers;
 pub(super) mod defaults;
+mod environment;
 pub(super) mod resources;
 pub(super) mod scheduling;
 pub(super) mod validate;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::field::{Errors, Path};
-use super::json::{default_text, default_to, ensure, items, items_mut, present, text};
+use super::json::{default_text, ensure, items, items_mut, null_when_empty, present, text};
 use super::{NameRule, Strategy, label_selector, names};
 
 const GROUP: &str = "rbac.authorization.k8s.io";
@@ -19,7 +19,7 @@ impl Strategy for Role {
     }
 
     fn default(&self, _version: &str, object: &mut Value) {
-        default_to(object, "rules", Value::Null);
+        null_when_empty(object, "rules");
     }
 
     fn validate_create(&self, object: &Value, errors: &mut Errors) {

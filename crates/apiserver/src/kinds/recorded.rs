@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use wavetank_kernel::{Rng, Seed};
 use wavetank_model::key::{GroupKind, GroupVersionKind, ObjectKey};
 use wavetank_model::kinds;
-use wavetank_model::object;
 use wavetank_model::status::Status;
+use wavetank_model::{object, schema};
 
 use super::json::{items, set, text};
-use super::{Allocations, Env, create, decode, strategy, update};
+use super::{Allocations, Env, create, strategy, update};
 use crate::admission::{self, Config, Lookup, Operation, Request};
 
 struct Shop;
@@ -55,7 +55,10 @@ impl Server {
         let gk = gvk.group_kind();
         let kind = kinds::find(&gk.group, &gk.kind).expect("cases are of built-in kinds");
         let strategy = strategy(&gk);
-        decode(&gk, &gvk.version, &mut new);
+        let schema = schema::builtin(gvk).expect("cases are of built-in kinds");
+        schema::decode(schema, &mut new).expect("cases decode");
+        strategy.default(&gvk.version, &mut new);
+        schema::complete(schema, &mut new);
         let name = object::name(&new).to_owned();
         let namespace = if kind.namespaced { "shop" } else { "" };
         let operation = if old.is_some() {

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::field::{Errors, Path};
-use super::json::{default_text, default_to, ensure, flag, int, items, present, set, text};
+use super::json::{
+    default_text, default_to, ensure, flag, int, items, null_when_empty, present, set, text,
+};
 use super::{Strategy, names};
 
 pub(super) struct StorageClass;
@@ -103,7 +105,7 @@ pub(super) struct CsiNode;
 impl Strategy for CsiNode {
     fn default(&self, _version: &str, object: &mut Value) {
         if let Some(spec) = ensure(object, "spec") {
-            default_to(spec, "drivers", Value::Null);
+            null_when_empty(spec, "drivers");
         }
     }
 

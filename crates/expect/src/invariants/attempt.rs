@@ -474,7 +474,7 @@ impl Attempt {
                 let facts = objects.get(&task.key);
                 facts.exists && facts.finalizer && !facts.refused && !objects.is_faulted(&task.key)
             })
-            .filter(|task| keys.insert(&task.key))
+            .filter(|task| !self.unseen(task) && keys.insert(&task.key))
             .map(|task| Violation {
                 invariant: FINALIZER,
                 expected: format!(

@@ -362,6 +362,26 @@ fn finalizers_may_stay_where_the_rules_say_so(#[case] end: &str) {
     assert_eq!(judged(&text, &[]), "");
 }
 
+/// SYNC-170, SYNC-178: a hook of the last wave is finished when it is applied, no wave delay follows, and the next
+/// pass sees it as it was before its finalizer came back.
+#[test]
+fn a_finalizer_that_the_view_cannot_know_is_not_held_against_the_engine() {
+    let run = |pass: &str| {
+        format!(
+            r#"0 Job/a created
+            0 Job/a healthy
+            1 operation started
+            1 pass 1
+            1 Job/a updated = {{"metadata": {{"finalizers": ["argocd.argoproj.io/hook-finalizer"]}}}}
+            1 Job/a applied in PostSync/0 hook
+            {pass}
+            9 operation succeeded: successfully synced (no more tasks)"#
+        )
+    };
+    assert_eq!(judged(&run("1 pass 2"), &[]), "");
+    assert!(judged(&run("2 pass 2"), &[]).contains("invariant.hook-finalizer-released"));
+}
+
 /// Section 8 of the format: what a fault hit is not judged.
 #[test]
 fn faults_exempt_their_objects() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use wavetank_kernel::SimTime;
-use wavetank_model::{Actor, ObjectKey, RequestRecord, Verb};
+use wavetank_model::{Actor, ChangeKind, ObjectKey, RequestRecord, Verb};
 use wavetank_trace::{ApiEvent, Entry, Event, OperationEvent, Trace};
 
 use super::{Detail, Mark, Row, Weight};
@@ -161,8 +161,12 @@ impl<'a> Teller<'a> {
     }
 
     fn api(&mut self, time: SimTime, api: &ApiEvent) {
-        let event = Event::Api(api.clone());
-        let Some(verb) = event.verb() else { return };
+        let verb = match api.verb {
+            ChangeKind::Created => Verb::Created,
+            ChangeKind::Updated => Verb::Updated,
+            ChangeKind::Deleting => Verb::Deleting,
+            ChangeKind::Deleted => Verb::Deleted,
+        };
         let by_user = api.actor.as_str() == Actor::USER;
         let by_engine = api.actor.as_str() == Actor::ENGINE;
         // What the engine creates or changes is told by `applied`; what controllers write into an object, by its health.

@@ -123,13 +123,12 @@ impl Writer<'_> {
                 "timed out waiting for the condition".to_owned(),
             ));
         }
-        let refused = match self
+        let created = self
             .connection
             .post(self.place, modified, &self.manager())
-            .await
-        {
-            Ok(_) => return Ok("configured"),
-            Err(error) => error,
+            .await;
+        let Err(refused) = created else {
+            return Ok("configured");
         };
         let mut before = live.clone();
         crate::target::metadata(&mut before).remove("resourceVersion");

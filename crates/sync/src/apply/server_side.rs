@@ -66,7 +66,7 @@ impl Writer<'_> {
                 .await
             {
                 Err(error) if error.is_conflict() && attempt < RETRIES => {
-                    self.clock.sleep(CONFLICT_PAUSE).await
+                    self.clock.sleep(CONFLICT_PAUSE).await;
                 }
                 outcome => return outcome.map(drop),
             }

@@ -217,3 +217,27 @@ fn the_timeout_ends_an_operation_for_good() {
     );
     assert!(state.over());
 }
+
+/// SYNC-067: a confirmation holds for what began before it.
+#[test]
+fn a_confirmation_must_not_be_older_than_the_operation() {
+    let since = at("12:00:00");
+    assert!(is_confirmed(Some("2026-01-01T12:00:00Z"), since));
+    assert!(!is_confirmed(Some("2026-01-01T11:59:59Z"), since));
+    assert!(!is_confirmed(Some("yes"), since) && !is_confirmed(None, since));
+}
+
+/// SYNC-141.
+#[test]
+fn selective_and_dry_runs_enter_no_history() {
+    let mut state = OperationState::start(RetryStrategy::never(), false, at("12:00:00"));
+    let (whole, mut part) = (SyncOptions::default(), SyncOptions::default());
+    part.resources.push(crate::ResourceFilter::default());
+    assert!(!state.enters_history(&whole));
+    state.finish(
+        Act::Step,
+        output(OperationPhase::Succeeded, ""),
+        at("12:00:01"),
+    );
+    assert!(state.enters_history(&whole) && !state.enters_history(&part));
+}

@@ -1,7 +1,6 @@
 //! The order of tasks (SYNC-035, SYNC-036, SYNC-039, SYNC-040, SYNC-041).
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wavetank_model::{ObjectKey, Phase};
@@ -94,7 +93,7 @@ pub(super) fn mirror_prune_waves(tasks: &mut [Task]) {
             let to = waves[waves.len() - 1 - place];
             if to != from {
                 task.wave_override = Some(to);
-                task.reasons.push(Reason::Mirrored { from, to });
+                task.moved.push(Reason::Mirrored { from, to });
             }
         }
     }
@@ -110,17 +109,18 @@ pub(super) fn prune_last(tasks: &mut [Task], all: bool) {
     for task in tasks.iter_mut().filter(|task| task.is_prune()) {
         if all || task.live_has_option("PruneLast=true") {
             task.wave_override = Some(last);
-            task.reasons.push(Reason::PruneLast(last));
+            task.moved.push(Reason::PruneLast(last));
         }
     }
 }
 
 /// What a task is to an adjustment pass.
+#[derive(Clone, Copy)]
 enum Link<'a> {
     /// It is what others need.
-    Dependency(Vec<&'a str>),
+    Dependency(&'a str, &'a str),
     /// It needs something.
-    Reference(Vec<&'a str>),
+    Reference(&'a str, &'a str),
     /// Neither.
     None,
 }
@@ -129,12 +129,12 @@ enum Link<'a> {
 fn namespace_link(task: &Task) -> Link<'_> {
     if task.is_prune() {
         Link::None
-    } else if task.key.group.is_empty() && task.key.kind == "Namespace" {
-        Link::Dependency(vec![&task.key.name])
+    } else if task.key.kind == "Namespace" && task.key.group.is_empty() {
+        Link::Dependency("", &task.key.name)
     } else if task.key.namespace.is_empty() {
         Link::None
     } else {
-        Link::Reference(vec![&task.key.namespace])
+        Link::Reference("", &task.key.namespace)
     }
 }
 
@@ -143,36 +143,49 @@ fn definition_link(task: &Task) -> Link<'_> {
     let Some(target) = task.target.as_deref() else {
         return Link::None;
     };
-    match super::defined_kind(target) {
-        Some((group, kind)) => Link::Dependency(vec![group, kind]),
-        None => Link::Reference(vec![&task.key.group, &task.key.kind]),
+    if task.key.kind == "CustomResourceDefinition"
+        && let Some((group, kind)) = super::defined_kind(target)
+    {
+        return Link::Dependency(group, kind);
     }
+    Link::Reference(&task.key.group, &task.key.kind)
 }
 
 /// Moves each dependency to the first task that refers to it, into that task's phase and wave (SYNC-041).
 fn adjust(tasks: &mut Vec<Task>, link: fn(&Task) -> Link<'_>) {
-    let mut first: BTreeMap<Vec<String>, usize> = BTreeMap::new();
-    // References by borrowed key would tie `tasks` down; most lists have no dependency at all.
-    if !tasks
-        .iter()
-        .any(|task| matches!(link(task), Link::Dependency(_)))
-    {
+    // What is depended on, with the first task that refers to it; most lists have nothing of the kind.
+    let mut first: Vec<((String, String), Option<usize>)> = Vec::new();
+    for task in tasks.iter() {
+        if let Link::Dependency(group, name) = link(task) {
+            first.push(((group.to_owned(), name.to_owned()), None));
+        }
+    }
+    if first.is_empty() {
         return;
     }
+    first.sort();
+    first.dedup();
+    let find = |first: &[((String, String), Option<usize>)], group: &str, name: &str| {
+        first
+            .binary_search_by(|((of, called), _)| {
+                (of.as_str(), called.as_str()).cmp(&(group, name))
+            })
+            .ok()
+    };
     for place in 0..tasks.len() {
-        let owned = |key: Vec<&str>| key.into_iter().map(str::to_owned).collect::<Vec<String>>();
         match link(&tasks[place]) {
             Link::None => {}
-            Link::Reference(key) => {
-                first.entry(owned(key)).or_insert(place);
+            Link::Reference(group, name) => {
+                if let Some(found) = find(&first, group, name) {
+                    first[found].1.get_or_insert(place);
+                }
             }
-            Link::Dependency(key) => {
-                let Some(&to) = first.get(&owned(key)) else {
-                    continue;
-                };
+            Link::Dependency(group, name) => {
+                let to = find(&first, group, name).and_then(|found| first[found].1);
+                let Some(to) = to else { continue };
                 pull_forward(tasks, place, to);
-                for index in first.values_mut().filter(|index| **index >= to) {
-                    *index += 1;
+                for (_, index) in &mut first {
+                    *index = index.map(|index| if index >= to { index + 1 } else { index });
                 }
             }
         }
@@ -185,7 +198,7 @@ fn pull_forward(tasks: &mut Vec<Task>, from: usize, to: usize) {
         (tasks[to].phase, tasks[to].wave(), tasks[to].key.clone());
     let mut task = tasks.remove(from);
     if (task.phase, task.wave()) != (phase, wave) {
-        task.reasons.push(Reason::PulledForward {
+        task.moved.push(Reason::PulledForward {
             phase: task.phase,
             wave: task.wave(),
             needed_by,

@@ -95,7 +95,7 @@ pub struct Task {
     /// Key of its result: a cluster-scoped target carries the destination namespace (SYNC-027).
     pub key: Arc<ObjectKey>,
     /// Kind and version of target or live object.
-    pub gvk: GroupVersionKind,
+    pub gvk: Arc<GroupVersionKind>,
     /// The desired object, as it is sent; `None` for prunes.
     pub target: Option<Arc<Value>>,
     /// The live object of the snapshot.
@@ -106,12 +106,12 @@ pub struct Task {
     pub policies: Vec<DeletePolicy>,
     /// The wave by annotation.
     pub own_wave: i64,
-    /// The wave that mirroring, PruneLast or a dependency gave it.
+    /// The wave that mirroring, `PruneLast` or a dependency gave it.
     pub wave_override: Option<i64>,
     /// Rank of its kind, from 1.
     pub kind_rank: u8,
     /// Path and scope of the kind; `None` when discovery does not know it.
-    pub resource: Option<ApiResource>,
+    pub resource: Option<Arc<ApiResource>>,
     /// Whether the dry run leaves it out (SYNC-031).
     pub skip_dry_run: bool,
     /// Stored result code.
@@ -120,11 +120,35 @@ pub struct Task {
     pub operation: Option<OperationPhase>,
     /// Stored message.
     pub message: String,
-    /// Why it stands here, beyond name and kind.
-    pub reasons: Vec<Reason>,
+    /// What moved it from the place that its annotations give it.
+    pub moved: Vec<Reason>,
 }
 
 impl Task {
+    /// Why it stands where it stands: hook, wave, rank of its kind, and what moved it.
+    pub fn reasons(&self) -> Vec<Reason> {
+        let object = self.object();
+        let mut out = Vec::new();
+        if self.hook {
+            out.push(Reason::Hook(self.phase));
+            let phases = argo::phases(object);
+            if phases.len() > 1 {
+                out.push(Reason::SeveralPhases(phases));
+            }
+        }
+        let wave = |annotation| {
+            let wave = object::annotation(object, annotation).and_then(argo::parse_wave)?;
+            Some(Reason::Wave { annotation, wave })
+        };
+        out.extend(wave(argo::SYNC_WAVE).or_else(|| wave(argo::HELM_HOOK_WEIGHT)));
+        if self.is_prune() {
+            out.push(Reason::Prune);
+        }
+        out.push(Reason::KindRank(self.kind_rank));
+        out.extend(self.moved.iter().cloned());
+        out
+    }
+
     /// Target, else live object.
     pub fn object(&self) -> &Value {
         self.target
@@ -195,8 +219,8 @@ impl Task {
     /// Names the live or desired object for a call.
     pub fn resource_ref(&self) -> ResourceRef {
         ResourceRef {
-            gvk: self.gvk.clone(),
-            resource: self.resource.clone(),
+            gvk: GroupVersionKind::clone(&self.gvk),
+            resource: self.resource.as_deref().cloned(),
             namespace: self.key.namespace.clone(),
             name: self.key.name.clone(),
         }

@@ -14,17 +14,13 @@ fn shown(operation: &Operation, cluster: &mut Cluster) -> String {
             slot = Some((task.phase, task.wave()));
             lines.push(format!("{}/{}:", task.phase, task.wave()));
         }
-        let moved = |reason: &&Reason| {
-            !matches!(
-                reason,
-                Reason::Hook(_) | Reason::Wave { .. } | Reason::Prune
-            )
-        };
-        let moved: Vec<String> = task
-            .reasons
-            .iter()
-            .filter(moved)
-            .map(ToString::to_string)
+        let several = task
+            .reasons()
+            .into_iter()
+            .filter(|reason| matches!(reason, Reason::SeveralPhases(_)));
+        let moved: Vec<String> = several
+            .chain(task.moved.iter().cloned())
+            .map(|reason| reason.to_string())
             .collect();
         let moved = if moved.is_empty() {
             String::new()
@@ -219,7 +215,7 @@ fn prune_last_goes_after_everything() {
     ");
 }
 
-/// SYNC-184: the wave of PruneLast is at least 1. By annotation for one object alone.
+/// SYNC-184: the wave of `PruneLast` is at least 1. By annotation for one object alone.
 #[test]
 fn prune_last_wave_is_at_least_one() {
     insta::assert_snapshot!(plan_with("ConfigMap/target wave=-4", "
@@ -404,4 +400,52 @@ fn a_plan_can_be_made_from_the_view_alone() {
     let plan = block_on(build(&input, &targets, &mut Ledger::default(), &mut asks));
     assert!(plan.valid);
     assert_eq!(plan.tasks.len(), 1);
+}
+
+/// SYNC-031, SYNC-032, SYNC-010, SYNC-190: the project is asked about every task whose kind is known.
+#[test]
+fn what_the_project_does_not_permit_is_an_error() {
+    let project = crate::project::Project {
+        name: "team".to_owned(),
+        destinations: vec![crate::project::Destination {
+            namespace: "demo".to_owned(),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let plan = plan_with(
+        "ConfigMap/a\nConfigMap/b ns=other\nClusterRole/r\nWidget.example.com/w ns=other option=SkipDryRunOnMissingResource=true",
+        "ClusterRole/extra",
+        |options| options.project = Some(std::sync::Arc::new(project)),
+    );
+    insta::assert_snapshot!(plan, @r"
+    Sync/0:
+      ConfigMap/a
+      ConfigMap/other/b
+      ClusterRole/r
+      Widget.example.com/other/w
+    Some(SyncFailed) namespace other is not permitted in project 'team'
+    Some(SyncFailed) resource rbac.authorization.k8s.io:ClusterRole is not permitted in project team
+    ");
+}
+
+proptest::proptest! {
+    /// The plan depends on what is desired, not on the order of the manifests (SYNC-039).
+    #[test]
+    fn the_order_of_the_manifests_does_not_matter(
+        drawn in proptest::collection::vec((0..5_usize, 0..6_usize, -2..3_i64), 1..14),
+        turn in 0..14_usize,
+    ) {
+        const KINDS: [&str; 5] = ["ConfigMap", "Namespace", "Deployment", "Job", "ClusterRole"];
+        const HOOKS: [&str; 6] = ["", "", " hook=PreSync", " hook=Sync,PostSync", " hook=SyncFail", " ns=n2"];
+        let line = |(number, (kind, hook, wave)): (usize, &(usize, usize, i64))| {
+            format!("{}/n{number} wave={wave}{}", KINDS[*kind], HOOKS[*hook])
+        };
+        let mut lines: Vec<String> = drawn.iter().enumerate().map(line).collect();
+        let plan = plan_of(&lines.join("\n"));
+        let turn = turn % lines.len();
+        lines.rotate_left(turn);
+        lines.reverse();
+        proptest::prop_assert_eq!(plan, plan_of(&lines.join("\n")));
+    }
 }

@@ -3,6 +3,7 @@
 mod failures;
 mod hooks;
 mod prunes;
+mod strategy;
 mod traces;
 
 use serde_json::Value;

@@ -110,12 +110,13 @@ impl Rollout {
             "unavailableReplicas",
             (total - available).max(0),
         );
-        // Known once a set has told it (API-340).
-        let told = self
-            .sets
-            .iter()
-            .any(|set| int(set, &["status", "terminatingReplicas"]).is_some());
-        if told {
+        // Unknown where a set that was looked at does not tell it (API-340).
+        let untold = |set: &Value| {
+            let status = |field: &str| int(set, &["status", field]);
+            status("terminatingReplicas").is_none()
+                && status("observedGeneration").unwrap_or(0) != 0
+        };
+        if !self.sets.iter().any(|set| untold(set)) {
             status.insert(
                 "terminatingReplicas".to_owned(),
                 sum("terminatingReplicas").into(),

@@ -1,4 +1,4 @@
-//! The ReplicaSets of a Deployment: one per template, numbered by revision (API-342).
+//! The `ReplicaSets` of a Deployment: one per template, numbered by revision (API-342).
 
 use serde_json::{Map, Value, json};
 use wavetank_model::{DeleteOptions, ObjectKey, Status, object};
@@ -74,16 +74,15 @@ impl Rollout {
             .unwrap_or_default();
         self.copy_annotations(&mut annotations);
         let old = revision(set);
-        if old < next {
-            if let Some(Value::String(old)) =
+        if old < next
+            && let Some(Value::String(old)) =
                 annotations.insert(REVISION.to_owned(), next.to_string().into())
-            {
-                let history = match annotations.get(HISTORY).and_then(Value::as_str) {
-                    Some(history) if !history.is_empty() => format!("{history},{old}"),
-                    _ => old,
-                };
-                annotations.insert(HISTORY.to_owned(), history.into());
-            }
+        {
+            let history = match annotations.get(HISTORY).and_then(Value::as_str) {
+                Some(history) if !history.is_empty() => format!("{history},{old}"),
+                _ => old,
+            };
+            annotations.insert(HISTORY.to_owned(), history.into());
         }
         let min_ready = int(&self.deployment, &["spec", "minReadySeconds"]).unwrap_or(0);
         let same_wait = int(set, &["spec", "minReadySeconds"]).unwrap_or(0) == min_ready;

@@ -1,4 +1,4 @@
-//! How many Pods each ReplicaSet of a Deployment is to have.
+//! How many Pods each `ReplicaSet` of a Deployment is to have.
 
 use serde_json::Value;
 use wavetank_model::{Status, object};

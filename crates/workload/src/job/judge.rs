@@ -98,9 +98,9 @@ impl View {
         let (mut new_succeeded, mut new_failed) = (0, 0);
         for (_, failed) in view.new_ends() {
             if failed {
-                new_failed += 1
+                new_failed += 1;
             } else {
-                new_succeeded += 1
+                new_succeeded += 1;
             }
         }
         view.failed = before("failed") + new_failed + count(view.uncounted_failed.len());

@@ -116,6 +116,15 @@ impl Container {
         self.state = State::Running { since: now };
     }
 
+    pub(crate) const fn is_running(&self) -> bool {
+        matches!(self.state, State::Running { .. })
+    }
+
+    /// Is going to end.
+    pub(crate) fn exit_after(&mut self, after: Duration, exit: Exit, now: SimTime) {
+        self.exit_at = Some((now + after, exit));
+    }
+
     /// Is ready now, or when its probes succeed.
     pub(crate) fn become_ready(&mut self, now: SimTime) {
         match self.probes {

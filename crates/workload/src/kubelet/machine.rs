@@ -12,9 +12,10 @@ use std::time::Duration;
 use serde_json::Value;
 use wavetank_kernel::{Load, SimTime};
 use wavetank_model::object;
-use wavetank_model::script::{Attempt, Behaviour, Delay, HangState, TimelineEntry};
+use wavetank_model::script::{Behaviour, Delay, HangState, TimelineEntry};
 use wavetank_model::timestamp::Epoch;
 
+use super::conduct::Conduct;
 use super::container::{Container, Exit, State};
 use super::report::Report;
 use crate::command::Run;
@@ -69,24 +70,15 @@ impl Phase {
     }
 }
 
-/// What the Pod's own containers do.
-#[derive(Clone, Debug)]
-enum Conduct {
-    /// What their commands say.
-    Commands,
-    Attempts {
-        entries: Vec<Attempt>,
-        /// Which entry the first run of the containers plays.
-        first: usize,
-    },
-    Hang(HangState),
-    Timeline {
-        entries: Vec<TimelineEntry>,
-        next: usize,
-        /// When the next entry is due, once the first container has run.
-        at: Option<SimTime>,
-        ready: bool,
-    },
+/// How far the deletion of a Pod is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// Nobody asked for it.
+    No,
+    /// Its containers end then.
+    At(SimTime),
+    /// Nothing runs any more.
+    Done,
 }
 
 /// One Pod on its node.
@@ -101,8 +93,7 @@ pub struct Machine {
     /// When the own containers were, or will be, started for the first time.
     main_started: bool,
     deadline: Option<SimTime>,
-    stop_at: Option<SimTime>,
-    stopped: bool,
+    stop: Stop,
     image_failed: Option<SimTime>,
     pub(crate) phase: Phase,
     pub(crate) reason: Option<&'static str>,
@@ -138,30 +129,6 @@ impl Machine {
             "OnFailure" => RestartPolicy::OnFailure,
             _ => RestartPolicy::Always,
         };
-        let conduct = match behaviour {
-            None => Conduct::Commands,
-            Some((Behaviour::Attempts(entries), first)) => Conduct::Attempts { entries, first },
-            Some((Behaviour::Hang(state), _)) => Conduct::Hang(state),
-            Some((Behaviour::Timeline(entries), _)) => {
-                // Status and patch entries are played on the matched object (see `timeline`).
-                let entries: Vec<TimelineEntry> = entries
-                    .into_iter()
-                    .filter(|entry| {
-                        matches!(entry, TimelineEntry::Ready(_) | TimelineEntry::Crash { .. })
-                    })
-                    .collect();
-                if entries.is_empty() {
-                    Conduct::Commands
-                } else {
-                    Conduct::Timeline {
-                        entries,
-                        next: 0,
-                        at: None,
-                        ready: false,
-                    }
-                }
-            }
-        };
         let containers = |field: &str| {
             list(pod, &["spec", field])
                 .iter()
@@ -173,14 +140,13 @@ impl Machine {
                 .is_some_and(|owner| owner.kind == "Job" && owner.api_version == "batch/v1");
         Self {
             policy,
-            conduct,
+            conduct: Conduct::of(behaviour),
             init: containers("initContainers"),
             main: containers("containers"),
             since: None,
             main_started: false,
             deadline: None,
-            stop_at: None,
-            stopped: false,
+            stop: Stop::No,
             image_failed: None,
             phase: Phase::Pending,
             reason: None,
@@ -193,7 +159,7 @@ impl Machine {
 
     /// Whether the script keeps the Pod from being scheduled.
     pub fn is_held(&self) -> bool {
-        matches!(self.conduct, Conduct::Hang(HangState::Pending))
+        self.conduct.hangs(HangState::Pending)
     }
 
     /// Says the address of the Pod's node.
@@ -224,20 +190,20 @@ impl Machine {
 
     /// What is to be done at `now`.
     pub fn next_step(&mut self, pod: &Value, now: SimTime, draw: Draw<'_>) -> Step {
-        if self.stopped {
+        if self.stop == Stop::Done {
             return Step::Remove;
         }
         if self.since.is_none() {
             if object::is_terminating(pod) {
-                self.stopped = true;
+                self.stop = Stop::Done;
                 return Step::Remove;
             }
             self.take_on(pod, now);
         }
-        if object::is_terminating(pod) && self.stop_at.is_none() {
+        if object::is_terminating(pod) && self.stop == Stop::No {
             let grace = int(pod, &["metadata", "deletionGracePeriodSeconds"]).unwrap_or(30);
             let grace = Duration::from_secs(u64::try_from(grace).unwrap_or(0));
-            self.stop_at = Some(if self.phase.is_final() {
+            self.stop = Stop::At(if self.phase.is_final() {
                 now
             } else {
                 now + latency::CONTAINER_STOP.min(grace)
@@ -250,7 +216,7 @@ impl Machine {
                 return Step::Report(patch);
             }
         }
-        if self.stopped {
+        if self.stop == Stop::Done {
             return Step::Remove;
         }
         let (at, load) = self.next_due();
@@ -269,7 +235,7 @@ impl Machine {
         self.deadline = int(pod, &["spec", "activeDeadlineSeconds"])
             .and_then(|seconds| u64::try_from(seconds).ok())
             .map(|seconds| now + Duration::from_secs(seconds));
-        if matches!(self.conduct, Conduct::Hang(HangState::ImagePullBackOff)) {
+        if self.conduct.hangs(HangState::ImagePullBackOff) {
             self.image_failed = Some(now + latency::CONTAINER_START);
         } else {
             self.start_next(now);
@@ -313,10 +279,12 @@ impl Machine {
     fn advance(&mut self, now: SimTime, draw: Draw<'_>) -> bool {
         let due = |at: Option<SimTime>| at.is_some_and(|at| at <= now);
         if self.phase.is_final() {
-            self.stopped = due(self.stop_at);
+            if due(self.stop_at()) {
+                self.stop = Stop::Done;
+            }
             return false;
         }
-        if due(self.stop_at) {
+        if due(self.stop_at()) {
             self.stop(now);
             return true;
         }
@@ -345,11 +313,11 @@ impl Machine {
             } else {
                 &mut self.main[index - inits]
             };
-            if due(container.exit_at.as_ref().map(|(at, _)| *at)) {
-                if let Some((_, exit)) = container.exit_at.take() {
-                    self.exited(index, exit.at(now), now);
-                    return true;
-                }
+            if due(container.exit_at.as_ref().map(|(at, _)| *at))
+                && let Some((_, exit)) = container.exit_at.take()
+            {
+                self.exited(index, exit.at(now), now);
+                return true;
             }
             if due(container.ready_at) {
                 container.ready_at = None;
@@ -398,109 +366,20 @@ impl Machine {
         let always = self.policy == RestartPolicy::Always;
         let container = &mut self.main[index - inits];
         container.start(now);
-        match &mut self.conduct {
-            Conduct::Commands => {
-                match container.command {
-                    Some(Run::Ends { after, exit_code }) => {
-                        container.exit_at =
-                            Some((now + after, Exit::planned(exit_code, None, None)));
-                    }
-                    None if !always => {
-                        container.exit_at =
-                            Some((now + latency::UNKNOWN_COMMAND, Exit::planned(0, None, None)));
-                    }
-                    Some(Run::Forever) | None => {}
-                }
-                container.become_ready(now);
-            }
-            Conduct::Attempts { entries, first } => {
-                let entry = *first + container.restarts as usize;
-                match entries.get(entry.min(entries.len().saturating_sub(1))) {
-                    Some(Attempt::Succeed(delay)) => {
-                        container.exit_at =
-                            Some((now + draw(*delay), Exit::planned(0, None, None)));
-                    }
-                    Some(Attempt::Fail {
-                        after,
-                        exit_code,
-                        message,
-                    }) => {
-                        container.exit_at = Some((
-                            now + draw(*after),
-                            Exit::planned(*exit_code, None, message.clone()),
-                        ));
-                    }
-                    None => {}
-                }
-                container.become_ready(now);
-            }
-            Conduct::Hang(_) => {
-                if !always {
-                    container.become_ready(now);
-                }
-            }
-            Conduct::Timeline {
-                entries,
-                next,
-                at,
-                ready,
-            } => {
-                container.ready = *ready;
-                if index != inits {
-                    return;
-                }
-                match (entries.get(*next), entries.last()) {
-                    (Some(entry), _) => {
-                        if at.is_none() {
-                            *at = Some(now + draw(entry.after()));
-                        }
-                    }
-                    // A script that ends in a crash crashes again and again.
-                    (
-                        None,
-                        Some(TimelineEntry::Crash {
-                            after,
-                            reason,
-                            exit_code,
-                            message,
-                        }),
-                    ) => {
-                        let exit = Exit::planned(*exit_code, Some(reason.clone()), message.clone());
-                        container.exit_at = Some((now + draw(*after), exit));
-                    }
-                    _ => {}
-                }
-            }
-        }
+        self.conduct
+            .begin(container, index == inits, always, now, draw);
     }
 
+    /// Plays the entry of the timeline that is due, if the first container runs.
     fn advance_timeline(&mut self, now: SimTime, draw: Draw<'_>) -> bool {
-        let Conduct::Timeline {
-            entries,
-            next,
-            at,
-            ready,
-        } = &mut self.conduct
-        else {
-            return false;
-        };
-        if !matches!(
-            self.main.first().map(|first| &first.state),
-            Some(State::Running { .. })
-        ) {
+        let runs = self.main.first().is_some_and(Container::is_running);
+        if !runs || self.conduct.due().is_none_or(|at| at > now) {
             return false;
         }
-        if at.is_none_or(|at| at > now) {
-            return false;
-        }
-        let entry = entries.get(*next).cloned();
-        *next += 1;
-        *at = entries.get(*next).map(|entry| now + draw(entry.after()));
-        match entry {
+        match self.conduct.next_entry(now, draw) {
             Some(TimelineEntry::Ready(_)) => {
-                *ready = true;
                 for container in &mut self.main {
-                    container.ready = matches!(container.state, State::Running { .. });
+                    container.ready = container.is_running();
                 }
                 self.changed = true;
             }
@@ -510,22 +389,12 @@ impl Machine {
                 message,
                 ..
             }) => {
-                *ready = false;
                 let exit = Exit::planned(exit_code, Some(reason), message).at(now);
                 self.exited(self.init.len(), exit, now);
             }
             _ => {}
         }
         true
-    }
-
-    /// Whether the script says something new about the next run of the containers.
-    fn has_further_entry(&self, restarts: u32) -> bool {
-        match &self.conduct {
-            Conduct::Commands | Conduct::Hang(_) => false,
-            Conduct::Attempts { entries, first } => *first + (restarts as usize) < entries.len(),
-            Conduct::Timeline { entries, next, .. } => *next < entries.len(),
-        }
     }
 
     fn exited(&mut self, index: usize, exit: Exit, now: SimTime) {
@@ -542,7 +411,7 @@ impl Machine {
         } else {
             self.main[index - inits].restarts + 1
         };
-        let upkeep = !self.counted && (is_init || !self.has_further_entry(next_run));
+        let upkeep = !self.counted && (is_init || !self.conduct.has_further_entry(next_run));
         let container = if is_init {
             &mut self.init[index]
         } else {
@@ -555,7 +424,7 @@ impl Machine {
         container.end(exit);
         if is_init {
             self.start_next(now);
-        } else if matches!(self.conduct, Conduct::Timeline { .. }) {
+        } else if self.conduct.is_timeline() {
             // A scripted crash ends the Pod where nothing is started again.
             for container in &mut self.main {
                 if !matches!(container.state, State::Terminated(_)) {
@@ -599,6 +468,13 @@ impl Machine {
         }
     }
 
+    fn stop_at(&self) -> Option<SimTime> {
+        match self.stop {
+            Stop::At(at) => Some(at),
+            Stop::No | Stop::Done => None,
+        }
+    }
+
     /// Ends every running container.
     fn kill(&mut self, now: SimTime, code: i32) {
         for container in self.init.iter_mut().chain(&mut self.main) {
@@ -618,7 +494,7 @@ impl Machine {
             .chain(&self.main)
             .any(|container| !container.state.is_waiting() || container.last.is_some());
         self.kill(now, 143);
-        self.stopped = true;
+        self.stop = Stop::Done;
         self.changed = ran;
         if ran {
             let failed =
@@ -698,7 +574,7 @@ impl Machine {
                 }
             }
         };
-        wish(self.stop_at, false);
+        wish(self.stop_at(), false);
         if !self.phase.is_final() {
             wish(self.deadline, false);
             wish(self.image_failed, false);
@@ -712,13 +588,8 @@ impl Machine {
                     container.upkeep,
                 );
             }
-            if let Conduct::Timeline { at, .. } = &self.conduct
-                && self
-                    .main
-                    .first()
-                    .is_some_and(|first| !first.state.is_waiting())
-            {
-                wish(*at, false);
+            if self.main.first().is_some_and(Container::is_running) {
+                wish(self.conduct.due(), false);
             }
         }
         (next, load)

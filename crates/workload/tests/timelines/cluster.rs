@@ -12,7 +12,7 @@ use wavetank_model::{Api, Change, ChangeKind, DeleteOptions, ObjectKey, PatchTyp
 use wavetank_workload::{Config, Controllers};
 
 /// A simulated cluster whose commits are written down.
-pub struct Cluster {
+pub(crate) struct Cluster {
     pub server: Server,
     pub controllers: Controllers,
     pub now: SimTime,
@@ -21,11 +21,11 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    pub fn new(rules: Vec<Rule>) -> Self {
+    pub(crate) fn new(rules: Vec<Rule>) -> Self {
         Self::with(rules, Config::default())
     }
 
-    pub fn with(rules: Vec<Rule>, config: Config) -> Self {
+    pub(crate) fn with(rules: Vec<Rule>, config: Config) -> Self {
         let start = wavetank_workload::bootstrap(&config);
         let mut cluster = Self {
             server: Server::new(ServerConfig::default(), Seed(1)),
@@ -49,7 +49,7 @@ impl Cluster {
         }
     }
 
-    pub fn create(&mut self, object: Value) -> Value {
+    pub(crate) fn create(&mut self, object: Value) -> Value {
         let created = ServerApi::new(&mut self.server, self.now)
             .create("user", object)
             .unwrap();
@@ -57,26 +57,26 @@ impl Cluster {
         Value::clone(&created)
     }
 
-    pub fn merge(&mut self, key: &ObjectKey, patch: Value) {
+    pub(crate) fn merge(&mut self, key: &ObjectKey, patch: Value) {
         ServerApi::new(&mut self.server, self.now)
             .patch("user", key, "", PatchType::Merge, patch)
             .unwrap();
         self.settle();
     }
 
-    pub fn delete(&mut self, key: &ObjectKey, options: &DeleteOptions) {
+    pub(crate) fn delete(&mut self, key: &ObjectKey, options: &DeleteOptions) {
         ServerApi::new(&mut self.server, self.now)
             .delete("user", key, options)
             .unwrap();
         self.settle();
     }
 
-    pub fn get(&mut self, key: &ObjectKey) -> Option<Value> {
+    pub(crate) fn get(&mut self, key: &ObjectKey) -> Option<Value> {
         self.server.get(key).map(|object| Value::clone(&object))
     }
 
     /// Lets time pass.
-    pub fn run_for(&mut self, duration: Duration) {
+    pub(crate) fn run_for(&mut self, duration: Duration) {
         let end = self.now + duration;
         while let Some(at) = self.next_due().filter(|at| *at <= end) {
             self.step(at);
@@ -85,7 +85,7 @@ impl Cluster {
     }
 
     /// Runs until nothing is pending that is work.
-    pub fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         while [self.server.next_work(), self.controllers.next_work()]
             .iter()
             .any(Option::is_some)
@@ -128,8 +128,8 @@ impl Cluster {
         self.settle();
     }
 
-    /// The replicas of ReplicaSets each time they change, and Pods that come and go.
-    pub fn replicas(&self) -> String {
+    /// The replicas of `ReplicaSets` each time they change, and Pods that come and go.
+    pub(crate) fn replicas(&self) -> String {
         let mut out = String::new();
         let mut names: Vec<String> = Vec::new();
         let mut last = String::new();
@@ -165,19 +165,20 @@ impl Cluster {
     }
 
     /// What came and went, a line each.
-    pub fn comings_and_goings(&self, kinds: &[&str]) -> String {
+    pub(crate) fn comings_and_goings(&self, kinds: &[&str]) -> String {
         let lines = self.timeline(kinds);
         let kept = lines.lines().filter(|line| {
             [" created by", " deleting by", " deleted by"]
                 .iter()
                 .any(|verb| line.contains(verb))
         });
-        kept.map(|line| format!("{}\n", line.split(" {").next().unwrap_or_default()))
-            .collect()
+        kept.fold(String::new(), |out, line| {
+            out + line.split(" {").next().unwrap_or_default() + "\n"
+        })
     }
 
     /// The counters of a Job each time they change.
-    pub fn counters(&self, name: &str) -> String {
+    pub(crate) fn counters(&self, name: &str) -> String {
         let mut out = String::new();
         for change in self
             .changes
@@ -210,7 +211,7 @@ impl Cluster {
     }
 
     /// Phase, readiness and containers of a Pod each time it changes.
-    pub fn pod_states(&self, name: &str) -> String {
+    pub(crate) fn pod_states(&self, name: &str) -> String {
         let mut out = String::new();
         for change in self
             .changes
@@ -282,7 +283,7 @@ impl Cluster {
 
     /// What happened to objects of these kinds, a line each: time, object, writer, and the change as a merge patch.
     /// Generated names and uids are numbered instead.
-    pub fn timeline(&self, kinds: &[&str]) -> String {
+    pub(crate) fn timeline(&self, kinds: &[&str]) -> String {
         let mut names: BTreeMap<String, String> = BTreeMap::new();
         let mut numbers: BTreeMap<String, usize> = BTreeMap::new();
         let mut out = String::new();
@@ -291,7 +292,7 @@ impl Cluster {
             if change.kind == ChangeKind::Created {
                 let base = object::meta_str(new, "generateName");
                 let mut shown = key.name.clone();
-                if !base.is_empty() {
+                if !base.is_empty() && key.name.len() == base.len() + 5 {
                     let number = numbers.entry(base.to_owned()).or_default();
                     *number += 1;
                     shown = format!("{base}#{number}");

@@ -21,7 +21,7 @@ fn t101_a_job_succeeds() {
     1.010s Pod/a-#1 created by kube-controller-manager
     1.010s Job/a updated by kube-controller-manager {"status":{"active":1,"ready":0,"startTime":"T00:01Z","terminating":0,"uncountedTerminatedPods":{}}}
     1.020s Pod/a-#1 updated by kube-scheduler {"spec":{"nodeName":"node-1"},"status":{"conditions":[{"lastProbeTime":null,"lastTransitionTime":"T00:01Z","status":"True","type":"PodScheduled"}]}}
-    1.030s Pod/a-#1 updated by kubelet {"status":{"conditions":{"ContainersReady":{"lastTransitionTime":"T00:01Z","message":"containers with unready status: [main]","observedGeneration":1,"reason":"ContainersNotReady","status":"False","type":"ContainersReady"},"Initialized":{"lastTransitionTime":"T00:01Z","observedGeneration":1,"status":"True","type":"Initialized"},"PodReadyToStartContainers":{"lastTransitionTime":"T00:01Z","observedGeneration":1,"status":"False","type":"PodReadyToStartContainers"},"PodScheduled":{"lastProbeTime":null},"Ready":{"lastTransitionTime":"T00:01Z","message":"containers with unready status: [main]","observedGeneration":1,"reason":"ContainersNotReady","status":"False","type":"Ready"}},"containerStatuses":[{"image":"busybox:1","imageID":"","lastState":{},"name":"main","ready":false,"restartCount":0,"started":false,"state":{"waiting":{"reason":"ContainerCreating"}}}],"hostIP":"172.18.0.2","hostIPs":[{"ip":"172.18.0.2"}],"observedGeneration":1,"startTime":"T00:01Z"}}
+    1.030s Pod/a-#1 updated by kubelet {"status":{"conditions":{"ContainersReady":{"lastProbeTime":null,"lastTransitionTime":"T00:01Z","message":"containers with unready status: [main]","observedGeneration":1,"reason":"ContainersNotReady","status":"False","type":"ContainersReady"},"Initialized":{"lastProbeTime":null,"lastTransitionTime":"T00:01Z","observedGeneration":1,"status":"True","type":"Initialized"},"PodReadyToStartContainers":{"lastProbeTime":null,"lastTransitionTime":"T00:01Z","observedGeneration":1,"status":"False","type":"PodReadyToStartContainers"},"Ready":{"lastProbeTime":null,"lastTransitionTime":"T00:01Z","message":"containers with unready status: [main]","observedGeneration":1,"reason":"ContainersNotReady","status":"False","type":"Ready"}},"containerStatuses":[{"image":"busybox:1","imageID":"","lastState":{},"name":"main","ready":false,"restartCount":0,"started":false,"state":{"waiting":{"reason":"ContainerCreating"}}}],"hostIP":"172.18.0.2","hostIPs":[{"ip":"172.18.0.2"}],"observedGeneration":1,"startTime":"T00:01Z"}}
     2.030s Pod/a-#1 updated by kubelet {"status":{"conditions":{"ContainersReady":{"lastTransitionTime":"T00:02Z","message":null,"reason":null,"status":"True"},"PodReadyToStartContainers":{"lastTransitionTime":"T00:02Z","status":"True"},"Ready":{"lastTransitionTime":"T00:02Z","message":null,"reason":null,"status":"True"}},"containerStatuses":{"main":{"containerID":"containerd://49cde9cb0778","imageID":"busybox@sha256:a69857381abf","ready":true,"started":true,"state":{"running":{"startedAt":"T00:02Z"},"waiting":null}}},"phase":"Running","podIP":"10.244.0.2","podIPs":[{"ip":"10.244.0.2"}]}}
     3.030s Job/a updated by kube-controller-manager {"status":{"ready":1}}
     22.030s Pod/a-#1 updated by kubelet {"status":{"conditions":{"ContainersReady":{"lastTransitionTime":"T00:22Z","reason":"PodCompleted","status":"False"},"Initialized":{"reason":"PodCompleted"},"PodReadyToStartContainers":{"lastTransitionTime":"T00:22Z","status":"False"},"Ready":{"lastTransitionTime":"T00:22Z","reason":"PodCompleted","status":"False"}},"containerStatuses":{"main":{"ready":false,"started":false,"state":{"running":null,"terminated":{"containerID":"containerd://49cde9cb0778","exitCode":0,"finishedAt":"T00:22Z","reason":"Completed","startedAt":"T00:02Z"}}}},"phase":"Succeeded"}}
@@ -45,7 +45,7 @@ fn t101_a_job_with_back_off_limit_0_fails() {
     1.010s Pod/a-#1 created by kube-controller-manager
     1.010s Job/a updated by kube-controller-manager {"status":{"active":1,"ready":0,"startTime":"T00:01Z","terminating":0,"uncountedTerminatedPods":{}}}
     1.020s Pod/a-#1 updated by kube-scheduler {"spec":{"nodeName":"node-1"},"status":{"conditions":[{"lastProbeTime":null,"lastTransitionTime":"T00:01Z","status":"True","type":"PodScheduled"}]}}
-    1.030s Pod/a-#1 updated by kubelet {"status":{"conditions":{"ContainersReady":{"lastTransitionTime":"T00:01Z","message":"containers with unready status: [main]","observedGeneration":1,"reason":"ContainersNotReady","status":"False","type":"ContainersReady"},"Initialized":{"lastTransitionTime":"T00:01Z","observedGeneration":1,"status":"True","type":"Initialized"},"PodReadyToStartContainers":{"lastTransitionTime":"T00:01Z","observedGeneration":1,"status":"False","type":"PodReadyToStartContainers"},"PodScheduled":{"lastProbeTime":null},"Ready":{"lastTransitionTime":"T00:01Z","message":"containers with unready status: [main]","observedGeneration":1,"reason":"ContainersNotReady","status":"False","type":"Ready"}},"containerStatuses":[{"image":"busybox:1","imageID":"","lastState":{},"name":"main","ready":false,"restartCount":0,"started":false,"state":{"waiting":{"reason":"ContainerCreating"}}}],"hostIP":"172.18.0.2","hostIPs":[{"ip":"172.18.0.2"}],"observedGeneration":1,"startTime":"T00:01Z"}}
+    1.030s Pod/a-#1 updated by kubelet {"status":{"conditions":{"ContainersReady":{"lastProbeTime":null,"lastTransitionTime":"T00:01Z","message":"containers with unready status: [main]","observedGeneration":1,"reason":"ContainersNotReady","status":"False","type":"ContainersReady"},"Initialized":{"lastProbeTime":null,"lastTransitionTime":"T00:01Z","observedGeneration":1,"status":"True","type":"Initialized"},"PodReadyToStartContainers":{"lastProbeTime":null,"lastTransitionTime":"T00:01Z","observedGeneration":1,"status":"False","type":"PodReadyToStartContainers"},"Ready":{"lastProbeTime":null,"lastTransitionTime":"T00:01Z","message":"containers with unready status: [main]","observedGeneration":1,"reason":"ContainersNotReady","status":"False","type":"Ready"}},"containerStatuses":[{"image":"busybox:1","imageID":"","lastState":{},"name":"main","ready":false,"restartCount":0,"started":false,"state":{"waiting":{"reason":"ContainerCreating"}}}],"hostIP":"172.18.0.2","hostIPs":[{"ip":"172.18.0.2"}],"observedGeneration":1,"startTime":"T00:01Z"}}
     2.030s Pod/a-#1 updated by kubelet {"status":{"conditions":{"ContainersReady":{"lastTransitionTime":"T00:02Z","message":null,"reason":null,"status":"True"},"PodReadyToStartContainers":{"lastTransitionTime":"T00:02Z","status":"True"},"Ready":{"lastTransitionTime":"T00:02Z","message":null,"reason":null,"status":"True"}},"containerStatuses":{"main":{"containerID":"containerd://49cde9cb0778","imageID":"busybox@sha256:a69857381abf","ready":true,"started":true,"state":{"running":{"startedAt":"T00:02Z"},"waiting":null}}},"phase":"Running","podIP":"10.244.0.2","podIPs":[{"ip":"10.244.0.2"}]}}
     3.030s Job/a updated by kube-controller-manager {"status":{"ready":1}}
     4.030s Pod/a-#1 updated by kubelet {"status":{"conditions":{"ContainersReady":{"lastTransitionTime":"T00:04Z","reason":"PodFailed","status":"False"},"PodReadyToStartContainers":{"lastTransitionTime":"T00:04Z","status":"False"},"Ready":{"lastTransitionTime":"T00:04Z","reason":"PodFailed","status":"False"}},"containerStatuses":{"main":{"ready":false,"started":false,"state":{"running":null,"terminated":{"containerID":"containerd://49cde9cb0778","exitCode":3,"finishedAt":"T00:04Z","reason":"Error","startedAt":"T00:02Z"}}}},"phase":"Failed"}}
@@ -190,15 +190,12 @@ fn a_job_is_suspended_and_resumed() {
     4.040s Job/a updated by kube-controller-manager {"status":{"ready":1}}
     5.010s Job/a updated by user {"metadata":{"generation":3},"spec":{"suspend":true}}
     5.020s Job/a updated by kube-controller-manager {"status":{"active":null,"conditions":{"Suspended":{"lastProbeTime":"T00:05Z","lastTransitionTime":"T00:05Z","message":"Job suspended","reason":"JobSuspended","status":"True"}},"ready":0,"startTime":null,"terminating":1}}
-    6.020s Job/a updated by kube-controller-manager {"status":{"uncountedTerminatedPods":{"failed":["uid:a-#1"]}}}
-    6.020s Job/a updated by kube-controller-manager {"status":{"failed":1,"uncountedTerminatedPods":{"failed":null}}}
-    7.020s Job/a updated by kube-controller-manager {"status":{"terminating":0}}
-    8.020s Job/a updated by user {"metadata":{"generation":4},"spec":{"suspend":false}}
-    8.030s Job/a updated by kube-controller-manager {"status":{"conditions":{"Suspended":{"lastProbeTime":"T00:08Z","lastTransitionTime":"T00:08Z","message":"Job resumed","reason":"JobResumed","status":"False"}},"startTime":"T00:08Z"}}
-    16.020s Job/a updated by kube-controller-manager {"status":{"active":1}}
-    18.040s Job/a updated by kube-controller-manager {"status":{"ready":1}}
-    21.040s Job/a updated by kube-controller-manager {"status":{"active":null,"conditions":{"SuccessCriteriaMet":{"lastProbeTime":"T00:21Z","lastTransitionTime":"T00:21Z","message":"Reached expected number of succeeded pods","reason":"CompletionsReached","status":"True","type":"SuccessCriteriaMet"}},"ready":0,"uncountedTerminatedPods":{"succeeded":["uid:a-#2"]}}}
-    21.040s Job/a updated by kube-controller-manager {"status":{"completionTime":"T00:21Z","conditions":{"Complete":{"lastProbeTime":"T00:21Z","lastTransitionTime":"T00:21Z","message":"Reached expected number of succeeded pods","reason":"CompletionsReached","status":"True","type":"Complete"}},"succeeded":1,"uncountedTerminatedPods":{"succeeded":null}}}
+    7.030s Job/a updated by kube-controller-manager {"status":{"terminating":0}}
+    8.030s Job/a updated by user {"metadata":{"generation":4},"spec":{"suspend":false}}
+    8.040s Job/a updated by kube-controller-manager {"status":{"active":1,"conditions":{"Suspended":{"lastProbeTime":"T00:08Z","lastTransitionTime":"T00:08Z","message":"Job resumed","reason":"JobResumed","status":"False"}},"startTime":"T00:08Z"}}
+    10.060s Job/a updated by kube-controller-manager {"status":{"ready":1}}
+    13.060s Job/a updated by kube-controller-manager {"status":{"active":null,"conditions":{"SuccessCriteriaMet":{"lastProbeTime":"T00:13Z","lastTransitionTime":"T00:13Z","message":"Reached expected number of succeeded pods","reason":"CompletionsReached","status":"True","type":"SuccessCriteriaMet"}},"ready":0,"uncountedTerminatedPods":{"succeeded":["uid:a-#2"]}}}
+    13.060s Job/a updated by kube-controller-manager {"status":{"completionTime":"T00:13Z","conditions":{"Complete":{"lastProbeTime":"T00:13Z","lastTransitionTime":"T00:13Z","message":"Reached expected number of succeeded pods","reason":"CompletionsReached","status":"True","type":"Complete"}},"succeeded":1,"uncountedTerminatedPods":{"succeeded":null}}}
     "#);
 }
 
@@ -280,4 +277,60 @@ fn what_is_not_simulated_is_named() {
             "Job.batch/default/a: `spec.podFailurePolicy` of Jobs is not simulated: the Job is left alone"
         ]
     );
+}
+
+#[test]
+fn a_failure_is_counted_after_the_back_off_while_another_pod_is_ready() {
+    // Seen on a real controller: its status during the back-off is refused by the server.
+    let mut cluster = Cluster::new(vec![rule(
+        "Job/a",
+        Behaviour::Attempts(vec![fail(2), succeed(30), succeed(1)]),
+    )]);
+    cluster.create(job(
+        "a",
+        &["x"],
+        json!({"completions": 2, "parallelism": 2}),
+    ));
+    cluster.run();
+    insta::assert_snapshot!(cluster.counters("a"), @r#"
+    1.0s {} null
+    1.010s {"active":2,"ready":0,"terminating":0} null
+    3.030s {"active":2,"ready":2,"terminating":0} null
+    14.030s {"active":2,"ready":1,"terminating":0} null
+    14.030s {"active":2,"failed":1,"ready":1,"terminating":0} null
+    16.050s {"active":2,"failed":1,"ready":2,"terminating":0} null
+    17.050s {"active":1,"failed":1,"ready":1,"terminating":0} null
+    17.050s {"active":1,"failed":1,"ready":1,"succeeded":1,"terminating":0} null
+    33.030s {"failed":1,"ready":0,"succeeded":1,"terminating":0} "SuccessCriteriaMet"
+    33.030s {"failed":1,"ready":0,"succeeded":2,"terminating":0} "Complete"
+    "#);
+}
+
+#[test]
+fn pods_over_the_parallelism_do_not_count_as_failed() {
+    let mut cluster = Cluster::new(Vec::new());
+    cluster.create(job(
+        "a",
+        &["sleep", "5"],
+        json!({"completions": 3, "parallelism": 2}),
+    ));
+    cluster.run_for(Duration::from_secs(4));
+    cluster.merge(&key("a"), json!({"spec": {"parallelism": 1}}));
+    cluster.run();
+    insta::assert_snapshot!(cluster.counters("a"), @r#"
+    1.0s {} null
+    1.010s {"active":2,"ready":0,"terminating":0} null
+    3.030s {"active":2,"ready":2,"terminating":0} null
+    5.0s {"active":2,"ready":2,"terminating":0} null
+    5.010s {"active":1,"ready":1,"terminating":1} null
+    7.020s {"active":1,"ready":1,"terminating":0} null
+    8.020s {"active":1,"ready":0,"terminating":0} null
+    8.020s {"active":1,"ready":0,"succeeded":1,"terminating":0} null
+    10.040s {"active":1,"ready":1,"succeeded":1,"terminating":0} null
+    15.040s {"active":1,"ready":0,"succeeded":1,"terminating":0} null
+    15.040s {"active":1,"ready":0,"succeeded":2,"terminating":0} null
+    17.060s {"active":1,"ready":1,"succeeded":2,"terminating":0} null
+    22.060s {"ready":0,"succeeded":2,"terminating":0} "SuccessCriteriaMet"
+    22.060s {"ready":0,"succeeded":3,"terminating":0} "Complete"
+    "#);
 }

@@ -1,4 +1,5 @@
 //! What the controllers write, in order, against the API server of the simulation.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod cluster;
 mod deployments;

@@ -22,7 +22,7 @@ fn a_service_shows_ready_pods() {
     1.010s Endpoints/web created by kube-controller-manager
     1.010s EndpointSlice/web-#1 created by kube-controller-manager
     2.060s Endpoints/web updated by kube-controller-manager {"metadata":{"annotations":{"endpoints.kubernetes.io/last-change-trigger-time":"T00:02Z"}},"subsets":[{"addresses":[{"ip":"10.244.0.2","nodeName":"node-1","targetRef":{"kind":"Pod","name":"web-bbrmkx5mv6-#1","namespace":"default","uid":"uid:web-bbrmkx5mv6-#1"}}],"ports":[{"name":"http","port":8080,"protocol":"TCP"}]}]}
-    2.060s EndpointSlice/web-#1 updated by kube-controller-manager {"endpoints":[{"addresses":["10.244.0.2"],"conditions":{"ready":true,"serving":true,"terminating":false},"nodeName":"node-1","targetRef":{"kind":"Pod","name":"web-bbrmkx5mv6-#1","namespace":"default","uid":"uid:web-bbrmkx5mv6-#1"}}],"metadata":{"annotations":{"endpoints.kubernetes.io/last-change-trigger-time":"T00:02Z"},"generation":2}}
+    2.060s EndpointSlice/web-#1 updated by kube-controller-manager {"endpoints":[{"addresses":["10.244.0.2"],"conditions":{"ready":true,"serving":true,"terminating":false},"nodeName":"node-1","targetRef":{"kind":"Pod","name":"web-bbrmkx5mv6-#1","namespace":"default","uid":"uid:web-bbrmkx5mv6-#1"}}],"metadata":{"annotations":{"endpoints.kubernetes.io/last-change-trigger-time":"T00:02Z"},"generation":2},"ports":[{"name":"http","port":8080,"protocol":"TCP"}]}
     "#);
     cluster.changes.clear();
     cluster.merge(
@@ -33,7 +33,7 @@ fn a_service_shows_ready_pods() {
     insta::assert_snapshot!(cluster.timeline(&["Endpoints", "EndpointSlice"]), @r#"
     2.110s Endpoints/web updated by kube-controller-manager {"subsets":null}
     2.110s EndpointSlice/web-5h2k5 updated by kube-controller-manager {"endpoints":[{"addresses":["10.244.0.2"],"conditions":{"ready":false,"serving":true,"terminating":true},"nodeName":"node-1","targetRef":{"kind":"Pod","name":"web-bbrmkx5mv6-xtgbk","namespace":"default","uid":"0488cd61-fc1d-4b2f-b840-7dd69e061b4f"}}],"metadata":{"generation":3}}
-    3.120s EndpointSlice/web-5h2k5 updated by kube-controller-manager {"endpoints":[],"metadata":{"annotations":{"endpoints.kubernetes.io/last-change-trigger-time":"T00:03Z"},"generation":4}}
+    3.120s EndpointSlice/web-5h2k5 updated by kube-controller-manager {"endpoints":null,"metadata":{"annotations":{"endpoints.kubernetes.io/last-change-trigger-time":"T00:03Z"},"generation":4},"ports":null}
     "#);
 }
 

@@ -5,14 +5,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use wavetank_model::script::{Attempt, Behaviour, Delay, Rule};
 
-pub fn seconds(seconds: u64) -> Delay {
+pub(crate) fn seconds(seconds: u64) -> Delay {
     Delay {
         after: Duration::from_secs(seconds),
         jitter: Duration::ZERO,
     }
 }
 
-pub fn rule(reference: &str, behaviour: Behaviour) -> Rule {
+pub(crate) fn rule(reference: &str, behaviour: Behaviour) -> Rule {
     Rule {
         matches: reference.parse().unwrap(),
         generation: None,
@@ -22,7 +22,7 @@ pub fn rule(reference: &str, behaviour: Behaviour) -> Rule {
     }
 }
 
-pub fn fail(after: u64) -> Attempt {
+pub(crate) fn fail(after: u64) -> Attempt {
     Attempt::Fail {
         after: seconds(after),
         exit_code: 1,
@@ -30,12 +30,12 @@ pub fn fail(after: u64) -> Attempt {
     }
 }
 
-pub fn succeed(after: u64) -> Attempt {
+pub(crate) fn succeed(after: u64) -> Attempt {
     Attempt::Succeed(seconds(after))
 }
 
 /// A Job; `spec` is merged into its spec.
-pub fn job(name: &str, command: &[&str], spec: Value) -> Value {
+pub(crate) fn job(name: &str, command: &[&str], spec: Value) -> Value {
     let mut job = json!({
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -52,7 +52,7 @@ pub fn job(name: &str, command: &[&str], spec: Value) -> Value {
 }
 
 /// A Deployment; `spec` is merged into its spec.
-pub fn deployment(name: &str, spec: Value) -> Value {
+pub(crate) fn deployment(name: &str, spec: Value) -> Value {
     let mut deployment = json!({
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -73,7 +73,7 @@ pub fn deployment(name: &str, spec: Value) -> Value {
 }
 
 /// A rule without behaviour.
-pub fn blank_rule(reference: &str) -> Rule {
+pub(crate) fn blank_rule(reference: &str) -> Rule {
     Rule {
         matches: reference.parse().unwrap(),
         generation: None,
@@ -84,7 +84,7 @@ pub fn blank_rule(reference: &str) -> Rule {
 }
 
 /// A Pod with one container; `spec` is merged into its spec.
-pub fn pod(name: &str, spec: Value) -> Value {
+pub(crate) fn pod(name: &str, spec: Value) -> Value {
     let mut pod = json!({
         "apiVersion": "v1",
         "kind": "Pod",
@@ -97,7 +97,7 @@ pub fn pod(name: &str, spec: Value) -> Value {
     pod
 }
 
-pub fn object(api_version: &str, kind: &str, name: &str, rest: Value) -> Value {
+pub(crate) fn object(api_version: &str, kind: &str, name: &str, rest: Value) -> Value {
     let mut object = json!({
         "apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": "default"},
     });

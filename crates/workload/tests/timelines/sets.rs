@@ -1,4 +1,4 @@
-//! StatefulSets, DaemonSets and CronJobs (API-347…349, API-354).
+//! `StatefulSets`, `DaemonSets` and `CronJobs` (API-347…349, API-354).
 
 use std::time::Duration;
 
@@ -123,7 +123,8 @@ fn a_daemon_set_has_a_pod_on_each_node() {
     cluster.run();
     insta::assert_snapshot!(cluster.timeline(&["DaemonSet"]), @r#"
     1.0s DaemonSet/agent created by user
-    1.010s DaemonSet/agent updated by kube-controller-manager {"status":{"currentNumberScheduled":2,"desiredNumberScheduled":2,"numberUnavailable":2,"observedGeneration":1,"updatedNumberScheduled":2}}
+    1.010s DaemonSet/agent updated by kube-controller-manager {"status":{"desiredNumberScheduled":2,"numberUnavailable":2,"observedGeneration":1}}
+    1.020s DaemonSet/agent updated by kube-controller-manager {"status":{"currentNumberScheduled":2,"updatedNumberScheduled":2}}
     2.040s DaemonSet/agent updated by kube-controller-manager {"status":{"numberAvailable":2,"numberReady":2,"numberUnavailable":null}}
     "#);
     cluster.changes.clear();

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::kinds::field::{Errors, Path};
 use crate::kinds::json::{Members, default_to, entries, items, present, set};
 use crate::kinds::names;
-use crate::kinds::quantity::Quantity;
+use crate::kinds::quantity::{self, Quantity};
 
 /// Writes every quantity of a resource list canonically.
 pub(in crate::kinds) fn canonical_list(list: &mut Value) {
@@ -13,8 +13,8 @@ pub(in crate::kinds) fn canonical_list(list: &mut Value) {
         return;
     };
     for value in members.values_mut() {
-        if let Some(quantity) = Quantity::read(value) {
-            *value = quantity.rounded_up_to_milli().canonical().into();
+        if let Some(quantity) = quantity::read(value) {
+            *value = quantity::rounded_up_to_milli(quantity).to_string().into();
         }
     }
 }
@@ -23,8 +23,8 @@ pub(in crate::kinds) fn canonical_list(list: &mut Value) {
 pub(in crate::kinds) fn canonical_quantity(object: &mut Value, key: &str, missing: &str) {
     let text = match present(object, key) {
         None => missing.to_owned(),
-        Some(value) => match Quantity::read(value) {
-            Some(quantity) => quantity.canonical(),
+        Some(value) => match quantity::read(value) {
+            Some(quantity) => quantity.to_string(),
             None => return,
         },
     };
@@ -37,12 +37,12 @@ fn aggregate(spec: &Value, list: &str, name: &str) -> Option<Quantity> {
         container
             .pointer(&format!("/resources/{list}"))
             .and_then(|list| list.get(name))
-            .and_then(Quantity::read)
+            .and_then(quantity::read)
     };
     let mut sum: Option<Quantity> = None;
     for container in items(spec, "containers") {
         if let Some(quantity) = of(container) {
-            sum = Some(sum.map_or(quantity, |sum| sum.plus(quantity)));
+            sum = Some(sum.map_or(quantity, |sum| sum + quantity));
         }
     }
     let (mut sidecars, mut peak): (Option<Quantity>, Option<Quantity>) = (None, None);
@@ -51,11 +51,11 @@ fn aggregate(spec: &Value, list: &str, name: &str) -> Option<Quantity> {
             continue;
         };
         let here = if container.get("restartPolicy").and_then(Value::as_str) == Some("Always") {
-            sum = Some(sum.map_or(quantity, |sum| sum.plus(quantity)));
-            sidecars = Some(sidecars.map_or(quantity, |sum| sum.plus(quantity)));
+            sum = Some(sum.map_or(quantity, |sum| sum + quantity));
+            sidecars = Some(sidecars.map_or(quantity, |sum| sum + quantity));
             sidecars
         } else {
-            Some(sidecars.map_or(quantity, |sidecars| sidecars.plus(quantity)))
+            Some(sidecars.map_or(quantity, |sidecars| sidecars + quantity))
         };
         if let Some(here) = here {
             peak = Some(peak.map_or(here, |peak| peak.max(here)));
@@ -85,7 +85,7 @@ pub(in crate::kinds) fn default_pod_level(spec: &mut Value) {
     }
     for name in ["cpu", "memory"] {
         if let Some(sum) = aggregate(spec, "requests", name) {
-            default_to(&mut requests, name, sum.canonical());
+            default_to(&mut requests, name, sum.to_string());
         }
     }
     for (name, limit) in &limits {
@@ -110,7 +110,7 @@ pub(in crate::kinds) fn qos_class(spec: &Value) -> &'static str {
             resources
                 .and_then(|resources| resources.get(list))
                 .and_then(|list| list.get(name))
-                .and_then(Quantity::read)
+                .and_then(quantity::read)
                 .filter(|quantity| !quantity.is_zero())
         };
         for name in ["cpu", "memory"] {
@@ -182,14 +182,14 @@ pub(in crate::kinds) fn check_quantity(
     path: &Path<'_>,
     errors: &mut Errors,
 ) {
-    let Some(quantity) = Quantity::read(value) else {
+    let Some(quantity) = quantity::read(value) else {
         errors.invalid(path, value.clone(), "must be a quantity");
         return;
     };
-    if quantity.is_negative() {
+    if quantity.signum() < 0 {
         errors.invalid(
             path,
-            quantity.canonical(),
+            quantity.to_string(),
             "must be greater than or equal to 0",
         );
     }
@@ -197,8 +197,8 @@ pub(in crate::kinds) fn check_quantity(
         || QUOTA_NAMES.contains(&name)
         || name.starts_with("count/")
         || (name.contains('/') && !overcommits(name));
-    if whole && !quantity.is_whole() {
-        errors.invalid(path, quantity.canonical(), "must be an integer");
+    if whole && !quantity::is_whole(quantity) {
+        errors.invalid(path, quantity.to_string(), "must be an integer");
     }
 }
 
@@ -222,23 +222,20 @@ pub(in crate::kinds) fn validate(resources: &Value, path: &Path<'_>, errors: &mu
         let limit = resources
             .get("limits")
             .and_then(|limits| limits.get(name))
-            .and_then(Quantity::read);
-        let Some(request) = Quantity::read(value) else {
+            .and_then(quantity::read);
+        let Some(request) = quantity::read(value) else {
             continue;
         };
         match limit {
             Some(limit) if request != limit && !overcommits(name) => errors.invalid(
                 &requests_path,
-                request.canonical(),
-                format!("must be equal to {name} limit of {}", limit.canonical()),
+                request.to_string(),
+                format!("must be equal to {name} limit of {limit}"),
             ),
             Some(limit) if request > limit => errors.invalid(
                 &requests_path,
-                request.canonical(),
-                format!(
-                    "must be less than or equal to {name} limit of {}",
-                    limit.canonical()
-                ),
+                request.to_string(),
+                format!("must be less than or equal to {name} limit of {limit}"),
             ),
             None if !overcommits(name) => {
                 errors.required(

@@ -7,9 +7,9 @@ use serde_json::Value;
 use crate::kinds::field::{Errors, Path};
 use crate::kinds::json::{int, items, present, text};
 use crate::kinds::names;
-use crate::kinds::quantity::Quantity;
+use crate::kinds::quantity;
 
-use super::containers::{validate_field_ref, validate_resource_ref};
+use super::environment::{validate_field_ref, validate_resource_ref};
 
 /// The valid volumes of a Pod, by name.
 pub(super) struct Volumes<'a>(BTreeMap<&'a str, &'a Value>);
@@ -186,8 +186,8 @@ fn validate_source(volume: &Value, path: &Path<'_>, errors: &mut Errors) {
         match kind.as_str() {
             "emptyDir"
                 if present(source, "sizeLimit")
-                    .and_then(Quantity::read)
-                    .is_some_and(Quantity::is_negative) =>
+                    .and_then(quantity::read)
+                    .is_some_and(|size| size.signum() < 0) =>
             {
                 errors.forbidden(
                     &path.field("sizeLimit"),

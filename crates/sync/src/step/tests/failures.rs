@@ -31,7 +31,7 @@ fn invalid_tasks_fail_before_anything_runs() {
     assert!(
         operation
             .shown()
-            .contains("SyncFailed/ \"failed to discover")
+            .contains("SyncFailed/ \"The Kubernetes API could not find")
     );
 }
 
@@ -254,4 +254,45 @@ fn a_sync_fail_hook_makes_a_sync_wait_for_resources() {
         run("Deployment/web\nJob/h hook=Sync\nJob/f hook=SyncFail"),
         "Running waiting for healthy state of apps/Deployment/web"
     );
+}
+
+/// SYNC-086: stored results tell a missing kind from a missing version; the operation's message stays as it is.
+#[test]
+fn missing_kinds_and_versions_are_put_into_words() {
+    let mut cluster = Cluster::new();
+    let mut operation = Operation::new("Widget.example.com/w");
+    let mut old = Operation::new("Deployment/web").targets[0].as_ref().clone();
+    old["apiVersion"] = "apps/v1beta1".into();
+    operation.targets = operation
+        .targets
+        .iter()
+        .cloned()
+        .chain([std::sync::Arc::new(old)])
+        .collect();
+    assert!(
+        operation
+            .pass(&mut cluster)
+            .contains("failed to discover server resources")
+    );
+    let mut lines: Vec<String> = operation.shown().lines().map(str::to_owned).collect();
+    lines.sort();
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    Sync w: SyncFailed/ "The Kubernetes API could not find example.com/Widget for requested resource demo/w. Make sure the "Widget" CRD is installed on the destination cluster."
+    Sync web: SyncFailed/ "The Kubernetes API could not find version "v1beta1" of apps/Deployment for requested resource demo/web. Version "v1" of apps/Deployment is installed on the destination cluster."
+    "#);
+}
+
+/// SYNC-102: with the option a shared object fails the operation before the engine looks at it.
+#[test]
+fn a_shared_resource_fails_where_wanted() {
+    let mut cluster = cluster_with("ConfigMap/a");
+    cluster.edit("ConfigMap/a")["metadata"]["annotations"][wavetank_model::argo::TRACKING_ID] =
+        "other:/ConfigMap:demo/a".into();
+    let mut operation =
+        Operation::new("ConfigMap/a").with(|options| options.fail_on_shared_resource = true);
+    assert_eq!(
+        operation.pass(&mut cluster),
+        "Failed Shared resource found: ConfigMap/a is part of applications shop and other"
+    );
+    assert_eq!(cluster.take_log(), "");
 }

@@ -1,0 +1,208 @@
+//! `wavetank serve`: the simulated cluster over HTTPS, in real or scaled time, for outside programs.
+
+mod kubeconfig;
+mod listener;
+mod tls;
+
+use std::fs;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+use wavetank::Options;
+use wavetank_cluster::Cluster;
+use wavetank_cluster_sim::{SimCluster, drive};
+use wavetank_model::Actor;
+use wavetank_model::timestamp::Epoch;
+use wavetank_runner::Recording;
+use wavetank_scenario::Scenario;
+
+use crate::args::ServeArguments;
+use crate::load::{self, Refused};
+use crate::output::Streams;
+use kubeconfig::Kubeconfig;
+use listener::{Door, Listener};
+
+/// Serves until it is told to stop; gives the exit code.
+pub(crate) fn serve(arguments: &ServeArguments, streams: &mut Streams) -> anyhow::Result<u8> {
+    let scenario = Arc::new(scenario(arguments)?);
+    let address: IpAddr = arguments
+        .address
+        .parse()
+        .context("--address is no IP address")?;
+    if !address.is_loopback() && !arguments.allow_other_addresses {
+        let text = format!(
+            "error: {address} is not a loopback address: everybody who reaches it and has the token may write\n  = say \
+             --allow-other-addresses if that is what you want\n"
+        );
+        return Err(Refused(text).into());
+    }
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the operating system gives no runtime")?;
+    runtime.block_on(serve_in(
+        arguments,
+        &scenario,
+        SocketAddr::new(address, arguments.port),
+        streams,
+    ))
+}
+
+async fn serve_in(
+    arguments: &ServeArguments,
+    scenario: &Arc<Scenario>,
+    address: SocketAddr,
+    streams: &mut Streams,
+) -> anyhow::Result<u8> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "outside programs compare the cluster's times with their own clock"
+    )]
+    let epoch = Epoch::new(jiff::Timestamp::now());
+    let options = Options {
+        seed: arguments.seed,
+        ..Options::default()
+    };
+    let config = wavetank::cluster_config(scenario, &options, epoch, arguments.time_scale);
+    let cluster = Arc::new(SimCluster::new(config)?);
+    let pace = tokio::spawn(drive(Arc::clone(&cluster)));
+    let seed = arguments.seed.unwrap_or(scenario.seed);
+    let target = Arc::clone(&cluster) as Arc<dyn Cluster>;
+    let recording = Recording::new(target, Arc::clone(scenario), seed, arguments.show_secrets);
+    recording.set_up().await.map_err(anyhow::Error::msg)?;
+
+    let tcp = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}"))?;
+    let address = tcp.local_addr().context("cannot learn the port")?;
+    let identity = tls::Identity::generate(address.ip())?;
+    let tokens = [
+        (kubeconfig::token()?, Actor::new(Actor::USER)),
+        (kubeconfig::token()?, Actor::new(Actor::ENGINE)),
+    ];
+    let server = format!(
+        "{}://{address}",
+        if arguments.plain_http {
+            "http"
+        } else {
+            "https"
+        }
+    );
+    let path = arguments
+        .kubeconfig
+        .clone()
+        .unwrap_or_else(|| default_path(address.port()));
+    let authority = (!arguments.plain_http).then_some(identity.authority.as_str());
+    let written = Kubeconfig {
+        server: &server,
+        authority,
+        user: &tokens[0].0,
+        engine: &tokens[1].0,
+    }
+    .write(&path)?;
+    let doors = tokens.map(|(token, actor)| Door {
+        token,
+        service: recording.service(&actor),
+    });
+    let acceptor = if arguments.plain_http {
+        None
+    } else {
+        Some(identity.acceptor()?)
+    };
+    announce(arguments, &server, &path, streams)?;
+
+    let listener = Listener {
+        tcp,
+        acceptor,
+        doors: doors.into(),
+    };
+    let problem = tokio::select! {
+        biased;
+        signal = stop() => signal.err(),
+        ended = listener.serve() => Some(ended),
+    };
+    pace.abort();
+    drop(written);
+    save_trace(arguments.trace.as_deref(), &recording, streams)?;
+    match problem {
+        Some(error) => Err(error),
+        None => Ok(0),
+    }
+}
+
+/// The scenario to serve: the one that is named, or an empty one; with the objects of `--objects` on top.
+fn scenario(arguments: &ServeArguments) -> anyhow::Result<Scenario> {
+    let mut text = "apiVersion: wavetank/v1\nkind: Scenario\nmetadata: {name: served}\n".to_owned();
+    if let Some(objects) = &arguments.objects {
+        let objects = fs::canonicalize(objects)
+            .with_context(|| format!("cannot read {}", objects.display()))?;
+        let quoted = serde_json::to_string(&objects.display().to_string())?;
+        text += &format!("spec: {{cluster: {{objects: [{quoted}]}}}}\n");
+    }
+    match &arguments.scenario {
+        Some(path) => {
+            if arguments.objects.is_some() {
+                return Err(Refused("error: --objects and a scenario exclude each other: name the objects in cluster.objects\n".to_owned()).into());
+            }
+            load::one(path)
+        }
+        None => load::text(
+            &text,
+            arguments.objects.as_deref().unwrap_or(Path::new(".")),
+        ),
+    }
+}
+
+fn default_path(port: u16) -> PathBuf {
+    std::env::temp_dir().join(format!("wavetank-{port}.kubeconfig"))
+}
+
+/// Says that the cluster is ready, and how to reach it.
+fn announce(
+    arguments: &ServeArguments,
+    server: &str,
+    path: &Path,
+    streams: &mut Streams,
+) -> anyhow::Result<()> {
+    if arguments.print_env {
+        streams.result(&format!("export KUBECONFIG={}\n", path.display()))?;
+    }
+    streams.result(&format!("ready {server} kubeconfig {}\n", path.display()))?;
+    Ok(())
+}
+
+/// Ends when the process is asked to.
+async fn stop() -> anyhow::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen to SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen to SIGTERM")?;
+    tokio::select! {
+        biased;
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+fn save_trace(
+    path: Option<&Path>,
+    recording: &Recording,
+    streams: &mut Streams,
+) -> anyhow::Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    let context = || format!("cannot write the trace {}", path.display());
+    let trace = recording.take();
+    let mut out = std::io::BufWriter::new(fs::File::create(path).with_context(context)?);
+    wavetank_trace::write(&trace, &mut out).with_context(context)?;
+    std::io::Write::flush(&mut out).with_context(context)?;
+    streams.message(&format!(
+        "{} entries written to {}\n",
+        trace.entries.len(),
+        path.display()
+    ));
+    Ok(())
+}

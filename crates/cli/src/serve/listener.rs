@@ -1,0 +1,147 @@
+//! Connections, and who may come in.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, header};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
+use wavetank_cluster::{ApiBody, ApiService};
+use wavetank_model::Status;
+
+/// The longest request body that is read; the server itself refuses less (API-005).
+const LONGEST_BODY: usize = 8 << 20;
+
+/// A token, and the API of the actor it stands for.
+pub(super) struct Door {
+    /// The bearer token.
+    pub(super) token: String,
+    /// The API.
+    pub(super) service: ApiService,
+}
+
+/// Accepts connections.
+pub(super) struct Listener {
+    pub(super) tcp: TcpListener,
+    /// `None` over plain HTTP.
+    pub(super) acceptor: Option<TlsAcceptor>,
+    pub(super) doors: Arc<[Door]>,
+}
+
+impl Listener {
+    /// Serves until it is dropped; open connections end with it. Returns only when nothing can be accepted any more.
+    pub(super) async fn serve(self) -> anyhow::Error {
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                biased;
+                Some(_ended) = connections.join_next(), if !connections.is_empty() => {}
+                accepted = self.tcp.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        connections.spawn(connection(stream, self.acceptor.clone(), Arc::clone(&self.doors)));
+                    }
+                    Err(error) if is_of_the_connection(&error) => {}
+                    Err(error) => return anyhow::Error::new(error).context("cannot accept connections any more"),
+                },
+            }
+        }
+    }
+}
+
+/// The peer went away before it was accepted: nothing of ours.
+fn is_of_the_connection(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
+    )
+}
+
+/// Serves one connection to its end. How it ends is the client's business.
+async fn connection(stream: TcpStream, acceptor: Option<TlsAcceptor>, doors: Arc<[Door]>) {
+    stream.set_nodelay(true).ok();
+    match acceptor {
+        Some(acceptor) => {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                http(stream, doors).await;
+            }
+        }
+        None => http(stream, doors).await,
+    }
+}
+
+async fn http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, doors: Arc<[Door]>) {
+    let service = service_fn(move |request| {
+        let doors = Arc::clone(&doors);
+        async move { Ok::<_, Infallible>(answer(request, &doors).await) }
+    });
+    let builder = auto::Builder::new(TokioExecutor::new());
+    // An error here is a client that went away or spoke no HTTP.
+    builder
+        .serve_connection_with_upgrades(TokioIo::new(stream), service)
+        .await
+        .ok();
+}
+
+async fn answer(request: Request<Incoming>, doors: &[Door]) -> Response<ApiBody> {
+    let Some(door) = door(&request, doors) else {
+        return refuse(&Status::new(401, "Unauthorized", "Unauthorized"));
+    };
+    let (parts, body) = request.into_parts();
+    let body = match Limited::new(body, LONGEST_BODY).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            let text = "Request entity too large: limit is 3145728";
+            return refuse(&Status::new(413, "RequestEntityTooLarge", text));
+        }
+        Err(error) => {
+            return refuse(&Status::new(
+                400,
+                "BadRequest",
+                format!("the body was cut off: {error}"),
+            ));
+        }
+    };
+    let request = Request::from_parts(parts, kube::client::Body::from(body));
+    match door.service.clone().oneshot(request).await {
+        Ok(response) => response,
+        Err(error) => refuse(&Status::new(
+            500,
+            "InternalError",
+            format!("Internal error occurred: {error}"),
+        )),
+    }
+}
+
+fn door<'a>(request: &Request<Incoming>, doors: &'a [Door]) -> Option<&'a Door> {
+    let value = request
+        .headers()
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?;
+    let token = value
+        .strip_prefix("Bearer ")
+        .or_else(|| value.strip_prefix("bearer "))?;
+    doors.iter().find(|door| door.token == token.trim())
+}
+
+fn refuse(status: &Status) -> Response<ApiBody> {
+    let body = Full::new(Bytes::from(status.to_json().to_string() + "\n"));
+    let mut response = Response::new(ApiBody::new(body.map_err(|never| match never {})));
+    *response.status_mut() =
+        http::StatusCode::from_u16(status.code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
+}

@@ -1,0 +1,82 @@
+//! A certificate authority and a certificate of its own for each start.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+
+/// What the server shows to its clients.
+pub(super) struct Identity {
+    /// Certificate of the authority, PEM: what clients trust.
+    pub(super) authority: String,
+    certificate: CertificateDer<'static>,
+    key: PrivatePkcs8KeyDer<'static>,
+}
+
+impl Identity {
+    /// A fresh one, for `address`, the loopback addresses and the names a cluster's server has (API-304).
+    pub(super) fn generate(address: IpAddr) -> anyhow::Result<Self> {
+        let authority_key = KeyPair::generate().context("cannot make the authority's key")?;
+        let mut authority = CertificateParams::default();
+        authority
+            .distinguished_name
+            .push(DnType::CommonName, "wavetank-ca");
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        authority.key_usages = vec![
+            KeyUsagePurpose::KeyCertSign,
+            KeyUsagePurpose::DigitalSignature,
+        ];
+        let certificate = authority
+            .self_signed(&authority_key)
+            .context("cannot make the authority")?;
+        let issuer = Issuer::new(authority, authority_key);
+        let mut names = vec![
+            "localhost".to_owned(),
+            "127.0.0.1".to_owned(),
+            "::1".to_owned(),
+        ];
+        names.push(address.to_string());
+        names.extend(
+            ["kubernetes", "kubernetes.default", "kubernetes.default.svc"].map(str::to_owned),
+        );
+        names.sort();
+        names.dedup();
+        let mut server = CertificateParams::new(names).context("cannot name the server")?;
+        server
+            .distinguished_name
+            .push(DnType::CommonName, "wavetank");
+        server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let key = KeyPair::generate().context("cannot make the server's key")?;
+        let signed = server
+            .signed_by(&key, &issuer)
+            .context("cannot sign the server's certificate")?;
+        Ok(Self {
+            authority: certificate.pem(),
+            certificate: signed.der().clone(),
+            key: PrivatePkcs8KeyDer::from(key.serialize_der()),
+        })
+    }
+
+    /// What makes TLS connections of TCP connections, offering h2 and HTTP/1.1 (API-001).
+    pub(super) fn acceptor(&self) -> anyhow::Result<TlsAcceptor> {
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .context("the TLS library lacks its protocol versions")?
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![self.certificate.clone()],
+                PrivateKeyDer::Pkcs8(self.key.clone_key()),
+            )
+            .context("the TLS library does not take its own certificate")?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+}

@@ -1,0 +1,116 @@
+//! Recording without a run: what outside programs do to a cluster.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use wavetank_cluster::{ApiService, Cluster, Observer};
+use wavetank_health::Assessor;
+use wavetank_model::{Actor, ObjectKey, argo};
+use wavetank_scenario::Scenario;
+use wavetank_trace::{Header, Trace};
+
+use crate::desired::{Desired, desired_key};
+use crate::recorder::Recorder;
+use crate::run::{header, resource_names};
+use crate::seam::{Declared, Seam};
+use crate::shared::Shared;
+use crate::user::User;
+
+/// Records what happens in a cluster that outside programs use.
+///
+/// `applied` is an accepted wet write of a declared object by the actor `engine`. There are no operations, phases or
+/// waves: those are known to an engine only.
+pub struct Recording {
+    shared: Arc<Shared>,
+    names: Arc<crate::seam::ResourceNames>,
+    declared: Arc<BTreeMap<ObjectKey, Declared>>,
+    header: Header,
+}
+
+impl Recording {
+    /// Records from now on. `scenario` says what is declared, and names the trace.
+    pub fn new(
+        cluster: Arc<dyn Cluster>,
+        scenario: Arc<Scenario>,
+        seed: u64,
+        show_secrets: bool,
+    ) -> Self {
+        let home = scenario.app.namespace.clone();
+        let changed = Arc::new(Notify::new());
+        let assessor = Arc::new(Assessor::new());
+        // No bound action is ever armed, so nobody needs the stream of triggers.
+        let (recorder, _triggers) = Recorder::new(
+            cluster.clock(),
+            assessor,
+            home.clone(),
+            show_secrets,
+            Duration::MAX,
+            Arc::clone(&changed),
+        );
+        let recorder = Arc::new(recorder);
+        cluster.observe(Arc::clone(&recorder) as Arc<dyn Observer>);
+        let declared = scenario.app.manifests.iter().filter_map(|object| {
+            let phase = *argo::phases(object).first()?;
+            let declared = Declared {
+                phase,
+                wave: argo::wave(object),
+                hook: argo::is_hook(object),
+            };
+            Some((desired_key(object, &home), declared))
+        });
+        let declared = Arc::new(declared.collect());
+        let header = header(
+            &scenario,
+            cluster.target(),
+            "external",
+            seed,
+            cluster.epoch(),
+        );
+        let names = Arc::new(resource_names(&scenario));
+        let desired = Desired::new(home, scenario.app.revision.clone(), Vec::new());
+        let shared = Arc::new(Shared::new(scenario, cluster, recorder, changed, desired));
+        Self {
+            shared,
+            names,
+            declared,
+            header,
+        }
+    }
+
+    /// Makes `cluster.objects`, in order; CRDs are awaited.
+    ///
+    /// # Errors
+    /// What the server said of the first object it did not take.
+    pub async fn set_up(&self) -> Result<(), String> {
+        let user = User::new(&self.seam(&Actor::new(Actor::SETUP)), &self.shared);
+        for object in &self.shared.scenario.cluster.objects {
+            user.set_up(object).await?;
+        }
+        Ok(())
+    }
+
+    fn seam(&self, actor: &Actor) -> Seam {
+        let service = self.shared.cluster.service(actor);
+        Seam::new(
+            service,
+            actor.clone(),
+            Arc::clone(&self.names),
+            Arc::clone(&self.shared.recorder),
+        )
+    }
+
+    /// The API as `actor`; what is asked there is recorded.
+    pub fn service(&self, actor: &Actor) -> ApiService {
+        ApiService::new(self.seam(actor).declaring(Arc::clone(&self.declared)))
+    }
+
+    /// Everything that was recorded. What comes later is a trace of its own.
+    pub fn take(&self) -> Trace {
+        Trace {
+            header: self.header.clone(),
+            entries: self.shared.recorder.take(),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What an `AppProject` permits: kinds, destinations and the times of syncs (SYNC-010, SYNC-032, SYNC-140).
+
+mod window;
+
+use serde::{Deserialize, Serialize};
+use wavetank_model::reference::glob;
+use wavetank_model::{GroupKind, ObjectKey};
+
+pub use window::{SyncWindow, WindowKind, WindowVerdict, can_sync};
+
+/// A group and kind, either perhaps with `*`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KindPattern {
+    /// API group.
+    pub group: String,
+    /// Kind.
+    pub kind: String,
+}
+
+impl KindPattern {
+    fn matches(&self, kind: &GroupKind) -> bool {
+        glob(&self.group, &kind.group) && glob(&self.kind, &kind.kind)
+    }
+}
+
+/// A destination that is permitted, or denied with a leading `!`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Destination {
+    /// Address of the cluster; not looked at, there is one.
+    pub server: String,
+    /// Name of the cluster; not looked at.
+    pub name: String,
+    /// Namespace, perhaps with `*`.
+    pub namespace: String,
+}
+
+/// The spec of an `AppProject`, as far as a sync looks at it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Project {
+    /// Name of the project.
+    pub name: String,
+    /// Where objects may go.
+    pub destinations: Vec<Destination>,
+    /// Cluster-scoped kinds that are permitted; none when empty.
+    pub cluster_resource_whitelist: Vec<KindPattern>,
+    /// Cluster-scoped kinds that are not.
+    pub cluster_resource_blacklist: Vec<KindPattern>,
+    /// Namespaced kinds that are permitted; all when absent.
+    pub namespace_resource_whitelist: Option<Vec<KindPattern>>,
+    /// Namespaced kinds that are not.
+    pub namespace_resource_blacklist: Vec<KindPattern>,
+    /// When syncs may run.
+    pub sync_windows: Vec<SyncWindow>,
+}
+
+impl Project {
+    /// A project that permits everything, as `default` does.
+    pub fn permissive() -> Self {
+        let any = || KindPattern {
+            group: "*".to_owned(),
+            kind: "*".to_owned(),
+        };
+        let destination = Destination {
+            server: "*".to_owned(),
+            namespace: "*".to_owned(),
+            ..Destination::default()
+        };
+        Self {
+            name: "default".to_owned(),
+            destinations: vec![destination],
+            cluster_resource_whitelist: vec![any()],
+            ..Self::default()
+        }
+    }
+
+    /// Whether objects of the kind are permitted.
+    pub fn permits_kind(&self, kind: &GroupKind, namespaced: bool) -> bool {
+        let any = |list: &[KindPattern]| list.iter().any(|pattern| pattern.matches(kind));
+        if namespaced {
+            let listed = self.namespace_resource_whitelist.as_deref().is_none_or(any);
+            listed && !any(&self.namespace_resource_blacklist)
+        } else {
+            any(&self.cluster_resource_whitelist) && !any(&self.cluster_resource_blacklist)
+        }
+    }
+
+    /// Whether objects may go to the namespace.
+    pub fn permits_namespace(&self, namespace: &str) -> bool {
+        let mut permitted = false;
+        for destination in &self.destinations {
+            match destination.namespace.strip_prefix('!') {
+                Some(denied) if glob(denied, namespace) => return false,
+                Some(_) => {}
+                None => permitted |= glob(&destination.namespace, namespace),
+            }
+        }
+        permitted
+    }
+
+    /// Whether a live object may be touched at all (SYNC-010).
+    pub fn permits_live(&self, key: &ObjectKey) -> bool {
+        let namespaced = !key.namespace.is_empty();
+        self.permits_kind(&key.group_kind(), namespaced)
+            && (!namespaced || self.permits_namespace(&key.namespace))
+    }
+
+    /// The permission validator for a task's object (SYNC-032).
+    ///
+    /// # Errors
+    /// Argo CD's text for a kind or namespace that is not permitted.
+    pub fn validate(&self, key: &ObjectKey, namespaced: bool) -> Result<(), String> {
+        if !self.permits_kind(&key.group_kind(), namespaced) {
+            return Err(format!(
+                "resource {}:{} is not permitted in project {}",
+                key.group, key.kind, self.name
+            ));
+        }
+        if namespaced && !self.permits_namespace(&key.namespace) {
+            return Err(format!(
+                "namespace {} is not permitted in project '{}'",
+                key.namespace, self.name
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn project() -> Project {
+        let pattern = |group: &str, kind: &str| KindPattern {
+            group: group.to_owned(),
+            kind: kind.to_owned(),
+        };
+        let to = |namespace: &str| Destination {
+            namespace: namespace.to_owned(),
+            ..Destination::default()
+        };
+        Project {
+            name: "team".to_owned(),
+            destinations: vec![to("team-*"), to("!team-secret")],
+            cluster_resource_whitelist: vec![pattern("", "Namespace")],
+            namespace_resource_blacklist: vec![pattern("rbac.authorization.k8s.io", "*")],
+            ..Project::default()
+        }
+    }
+
+    /// SYNC-032: kinds first, then namespaces, with Argo CD's words.
+    #[test]
+    fn kinds_and_namespaces_are_checked() {
+        let check = |group: &str, kind: &str, namespace: &str| {
+            project().validate(
+                &ObjectKey::new(group, kind, namespace, "x"),
+                !namespace.is_empty(),
+            )
+        };
+        assert_eq!(check("", "ConfigMap", "team-a"), Ok(()));
+        assert_eq!(check("", "Namespace", ""), Ok(()));
+        assert_eq!(
+            check("rbac.authorization.k8s.io", "Role", "team-a"),
+            Err(
+                "resource rbac.authorization.k8s.io:Role is not permitted in project team"
+                    .to_owned()
+            )
+        );
+        assert_eq!(
+            check("", "ConfigMap", "team-secret"),
+            Err("namespace team-secret is not permitted in project 'team'".to_owned())
+        );
+        assert!(check("rbac.authorization.k8s.io", "ClusterRole", "").is_err());
+    }
+
+    #[test]
+    fn the_default_project_permits_everything() {
+        let all = Project::permissive();
+        assert!(all.permits_live(&ObjectKey::new("a", "B", "", "x")));
+        assert!(all.permits_live(&ObjectKey::new("a", "B", "c", "x")));
+    }
+}

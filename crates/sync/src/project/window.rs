@@ -1,0 +1,391 @@
+//! Sync windows: cron schedules in UTC (SYNC-140).
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan};
+use serde::{Deserialize, Serialize};
+use wavetank_model::reference::glob;
+
+use crate::operation::parse_duration;
+
+/// What a window does while it is active.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WindowKind {
+    /// Syncs run only now.
+    #[default]
+    Allow,
+    /// No sync runs now.
+    Deny,
+}
+
+/// One window of a project.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SyncWindow {
+    /// What it does.
+    pub kind: WindowKind,
+    /// When it opens: a cron line of five fields, in UTC.
+    pub schedule: String,
+    /// How long it stays open.
+    pub duration: String,
+    /// Names of the apps it is for, perhaps with `*`.
+    pub applications: Vec<String>,
+    /// Namespaces it is for.
+    pub namespaces: Vec<String>,
+    /// Clusters it is for; any but `*` and `in-cluster` fits none.
+    pub clusters: Vec<String>,
+    /// Whether manual syncs pass all the same.
+    pub manual_sync: bool,
+    /// Whether a sync that was allowed at its start may go on.
+    pub sync_overrun: bool,
+    /// Whether applications, namespaces and clusters must all fit, and not just one.
+    pub use_and_operator: bool,
+    /// Time zone; only UTC is known.
+    pub time_zone: String,
+}
+
+/// Whether a sync may run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WindowVerdict {
+    /// It may.
+    Allowed,
+    /// It may not: the operation's message, its phase is kept.
+    Blocked(String),
+}
+
+const BLOCKED: &str = "Sync operation blocked by sync window";
+
+impl SyncWindow {
+    fn is_for(&self, app: &str, namespace: &str) -> bool {
+        let any = |list: &[String], text: &str| list.iter().any(|pattern| glob(pattern, text));
+        let cluster = any(&self.clusters, "in-cluster")
+            || any(&self.clusters, "https://kubernetes.default.svc");
+        let fits = [
+            (!self.applications.is_empty(), any(&self.applications, app)),
+            (
+                !self.namespaces.is_empty(),
+                any(&self.namespaces, namespace),
+            ),
+            (!self.clusters.is_empty(), cluster),
+        ];
+        let mut given = fits
+            .iter()
+            .filter(|(given, _)| *given)
+            .map(|(_, fits)| *fits)
+            .peekable();
+        if self.use_and_operator {
+            given.peek().is_some() && given.all(|fits| fits)
+        } else {
+            given.any(|fits| fits)
+        }
+    }
+
+    /// Whether it is open at `now`.
+    fn is_active(&self, now: Timestamp) -> Result<bool, String> {
+        if !matches!(self.time_zone.as_str(), "" | "UTC" | "Etc/UTC") {
+            return Err(format!(
+                "unknown time zone {}: only UTC is supported",
+                self.time_zone
+            ));
+        }
+        let duration = parse_duration(&self.duration)
+            .ok_or_else(|| format!("cannot parse duration '{}'", self.duration))?;
+        let cron = Cron::parse(&self.schedule)
+            .ok_or_else(|| format!("cannot parse schedule '{}'", self.schedule))?;
+        Ok(cron.fired_within(now, duration))
+    }
+}
+
+/// Decides for an app at `now` (SYNC-140); an operation in progress since `started` that was allowed then may overrun.
+pub fn can_sync(
+    windows: &[SyncWindow],
+    app: &str,
+    namespace: &str,
+    manual: bool,
+    now: Timestamp,
+    started: Option<Timestamp>,
+) -> WindowVerdict {
+    let relevant: Vec<&SyncWindow> = windows
+        .iter()
+        .filter(|window| window.is_for(app, namespace))
+        .collect();
+    match allowed(&relevant, manual, now, started) {
+        Ok(true) => WindowVerdict::Allowed,
+        Ok(false) => WindowVerdict::Blocked(BLOCKED.to_owned()),
+        Err(error) => WindowVerdict::Blocked(format!("{BLOCKED}: {error}")),
+    }
+}
+
+fn allowed(
+    windows: &[&SyncWindow],
+    manual: bool,
+    now: Timestamp,
+    started: Option<Timestamp>,
+) -> Result<bool, String> {
+    let (mut active, mut idle) = (Vec::new(), Vec::new());
+    for &window in windows {
+        if window.is_active(now)? {
+            active.push(window);
+        } else {
+            idle.push(window);
+        }
+    }
+    // An operation that was allowed at its start goes on where all windows say so.
+    let overruns = || match started {
+        Some(started)
+            if !windows.is_empty() && windows.iter().all(|window| window.sync_overrun) =>
+        {
+            allowed(windows, manual, started, None)
+        }
+        _ => Ok(false),
+    };
+    let of = |list: &[&SyncWindow], kind| -> Vec<bool> {
+        list.iter()
+            .filter(|window| window.kind == kind)
+            .map(|window| window.manual_sync)
+            .collect()
+    };
+    let denying = of(&active, WindowKind::Deny);
+    if !denying.is_empty() {
+        return if manual && denying.iter().all(|manual| *manual) {
+            Ok(true)
+        } else {
+            overruns()
+        };
+    }
+    if active.iter().any(|window| window.kind == WindowKind::Allow) {
+        return Ok(true);
+    }
+    let closed = of(&idle, WindowKind::Allow);
+    if closed.is_empty() || (manual && closed.iter().all(|manual| *manual)) {
+        return Ok(true);
+    }
+    overruns()
+}
+
+const MONTHS: [&str; 12] = [
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+];
+const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+
+/// A cron line: minute, hour, day of month, month, day of week, each a set of numbers.
+struct Cron {
+    minutes: u64,
+    hours: u64,
+    days: u64,
+    months: u64,
+    weekdays: u64,
+    /// Whether day of month and day of week are both restricted: then either may fit.
+    either_day: bool,
+}
+
+impl Cron {
+    fn parse(line: &str) -> Option<Self> {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [minute, hour, day, month, weekday] = fields.as_slice() else {
+            return None;
+        };
+        let mut weekdays = field(weekday, 0, 7, &WEEKDAYS)?;
+        if weekdays & (1 << 7) != 0 {
+            weekdays |= 1;
+        }
+        let open = |text: &str| text.starts_with('*') || text.starts_with('?');
+        Some(Self {
+            minutes: field(minute, 0, 59, &[])?,
+            hours: field(hour, 0, 23, &[])?,
+            days: field(day, 1, 31, &[])?,
+            months: field(month, 1, 12, &MONTHS)?,
+            weekdays,
+            either_day: !open(day) && !open(weekday),
+        })
+    }
+
+    fn fits(&self, at: Timestamp) -> bool {
+        let at = at.to_zoned(TimeZone::UTC);
+        let has =
+            |set: u64, number: i8| u32::try_from(number).is_ok_and(|number| set >> number & 1 == 1);
+        let day = has(self.days, at.day());
+        let weekday = has(self.weekdays, at.weekday().to_sunday_zero_offset());
+        let date = if self.either_day {
+            day || weekday
+        } else {
+            day && weekday
+        };
+        has(self.minutes, at.minute())
+            && has(self.hours, at.hour())
+            && has(self.months, at.month())
+            && date
+    }
+
+    /// Whether it fired in the time of `duration` up to `now`.
+    fn fired_within(&self, now: Timestamp, duration: SignedDuration) -> bool {
+        let minute = now.as_second().div_euclid(60) * 60;
+        let Ok(mut at) = Timestamp::from_second(minute) else {
+            return false;
+        };
+        // A window that lasts longer than four years is as good as always open once its line can fire at all.
+        let limit = duration.min(SignedDuration::from_hours(24 * 366 * 4));
+        while now.duration_since(at) < limit {
+            if self.fits(at) {
+                return true;
+            }
+            let Ok(before) = at.checked_sub(1.minute()) else {
+                return false;
+            };
+            at = before;
+        }
+        false
+    }
+}
+
+/// Reads one field: `*`, `a`, `a-b`, `*/n`, `a-b/n`, lists, names.
+fn field(text: &str, low: u32, high: u32, names: &[&str]) -> Option<u64> {
+    let number = |text: &str| {
+        let place = names
+            .iter()
+            .position(|name| text.eq_ignore_ascii_case(name));
+        let number = match place {
+            // Months are counted from 1, days of the week from 0: both begin at the lowest number.
+            Some(place) => u32::try_from(place).ok()? + low,
+            None => text.parse().ok()?,
+        };
+        (low..=high).contains(&number).then_some(number)
+    };
+    let mut set = 0;
+    for item in text.split(',') {
+        let (range, step) = match item.split_once('/') {
+            Some((range, step)) => (range, step.parse().ok().filter(|step| *step > 0)?),
+            None => (item, 1),
+        };
+        let (first, last) = match range.split_once('-') {
+            _ if range == "*" || range == "?" => (low, high),
+            Some((first, last)) => (number(first)?, number(last)?),
+            None if item.contains('/') => (number(range)?, high),
+            None => (number(range)?, number(range)?),
+        };
+        if first > last {
+            return None;
+        }
+        let step: u32 = step;
+        for number in (first..=last).step_by(usize::try_from(step).ok()?) {
+            set |= 1 << number;
+        }
+    }
+    Some(set)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        format!("2026-01-01T{text}:00Z").parse().unwrap()
+    }
+
+    fn window(kind: WindowKind, schedule: &str, duration: &str) -> SyncWindow {
+        SyncWindow {
+            kind,
+            schedule: schedule.to_owned(),
+            duration: duration.to_owned(),
+            applications: vec!["*".to_owned()],
+            ..SyncWindow::default()
+        }
+    }
+
+    fn verdict(windows: &[SyncWindow], manual: bool, now: &str) -> bool {
+        can_sync(windows, "shop", "prod", manual, at(now), None) == WindowVerdict::Allowed
+    }
+
+    /// SYNC-140: 2026-01-01 is a Thursday.
+    #[rstest]
+    #[case("0 10 * * *", "10:00", true)]
+    #[case("0 10 * * *", "10:59", true)]
+    #[case("0 10 * * *", "11:00", false)]
+    #[case("*/20 * * * thu", "03:25", true)]
+    #[case("0 10 2 * *", "10:30", false)]
+    #[case("0 10 2 * 4", "10:30", true)]
+    #[case("0 10 * feb *", "10:30", false)]
+    #[case("0 22-23 31 12 *", "00:00", false)]
+    #[case("30 23 31 12 *", "00:15", true)]
+    fn a_window_is_open_from_its_time_for_its_duration(
+        #[case] schedule: &str,
+        #[case] now: &str,
+        #[case] open: bool,
+    ) {
+        assert_eq!(
+            verdict(&[window(WindowKind::Allow, schedule, "1h")], false, now),
+            open,
+            "{schedule}"
+        );
+        assert_eq!(
+            verdict(&[window(WindowKind::Deny, schedule, "1h")], false, now),
+            !open,
+            "{schedule}"
+        );
+    }
+
+    /// SYNC-140: manual syncs pass where all windows in the way say so.
+    #[test]
+    fn manual_syncs_may_pass() {
+        let manual = |window: SyncWindow| SyncWindow {
+            manual_sync: true,
+            ..window
+        };
+        let deny = window(WindowKind::Deny, "* * * * *", "1h");
+        assert!(!verdict(std::slice::from_ref(&deny), true, "10:00"));
+        assert!(verdict(&[manual(deny.clone())], true, "10:00"));
+        assert!(!verdict(
+            &[manual(deny.clone()), deny.clone()],
+            true,
+            "10:00"
+        ));
+        assert!(!verdict(&[manual(deny)], false, "10:00"));
+        let closed = window(WindowKind::Allow, "0 0 * * *", "1h");
+        assert!(
+            verdict(&[manual(closed.clone())], true, "10:00") && !verdict(&[closed], true, "10:00")
+        );
+    }
+
+    /// SYNC-140: other apps' windows do not count; with `useAndOperator` everything must fit.
+    #[test]
+    fn windows_are_for_some_apps() {
+        let mut deny = window(WindowKind::Deny, "* * * * *", "1h");
+        deny.applications = vec!["other".to_owned()];
+        assert!(verdict(&[deny.clone()], false, "10:00"));
+        deny.namespaces = vec!["prod".to_owned()];
+        assert!(!verdict(&[deny.clone()], false, "10:00"));
+        deny.use_and_operator = true;
+        assert!(verdict(&[deny], false, "10:00"));
+    }
+
+    /// SYNC-140: an operation that was allowed at its start goes on, where all windows say so.
+    #[test]
+    fn a_sync_may_overrun_its_window() {
+        let mut open = window(WindowKind::Allow, "0 10 * * *", "1h");
+        let going = |windows: &[SyncWindow]| {
+            can_sync(
+                windows,
+                "shop",
+                "prod",
+                false,
+                at("11:30"),
+                Some(at("10:30")),
+            ) == WindowVerdict::Allowed
+        };
+        assert!(!going(&[open.clone()]));
+        open.sync_overrun = true;
+        assert!(going(&[open]));
+    }
+
+    /// SYNC-140: a schedule that cannot be read blocks, and says why.
+    #[test]
+    fn an_unreadable_schedule_blocks() {
+        let windows = [window(WindowKind::Allow, "61 * * * *", "1h")];
+        let verdict = can_sync(&windows, "shop", "prod", true, at("10:00"), None);
+        let text =
+            "Sync operation blocked by sync window: cannot parse schedule '61 * * * *'".to_owned();
+        assert_eq!(verdict, WindowVerdict::Blocked(text));
+    }
+}
