@@ -3,7 +3,7 @@
 use wavetank_model::patch::{self, PatchError, StrategicError};
 use wavetank_model::{PatchType, Status, object};
 
-use crate::create::{Call, Incoming};
+use crate::create::{Call, Incoming, accept_body};
 use crate::failure;
 use crate::server::{Server, Written};
 
@@ -38,7 +38,7 @@ impl Server {
                 patch::strategic(&mut object, &patch.object, schema).map_err(refuse_strategic)?;
             }
         }
-        let object = self.accept_body(
+        let object = accept_body(
             call,
             Incoming {
                 object,

@@ -13,7 +13,7 @@ use wavetank_model::{
 };
 
 use crate::answer::{self, Answer};
-use crate::create::{Call, Incoming, unrecognized};
+use crate::create::{Call, Incoming, accept_body, unrecognized};
 use crate::delete::Deletion;
 use crate::failure::{self, Problem};
 use crate::filter::Filter;
@@ -124,7 +124,12 @@ impl Server {
     fn find(&self, path: Path<'_>) -> Option<(Arc<Resource>, String)> {
         let resource = self.registry.by_plural(path.group, path.plural)?;
         let version = resource.version(path.version)?;
-        Some((Arc::clone(resource), version.api_version.clone()))
+        let api_version = if resource.group == path.group {
+            version.api_version.clone()
+        } else {
+            format!("{}/{}", path.group, path.version)
+        };
+        Some((Arc::clone(resource), api_version))
     }
 
     fn perform(&mut self, asked: &Asked<'_>, verb: &str) -> Result<Answer, Status> {
@@ -199,7 +204,7 @@ impl Server {
 
     /// A create of a kind that is not stored: reviews, and `bindings`.
     fn answer_unstored(&mut self, call: &mut Call, body: Incoming) -> Result<Answer, Status> {
-        let object = self.accept_body(call, body)?;
+        let object = accept_body(call, body)?;
         if let Some(answered) = review::review(call, &object) {
             return Ok(Answer::json(201, &answered?));
         }

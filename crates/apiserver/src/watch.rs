@@ -157,7 +157,11 @@ impl Server {
                 bookmark: query.flag("allowWatchBookmarks"),
             }),
             Some(false) => Ok(revision.map_or(Start::Now, Start::After)),
-            None => Ok(revision.map_or(Start::Initial { bookmark: false }, Start::After)),
+            None => {
+                // Without a revision a server that knows initial events sends them, with their bookmark (API-200).
+                let bookmark = self.config.watch_list && query.flag("allowWatchBookmarks");
+                Ok(revision.map_or(Start::Initial { bookmark }, Start::After))
+            }
         }
     }
 
@@ -421,7 +425,9 @@ impl Server {
                 let mut value = Value::clone(&self.store.value(old));
                 value["metadata"]["resourceVersion"] = Value::from(event.revision.to_string());
                 let left = Stored::new(Arc::clone(&old.key), event.revision, &value);
-                Some(self.line_of(resource, watch, "DELETED", &left, || Arc::new(value)))
+                Some(line_of(resource, watch, "DELETED", &left, || {
+                    Arc::new(value)
+                }))
             }
         }
     }
@@ -433,24 +439,7 @@ impl Server {
         event: &str,
         stored: &Stored,
     ) -> Bytes {
-        self.line_of(resource, watch, event, stored, || self.store.value(stored))
-    }
-
-    fn line_of(
-        &self,
-        resource: &Resource,
-        watch: &Watch,
-        event: &str,
-        stored: &Stored,
-        value: impl FnOnce() -> Arc<Value>,
-    ) -> Bytes {
-        if watch.is_plain(resource) {
-            return stored.line(event);
-        }
-        let shaped = crate::read::shaped(resource, &watch.api_version, watch.shape, &value());
-        let mut body = Vec::new();
-        crate::store::write_object(&mut body, &shaped);
-        watch_line(event, &body)
+        line_of(resource, watch, event, stored, || self.store.value(stored))
     }
 }
 
@@ -468,4 +457,21 @@ fn stream(receiver: UnboundedReceiver<Bytes>) -> Answer {
         body: ResponseBody::Watch(receiver),
         headers: Vec::new(),
     }
+}
+
+/// A version of an object as a watch sees it.
+fn line_of(
+    resource: &Resource,
+    watch: &Watch,
+    event: &str,
+    stored: &Stored,
+    value: impl FnOnce() -> Arc<Value>,
+) -> Bytes {
+    if watch.is_plain(resource) {
+        return stored.line(event);
+    }
+    let shaped = crate::read::shaped(resource, &watch.api_version, watch.shape, &value());
+    let mut body = Vec::new();
+    crate::store::write_object(&mut body, &shaped);
+    watch_line(event, &body)
 }
