@@ -1,5 +1,7 @@
 //! Whether what a scenario names can come into being (section 4).
 
+use std::collections::BTreeSet;
+
 use wavetank_model::{ObjectKey, Reference, Subject, kinds, object};
 
 use crate::context::{Context, Use};
@@ -55,11 +57,11 @@ pub(crate) fn check(names: &Names<'_>, context: &mut Context) {
     };
     for used in &uses {
         match &used.subject {
-            Subject::Object(reference)
-                if !names.incomplete && !names.is_possible(reference, &possible) =>
-            {
-                impossible(used, reference, names, &possible, context);
+            Subject::Object(_) if names.incomplete => {}
+            Subject::Object(reference) if names.is_possible(reference, &possible) => {
+                ambiguous(used, reference, &possible, context);
             }
+            Subject::Object(reference) => impossible(used, reference, names, &possible, context),
             Subject::Fault(name) => unknown(used, "fault", name, names.faults, context),
             Subject::Do(name) => unknown(used, "bound action", name, names.bound, context),
             _ => {}
@@ -78,6 +80,25 @@ fn unknown(used: &Use, what: &str, name: &str, known: &[String], context: &mut C
             format!("there is no {what} called `{name}`"),
             label,
         );
+    }
+}
+
+/// A kind that two groups of the run have must carry its group, unless the built-in one is meant.
+fn ambiguous(used: &Use, reference: &Reference, possible: &[Possible], context: &mut Context) {
+    if reference.group.is_some() || kinds::by_kind(&reference.kind).next().is_some() {
+        return;
+    }
+    let groups = possible
+        .iter()
+        .filter(|possible| possible.key.kind == reference.kind);
+    let groups: BTreeSet<&str> = groups.map(|possible| possible.key.group.as_str()).collect();
+    if groups.len() > 1 {
+        let kinds: Vec<String> = groups
+            .iter()
+            .map(|group| format!("`{}.{group}`", reference.kind))
+            .collect();
+        let message = format!("the kind `{}` exists in several groups", reference.kind);
+        context.error(used.span, message, format!("write {}", kinds.join(" or ")));
     }
 }
 

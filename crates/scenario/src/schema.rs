@@ -26,7 +26,7 @@ pub fn schema() -> Value {
     definitions.insert("parameter".to_owned(), parameter);
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "https://wavetank.dev/schemas/scenario.v1.json",
+        "$id": "scenario.v1.json",
         "title": "wavetank scenario, version 1",
         "$ref": format!("#/$defs/{}", id(&format::DOCUMENT)),
         "$defs": definitions,

@@ -398,7 +398,6 @@ fn text(node: &Node, text: &str, ty: &Ty, context: &mut Context) {
 
 fn message(node: &Node, text: &str, context: &mut Context) {
     match regex_of(text) {
-        Some(Ok(_)) => {}
         Some(Err(error)) => {
             let reason = error.to_string();
             let reason = reason.lines().last().unwrap_or_default();
@@ -406,15 +405,12 @@ fn message(node: &Node, text: &str, context: &mut Context) {
             context.error(node.span, "this regular expression cannot be read", reason);
         }
         // Without quotes ` #` begins a comment, and the rest of the pattern is lost.
-        None if text.starts_with('/') => {
-            let label = "it is compared literally; a pattern with ` #` in it needs quotes";
-            context.warning(
-                node.span,
-                "this begins like a regular expression and does not end with `/`",
-                label,
-            );
-        }
-        None => {}
+        None if text.starts_with('/') => context.warning(
+            node.span,
+            "this begins like a regular expression and does not end with `/`",
+            "it is compared literally; a pattern with ` #` in it needs quotes",
+        ),
+        Some(Ok(_)) | None => {}
     }
 }
 

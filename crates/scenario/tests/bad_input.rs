@@ -176,6 +176,16 @@ expect:
 }
 
 #[test]
+fn a_kind_of_two_groups_needs_its_group() {
+    let documents = "---\napiVersion: a.io/v1\nkind: Cert\nmetadata: {name: x}\n---\napiVersion: b.io/v1\nkind: Cert\nmetadata: {name: x}\n";
+    assert_eq!(
+        said(file("expect: {absent: [Cert.a.io/x]}\n", documents)),
+        "loaded\n"
+    );
+    insta::assert_snapshot!(said(file("expect: {absent: [Cert/x]}\n", documents)));
+}
+
+#[test]
 fn words_of_the_format_are_checked() {
     let spec = "
 limits: {time: 5 minutes}
@@ -295,6 +305,23 @@ fn paths_stay_within_the_root() {
         ..LoadOptions::default()
     };
     assert_eq!(run("../outside.yaml", &outside), r#""checkout""#);
+}
+
+#[test]
+fn json_is_read_whatever_its_blanks_and_lines() {
+    let long = "x".repeat(5000);
+    let pod = format!(
+        r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"p","annotations":{{"a":"{long}","b\/c":"\u00e9"}}}},"spec":{{"n":[1,2.0,1e3,true,null]}}}}"#
+    );
+    let tabs = "{\n\t\"apiVersion\": \"v1\",\n\t\"kind\": \"Pod\",\n\t\"metadata\": {\n\t\t\"name\": \"t\"\n\t}\n}\n";
+    let loaded = read(file("seed: 1\n", &format!("---\n{pod}\n---\n{tabs}"))).unwrap();
+    let manifests = &loaded.scenarios[0].app.manifests;
+    assert_eq!(manifests[0]["metadata"]["annotations"]["b/c"], "é");
+    assert_eq!(
+        manifests[0]["spec"]["n"].to_string(),
+        "[1,2,1000,true,null]"
+    );
+    assert_eq!(manifests[1]["metadata"]["name"], "t");
 }
 
 #[test]
