@@ -16,6 +16,7 @@ use wavetank_model::schema::{Schema, SchemaRef};
 use crate::kinds::{FieldError, FieldErrorKind, custom_resource};
 use crate::registry::{Behaviour, Origin, Resets, Resource, TableId, Version, VersionType};
 use crate::scale::ScalePaths;
+use crate::table::{Column, custom_columns};
 
 pub(crate) use structural::{default, prune};
 
@@ -23,6 +24,8 @@ pub(crate) use structural::{default, prune};
 #[derive(Clone, Debug)]
 pub(crate) struct CustomVersion {
     schema: Schema,
+    /// What `kubectl get` shows.
+    pub(crate) columns: Vec<Column>,
     /// `openAPIV3Schema`.
     structural: Value,
     pub(crate) has_status: bool,
@@ -69,6 +72,7 @@ impl CustomVersion {
             .flatten();
         Self {
             schema: Schema::from_structural(&structural),
+            columns: custom_columns(version),
             has_status: version.pointer("/subresources/status").is_some(),
             scale,
             deprecation,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{Method, Request};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::schema;
@@ -17,6 +18,7 @@ use crate::create::{Call, Incoming, accept_body, unrecognized};
 use crate::delete::Deletion;
 use crate::failure::{self, Problem};
 use crate::filter::Filter;
+use crate::printing::Include;
 use crate::read::Shape;
 use crate::registry::Resource;
 use crate::request::{self, Path, Query, Target, WriteOptions};
@@ -43,6 +45,7 @@ struct Asked<'a> {
     shape: Shape,
     actor: &'a Actor,
     now: SimTime,
+    wall: Timestamp,
 }
 
 impl Server {
@@ -100,6 +103,7 @@ impl Server {
             shape: Shape::Object,
             actor,
             now,
+            wall: self.config.epoch.wall(now),
         };
         let verb = match asked.verb(path.too_long) {
             Ok(verb) => verb,
@@ -428,6 +432,15 @@ impl Asked<'_> {
                 None => return Ok(Shape::Object),
                 Some("PartialObjectMetadata" | "PartialObjectMetadataList") => {
                     return Ok(Shape::Metadata);
+                }
+                Some("Table")
+                    if clause.contains("v=v1;") || clause.trim_end().ends_with("v=v1") =>
+                {
+                    let include = Include::parse(self.query.text("includeObject"));
+                    return Ok(Shape::Table {
+                        include,
+                        now: self.wall,
+                    });
                 }
                 Some(_) => {}
             }

@@ -4,12 +4,14 @@
 //! it is due the line goes out, or a schedule that is not the canonical one holds it back first. So the order within
 //! one watch is kept, whatever is chosen.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use wavetank_kernel::{Chooser, Class, Load, SimTime};
 use wavetank_model::Status;
@@ -17,6 +19,7 @@ use wavetank_model::Status;
 use crate::answer::{Answer, JSON, ResponseBody};
 use crate::failure::{self, Problem};
 use crate::filter::Filter;
+use crate::printing;
 use crate::read::Shape;
 use crate::registry::{Resource, TableId};
 use crate::request::Query;
@@ -51,6 +54,8 @@ pub(crate) struct Watch {
     lines: VecDeque<Line>,
     /// Whether an entry of the queue stands for the first line.
     armed: bool,
+    /// Whether the columns of a Table were named.
+    named: Cell<bool>,
     /// Revision from which on events are wanted.
     after: u64,
     sender: UnboundedSender<Bytes>,
@@ -117,6 +122,7 @@ impl Server {
             bookmarks: query.flag("allowWatchBookmarks"),
             lines: VecDeque::new(),
             armed: false,
+            named: Cell::new(false),
             after: self.store.revision(),
             sender,
         };
@@ -175,6 +181,7 @@ impl Server {
         receiver: UnboundedReceiver<Bytes>,
         now: SimTime,
     ) -> Answer {
+        self.clock = now;
         let mut first = Vec::new();
         match start {
             Start::Now => {}
@@ -397,6 +404,7 @@ impl Server {
         }
         let (kind, api_version) = match watch.shape {
             Shape::Metadata => ("PartialObjectMetadata", "meta.k8s.io/v1"),
+            Shape::Table { .. } => ("Table", "meta.k8s.io/v1"),
             Shape::Object => (resource.kind(), watch.api_version.as_str()),
         };
         let mut body = Vec::new();
@@ -425,11 +433,21 @@ impl Server {
                 let mut value = Value::clone(&self.store.value(old));
                 value["metadata"]["resourceVersion"] = Value::from(event.revision.to_string());
                 let left = Stored::new(Arc::clone(&old.key), event.revision, &value);
-                Some(line_of(resource, watch, "DELETED", &left, || {
-                    Arc::new(value)
-                }))
+                Some(line_of(
+                    resource,
+                    watch,
+                    "DELETED",
+                    &left,
+                    self.wall(),
+                    || Arc::new(value),
+                ))
             }
         }
+    }
+
+    /// The wall time of the request or commit at hand.
+    fn wall(&self) -> Timestamp {
+        self.config.epoch.wall(self.clock)
     }
 
     fn event_line(
@@ -439,7 +457,9 @@ impl Server {
         event: &str,
         stored: &Stored,
     ) -> Bytes {
-        line_of(resource, watch, event, stored, || self.store.value(stored))
+        line_of(resource, watch, event, stored, self.wall(), || {
+            self.store.value(stored)
+        })
     }
 }
 
@@ -465,12 +485,25 @@ fn line_of(
     watch: &Watch,
     event: &str,
     stored: &Stored,
+    now: Timestamp,
     value: impl FnOnce() -> Arc<Value>,
 ) -> Bytes {
     if watch.is_plain(resource) {
         return stored.line(event);
     }
-    let shaped = crate::read::shaped(resource, &watch.api_version, watch.shape, &value());
+    let value = value();
+    let shaped = if let Shape::Table { include, .. } = watch.shape {
+        let row = printing::row(resource, &watch.api_version, include, &value, now);
+        printing::table_of(
+            resource,
+            &watch.api_version,
+            row,
+            &value,
+            !watch.named.replace(true),
+        )
+    } else {
+        crate::read::shaped(resource, &watch.api_version, watch.shape, &value)
+    };
     let mut body = Vec::new();
     crate::store::write_object(&mut body, &shaped);
     watch_line(event, &body)
