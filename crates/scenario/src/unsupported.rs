@@ -105,11 +105,6 @@ const KEYS: &[(&str, &str, &str)] = &[
         "operations have no time limit but `limits`",
     ),
     (
-        "settings",
-        "resourceCustomizations",
-        "health is assessed by the built-in rules",
-    ),
-    (
         "a source",
         "kustomize",
         "give the output of `kustomize build`",

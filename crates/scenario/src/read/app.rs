@@ -235,8 +235,27 @@ impl Reader<'_, '_> {
                 .get("version")
                 .and_then(Node::string)
                 .unwrap_or(default.version),
-            health_scripts: health_scripts(node.get("resourceCustomizations")),
+            health_scripts: self.health_scripts(node.get("resourceCustomizations")),
         }
+    }
+
+    /// Inline scripts, folders, and the `ConfigMap` `argocd-cm`; later ones win.
+    fn health_scripts(&mut self, node: Option<&Node>) -> BTreeMap<String, String> {
+        let mut out = BTreeMap::new();
+        for item in node.into_iter().flat_map(Node::items) {
+            if let Some(path) = item.scalar_text() {
+                out.extend(self.sources.health_scripts(path, item.span, self.context));
+                continue;
+            }
+            let text = |key: &str| item.get(key).and_then(Node::string);
+            if let (Some(kind), Some(script)) = (text("kind"), text("health.lua")) {
+                let key = text("group")
+                    .filter(|group| !group.is_empty())
+                    .map_or(kind.clone(), |group| format!("{group}/{kind}"));
+                out.insert(key, script);
+            }
+        }
+        out
     }
 
     pub(super) fn cluster(&mut self, node: Option<&Node>) -> Cluster {
@@ -306,18 +325,4 @@ pub(super) fn retry(node: &Node) -> Retry {
         refresh: node.get("refresh").and_then(Node::boolean).unwrap_or(false),
         backoff,
     }
-}
-
-/// Inline scripts; folders are not read yet (the key is refused as a whole).
-fn health_scripts(node: Option<&Node>) -> BTreeMap<String, String> {
-    let items = node.into_iter().flat_map(Node::items);
-    let script = |item: &Node| {
-        let text = |key: &str| item.get(key).and_then(Node::string);
-        let (kind, script) = (text("kind")?, text("health.lua")?);
-        let key = text("group")
-            .filter(|group| !group.is_empty())
-            .map_or(kind.clone(), |group| format!("{group}/{kind}"));
-        Some((key, script))
-    };
-    items.filter_map(script).collect()
 }
