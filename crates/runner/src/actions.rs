@@ -35,6 +35,15 @@ pub(crate) async fn perform(
             propagation,
             force,
         } => user.delete(target, *propagation, *force).await,
+        StepAction::Terminate => shared.terminate(),
+        StepAction::ConfirmPrune => {
+            shared.confirm();
+            Ok(())
+        }
+        StepAction::RestartEngine => {
+            shared.restart_engine();
+            Ok(())
+        }
         other => Err(format!(
             "the action `{}` is not executed yet",
             other.keyword()

@@ -7,6 +7,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::channel::oneshot;
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -14,14 +15,18 @@ use wavetank_kernel::SimTime;
 use wavetank_model::{GroupKind, ObjectKey, Verb, argo, object};
 use wavetank_scenario::{App, Scenario};
 use wavetank_sync::kinds::KnownKind;
-use wavetank_sync::operation::{Act, Due, Finished, OperationState};
+use wavetank_sync::operation::{Act, Due, Finished, OperationState, is_confirmed};
+use wavetank_sync::project::{WindowVerdict, can_sync};
 use wavetank_sync::{
-    ApiResource, AppIdentity, Kinds, StepEngine, StepInput, SyncOptions, TrackingMethod,
+    ApiResource, AppIdentity, Kinds, StepEngine, StepInput, StepOutput, SyncOptions,
+    TrackingMethod, compare,
 };
 use wavetank_trace::{DesiredObject, Event, OperationEvent};
 
+use crate::application::{invalid_destination, shared_warning};
 use crate::asks::RunAsks;
 use crate::desired::{Desired, Revision, pattern_key};
+use crate::request::APPROVED;
 use crate::seam::Seam;
 use crate::shared::{AppState, Shared};
 use crate::stored;
@@ -35,9 +40,12 @@ pub(crate) struct OperationRecord {
     pub(crate) state: OperationState,
     /// The commit of this attempt.
     pub(crate) commit: Revision,
-    options: Arc<SyncOptions>,
+    /// What the engine is told.
+    pub(crate) options: Arc<SyncOptions>,
     /// The revision somebody asked for: retries that refresh keep it.
     pinned: bool,
+    /// The last pass was held back by a sync window (SYNC-140).
+    blocked: bool,
     passes: u32,
     /// When the controller has seen its own write of the stored state: the next pass starts then.
     stored_due: Option<SimTime>,
@@ -59,6 +67,7 @@ impl OperationRecord {
             commit,
             options,
             pinned,
+            blocked: false,
             passes: 0,
             stored_due: None,
             last_pass: SimTime::ZERO,
@@ -81,6 +90,8 @@ impl OperationRecord {
 enum Cause {
     Operation,
     Terminate,
+    Confirmation,
+    Restart,
     Retry,
     Stored,
     Batch,
@@ -92,6 +103,8 @@ impl Cause {
         match self {
             Self::Operation => "operation",
             Self::Terminate => "terminate",
+            Self::Confirmation => "confirmation",
+            Self::Restart => "restart",
             Self::Retry => "retry",
             Self::Stored => "stored",
             Self::Batch => "batch",
@@ -139,20 +152,31 @@ impl Controller {
 
     /// Serves operations. Ends only when the engine is lost; tells why through `lost` and then waits for ever.
     pub(crate) async fn serve(mut self, lost: oneshot::Sender<String>) {
+        let shared = Arc::clone(&self.shared);
         loop {
             match self.next() {
                 Next::Pass(cause) => {
-                    if let Err(error) = self.pass(cause).await {
-                        // Nobody listens when the run is over anyway.
-                        drop(lost.send(error.to_string()));
-                        return std::future::pending().await;
+                    // A restart drops the pass where it stands: what it sent stays sent, what it learned is lost.
+                    let passed = tokio::select! {
+                        biased;
+                        () = shared.restart.notified() => None,
+                        passed = self.pass(cause) => Some(passed),
+                    };
+                    match passed {
+                        None => shared.state().in_pass = false,
+                        Some(Ok(())) => {}
+                        Some(Err(error)) => {
+                            // Nobody listens when the run is over anyway.
+                            drop(lost.send(error.to_string()));
+                            return std::future::pending().await;
+                        }
                     }
                 }
-                Next::Wait(None) => self.shared.control.notified().await,
+                Next::Wait(None) => shared.control.notified().await,
                 Next::Wait(Some(at)) => tokio::select! {
                     biased;
-                    () = self.shared.control.notified() => {}
-                    () = self.shared.clock.sleep_until(at) => {}
+                    () = shared.control.notified() => {}
+                    () = shared.clock.sleep_until(at) => {}
                 },
             }
         }
@@ -160,23 +184,43 @@ impl Controller {
 
     fn next(&self) -> Next {
         let now = self.shared.clock.now();
-        let settings = &self.shared.scenario.app.settings;
         let mut state = self.shared.state();
         if let Some(operation) = state.requested.take() {
             state.operation = Some(operation);
             return Next::Pass(Cause::Operation);
         }
-        let batch_due = state.batch_due;
-        let Some(operation) = state
+        let confirmed = std::mem::take(&mut state.confirmed);
+        let restarted = std::mem::take(&mut state.restarted);
+        if restarted {
+            // Nothing is left of a restart that no pass was there to notice.
+            self.shared.restart.notified().now_or_never();
+        }
+        let running = state
             .operation
             .as_ref()
-            .filter(|operation| operation.in_progress())
-        else {
-            return Next::Wait(None);
-        };
+            .filter(|operation| operation.in_progress());
+        match running {
+            Some(operation) => {
+                self.next_pass(operation, state.batch_due, confirmed, restarted, now)
+            }
+            None => Next::Wait(None),
+        }
+    }
+
+    /// What is next for the operation in progress.
+    fn next_pass(
+        &self,
+        operation: &OperationRecord,
+        batch_due: Option<SimTime>,
+        confirmed: bool,
+        restarted: bool,
+        now: SimTime,
+    ) -> Next {
         let epoch = self.shared.cluster.epoch();
         let due = match operation.state.due(epoch.wall(now), self.timeout()) {
             Due::Over => return Next::Wait(None),
+            // Termination does not help where a sync window holds the operation (SYNC-140).
+            Due::Pass if operation.blocked => None,
             Due::Pass if operation.awaits_retry() => return Next::Pass(Cause::Retry),
             Due::Pass => return Next::Pass(Cause::Terminate),
             // The wall clock of the epoch may hold parts of a millisecond that the run's clock does not.
@@ -185,6 +229,12 @@ impl Controller {
         };
         if operation.awaits_retry() {
             return Next::Wait(due);
+        }
+        if restarted {
+            return Next::Pass(Cause::Restart);
+        }
+        if confirmed {
+            return Next::Pass(Cause::Confirmation);
         }
         if let Some(at) = operation.stored_due {
             return if at <= now {
@@ -196,7 +246,7 @@ impl Controller {
         if batch_due.is_some_and(|at| at <= now) {
             return Next::Pass(Cause::Batch);
         }
-        let backstop = operation.last_pass + settings.passes.backstop;
+        let backstop = operation.last_pass + self.shared.scenario.app.settings.passes.backstop;
         if backstop <= now {
             return Next::Pass(Cause::Backstop);
         }
@@ -225,12 +275,64 @@ impl Controller {
         let Some((act, input)) = self.begin(cause) else {
             return Ok(());
         };
-        let output = match act {
-            Act::Terminate => self.engine.terminate(input, &mut self.asks).await?,
-            _ => self.engine.pass(input, &mut self.asks).await?,
+        let (output, blocked) = match self.check(&input) {
+            Some(refused) => refused,
+            None => {
+                let output = match act {
+                    Act::Terminate => self.engine.terminate(input, &mut self.asks).await?,
+                    _ => self.engine.pass(input, &mut self.asks).await?,
+                };
+                (output, false)
+            }
         };
-        self.finish(cause, act, output, before);
+        self.finish(cause, act, output, blocked, before);
         Ok(())
+    }
+
+    /// What ends a pass before the engine is asked (SYNC-131), and whether a sync window did.
+    fn check(&self, input: &StepInput) -> Option<(StepOutput, bool)> {
+        let output = |phase, message| StepOutput {
+            phase,
+            message,
+            results: input.results.clone(),
+        };
+        let app = &input.app;
+        if let Some(project) = input.options.project.as_deref() {
+            let now = self.shared.cluster.epoch().wall(self.shared.clock.now());
+            let (manual, started) = {
+                let state = self.shared.state();
+                let operation = &state.operation.as_ref()?.state;
+                (!operation.automated, operation.started_at)
+            };
+            let windows = &project.sync_windows;
+            let verdict = can_sync(
+                windows,
+                &app.name,
+                &app.namespace,
+                manual,
+                now,
+                Some(started),
+            );
+            if let WindowVerdict::Blocked(message) = verdict {
+                return Some((output(input.phase, message), true));
+            }
+        }
+        if input.options.fail_on_shared_resource {
+            let found = compare(
+                &input.targets,
+                &input.live,
+                app,
+                &input.kinds,
+                &input.options,
+            );
+            if let Some(message) = shared_warning(&found.shared, app) {
+                let text = format!("Shared resource found: {message}");
+                return Some((output(wavetank_sync::OperationPhase::Failed, text), false));
+            }
+        }
+        let message = invalid_destination(app, input.options.project.as_deref()?)?;
+        let text = format!("InvalidSpecError: {message}");
+        Some((output(wavetank_sync::OperationPhase::Error, text), false))
     }
 
     /// Opens a pass: fixes the snapshot and tells the trace.
@@ -240,12 +342,17 @@ impl Controller {
         let timeout = self.timeout();
         let kinds = self.kinds();
         let live = self.shared.view.snapshot();
+        let mut cause = cause;
         let mut guard = self.shared.state();
         let state = &mut *guard;
         let operation = state.operation.as_mut()?;
         let begun = operation.state.begin(wall, timeout);
         if begun.act == Act::Nothing {
             return None;
+        }
+        // The timeout may end an operation while it waits for a retry.
+        if begun.act == Act::Terminate {
+            cause = Cause::Terminate;
         }
         if cause == Cause::Retry && operation.state.revision.is_none() && !operation.pinned {
             operation.commit = state.desired.head().clone();
@@ -260,7 +367,7 @@ impl Controller {
             };
             self.shared
                 .recorder
-                .push(self.entry(operation, verb, starts));
+                .push(self.shared.operation_event(operation, verb, starts));
         }
         operation.passes += 1;
         operation.stored_due = None;
@@ -268,6 +375,13 @@ impl Controller {
             number: operation.passes,
             cause: cause.as_str().to_owned(),
         });
+        // The project is the one of now, whatever it was when the operation was requested.
+        if operation.options.project != state.project {
+            Arc::make_mut(&mut operation.options)
+                .project
+                .clone_from(&state.project);
+        }
+        let approved = state.app.annotations.get(APPROVED).map(String::as_str);
         let input = StepInput {
             app: self.identity.clone(),
             revision: operation.commit.name.clone(),
@@ -279,7 +393,7 @@ impl Controller {
             phase: operation.state.phase,
             message: operation.state.message.clone(),
             results: operation.state.results.clone(),
-            prune_confirmed: false,
+            prune_confirmed: is_confirmed(approved, operation.state.started_at),
         };
         state.batch_due = None;
         state.in_pass = true;
@@ -292,7 +406,8 @@ impl Controller {
         &mut self,
         cause: Cause,
         act: Act,
-        output: wavetank_sync::StepOutput,
+        output: StepOutput,
+        blocked: bool,
         effects_before: u64,
     ) {
         let now = self.shared.clock.now();
@@ -309,6 +424,7 @@ impl Controller {
         operation.stored_due =
             (finished.changed && !finished.over).then(|| now + self.own_write_latency());
         operation.last_pass = now;
+        operation.blocked = blocked;
         if attempt_over {
             let hooks_failed = stored::sync_fail_failed(&operation.state.results);
             for event in self.asks.attempt_ended(succeeded, hooks_failed) {
@@ -319,35 +435,13 @@ impl Controller {
             let verb = verb_after(&operation.state, finished);
             self.shared
                 .recorder
-                .push(self.entry(operation, verb, false));
+                .push(self.shared.operation_event(operation, verb, false));
         }
         state.rested = cause == Cause::Backstop
             && state.batch_due.is_none()
             && self.shared.recorder.effects() == effects_before;
         drop(held);
         self.shared.changed.notify_waiters();
-    }
-
-    fn entry(&self, operation: &OperationRecord, verb: Option<Verb>, with_desired: bool) -> Event {
-        let home = self.shared.home();
-        let desired = with_desired.then(|| {
-            let manifests = operation.commit.manifests.iter();
-            manifests
-                .map(|object| DesiredObject {
-                    key: pattern_key(object, home),
-                    object: self.shared.recorder.redacted(object),
-                })
-                .collect()
-        });
-        // While a retry is awaited its number is announced already: the attempt is still the one that failed.
-        let ahead = u32::from(operation.awaits_retry());
-        Event::Operation(Box::new(OperationEvent {
-            verb,
-            number: operation.number,
-            attempt: operation.state.retry_count + 1 - ahead,
-            state: stored::state(&operation.state),
-            desired,
-        }))
     }
 
     /// The kinds the view knows: the built-in ones and those of Established CRDs.
@@ -373,6 +467,36 @@ impl Controller {
         let kinds = Arc::new(kinds);
         self.kinds = Some((state.custom_generation, Arc::clone(&kinds)));
         kinds
+    }
+}
+
+impl Shared {
+    /// An entry of the trace about an operation.
+    pub(crate) fn operation_event(
+        &self,
+        operation: &OperationRecord,
+        verb: Option<Verb>,
+        with_desired: bool,
+    ) -> Event {
+        let home = self.home();
+        let desired = with_desired.then(|| {
+            let manifests = operation.commit.manifests.iter();
+            manifests
+                .map(|object| DesiredObject {
+                    key: pattern_key(object, home),
+                    object: self.recorder.redacted(object),
+                })
+                .collect()
+        });
+        // While a retry is awaited its number is announced already: the attempt is still the one that failed.
+        let ahead = u32::from(operation.awaits_retry());
+        Event::Operation(Box::new(OperationEvent {
+            verb,
+            number: operation.number,
+            attempt: operation.state.retry_count + 1 - ahead,
+            state: stored::state(&operation.state),
+            desired,
+        }))
     }
 }
 

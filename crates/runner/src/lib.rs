@@ -6,6 +6,7 @@
 //! recorder. A run knows nothing of how the target works, and judges nothing.
 
 mod actions;
+mod application;
 mod asks;
 mod controller;
 mod desired;

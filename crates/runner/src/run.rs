@@ -161,6 +161,10 @@ impl Run {
         engine: Box<dyn StepEngine>,
         triggers: mpsc::UnboundedReceiver<crate::recorder::Trigger>,
     ) -> RunEnd {
+        let ready = crate::request::check(&self.shared.scenario.app);
+        if let Err(reason) = ready {
+            return RunEnd::Unavailable(reason);
+        }
         if let Err(reason) = self.set_up().await {
             return RunEnd::Unavailable(reason);
         }

@@ -8,15 +8,21 @@ use tokio::sync::Notify;
 use wavetank_cluster::Cluster;
 use wavetank_kernel::{Clock, SimTime};
 use wavetank_model::{EventPattern, ObjectKey};
-use wavetank_scenario::Scenario;
+use wavetank_scenario::{App, Scenario};
+use wavetank_sync::project::Project;
 
 use crate::controller::OperationRecord;
 use crate::desired::Desired;
 use crate::recorder::Recorder;
+use crate::request::project;
 use crate::view::View;
 
 /// The application as it stands.
 pub(crate) struct AppState {
+    /// The application as it is configured now.
+    pub(crate) app: Arc<App>,
+    /// What its project permits; `None`: everything.
+    pub(crate) project: Option<Arc<Project>>,
     /// Its desired state.
     pub(crate) desired: Desired,
     /// A sync somebody asked for that the controller has not taken up yet.
@@ -25,6 +31,10 @@ pub(crate) struct AppState {
     pub(crate) operation: Option<OperationRecord>,
     /// How many operations were requested.
     pub(crate) operations: u32,
+    /// A confirmation came that no pass has seen yet.
+    pub(crate) confirmed: bool,
+    /// The engine was restarted and has not looked yet.
+    pub(crate) restarted: bool,
     /// When the change of a managed object makes the engine look again.
     pub(crate) batch_due: Option<SimTime>,
     /// Whether a pass is running.
@@ -60,6 +70,8 @@ pub(crate) struct Shared {
     pub(crate) changed: Arc<Notify>,
     /// Woken when the controller has to look.
     pub(crate) control: Notify,
+    /// Woken when the engine is restarted: a running pass is dropped.
+    pub(crate) restart: Notify,
     state: Mutex<AppState>,
 }
 
@@ -99,7 +111,11 @@ impl Shared {
         desired: Desired,
     ) -> Self {
         let state = AppState {
+            app: Arc::new(scenario.app.clone()),
+            project: project(&scenario.app).ok().flatten().map(Arc::new),
             desired,
+            confirmed: false,
+            restarted: false,
             requested: None,
             operation: None,
             operations: 0,
@@ -118,6 +134,7 @@ impl Shared {
             view: Arc::new(View::default()),
             changed,
             control: Notify::new(),
+            restart: Notify::new(),
             state: Mutex::new(state),
         }
     }
@@ -164,6 +181,8 @@ impl Shared {
         resting
             && !state.in_pass
             && state.requested.is_none()
+            && !state.confirmed
+            && !state.restarted
             && state.batch_due.is_none_or(|_| {
                 state
                     .operation

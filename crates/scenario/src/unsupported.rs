@@ -31,8 +31,6 @@ const KEYS: &[(&str, &str, &str)] = &[
         "app",
         "the application keeps its settings for the whole run",
     ),
-    ("a step", "terminate", "operations cannot be terminated yet"),
-    ("a step", "confirmPrune", "prunes cannot be confirmed yet"),
     (
         "a step",
         "confirmDelete",
@@ -48,7 +46,6 @@ const KEYS: &[(&str, &str, &str)] = &[
         "deleteApp",
         "the application cannot be deleted yet",
     ),
-    ("a step", "restart", "the engine cannot be restarted yet"),
     (
         "an action",
         "plan",
@@ -61,16 +58,6 @@ const KEYS: &[(&str, &str, &str)] = &[
     ),
     (
         "an action",
-        "terminate",
-        "operations cannot be terminated yet",
-    ),
-    (
-        "an action",
-        "confirmPrune",
-        "prunes cannot be confirmed yet",
-    ),
-    (
-        "an action",
         "confirmDelete",
         "deletions cannot be confirmed yet",
     ),
@@ -84,26 +71,13 @@ const KEYS: &[(&str, &str, &str)] = &[
         "deleteApp",
         "the application cannot be deleted yet",
     ),
-    ("an action", "restart", "the engine cannot be restarted yet"),
     (
         "expect",
         "app",
         "health and sync status of the application are not computed yet",
     ),
     ("expect", "cel", "expressions cannot be evaluated yet"),
-    ("app", "project", "everything is allowed"),
-    ("app", "ignoreDifferences", "every difference counts"),
     ("syncPolicy", "automated", "write the syncs as steps"),
-    (
-        "syncPolicy",
-        "managedNamespaceMetadata",
-        "`CreateNamespace=true` makes a plain namespace",
-    ),
-    (
-        "settings",
-        "syncTimeout",
-        "operations have no time limit but `limits`",
-    ),
     (
         "a source",
         "kustomize",
@@ -129,7 +103,6 @@ pub(crate) fn key(shape: &str, key: &str) -> Option<&'static str> {
 pub(crate) fn subject(subject: &Subject) -> Option<&'static str> {
     match subject {
         Subject::App => Some("health and sync status of the application are not computed yet"),
-        Subject::Engine => Some("the engine cannot be restarted yet"),
         Subject::Fault(_) => Some("requests and deliveries cannot be bent yet"),
         _ => None,
     }
