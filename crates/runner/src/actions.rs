@@ -36,7 +36,10 @@ pub(crate) async fn perform(
             force,
         } => user.delete(target, *propagation, *force).await,
         StepAction::Terminate => shared.terminate(),
-        StepAction::ConfirmPrune => {
+        StepAction::App(merge) => shared.patch_app(merge),
+        StepAction::Refresh { .. } => shared.request_refresh().map(drop),
+        StepAction::DeleteApp { cascade, .. } => shared.delete_app(*cascade),
+        StepAction::ConfirmPrune | StepAction::ConfirmDelete => {
             shared.confirm();
             Ok(())
         }

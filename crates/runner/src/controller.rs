@@ -23,7 +23,7 @@ use wavetank_sync::{
 };
 use wavetank_trace::{DesiredObject, Event, OperationEvent};
 
-use crate::application::{invalid_destination, shared_warning};
+use crate::application::{OWN_WRITE, invalid_destination, shared_warning};
 use crate::asks::RunAsks;
 use crate::desired::{Desired, Revision, pattern_key};
 use crate::request::APPROVED;
@@ -46,6 +46,8 @@ pub(crate) struct OperationRecord {
     pinned: bool,
     /// The last pass was held back by a sync window (SYNC-140).
     blocked: bool,
+    /// When the controller has seen that it is requested.
+    pub(crate) due: SimTime,
     passes: u32,
     /// When the controller has seen its own write of the stored state: the next pass starts then.
     stored_due: Option<SimTime>,
@@ -68,6 +70,7 @@ impl OperationRecord {
             options,
             pinned,
             blocked: false,
+            due: SimTime::ZERO,
             passes: 0,
             stored_due: None,
             last_pass: SimTime::ZERO,
@@ -87,7 +90,7 @@ impl OperationRecord {
 
 /// Why a pass starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cause {
+pub(crate) enum Cause {
     Operation,
     Terminate,
     Confirmation,
@@ -99,7 +102,8 @@ enum Cause {
 }
 
 impl Cause {
-    const fn as_str(self) -> &'static str {
+    /// As the trace has it.
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Operation => "operation",
             Self::Terminate => "terminate",
@@ -116,7 +120,28 @@ impl Cause {
 /// What the controller does next.
 enum Next {
     Pass(Cause),
+    Refresh,
+    Delete(Cause),
     Wait(Option<SimTime>),
+}
+
+/// What the next pass depends on beside the state.
+struct Times {
+    now: SimTime,
+    timeout: SignedDuration,
+    backstop: Duration,
+}
+
+impl Times {
+    fn of(app: &App, now: SimTime) -> Self {
+        let settings = &app.settings;
+        Self {
+            now,
+            timeout: SignedDuration::try_from(settings.sync_timeout)
+                .unwrap_or(SignedDuration::ZERO),
+            backstop: settings.passes.backstop,
+        }
+    }
 }
 
 /// The application as the engine sees it.
@@ -130,10 +155,10 @@ pub fn identity(app: &App) -> AppIdentity {
 
 /// Drives one engine through the operations of a run.
 pub(crate) struct Controller {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     engine: Box<dyn StepEngine>,
-    asks: RunAsks,
-    identity: AppIdentity,
+    pub(crate) asks: RunAsks,
+    pub(crate) identity: AppIdentity,
     kinds: Option<(usize, Arc<Kinds>)>,
 }
 
@@ -172,6 +197,17 @@ impl Controller {
                         }
                     }
                 }
+                Next::Refresh => self.refresh(),
+                Next::Delete(cause) => {
+                    let dropped = tokio::select! {
+                        biased;
+                        () = shared.restart.notified() => true,
+                        () = self.deletion_pass(cause) => false,
+                    };
+                    if dropped {
+                        shared.state().in_pass = false;
+                    }
+                }
                 Next::Wait(None) => shared.control.notified().await,
                 Next::Wait(Some(at)) => tokio::select! {
                     biased;
@@ -185,9 +221,19 @@ impl Controller {
     fn next(&self) -> Next {
         let now = self.shared.clock.now();
         let mut state = self.shared.state();
-        if let Some(operation) = state.requested.take() {
-            state.operation = Some(operation);
+        let requested = state.requested.as_ref().map(|operation| operation.due);
+        if requested.is_some_and(|due| due <= now) {
+            state.operation = state.requested.take();
             return Next::Pass(Cause::Operation);
+        }
+        if state.is_deleted() {
+            state.confirmed = false;
+            state.restarted = false;
+            return Next::Wait(None);
+        }
+        let refresh = state.refreshes.next(state.app.settings.resync_period);
+        if refresh.is_some_and(|at| at <= now) {
+            return Next::Refresh;
         }
         let confirmed = std::mem::take(&mut state.confirmed);
         let restarted = std::mem::take(&mut state.restarted);
@@ -199,11 +245,27 @@ impl Controller {
             .operation
             .as_ref()
             .filter(|operation| operation.in_progress());
-        match running {
-            Some(operation) => {
-                self.next_pass(operation, state.batch_due, confirmed, restarted, now)
+        let next = match (running, &state.deletion) {
+            (Some(operation), _) => {
+                let times = Times::of(&state.app, now);
+                self.next_pass(operation, state.batch_due, confirmed, restarted, &times)
             }
-            None => Next::Wait(None),
+            // A deletion works only when no operation is in progress (SYNC-144).
+            (None, Some(_)) if restarted => Next::Delete(Cause::Restart),
+            (None, Some(_)) if confirmed => Next::Delete(Cause::Confirmation),
+            (None, Some(deletion)) => {
+                let (at, cause) = deletion.next(state.app.settings.passes.backstop);
+                match state.batch_due {
+                    Some(batch) if batch < at && batch <= now => Next::Delete(Cause::Batch),
+                    _ if at <= now => Next::Delete(cause),
+                    batch => Next::Wait(Some(batch.map_or(at, |batch| batch.min(at)))),
+                }
+            }
+            (None, None) => Next::Wait(None),
+        };
+        match next {
+            Next::Wait(at) => Next::Wait([at, refresh, requested].into_iter().flatten().min()),
+            next => next,
         }
     }
 
@@ -214,10 +276,11 @@ impl Controller {
         batch_due: Option<SimTime>,
         confirmed: bool,
         restarted: bool,
-        now: SimTime,
+        times: &Times,
     ) -> Next {
+        let now = times.now;
         let epoch = self.shared.cluster.epoch();
-        let due = match operation.state.due(epoch.wall(now), self.timeout()) {
+        let due = match operation.state.due(epoch.wall(now), times.timeout) {
             Due::Over => return Next::Wait(None),
             // Termination does not help where a sync window holds the operation (SYNC-140).
             Due::Pass if operation.blocked => None,
@@ -246,7 +309,7 @@ impl Controller {
         if batch_due.is_some_and(|at| at <= now) {
             return Next::Pass(Cause::Batch);
         }
-        let backstop = operation.last_pass + self.shared.scenario.app.settings.passes.backstop;
+        let backstop = operation.last_pass + times.backstop;
         if backstop <= now {
             return Next::Pass(Cause::Backstop);
         }
@@ -263,11 +326,6 @@ impl Controller {
             .unwrap_or_else(PoisonError::into_inner)
             .choose("pass/stored", 4, 0);
         Duration::from_millis(OPTIONS[usize::try_from(taken).unwrap_or(0) % OPTIONS.len()])
-    }
-
-    fn timeout(&self) -> SignedDuration {
-        SignedDuration::try_from(self.shared.scenario.app.settings.sync_timeout)
-            .unwrap_or(SignedDuration::ZERO)
     }
 
     async fn pass(&mut self, cause: Cause) -> Result<(), wavetank_sync::EngineError> {
@@ -339,12 +397,12 @@ impl Controller {
     fn begin(&mut self, cause: Cause) -> Option<(Act, StepInput)> {
         let now = self.shared.clock.now();
         let wall = self.shared.cluster.epoch().wall(now);
-        let timeout = self.timeout();
         let kinds = self.kinds();
         let live = self.shared.view.snapshot();
         let mut cause = cause;
         let mut guard = self.shared.state();
         let state = &mut *guard;
+        let timeout = Times::of(&state.app, now).timeout;
         let operation = state.operation.as_mut()?;
         let begun = operation.state.begin(wall, timeout);
         if begun.act == Act::Nothing {
@@ -425,6 +483,11 @@ impl Controller {
             (finished.changed && !finished.over).then(|| now + self.own_write_latency());
         operation.last_pass = now;
         operation.blocked = blocked;
+        if finished.over {
+            state.history += u32::from(operation.state.enters_history(&operation.options));
+            state.refreshes.bring(now + OWN_WRITE);
+            state.refreshes.after_operation = state.refreshes.wanted;
+        }
         if attempt_over {
             let hooks_failed = stored::sync_fail_failed(&operation.state.results);
             for event in self.asks.attempt_ended(succeeded, hooks_failed) {
@@ -445,25 +508,14 @@ impl Controller {
     }
 
     /// The kinds the view knows: the built-in ones and those of Established CRDs.
-    fn kinds(&mut self) -> Arc<Kinds> {
+    pub(crate) fn kinds(&mut self) -> Arc<Kinds> {
         let state = self.shared.state();
         if let Some((generation, kinds)) = &self.kinds
             && *generation == state.custom_generation
         {
             return Arc::clone(kinds);
         }
-        let mut kinds = Kinds::builtin();
-        for custom in state.custom_kinds.values() {
-            let resource = ApiResource {
-                plural: custom.plural.clone(),
-                namespaced: custom.namespaced,
-            };
-            let known = KnownKind {
-                versions: custom.versions.clone(),
-                resource,
-            };
-            kinds.insert(GroupKind::new(&custom.group, &custom.kind), known);
-        }
+        let kinds = known_kinds(&state);
         let kinds = Arc::new(kinds);
         self.kinds = Some((state.custom_generation, Arc::clone(&kinds)));
         kinds
@@ -498,6 +550,23 @@ impl Shared {
             desired,
         }))
     }
+}
+
+/// The built-in kinds, and those of the CRDs that the view has seen Established.
+pub(crate) fn known_kinds(state: &AppState) -> Kinds {
+    let mut kinds = Kinds::builtin();
+    for custom in state.custom_kinds.values() {
+        let resource = ApiResource {
+            plural: custom.plural.clone(),
+            namespaced: custom.namespaced,
+        };
+        let known = KnownKind {
+            versions: custom.versions.clone(),
+            resource,
+        };
+        kinds.insert(GroupKind::new(&custom.group, &custom.kind), known);
+    }
+    kinds
 }
 
 fn verb_after(state: &OperationState, finished: Finished) -> Option<Verb> {

@@ -33,6 +33,9 @@ impl Shared {
             .as_ref()
             .or(state.app.sync_policy.retry.as_ref())
             .map_or_else(RetryStrategy::never, retry_strategy);
+        if state.is_deleted() {
+            return Err("the application was deleted".to_owned());
+        }
         if state.is_busy() {
             return Err("another operation is already in progress".to_owned());
         }

@@ -169,6 +169,7 @@ impl Run {
             return RunEnd::Unavailable(reason);
         }
         self.start_view().await;
+        self.shared.state().refreshes.wanted = crate::application::matters(&self.shared.scenario);
         let user = self.user(Actor::USER);
         let actions = Arc::new(Actions::new(Arc::clone(&self.shared)));
         self.tasks

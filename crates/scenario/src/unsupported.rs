@@ -22,62 +22,11 @@ const KEYS: &[(&str, &str, &str)] = &[
         "requests and deliveries cannot be bent yet",
     ),
     (
-        "a step",
-        "plan",
-        "use `sync` with `dryRun: true` to see what would be done",
-    ),
-    (
-        "a step",
-        "app",
-        "the application keeps its settings for the whole run",
-    ),
-    (
-        "a step",
-        "confirmDelete",
-        "deletions cannot be confirmed yet",
-    ),
-    (
-        "a step",
-        "refresh",
-        "there is no comparison without a sync yet",
-    ),
-    (
-        "a step",
-        "deleteApp",
-        "the application cannot be deleted yet",
-    ),
-    (
         "an action",
         "plan",
         "it writes nothing, so that nothing can be seen of it here",
     ),
-    (
-        "an action",
-        "app",
-        "the application keeps its settings for the whole run",
-    ),
-    (
-        "an action",
-        "confirmDelete",
-        "deletions cannot be confirmed yet",
-    ),
-    (
-        "an action",
-        "refresh",
-        "there is no comparison without a sync yet",
-    ),
-    (
-        "an action",
-        "deleteApp",
-        "the application cannot be deleted yet",
-    ),
-    (
-        "expect",
-        "app",
-        "health and sync status of the application are not computed yet",
-    ),
     ("expect", "cel", "expressions cannot be evaluated yet"),
-    ("syncPolicy", "automated", "write the syncs as steps"),
     (
         "a source",
         "kustomize",
@@ -102,7 +51,6 @@ pub(crate) fn key(shape: &str, key: &str) -> Option<&'static str> {
 /// Why events of `subject` are refused.
 pub(crate) fn subject(subject: &Subject) -> Option<&'static str> {
     match subject {
-        Subject::App => Some("health and sync status of the application are not computed yet"),
         Subject::Fault(_) => Some("requests and deliveries cannot be bent yet"),
         _ => None,
     }

@@ -72,6 +72,18 @@ impl Reader<'_, '_> {
             .iter()
             .map(|item| self.json(item))
             .collect();
+        let finalizers = written("finalizers").or(of_from(&["metadata", "finalizers"]));
+        let patchable = [
+            ("syncPolicy", policy),
+            ("ignoreDifferences", differences),
+            ("finalizers", finalizers),
+            ("project", written("project")),
+            ("settings", written("settings")),
+        ];
+        let patchable = patchable
+            .into_iter()
+            .filter_map(|(key, node)| Some((key.to_owned(), self.json(node?))))
+            .collect();
         App {
             name: written("name")
                 .and_then(Node::string)
@@ -84,10 +96,11 @@ impl Reader<'_, '_> {
             manifests,
             sync_policy: self.sync_policy(policy),
             ignore_differences,
-            finalizers: strings(written("finalizers").or(of_from(&["metadata", "finalizers"]))),
+            finalizers: strings(finalizers),
             annotations: text_map(of_from(&["metadata", "annotations"])),
             project: written("project").map(|project| self.json(project)),
             settings: self.settings(written("settings")),
+            written: serde_json::Value::Object(patchable),
         }
     }
 
@@ -192,7 +205,7 @@ impl Reader<'_, '_> {
         strings(node)
     }
 
-    fn settings(&mut self, node: Option<&Node>) -> AppSettings {
+    pub(super) fn settings(&mut self, node: Option<&Node>) -> AppSettings {
         let default = AppSettings::default();
         let Some(node) = node else { return default };
         let duration = |node: &Node, key: &str, default| {
