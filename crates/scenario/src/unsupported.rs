@@ -28,6 +28,16 @@ const KEYS: &[(&str, &str, &str)] = &[
     ),
     ("expect", "cel", "expressions cannot be evaluated yet"),
     (
+        "an ignored difference",
+        "jqPathExpressions",
+        "write the fields as JSON pointers",
+    ),
+    (
+        "a kind pattern",
+        "name",
+        "kinds are permitted whatever the names",
+    ),
+    (
         "a source",
         "kustomize",
         "give the output of `kustomize build`",
