@@ -11,6 +11,7 @@ mod asks;
 mod controller;
 mod deletion;
 mod desired;
+mod pass;
 mod planning;
 mod progress;
 mod recorder;
