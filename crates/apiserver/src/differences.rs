@@ -42,8 +42,8 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         topic: "protobuf",
-        real: "reads and writes it",
-        here: "answers 415 to bodies and JSON to readers",
+        real: "reads and writes it, and passes over field numbers that it does not know",
+        here: "reads it, refuses numbers it does not know, and answers in JSON, or 406 to who takes nothing else",
         shown_by: ("cases/differences.yaml", "protobuf"),
     },
     Difference {
