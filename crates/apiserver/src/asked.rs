@@ -79,6 +79,18 @@ impl Asked<'_> {
             resource.subresource(&self.subresource)
         };
         match verbs {
+            None if resource.group.is_empty()
+                && matches!(
+                    self.subresource.as_str(),
+                    "attach" | "exec" | "portforward" | "proxy"
+                ) =>
+            {
+                let why = format!(
+                    "{} is not supported by this server: Pods are simulated, nothing runs in them",
+                    self.subresource
+                );
+                Err(failure::not_implemented(&why))
+            }
             None => Err(failure::no_route()),
             Some(verbs) if verbs.contains(letter) => Ok(verb),
             Some(_) => Err(failure::method_not_allowed()),

@@ -48,8 +48,8 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         topic: "OpenAPI",
-        real: "describes every type",
-        here: "names the PATCH operation of each kind, without schemas",
+        real: "describes every type and operation, in version 2 as protobuf too",
+        here: "names fields and types of each kind and its PATCH operation, without descriptions; version 2 as protobuf is empty",
         shown_by: ("cases/discovery.yaml", "openapi-v2"),
     },
     Difference {
@@ -61,7 +61,7 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         topic: "exec, attach, portforward, log, proxy",
         real: "are served by kubelets",
-        here: "answer 404 or 501",
+        here: "answer 501 and say that Pods are simulated",
         shown_by: ("cases/differences.yaml", "kubelet"),
     },
     Difference {

@@ -126,7 +126,7 @@ impl Server {
             ("update" | "patch", "scale") => self.scale(asked, verb),
             ("create", "binding" | "eviction" | "token") => self.act_on(asked),
             ("get", "log") => Err(failure::not_implemented(
-                "log is not supported by this server",
+                "log is not supported by this server: Pods are simulated, nothing in them writes any",
             )),
             ("list", _) => {
                 let filter = Filter::parse(&asked.resource, &asked.namespace, &asked.query)?;
