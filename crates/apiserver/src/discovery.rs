@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::answer::{Answer, ResponseBody};
+use crate::asked::header;
 use crate::failure;
 use crate::registry::Resource;
-use crate::route::header;
 use crate::server::Server;
 use crate::store::write_object;
 
