@@ -6,9 +6,12 @@
 //! recorder. A run knows nothing of how the target works, and judges nothing.
 
 mod actions;
+mod application;
 mod asks;
 mod controller;
+mod deletion;
 mod desired;
+mod planning;
 mod progress;
 mod recorder;
 mod recording;

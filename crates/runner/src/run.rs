@@ -161,10 +161,15 @@ impl Run {
         engine: Box<dyn StepEngine>,
         triggers: mpsc::UnboundedReceiver<crate::recorder::Trigger>,
     ) -> RunEnd {
+        let ready = crate::request::check(&self.shared.scenario.app);
+        if let Err(reason) = ready {
+            return RunEnd::Unavailable(reason);
+        }
         if let Err(reason) = self.set_up().await {
             return RunEnd::Unavailable(reason);
         }
         self.start_view().await;
+        self.shared.state().refreshes.wanted = crate::application::matters(&self.shared.scenario);
         let user = self.user(Actor::USER);
         let actions = Arc::new(Actions::new(Arc::clone(&self.shared)));
         self.tasks

@@ -491,6 +491,7 @@ fn event(node: &Node, text: &str, context: &mut Context) {
                     reason,
                 );
             }
+            context.names_app |= event.subject == Subject::App;
             context.use_subject(node, subject, event.subject);
         }
         Err(error) => {

@@ -212,19 +212,15 @@ expect:
 fn what_is_not_carried_out_yet_is_refused_with_the_reason() {
     let spec = "
 app:
-  syncPolicy: {automated: {prune: true}}
-  settings: {version: \"2.14\", syncTimeout: 5m}
+  settings: {version: \"2.14\"}
   manifests:
     - kustomize: overlays/test
 faults:
   - {name: flaky, on: create Deployment/checkout, reply: {code: 500}}
 steps:
-  - plan: {}
-  - terminate: {}
   - {wait: {for: fault/flaky fired}}
 expect:
-  app: {health: Healthy}
-  order: [app synced, engine restarted]
+  cel: [\"true\"]
 ";
     insta::assert_snapshot!(said(file(spec.trim_start(), WEB)));
 }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError};
 
 use wavetank_apiserver::{Bootstrap, ServerConfig};
+use wavetank_cluster::Cluster;
 use wavetank_cluster_sim::{SimCluster, SimConfig, drive, runtime};
 use wavetank_health::Assessor;
 use wavetank_kernel::{Choice, Chooser, Seed};
@@ -68,13 +69,17 @@ async fn simulate_in(scenario: &Arc<Scenario>, seed: Seed, options: Options) -> 
         Err(error) => return unavailable(scenario, seed, error.to_string()),
     };
     let pace = tokio::spawn(drive(Arc::clone(&cluster)));
-    let assessor = Arc::new(Assessor::new());
-    let engine = Box::new(Builtin::new(Assessor::new()));
+    let assessor = match assessor(scenario, cluster.as_ref()) {
+        Ok(assessor) => assessor,
+        Err(reason) => return unavailable(scenario, seed, reason),
+    };
+    let engine = Box::new(Builtin::new(assessor.clone()));
+    let assessor = Arc::new(assessor);
     let run_options = RunOptions {
         seed: seed.0,
         show_secrets: options.show_secrets,
     };
-    let target = Arc::clone(&cluster) as Arc<dyn wavetank_cluster::Cluster>;
+    let target = Arc::clone(&cluster) as Arc<dyn Cluster>;
     let RunRecord { trace, ended } =
         replay(Arc::clone(scenario), target, engine, assessor, &run_options).await;
     pace.abort();
@@ -94,6 +99,24 @@ async fn simulate_in(scenario: &Arc<Scenario>, seed: Seed, options: Options) -> 
         end: ended,
         schedule,
     }
+}
+
+/// The rules of health that `scenario` asks for: the built-in ones and its scripts.
+#[cfg(feature = "lua")]
+#[expect(clippy::unnecessary_wraps, reason = "without Lua it fails")]
+fn assessor(scenario: &Scenario, cluster: &dyn Cluster) -> Result<Assessor, String> {
+    let (clock, epoch) = (cluster.clock(), cluster.epoch());
+    let now: wavetank_health::LuaClock = Arc::new(move || epoch.wall(clock.now()).as_second());
+    Ok(Assessor::new().with_scripts(&scenario.app.settings.health_scripts, &now))
+}
+
+/// The rules of health that `scenario` asks for, which must be the built-in ones.
+#[cfg(not(feature = "lua"))]
+fn assessor(scenario: &Scenario, _cluster: &dyn Cluster) -> Result<Assessor, String> {
+    if scenario.app.settings.health_scripts.is_empty() {
+        return Ok(Assessor::new());
+    }
+    Err("`resourceCustomizations` needs Lua, and this program was built without it".to_owned())
 }
 
 /// The simulated cluster that `scenario` asks for, whose clock starts at `epoch` and passes `time_scale` times faster
