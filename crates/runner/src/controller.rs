@@ -239,7 +239,6 @@ impl Controller {
         let wall = self.shared.cluster.epoch().wall(now);
         let timeout = self.timeout();
         let kinds = self.kinds();
-        let live = self.shared.view.snapshot();
         let mut guard = self.shared.state();
         let state = &mut *guard;
         let operation = state.operation.as_mut()?;
@@ -268,6 +267,8 @@ impl Controller {
             number: operation.passes,
             cause: cause.as_str().to_owned(),
         });
+        self.shared.faults.begin_pass();
+        let live = self.shared.view.snapshot();
         let input = StepInput {
             app: self.identity.clone(),
             revision: operation.commit.name.clone(),

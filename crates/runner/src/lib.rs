@@ -9,6 +9,7 @@ mod actions;
 mod asks;
 mod controller;
 mod desired;
+mod fault;
 mod progress;
 mod recorder;
 mod recording;
@@ -22,6 +23,7 @@ mod user;
 mod view;
 
 pub use controller::identity;
+pub use fault::UnfiredFault;
 pub use recording::Recording;
 pub use request::sync_options;
 pub use run::{RunEnd, RunOptions, RunRecord, header, replay};

@@ -8,18 +8,8 @@ use wavetank_model::Subject;
 const KEYS: &[(&str, &str, &str)] = &[
     (
         "spec",
-        "faults",
-        "requests and deliveries cannot be bent yet",
-    ),
-    (
-        "spec",
         "exceptions",
         "known differences cannot be declared yet",
-    ),
-    (
-        "a step",
-        "faults",
-        "requests and deliveries cannot be bent yet",
     ),
     (
         "a step",
@@ -135,7 +125,6 @@ pub(crate) fn subject(subject: &Subject) -> Option<&'static str> {
     match subject {
         Subject::App => Some("health and sync status of the application are not computed yet"),
         Subject::Engine => Some("the engine cannot be restarted yet"),
-        Subject::Fault(_) => Some("requests and deliveries cannot be bent yet"),
         _ => None,
     }
 }
