@@ -7,11 +7,6 @@ use wavetank_model::Subject;
 /// Shape, key, reason.
 const KEYS: &[(&str, &str, &str)] = &[
     (
-        "spec",
-        "exceptions",
-        "known differences cannot be declared yet",
-    ),
-    (
         "a step",
         "plan",
         "use `sync` with `dryRun: true` to see what would be done",

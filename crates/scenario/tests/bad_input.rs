@@ -216,12 +216,9 @@ app:
   settings: {version: \"2.14\", syncTimeout: 5m}
   manifests:
     - kustomize: overlays/test
-faults:
-  - {name: flaky, on: create Deployment/checkout, reply: {code: 500}}
 steps:
   - plan: {}
   - terminate: {}
-  - {wait: {for: fault/flaky fired}}
 expect:
   app: {health: Healthy}
   order: [app synced, engine restarted]

@@ -7,12 +7,28 @@ use wavetank_report::{About, Failure, RunOutcome, Verdict};
 use wavetank_runner::{RunEnd, StepFailure, UnfiredFault};
 use wavetank_scenario::Scenario;
 
+use crate::exceptions;
 use crate::simulate::{Options, Simulation, simulate};
 
-/// Replays a scenario as [`simulate`] does and judges its expectations and the invariants.
+/// Replays a scenario as [`simulate`] does and judges its expectations and the invariants, unless it says that it is to
+/// be skipped.
 ///
 /// The outcome carries the trace and no warnings: those belong to the file.
 pub fn check(scenario: &Arc<Scenario>, options: Options) -> RunOutcome {
+    if let Some(reason) = exceptions::skip(scenario, "fake", "builtin") {
+        return RunOutcome {
+            scenario: Some(scenario.name.clone()),
+            path: scenario.path.display().to_string(),
+            case: scenario.case.clone(),
+            seed: options.seed.unwrap_or(scenario.seed),
+            about: About::of(scenario),
+            verdict: Verdict::Skipped { reason },
+            warnings: Vec::new(),
+            virtual_time: SimTime::ZERO,
+            wall_time: None,
+            trace: None,
+        };
+    }
     judge(scenario, simulate(scenario, options))
 }
 
@@ -46,6 +62,7 @@ pub fn judge(scenario: &Scenario, simulation: Simulation) -> RunOutcome {
             }
         }
     };
+    let verdict = exceptions::apply(scenario, &trace.header, verdict);
     RunOutcome {
         scenario: Some(scenario.name.clone()),
         path: scenario.path.display().to_string(),

@@ -7,6 +7,7 @@
 //! ```
 
 mod check;
+mod exceptions;
 mod plan;
 mod simulate;
 
