@@ -285,8 +285,7 @@ impl Faults {
         let mut fired = Vec::new();
         let mut inner = self.lock();
         for armed in &mut inner.armed {
-            let meant =
-                armed.active && request::matches(&armed.fault, record, &self.home);
+            let meant = armed.active && request::matches(&armed.fault, record, &self.home);
             if meant && armed.hits() {
                 fired.push(armed.name.clone());
                 if bent.take(&armed.fault.effect) {

@@ -121,16 +121,18 @@ impl Seam {
             && self.actor.as_str() == Actor::ENGINE
             && self.faults.bends_deliveries()
             && response.status().is_success();
-        let watched = record.key.as_ref().filter(|_| bends).map(ObjectKey::group_kind);
+        let watched = record
+            .key
+            .as_ref()
+            .filter(|_| bends)
+            .map(ObjectKey::group_kind);
         let applied = self.applied(&record);
         self.recorder.push(Event::Request(record));
         if let Some(applied) = applied {
             self.recorder.push(applied);
         }
         Ok(match watched {
-            Some(kind) => {
-                response.map(|body| delivery::bend(body, kind, Arc::clone(&self.faults)))
-            }
+            Some(kind) => response.map(|body| delivery::bend(body, kind, Arc::clone(&self.faults))),
             None => response,
         })
     }

@@ -50,9 +50,7 @@ fn applying<'a>(
 ) -> impl Iterator<Item = &'a Exception> {
     let case = scenario.case.as_deref().unwrap_or_default();
     let fits = |pattern: &Option<String>, text: &str| {
-        pattern
-            .as_ref()
-            .is_none_or(|pattern| glob(pattern, text))
+        pattern.as_ref().is_none_or(|pattern| glob(pattern, text))
     };
     scenario.exceptions.iter().filter(move |exception| {
         fits(&exception.target, target)

@@ -90,7 +90,10 @@ impl Waiting {
 
     /// The first line, if it is due at `now`.
     fn pop(&mut self, now: SimTime) -> Option<Bytes> {
-        let entry = self.lines.first_entry().filter(|entry| entry.key().0 <= now)?;
+        let entry = self
+            .lines
+            .first_entry()
+            .filter(|entry| entry.key().0 <= now)?;
         let ((_, number), (key, line)) = entry.remove_entry();
         let more = self
             .lines

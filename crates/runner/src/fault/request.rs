@@ -192,10 +192,17 @@ mod tests {
         assert!(!hit(&fault("create", Some("Job/other")), &create));
         let by_user = record("user", "create", job());
         assert!(!hit(&fault("create", Some("Job/smoke")), &by_user));
-        let list = record("engine", "list", Some(ObjectKey::new("batch", "Job", "", "")));
+        let list = record(
+            "engine",
+            "list",
+            Some(ObjectKey::new("batch", "Job", "", "")),
+        );
         assert!(hit(&fault("list", Some("Job/*/*")), &list));
         assert!(!hit(&fault("list", Some("Job/smoke")), &list));
-        assert!(hit(&fault("discover", None), &record("engine", "discover", None)));
+        assert!(hit(
+            &fault("discover", None),
+            &record("engine", "discover", None)
+        ));
     }
 
     #[test]

@@ -67,10 +67,9 @@ impl Armed {
             return None;
         }
         let (concerned, open) = match self.fault.effect {
-            FaultEffect::Stale(passes) => (
-                differing(&self.window.seen, &truth),
-                Open::Passes(passes),
-            ),
+            FaultEffect::Stale(passes) => {
+                (differing(&self.window.seen, &truth), Open::Passes(passes))
+            }
             FaultEffect::Hide(passes) => (
                 truth.keys().cloned().collect(),
                 passes.map_or(Open::Always, Open::Passes),
@@ -149,7 +148,11 @@ mod tests {
     /// What three or more passes see: the version, or 0 for nothing.
     fn seen(armed: &mut Armed, versions: &[u32]) -> Vec<u32> {
         let passes = versions.iter().map(|version| {
-            let now = if *version == 0 { Shown::new() } else { truth(*version) };
+            let now = if *version == 0 {
+                Shown::new()
+            } else {
+                truth(*version)
+            };
             armed.begin_pass(now.clone());
             let shown = armed.window.shown(&armed.fault.effect).unwrap_or(now);
             shown.values().next().map_or(0, |object| {
