@@ -9,7 +9,7 @@ pub(crate) mod delivery;
 pub(crate) mod request;
 mod window;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -133,7 +133,7 @@ impl Faults {
                 .unwrap_or_else(|| format!("fault-{number}"));
             let seen = match (&fault.target, fault.verb.as_str()) {
                 (Some(target), "view") => self.view.matching(target, &self.home),
-                _ => Default::default(),
+                _ => BTreeMap::new(),
             };
             inner.armed.push(Armed {
                 name,

@@ -75,7 +75,6 @@ const KEYS: &[(&str, &str, &str)] = &[
         "app",
         "health and sync status of the application are not computed yet",
     ),
-    ("expect", "cel", "expressions cannot be evaluated yet"),
     ("app", "project", "everything is allowed"),
     ("app", "ignoreDifferences", "every difference counts"),
     ("syncPolicy", "automated", "write the syncs as steps"),
