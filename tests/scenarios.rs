@@ -46,7 +46,7 @@ fn trials() -> Vec<Trial> {
         match load(
             file,
             &LoadOptions {
-                root: Some(library.clone()),
+                root: Some(root()),
                 ..LoadOptions::default()
             },
         ) {

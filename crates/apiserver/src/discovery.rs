@@ -242,12 +242,11 @@ impl Server {
         if !group.versions.contains(&version) {
             return None;
         }
-        let mut rows: Vec<Value> = group
+        let rows: Vec<Value> = group
             .resources
             .iter()
             .flat_map(|resource| legacy_resources(resource, version))
             .collect();
-        rows.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
         let group_version = if name.is_empty() {
             version.to_owned()
         } else {

@@ -40,6 +40,7 @@ mod namespaces;
 mod openapi;
 mod ownership;
 mod patch;
+mod printing;
 mod read;
 mod registry;
 mod request;

@@ -99,7 +99,7 @@ impl Server {
                 ""
             };
             let path = format!("/{key}/{scope}{}/{{name}}", resource.plural);
-            let parameters: Vec<Value> = [
+            let options: Vec<Value> = [
                 ("dryRun", "string"),
                 ("fieldManager", "string"),
                 ("fieldValidation", "string"),
@@ -108,11 +108,11 @@ impl Server {
             .into_iter()
             .map(|(name, kind)| json!({"name": name, "in": "query", "schema": {"type": kind}}))
             .collect();
-            let patch = json!({
+            let operation = json!({
                 "x-kubernetes-group-version-kind": {"group": group, "version": version, "kind": resource.kind()},
-                "x-kubernetes-action": "patch", "parameters": parameters, "responses": {"200": {"description": "OK"}},
+                "x-kubernetes-action": "patch", "parameters": options, "responses": {"200": {"description": "OK"}},
             });
-            operations.insert(path, json!({"patch": patch}));
+            operations.insert(path, json!({"patch": operation}));
         }
         if !self.registry.has_group_version(group, version) {
             return None;

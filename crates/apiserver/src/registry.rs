@@ -20,11 +20,16 @@ pub(crate) struct TableId(pub(crate) usize);
 
 /// One served version of a resource.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "apiVersion is Kubernetes' own noun"
+)]
 pub(crate) struct Version {
     /// As `v1`.
     pub(crate) name: String,
     /// `apps/v1`.
     pub(crate) api_version: String,
+    /// Their type.
     pub(crate) objects: VersionType,
 }
 
@@ -195,6 +200,10 @@ impl Resource {
             .map(|(name, verbs)| (name.as_str(), verbs.as_str()))
             .collect();
         rows.sort_unstable();
+        if self.is_custom() {
+            // Discovery names status before scale there.
+            rows.reverse();
+        }
         rows.into_iter()
     }
 
@@ -229,10 +238,12 @@ impl Resource {
 
     /// The type of objects in the version called `api_version`; `None` when there is none.
     pub(crate) fn schema(&self, api_version: &str) -> Option<SchemaRef<'_>> {
-        match self.version_type(api_version)? {
-            VersionType::BuiltIn(found) => *found
-                .get_or_init(|| schema::builtin(&GroupVersionKind::new(api_version, self.kind()))),
-            VersionType::Custom(version) => Some(version.schema()),
+        let look_up = || schema::builtin(&GroupVersionKind::new(api_version, self.kind()));
+        match self.version_type(api_version) {
+            Some(VersionType::BuiltIn(found)) => *found.get_or_init(look_up),
+            Some(VersionType::Custom(version)) => Some(version.schema()),
+            // The other group of a kind that is served in two.
+            None => look_up(),
         }
     }
 
@@ -256,6 +267,9 @@ impl Resource {
     }
 }
 
+/// The group in which core events are served a second time.
+pub(crate) const EVENTS_GROUP: &str = "events.k8s.io";
+
 /// All resources.
 #[derive(Debug)]
 pub(crate) struct Registry {
@@ -276,7 +290,20 @@ impl Registry {
             let table = TableId(registry.resources.len());
             registry.insert(Resource::built_in(kind, table));
         }
+        registry.share_events();
         registry
+    }
+
+    /// Events of both groups are one kind of object (API-067): paths of the other group lead to the core kind.
+    fn share_events(&mut self) {
+        if let Some(table) = self.by_kind.get(&GroupKind::new("", "Event")).copied() {
+            self.by_kind
+                .insert(GroupKind::new(EVENTS_GROUP, "Event"), table);
+            self.by_plural
+                .entry(EVENTS_GROUP.to_owned())
+                .or_default()
+                .insert("events".to_owned(), table);
+        }
     }
 
     /// The number the next resource gets.

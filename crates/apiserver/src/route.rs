@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{Method, Request};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::schema;
@@ -13,10 +14,11 @@ use wavetank_model::{
 };
 
 use crate::answer::{self, Answer};
-use crate::create::{Call, Incoming, unrecognized};
+use crate::create::{Call, Incoming, accept_body, unrecognized};
 use crate::delete::Deletion;
 use crate::failure::{self, Problem};
 use crate::filter::Filter;
+use crate::printing::Include;
 use crate::read::Shape;
 use crate::registry::Resource;
 use crate::request::{self, Path, Query, Target, WriteOptions};
@@ -43,6 +45,7 @@ struct Asked<'a> {
     shape: Shape,
     actor: &'a Actor,
     now: SimTime,
+    wall: Timestamp,
 }
 
 impl Server {
@@ -100,6 +103,7 @@ impl Server {
             shape: Shape::Object,
             actor,
             now,
+            wall: self.config.epoch.wall(now),
         };
         let verb = match asked.verb(path.too_long) {
             Ok(verb) => verb,
@@ -124,7 +128,12 @@ impl Server {
     fn find(&self, path: Path<'_>) -> Option<(Arc<Resource>, String)> {
         let resource = self.registry.by_plural(path.group, path.plural)?;
         let version = resource.version(path.version)?;
-        Some((Arc::clone(resource), version.api_version.clone()))
+        let api_version = if resource.group == path.group {
+            version.api_version.clone()
+        } else {
+            format!("{}/{}", path.group, path.version)
+        };
+        Some((Arc::clone(resource), api_version))
     }
 
     fn perform(&mut self, asked: &Asked<'_>, verb: &str) -> Result<Answer, Status> {
@@ -199,7 +208,7 @@ impl Server {
 
     /// A create of a kind that is not stored: reviews, and `bindings`.
     fn answer_unstored(&mut self, call: &mut Call, body: Incoming) -> Result<Answer, Status> {
-        let object = self.accept_body(call, body)?;
+        let object = accept_body(call, body)?;
         if let Some(answered) = review::review(call, &object) {
             return Ok(Answer::json(201, &answered?));
         }
@@ -423,6 +432,15 @@ impl Asked<'_> {
                 None => return Ok(Shape::Object),
                 Some("PartialObjectMetadata" | "PartialObjectMetadataList") => {
                     return Ok(Shape::Metadata);
+                }
+                Some("Table")
+                    if clause.contains("v=v1;") || clause.trim_end().ends_with("v=v1") =>
+                {
+                    let include = Include::parse(self.query.text("includeObject"));
+                    return Ok(Shape::Table {
+                        include,
+                        now: self.wall,
+                    });
                 }
                 Some(_) => {}
             }

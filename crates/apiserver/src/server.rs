@@ -56,6 +56,8 @@ pub struct Server {
     pub(crate) dice: Dice,
     pub(crate) allocations: Allocations,
     pub(crate) planned: crate::collector::Planned,
+    /// The time of the last commit or watch.
+    pub(crate) clock: SimTime,
     stamp: RefCell<(SimTime, String)>,
     changes: Vec<Change>,
     requests: Vec<RequestRecord>,
@@ -96,6 +98,7 @@ impl Server {
             dice,
             allocations: Allocations::default(),
             planned: crate::collector::Planned::default(),
+            clock: SimTime::ZERO,
             stamp: RefCell::default(),
             changes: Vec::new(),
             requests: Vec::new(),
@@ -236,6 +239,7 @@ impl Server {
         deleted: bool,
         author: Author<'_>,
     ) -> Written {
+        self.clock = author.now;
         let (event, value) = self.store.commit(resource, key, new, deleted);
         let kind = match &event.old {
             _ if deleted => ChangeKind::Deleted,

@@ -54,7 +54,7 @@ pub(crate) struct Selection {
     /// Only this case of files with cases
     #[arg(long, value_name = "NAME")]
     pub(crate) case: Option<String>,
-    /// Let scenarios name files outside of the folder they were found in
+    /// Let scenarios name files outside of the current folder
     #[arg(long)]
     pub(crate) allow_outside: bool,
 }
@@ -109,7 +109,7 @@ pub(crate) struct PlanArguments {
     /// Only this case
     #[arg(long, value_name = "NAME")]
     pub(crate) case: Option<String>,
-    /// Let the scenario name files outside of its folder
+    /// Let the scenario name files outside of the current folder
     #[arg(long)]
     pub(crate) allow_outside: bool,
     /// Form of the plan

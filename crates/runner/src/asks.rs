@@ -86,7 +86,7 @@ impl Notes {
                 message,
             } => task(Verb::Rejected, key, phase, wave, false, message),
             Note::Pruned { key, phase, wave } => {
-                task(Verb::Pruned, key, phase, wave, false, String::new())
+                task(Verb::Pruned, key, phase, wave, false, String::new());
             }
         }
     }

@@ -298,13 +298,13 @@ impl Controller {
     ) {
         let now = self.shared.clock.now();
         let wall = self.shared.cluster.epoch().wall(now);
-        let mut guard = self.shared.state();
-        let state = &mut *guard;
+        let mut held = self.shared.state();
+        let state = &mut *held;
         state.in_pass = false;
         let Some(operation) = state.operation.as_mut() else {
             return;
         };
-        let well = output.phase == wavetank_sync::OperationPhase::Succeeded;
+        let succeeded = output.phase == wavetank_sync::OperationPhase::Succeeded;
         let attempt_over = output.phase.completed();
         let finished = operation.state.finish(act, output, wall);
         operation.stored_due =
@@ -312,7 +312,7 @@ impl Controller {
         operation.last_pass = now;
         if attempt_over {
             let hooks_failed = stored::sync_fail_failed(&operation.state.results);
-            for event in self.asks.attempt_ended(well, hooks_failed) {
+            for event in self.asks.attempt_ended(succeeded, hooks_failed) {
                 self.shared.recorder.push(event);
             }
         }
@@ -325,7 +325,7 @@ impl Controller {
         state.rested = cause == Cause::Backstop
             && state.batch_due.is_none()
             && self.shared.recorder.effects() == effects_before;
-        drop(guard);
+        drop(held);
         self.shared.changed.notify_waiters();
     }
 

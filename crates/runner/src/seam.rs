@@ -206,7 +206,7 @@ fn describe(
     names: &ResourceNames,
 ) -> RequestRecord {
     let query = uri.query().unwrap_or_default();
-    let path = ResourcePath::parse(uri.path());
+    let resource = ResourcePath::parse(uri.path());
     let patch = match content_type
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default()
@@ -217,7 +217,7 @@ fn describe(
         "application/apply-patch+yaml" => "apply",
         _ => "",
     };
-    let key = path.as_ref().map(|path| {
+    let key = resource.as_ref().map(|path| {
         let kind = names.kind(path.group, path.plural);
         let name = if path.name.is_empty() && *method == Method::POST {
             name_in(body)
@@ -228,9 +228,9 @@ fn describe(
     });
     RequestRecord {
         actor: Actor::new(""),
-        verb: verb(method, path.as_ref(), query).to_owned(),
+        verb: verb(method, resource.as_ref(), query).to_owned(),
         key,
-        subresource: path
+        subresource: resource
             .as_ref()
             .map(|path| path.subresource.to_owned())
             .unwrap_or_default(),

@@ -361,11 +361,11 @@ pub(crate) struct Pretty(pub(crate) Duration);
 impl std::fmt::Display for Pretty {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let millis = self.0.as_millis();
-        if millis != 0 && millis % 3_600_000 == 0 {
+        if millis != 0 && millis.is_multiple_of(3_600_000) {
             write!(f, "{}h", millis / 3_600_000)
-        } else if millis != 0 && millis % 60_000 == 0 {
+        } else if millis != 0 && millis.is_multiple_of(60_000) {
             write!(f, "{}m", millis / 60_000)
-        } else if millis % 1000 == 0 {
+        } else if millis.is_multiple_of(1000) {
             write!(f, "{}s", millis / 1000)
         } else {
             write!(f, "{millis}ms")

@@ -176,9 +176,8 @@ impl Steps {
             if now >= end {
                 return Ok(());
             }
-            match self.shared.pass_time(end).await {
-                Waited::GivenUp(reason) => return Err(reason),
-                _ => {}
+            if let Waited::GivenUp(reason) = self.shared.pass_time(end).await {
+                return Err(reason);
             }
         }
     }

@@ -269,7 +269,12 @@ impl ApplyAsk {
         }
         let (mut key, phase, wave) = (ObjectKey::clone(&self.key), self.phase, self.wave);
         // The result of a cluster-scoped object carries a namespace (SYNC-188), the object itself has none.
-        if self.resource.resource.as_ref().is_some_and(|known| !known.namespaced) {
+        if self
+            .resource
+            .resource
+            .as_ref()
+            .is_some_and(|known| !known.namespaced)
+        {
             key.namespace.clear();
         }
         Some(match outcome {
