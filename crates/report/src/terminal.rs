@@ -12,7 +12,14 @@ pub fn run(outcome: &RunOutcome, layout: &Layout) -> String {
                 .text(format!(", {}", outcome.virtual_time))
                 .write(layout, &mut out);
         }
-        Verdict::Failed { failures } => {
+        Verdict::KnownFailure { reason, .. } => {
+            head(outcome, layout)
+                .text(format!(", {}: ", outcome.virtual_time))
+                .hang_here()
+                .text(reason.as_str())
+                .write(layout, &mut out);
+        }
+        Verdict::Failed { failures } | Verdict::Fixed { failures } => {
             for failure in failures {
                 write_failure(outcome, failure, layout, &mut out);
             }
@@ -93,7 +100,9 @@ pub fn summary(tally: &Tally, layout: &Layout) -> String {
     let palette = layout.palette;
     let parts = [
         ("PASSED", "passed", palette.good),
+        ("KNOWN TO FAIL", "known to fail", palette.warn),
         ("FAILED", "failed", palette.bad),
+        ("UNEXPECTEDLY FIXED", "unexpectedly fixed", palette.bad),
         ("NOT SETTLED", "not settled", palette.bad),
         ("INVALID", "invalid", palette.bad),
         ("UNAVAILABLE", "unavailable", palette.bad),
@@ -120,7 +129,7 @@ pub fn summary(tally: &Tally, layout: &Layout) -> String {
 fn head(outcome: &RunOutcome, layout: &Layout) -> Line {
     let style = match outcome.verdict {
         Verdict::Passed => layout.palette.good,
-        Verdict::Skipped { .. } => layout.palette.warn,
+        Verdict::KnownFailure { .. } | Verdict::Skipped { .. } => layout.palette.warn,
         _ => layout.palette.bad,
     };
     let line = Line::new()
@@ -136,7 +145,7 @@ fn head(outcome: &RunOutcome, layout: &Layout) -> Line {
 /// The failure alone, under a heading that says of which run.
 fn write_failure(outcome: &RunOutcome, failure: &Failure, layout: &Layout, out: &mut String) {
     let line = match outcome.verdict {
-        Verdict::Failed { .. } => head(outcome, layout),
+        Verdict::Failed { .. } | Verdict::Fixed { .. } => head(outcome, layout),
         _ => Line::new()
             .styled(layout.palette.bad, "FAILED")
             .text(format!(" {} (seed {})", outcome.title(), outcome.seed)),

@@ -11,6 +11,7 @@ mod asks;
 mod controller;
 mod deletion;
 mod desired;
+mod fault;
 mod pass;
 mod planning;
 mod progress;
@@ -26,6 +27,7 @@ mod user;
 mod view;
 
 pub use controller::identity;
+pub use fault::UnfiredFault;
 pub use recording::Recording;
 pub use request::sync_options;
 pub use run::{RunEnd, RunOptions, RunRecord, header, replay};

@@ -87,7 +87,6 @@ impl Controller {
         let now = self.shared.clock.now();
         let wall = self.shared.cluster.epoch().wall(now);
         let kinds = self.kinds();
-        let live = self.shared.view.snapshot();
         let mut cause = cause;
         let mut guard = self.shared.state();
         let state = &mut *guard;
@@ -122,6 +121,8 @@ impl Controller {
             number: operation.passes,
             cause: cause.as_str().to_owned(),
         });
+        self.shared.faults.begin_pass();
+        let live = self.shared.view.snapshot();
         // The project is the one of now, whatever it was when the operation was requested.
         if operation.options.project != state.project {
             Arc::make_mut(&mut operation.options)

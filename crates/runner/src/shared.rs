@@ -15,6 +15,7 @@ use crate::application::Refreshes;
 use crate::controller::OperationRecord;
 use crate::deletion::Deletion;
 use crate::desired::Desired;
+use crate::fault::Faults;
 use crate::recorder::Recorder;
 use crate::request::project;
 use crate::view::View;
@@ -80,6 +81,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) view: Arc<View>,
+    pub(crate) faults: Arc<Faults>,
     /// Woken when something that a step may wait for changed.
     pub(crate) changed: Arc<Notify>,
     /// Woken when the controller has to look.
@@ -146,12 +148,21 @@ impl Shared {
             custom_generation: 0,
             watches_custom_kinds: false,
         };
+        let (clock, view) = (cluster.clock(), Arc::new(View::default()));
+        let faults = Faults::new(
+            &scenario,
+            Arc::clone(&clock),
+            Arc::clone(&recorder),
+            Arc::clone(&view),
+            Arc::clone(&changed),
+        );
         Self {
             scenario,
-            clock: cluster.clock(),
+            clock,
             cluster,
             recorder,
-            view: Arc::new(View::default()),
+            view,
+            faults: Arc::new(faults),
             changed,
             control: Notify::new(),
             restart: Notify::new(),
@@ -211,6 +222,7 @@ impl Shared {
             && (state.batch_due.is_none() || !state.is_working())
             && (!actions || self.recorder.pending_actions() == 0)
             && self.cluster.next_work().is_none()
+            && !self.faults.is_pending(state.is_busy())
     }
 
     fn is_done(&self, until: Until) -> bool {

@@ -58,6 +58,7 @@ impl Steps {
     pub(crate) async fn run(mut self) -> Ended {
         let scenario = Arc::clone(&self.shared.scenario);
         self.actions.arm(&scenario.on);
+        self.shared.faults.arm(&scenario.faults, None);
         for (index, step) in scenario.steps.iter().enumerate() {
             if let Err(reason) = self.step(index, step).await {
                 return self.not_settled(reason);
@@ -88,9 +89,11 @@ impl Steps {
             .recorder
             .push(Event::StepStarted { index, name });
         let armed = self.actions.arm(&step.on);
+        let faults = self.shared.faults.arm(&step.faults, Some(index));
         let running_is_fine = expects_running(step.expect.as_ref());
         let done = self.act(index, &step.action, running_is_fine).await;
         self.actions.disarm(armed);
+        self.shared.faults.disarm(faults);
         self.shared.recorder.push(Event::StepEnded { index });
         done
     }

@@ -2,31 +2,13 @@
 //!
 //! Everything named here is read and checked like the rest; taking a line out is all it needs.
 
-use wavetank_model::Subject;
-
 /// Shape, key, reason.
 const KEYS: &[(&str, &str, &str)] = &[
-    (
-        "spec",
-        "faults",
-        "requests and deliveries cannot be bent yet",
-    ),
-    (
-        "spec",
-        "exceptions",
-        "known differences cannot be declared yet",
-    ),
-    (
-        "a step",
-        "faults",
-        "requests and deliveries cannot be bent yet",
-    ),
     (
         "an action",
         "plan",
         "it writes nothing, so that nothing can be seen of it here",
     ),
-    ("expect", "cel", "expressions cannot be evaluated yet"),
     (
         "an ignored difference",
         "jqPathExpressions",
@@ -56,14 +38,6 @@ pub(crate) fn key(shape: &str, key: &str) -> Option<&'static str> {
     KEYS.iter()
         .find(|(of, name, _)| *of == shape && *name == key)
         .map(|(_, _, reason)| *reason)
-}
-
-/// Why events of `subject` are refused.
-pub(crate) fn subject(subject: &Subject) -> Option<&'static str> {
-    match subject {
-        Subject::Fault(_) => Some("requests and deliveries cannot be bent yet"),
-        _ => None,
-    }
 }
 
 /// Why this version of Argo CD is refused; `version` reads `3.6` or `v3.6.1`.

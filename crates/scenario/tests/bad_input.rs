@@ -215,12 +215,9 @@ app:
   settings: {version: \"2.14\"}
   manifests:
     - kustomize: overlays/test
-faults:
-  - {name: flaky, on: create Deployment/checkout, reply: {code: 500}}
-steps:
-  - {wait: {for: fault/flaky fired}}
-expect:
-  cel: [\"true\"]
+    - helm: {chart: chart/}
+on:
+  - {event: operation started, do: [{plan: {}}]}
 ";
     insta::assert_snapshot!(said(file(spec.trim_start(), WEB)));
 }

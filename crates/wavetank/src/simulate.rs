@@ -8,7 +8,7 @@ use wavetank_cluster_sim::{SimCluster, SimConfig, drive, runtime};
 use wavetank_health::Assessor;
 use wavetank_kernel::{Choice, Chooser, Seed};
 use wavetank_model::timestamp::Epoch;
-use wavetank_runner::{RunEnd, RunOptions, RunRecord, replay};
+use wavetank_runner::{RunEnd, RunOptions, RunRecord, UnfiredFault, replay};
 use wavetank_scenario::{Scenario, StorageBinding};
 use wavetank_sync::Builtin;
 use wavetank_trace::Trace;
@@ -46,6 +46,8 @@ pub struct Simulation {
     pub trace: Trace,
     /// How the run ended, before its expectations are judged.
     pub end: RunEnd,
+    /// Faults that never fired and are not optional.
+    pub unfired: Vec<UnfiredFault>,
     /// The choices that were not the default.
     pub schedule: Vec<Choice>,
 }
@@ -80,8 +82,11 @@ async fn simulate_in(scenario: &Arc<Scenario>, seed: Seed, options: Options) -> 
         show_secrets: options.show_secrets,
     };
     let target = Arc::clone(&cluster) as Arc<dyn Cluster>;
-    let RunRecord { trace, ended } =
-        replay(Arc::clone(scenario), target, engine, assessor, &run_options).await;
+    let RunRecord {
+        trace,
+        ended,
+        unfired,
+    } = replay(Arc::clone(scenario), target, engine, assessor, &run_options).await;
     pace.abort();
     match pace.await {
         // The world panicked: a bug that must surface.
@@ -97,6 +102,7 @@ async fn simulate_in(scenario: &Arc<Scenario>, seed: Seed, options: Options) -> 
     Simulation {
         trace,
         end: ended,
+        unfired,
         schedule,
     }
 }
@@ -171,6 +177,7 @@ fn unavailable(scenario: &Scenario, seed: Seed, reason: String) -> Simulation {
             entries: Vec::new(),
         },
         end: RunEnd::Unavailable(reason),
+        unfired: Vec::new(),
         schedule: Vec::new(),
     }
 }
