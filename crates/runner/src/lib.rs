@@ -9,6 +9,7 @@ mod actions;
 mod asks;
 mod controller;
 mod desired;
+mod process;
 mod progress;
 mod recorder;
 mod recording;
@@ -22,6 +23,7 @@ mod user;
 mod view;
 
 pub use controller::identity;
+pub use process::{Doorway, EngineProgram, Opened, PROTOCOL, ProcessEngine};
 pub use recording::Recording;
 pub use request::sync_options;
 pub use run::{RunEnd, RunOptions, RunRecord, header, replay};
