@@ -6,14 +6,24 @@ use wavetank_kernel::SimTime;
 use wavetank_report::{About, Failure, RunOutcome, Verdict};
 use wavetank_runner::{RunEnd, StepFailure};
 use wavetank_scenario::Scenario;
+use wavetank_sync::StepEngine;
 
-use crate::simulate::{Options, Simulation, simulate};
+use crate::simulate::{Options, Simulation, simulate, simulate_with};
 
 /// Replays a scenario as [`simulate`] does and judges its expectations and the invariants.
 ///
 /// The outcome carries the trace and no warnings: those belong to the file.
 pub fn check(scenario: &Arc<Scenario>, options: Options) -> RunOutcome {
     judge(scenario, simulate(scenario, options))
+}
+
+/// As [`check`], with the given engine.
+pub fn check_with(
+    scenario: &Arc<Scenario>,
+    options: Options,
+    engine: Box<dyn StepEngine>,
+) -> RunOutcome {
+    judge(scenario, simulate_with(scenario, options, engine))
 }
 
 /// Judges what a simulation of `scenario` gave.

@@ -9,7 +9,7 @@ use wavetank_kernel::{Choice, Chooser, Seed};
 use wavetank_model::timestamp::Epoch;
 use wavetank_runner::{RunEnd, RunOptions, RunRecord, replay};
 use wavetank_scenario::{Scenario, StorageBinding};
-use wavetank_sync::Builtin;
+use wavetank_sync::{Builtin, StepEngine};
 use wavetank_trace::Trace;
 use wavetank_workload::BindingMode;
 
@@ -51,9 +51,19 @@ pub struct Simulation {
 
 /// Replays a scenario with the built-in engine on a fresh simulated cluster, in virtual time, on this thread.
 pub fn simulate(scenario: &Arc<Scenario>, options: Options) -> Simulation {
+    let engine = Box::new(Builtin::new(Assessor::new()));
+    simulate_with(scenario, options, engine)
+}
+
+/// As [`simulate`], with the given engine.
+pub fn simulate_with(
+    scenario: &Arc<Scenario>,
+    options: Options,
+    engine: Box<dyn StepEngine>,
+) -> Simulation {
     let seed = Seed(options.seed.unwrap_or(scenario.seed));
     match runtime() {
-        Ok(runtime) => runtime.block_on(simulate_in(scenario, seed, options)),
+        Ok(runtime) => runtime.block_on(simulate_in(scenario, seed, options, engine)),
         Err(error) => unavailable(
             scenario,
             seed,
@@ -62,14 +72,18 @@ pub fn simulate(scenario: &Arc<Scenario>, options: Options) -> Simulation {
     }
 }
 
-async fn simulate_in(scenario: &Arc<Scenario>, seed: Seed, options: Options) -> Simulation {
+async fn simulate_in(
+    scenario: &Arc<Scenario>,
+    seed: Seed,
+    options: Options,
+    engine: Box<dyn StepEngine>,
+) -> Simulation {
     let cluster = match SimCluster::new(cluster_config(scenario, &options, Epoch::default(), 1)) {
         Ok(cluster) => Arc::new(cluster),
         Err(error) => return unavailable(scenario, seed, error.to_string()),
     };
     let pace = tokio::spawn(drive(Arc::clone(&cluster)));
     let assessor = Arc::new(Assessor::new());
-    let engine = Box::new(Builtin::new(Assessor::new()));
     let run_options = RunOptions {
         seed: seed.0,
         show_secrets: options.show_secrets,
