@@ -4,6 +4,8 @@
 //! to standard error. Every panic is caught and reported as a bug, with exit code 101.
 
 mod args;
+mod compare;
+mod engine;
 mod execute;
 mod list;
 mod load;
@@ -63,6 +65,8 @@ fn dispatch(streams: &mut Streams) -> anyhow::Result<u8> {
         Command::List(arguments) => list::list(&arguments, streams),
         Command::Plan(arguments) => plan::plan(&arguments, streams),
         Command::Serve(arguments) => serve::serve(&arguments, streams),
+        Command::Engine(command) => engine::engine(&command, streams),
+        Command::Compare(arguments) => compare::compare(&arguments, streams),
         Command::Schema => {
             streams
                 .result(&(serde_json::to_string_pretty(&wavetank_scenario::schema())? + "\n"))?;

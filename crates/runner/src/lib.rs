@@ -13,6 +13,7 @@ mod deletion;
 mod desired;
 mod fault;
 mod planning;
+mod process;
 mod progress;
 mod recorder;
 mod recording;
@@ -27,6 +28,7 @@ mod view;
 
 pub use controller::identity;
 pub use fault::UnfiredFault;
+pub use process::{Doorway, EngineProgram, Opened, PROTOCOL, ProcessEngine};
 pub use recording::Recording;
 pub use request::sync_options;
 pub use run::{RunEnd, RunOptions, RunRecord, header, replay};
