@@ -19,7 +19,7 @@ fn run(spec: &str) -> RunOutcome {
         &LoadOptions::default(),
     )
     .unwrap_or_else(|problems| panic!("{}", problems.render(false)));
-    let scenario = loaded.scenarios.into_iter().next().unwrap();
+    let scenario = loaded.scenarios.into_iter().next().expect("one scenario");
     check(&Arc::new(scenario), Options::default())
 }
 
