@@ -27,7 +27,7 @@ pub(crate) struct CustomVersion {
     /// What `kubectl get` shows.
     pub(crate) columns: Vec<Column>,
     /// `openAPIV3Schema`.
-    structural: Value,
+    pub(crate) structural: Value,
     pub(crate) has_status: bool,
     pub(crate) scale: Option<ScalePaths>,
     /// Warning of a deprecated version.

@@ -24,8 +24,10 @@ pub mod table;
 
 mod answer;
 mod api;
+mod asked;
 mod behaviour;
 mod binding;
+mod body;
 mod collector;
 mod convert;
 mod create;
@@ -41,6 +43,7 @@ mod openapi;
 mod ownership;
 mod patch;
 mod printing;
+mod protobuf;
 mod read;
 mod registry;
 mod request;

@@ -7,6 +7,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::channel::oneshot;
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -14,14 +15,18 @@ use wavetank_kernel::SimTime;
 use wavetank_model::{GroupKind, ObjectKey, Verb, argo, object};
 use wavetank_scenario::{App, Scenario};
 use wavetank_sync::kinds::KnownKind;
-use wavetank_sync::operation::{Act, Due, Finished, OperationState};
+use wavetank_sync::operation::{Act, Due, Finished, OperationState, is_confirmed};
+use wavetank_sync::project::{WindowVerdict, can_sync};
 use wavetank_sync::{
-    ApiResource, AppIdentity, Kinds, StepEngine, StepInput, SyncOptions, TrackingMethod,
+    ApiResource, AppIdentity, Kinds, StepEngine, StepInput, StepOutput, SyncOptions,
+    TrackingMethod, compare,
 };
 use wavetank_trace::{DesiredObject, Event, OperationEvent};
 
+use crate::application::{OWN_WRITE, invalid_destination, shared_warning};
 use crate::asks::RunAsks;
 use crate::desired::{Desired, Revision, pattern_key};
+use crate::request::APPROVED;
 use crate::seam::Seam;
 use crate::shared::{AppState, Shared};
 use crate::stored;
@@ -35,9 +40,14 @@ pub(crate) struct OperationRecord {
     pub(crate) state: OperationState,
     /// The commit of this attempt.
     pub(crate) commit: Revision,
-    options: Arc<SyncOptions>,
+    /// What the engine is told.
+    pub(crate) options: Arc<SyncOptions>,
     /// The revision somebody asked for: retries that refresh keep it.
     pinned: bool,
+    /// The last pass was held back by a sync window (SYNC-140).
+    blocked: bool,
+    /// When the controller has seen that it is requested.
+    pub(crate) due: SimTime,
     passes: u32,
     /// When the controller has seen its own write of the stored state: the next pass starts then.
     stored_due: Option<SimTime>,
@@ -59,6 +69,8 @@ impl OperationRecord {
             commit,
             options,
             pinned,
+            blocked: false,
+            due: SimTime::ZERO,
             passes: 0,
             stored_due: None,
             last_pass: SimTime::ZERO,
@@ -78,9 +90,11 @@ impl OperationRecord {
 
 /// Why a pass starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cause {
+pub(crate) enum Cause {
     Operation,
     Terminate,
+    Confirmation,
+    Restart,
     Retry,
     Stored,
     Batch,
@@ -88,10 +102,13 @@ enum Cause {
 }
 
 impl Cause {
-    const fn as_str(self) -> &'static str {
+    /// As the trace has it.
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Operation => "operation",
             Self::Terminate => "terminate",
+            Self::Confirmation => "confirmation",
+            Self::Restart => "restart",
             Self::Retry => "retry",
             Self::Stored => "stored",
             Self::Batch => "batch",
@@ -103,7 +120,28 @@ impl Cause {
 /// What the controller does next.
 enum Next {
     Pass(Cause),
+    Refresh,
+    Delete(Cause),
     Wait(Option<SimTime>),
+}
+
+/// What the next pass depends on beside the state.
+struct Times {
+    now: SimTime,
+    timeout: SignedDuration,
+    backstop: Duration,
+}
+
+impl Times {
+    fn of(app: &App, now: SimTime) -> Self {
+        let settings = &app.settings;
+        Self {
+            now,
+            timeout: SignedDuration::try_from(settings.sync_timeout)
+                .unwrap_or(SignedDuration::ZERO),
+            backstop: settings.passes.backstop,
+        }
+    }
 }
 
 /// The application as the engine sees it.
@@ -117,10 +155,10 @@ pub fn identity(app: &App) -> AppIdentity {
 
 /// Drives one engine through the operations of a run.
 pub(crate) struct Controller {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     engine: Box<dyn StepEngine>,
-    asks: RunAsks,
-    identity: AppIdentity,
+    pub(crate) asks: RunAsks,
+    pub(crate) identity: AppIdentity,
     kinds: Option<(usize, Arc<Kinds>)>,
 }
 
@@ -139,20 +177,42 @@ impl Controller {
 
     /// Serves operations. Ends only when the engine is lost; tells why through `lost` and then waits for ever.
     pub(crate) async fn serve(mut self, lost: oneshot::Sender<String>) {
+        let shared = Arc::clone(&self.shared);
         loop {
             match self.next() {
                 Next::Pass(cause) => {
-                    if let Err(error) = self.pass(cause).await {
-                        // Nobody listens when the run is over anyway.
-                        drop(lost.send(error.to_string()));
-                        return std::future::pending().await;
+                    // A restart drops the pass where it stands: what it sent stays sent, what it learned is lost.
+                    let passed = tokio::select! {
+                        biased;
+                        () = shared.restart.notified() => None,
+                        passed = self.pass(cause) => Some(passed),
+                    };
+                    match passed {
+                        None => shared.state().in_pass = false,
+                        Some(Ok(())) => {}
+                        Some(Err(error)) => {
+                            // Nobody listens when the run is over anyway.
+                            drop(lost.send(error.to_string()));
+                            return std::future::pending().await;
+                        }
                     }
                 }
-                Next::Wait(None) => self.shared.control.notified().await,
+                Next::Refresh => self.refresh(),
+                Next::Delete(cause) => {
+                    let dropped = tokio::select! {
+                        biased;
+                        () = shared.restart.notified() => true,
+                        () = self.deletion_pass(cause) => false,
+                    };
+                    if dropped {
+                        shared.state().in_pass = false;
+                    }
+                }
+                Next::Wait(None) => shared.control.notified().await,
                 Next::Wait(Some(at)) => tokio::select! {
                     biased;
-                    () = self.shared.control.notified() => {}
-                    () = self.shared.clock.sleep_until(at) => {}
+                    () = shared.control.notified() => {}
+                    () = shared.clock.sleep_until(at) => {}
                 },
             }
         }
@@ -160,23 +220,70 @@ impl Controller {
 
     fn next(&self) -> Next {
         let now = self.shared.clock.now();
-        let settings = &self.shared.scenario.app.settings;
         let mut state = self.shared.state();
-        if let Some(operation) = state.requested.take() {
-            state.operation = Some(operation);
+        let requested = state.requested.as_ref().map(|operation| operation.due);
+        if requested.is_some_and(|due| due <= now) {
+            state.operation = state.requested.take();
             return Next::Pass(Cause::Operation);
         }
-        let batch_due = state.batch_due;
-        let Some(operation) = state
+        if state.is_deleted() {
+            state.confirmed = false;
+            state.restarted = false;
+            return Next::Wait(None);
+        }
+        let refresh = state.refreshes.next(state.app.settings.resync_period);
+        if refresh.is_some_and(|at| at <= now) {
+            return Next::Refresh;
+        }
+        let confirmed = std::mem::take(&mut state.confirmed);
+        let restarted = std::mem::take(&mut state.restarted);
+        if restarted {
+            // Nothing is left of a restart that no pass was there to notice.
+            self.shared.restart.notified().now_or_never();
+        }
+        let running = state
             .operation
             .as_ref()
-            .filter(|operation| operation.in_progress())
-        else {
-            return Next::Wait(None);
+            .filter(|operation| operation.in_progress());
+        let next = match (running, &state.deletion) {
+            (Some(operation), _) => {
+                let times = Times::of(&state.app, now);
+                self.next_pass(operation, state.batch_due, confirmed, restarted, &times)
+            }
+            // A deletion works only when no operation is in progress (SYNC-144).
+            (None, Some(_)) if restarted => Next::Delete(Cause::Restart),
+            (None, Some(_)) if confirmed => Next::Delete(Cause::Confirmation),
+            (None, Some(deletion)) => {
+                let (at, cause) = deletion.next(state.app.settings.passes.backstop);
+                match state.batch_due {
+                    Some(batch) if batch < at && batch <= now => Next::Delete(Cause::Batch),
+                    _ if at <= now => Next::Delete(cause),
+                    batch => Next::Wait(Some(batch.map_or(at, |batch| batch.min(at)))),
+                }
+            }
+            (None, None) => Next::Wait(None),
         };
+        match next {
+            Next::Wait(at) => Next::Wait([at, refresh, requested].into_iter().flatten().min()),
+            next => next,
+        }
+    }
+
+    /// What is next for the operation in progress.
+    fn next_pass(
+        &self,
+        operation: &OperationRecord,
+        batch_due: Option<SimTime>,
+        confirmed: bool,
+        restarted: bool,
+        times: &Times,
+    ) -> Next {
+        let now = times.now;
         let epoch = self.shared.cluster.epoch();
-        let due = match operation.state.due(epoch.wall(now), self.timeout()) {
+        let due = match operation.state.due(epoch.wall(now), times.timeout) {
             Due::Over => return Next::Wait(None),
+            // Termination does not help where a sync window holds the operation (SYNC-140).
+            Due::Pass if operation.blocked => None,
             Due::Pass if operation.awaits_retry() => return Next::Pass(Cause::Retry),
             Due::Pass => return Next::Pass(Cause::Terminate),
             // The wall clock of the epoch may hold parts of a millisecond that the run's clock does not.
@@ -185,6 +292,12 @@ impl Controller {
         };
         if operation.awaits_retry() {
             return Next::Wait(due);
+        }
+        if restarted {
+            return Next::Pass(Cause::Restart);
+        }
+        if confirmed {
+            return Next::Pass(Cause::Confirmation);
         }
         if let Some(at) = operation.stored_due {
             return if at <= now {
@@ -196,7 +309,7 @@ impl Controller {
         if batch_due.is_some_and(|at| at <= now) {
             return Next::Pass(Cause::Batch);
         }
-        let backstop = operation.last_pass + settings.passes.backstop;
+        let backstop = operation.last_pass + times.backstop;
         if backstop <= now {
             return Next::Pass(Cause::Backstop);
         }
@@ -215,36 +328,88 @@ impl Controller {
         Duration::from_millis(OPTIONS[usize::try_from(taken).unwrap_or(0) % OPTIONS.len()])
     }
 
-    fn timeout(&self) -> SignedDuration {
-        SignedDuration::try_from(self.shared.scenario.app.settings.sync_timeout)
-            .unwrap_or(SignedDuration::ZERO)
-    }
-
     async fn pass(&mut self, cause: Cause) -> Result<(), wavetank_sync::EngineError> {
         let before = self.shared.recorder.effects();
         let Some((act, input)) = self.begin(cause) else {
             return Ok(());
         };
-        let output = match act {
-            Act::Terminate => self.engine.terminate(input, &mut self.asks).await?,
-            _ => self.engine.pass(input, &mut self.asks).await?,
+        let (output, blocked) = match self.check(&input) {
+            Some(refused) => refused,
+            None => {
+                let output = match act {
+                    Act::Terminate => self.engine.terminate(input, &mut self.asks).await?,
+                    _ => self.engine.pass(input, &mut self.asks).await?,
+                };
+                (output, false)
+            }
         };
-        self.finish(cause, act, output, before);
+        self.finish(cause, act, output, blocked, before);
         Ok(())
+    }
+
+    /// What ends a pass before the engine is asked (SYNC-131), and whether a sync window did.
+    fn check(&self, input: &StepInput) -> Option<(StepOutput, bool)> {
+        let output = |phase, message| StepOutput {
+            phase,
+            message,
+            results: input.results.clone(),
+        };
+        let app = &input.app;
+        if let Some(project) = input.options.project.as_deref() {
+            let now = self.shared.cluster.epoch().wall(self.shared.clock.now());
+            let (manual, started) = {
+                let state = self.shared.state();
+                let operation = &state.operation.as_ref()?.state;
+                (!operation.automated, operation.started_at)
+            };
+            let windows = &project.sync_windows;
+            let verdict = can_sync(
+                windows,
+                &app.name,
+                &app.namespace,
+                manual,
+                now,
+                Some(started),
+            );
+            if let WindowVerdict::Blocked(message) = verdict {
+                return Some((output(input.phase, message), true));
+            }
+        }
+        if input.options.fail_on_shared_resource {
+            let found = compare(
+                &input.targets,
+                &input.live,
+                app,
+                &input.kinds,
+                &input.options,
+            );
+            if let Some(message) = shared_warning(&found.shared, app) {
+                let text = format!("Shared resource found: {message}");
+                return Some((output(wavetank_sync::OperationPhase::Failed, text), false));
+            }
+        }
+        let message = invalid_destination(app, input.options.project.as_deref()?)?;
+        let text = format!("InvalidSpecError: {message}");
+        Some((output(wavetank_sync::OperationPhase::Error, text), false))
     }
 
     /// Opens a pass: fixes the snapshot and tells the trace.
     fn begin(&mut self, cause: Cause) -> Option<(Act, StepInput)> {
         let now = self.shared.clock.now();
         let wall = self.shared.cluster.epoch().wall(now);
-        let timeout = self.timeout();
         let kinds = self.kinds();
+        let mut cause = cause;
         let mut guard = self.shared.state();
         let state = &mut *guard;
+        let timeout = Times::of(&state.app, now).timeout;
         let operation = state.operation.as_mut()?;
         let begun = operation.state.begin(wall, timeout);
         if begun.act == Act::Nothing {
             return None;
+        }
+        // The timeout may end an operation while it waits for a retry.
+        if begun.act == Act::Terminate {
+            cause = Cause::Terminate;
         }
         if cause == Cause::Retry && operation.state.revision.is_none() && !operation.pinned {
             operation.commit = state.desired.head().clone();
@@ -259,7 +424,7 @@ impl Controller {
             };
             self.shared
                 .recorder
-                .push(self.entry(operation, verb, starts));
+                .push(self.shared.operation_event(operation, verb, starts));
         }
         operation.passes += 1;
         operation.stored_due = None;
@@ -269,6 +434,13 @@ impl Controller {
         });
         self.shared.faults.begin_pass();
         let live = self.shared.view.snapshot();
+        // The project is the one of now, whatever it was when the operation was requested.
+        if operation.options.project != state.project {
+            Arc::make_mut(&mut operation.options)
+                .project
+                .clone_from(&state.project);
+        }
+        let approved = state.app.annotations.get(APPROVED).map(String::as_str);
         let input = StepInput {
             app: self.identity.clone(),
             revision: operation.commit.name.clone(),
@@ -280,7 +452,7 @@ impl Controller {
             phase: operation.state.phase,
             message: operation.state.message.clone(),
             results: operation.state.results.clone(),
-            prune_confirmed: false,
+            prune_confirmed: is_confirmed(approved, operation.state.started_at),
         };
         state.batch_due = None;
         state.in_pass = true;
@@ -293,7 +465,8 @@ impl Controller {
         &mut self,
         cause: Cause,
         act: Act,
-        output: wavetank_sync::StepOutput,
+        output: StepOutput,
+        blocked: bool,
         effects_before: u64,
     ) {
         let now = self.shared.clock.now();
@@ -310,6 +483,12 @@ impl Controller {
         operation.stored_due =
             (finished.changed && !finished.over).then(|| now + self.own_write_latency());
         operation.last_pass = now;
+        operation.blocked = blocked;
+        if finished.over {
+            state.history += u32::from(operation.state.enters_history(&operation.options));
+            state.refreshes.bring(now + OWN_WRITE);
+            state.refreshes.after_operation = state.refreshes.wanted;
+        }
         if attempt_over {
             let hooks_failed = stored::sync_fail_failed(&operation.state.results);
             for event in self.asks.attempt_ended(succeeded, hooks_failed) {
@@ -320,7 +499,7 @@ impl Controller {
             let verb = verb_after(&operation.state, finished);
             self.shared
                 .recorder
-                .push(self.entry(operation, verb, false));
+                .push(self.shared.operation_event(operation, verb, false));
         }
         state.rested = cause == Cause::Backstop
             && state.batch_due.is_none()
@@ -329,14 +508,36 @@ impl Controller {
         self.shared.changed.notify_waiters();
     }
 
-    fn entry(&self, operation: &OperationRecord, verb: Option<Verb>, with_desired: bool) -> Event {
-        let home = self.shared.home();
+    /// The kinds the view knows: the built-in ones and those of Established CRDs.
+    pub(crate) fn kinds(&mut self) -> Arc<Kinds> {
+        let state = self.shared.state();
+        if let Some((generation, kinds)) = &self.kinds
+            && *generation == state.custom_generation
+        {
+            return Arc::clone(kinds);
+        }
+        let kinds = known_kinds(&state);
+        let kinds = Arc::new(kinds);
+        self.kinds = Some((state.custom_generation, Arc::clone(&kinds)));
+        kinds
+    }
+}
+
+impl Shared {
+    /// An entry of the trace about an operation.
+    pub(crate) fn operation_event(
+        &self,
+        operation: &OperationRecord,
+        verb: Option<Verb>,
+        with_desired: bool,
+    ) -> Event {
+        let home = self.home();
         let desired = with_desired.then(|| {
             let manifests = operation.commit.manifests.iter();
             manifests
                 .map(|object| DesiredObject {
                     key: pattern_key(object, home),
-                    object: self.shared.recorder.redacted(object),
+                    object: self.recorder.redacted(object),
                 })
                 .collect()
         });
@@ -350,31 +551,23 @@ impl Controller {
             desired,
         }))
     }
+}
 
-    /// The kinds the view knows: the built-in ones and those of Established CRDs.
-    fn kinds(&mut self) -> Arc<Kinds> {
-        let state = self.shared.state();
-        if let Some((generation, kinds)) = &self.kinds
-            && *generation == state.custom_generation
-        {
-            return Arc::clone(kinds);
-        }
-        let mut kinds = Kinds::builtin();
-        for custom in state.custom_kinds.values() {
-            let resource = ApiResource {
-                plural: custom.plural.clone(),
-                namespaced: custom.namespaced,
-            };
-            let known = KnownKind {
-                versions: custom.versions.clone(),
-                resource,
-            };
-            kinds.insert(GroupKind::new(&custom.group, &custom.kind), known);
-        }
-        let kinds = Arc::new(kinds);
-        self.kinds = Some((state.custom_generation, Arc::clone(&kinds)));
-        kinds
+/// The built-in kinds, and those of the CRDs that the view has seen Established.
+pub(crate) fn known_kinds(state: &AppState) -> Kinds {
+    let mut kinds = Kinds::builtin();
+    for custom in state.custom_kinds.values() {
+        let resource = ApiResource {
+            plural: custom.plural.clone(),
+            namespaced: custom.namespaced,
+        };
+        let known = KnownKind {
+            versions: custom.versions.clone(),
+            resource,
+        };
+        kinds.insert(GroupKind::new(&custom.group, &custom.kind), known);
     }
+    kinds
 }
 
 fn verb_after(state: &OperationState, finished: Finished) -> Option<Verb> {

@@ -15,7 +15,7 @@ use wavetank_kernel::SimTime;
 use wavetank_model::timestamp::Epoch;
 use wavetank_model::{Actor, GroupKind, GroupVersionKind, kinds};
 use wavetank_scenario::{Scenario, StepAction};
-use wavetank_sync::StepEngine;
+use wavetank_sync::{EngineLink, StepEngine};
 use wavetank_trace::{Header, Trace, entry};
 
 use crate::actions::Actions;
@@ -165,19 +165,35 @@ impl Run {
         User::new(&self.seam(actor), &self.shared)
     }
 
+    /// What an engine that works by itself needs.
+    fn link(&self) -> EngineLink {
+        let cluster = Arc::clone(&self.shared.cluster);
+        EngineLink {
+            client: self.seam(Actor::ENGINE).client(),
+            clock: Arc::clone(&self.shared.clock),
+            next_work: Arc::new(move || cluster.next_work()),
+        }
+    }
+
     async fn run(
         mut self,
-        engine: Box<dyn StepEngine>,
+        mut engine: Box<dyn StepEngine>,
         triggers: mpsc::UnboundedReceiver<crate::recorder::Trigger>,
     ) -> RunEnd {
+        let ready = crate::request::check(&self.shared.scenario.app);
+        if let Err(reason) = ready {
+            return RunEnd::Unavailable(reason);
+        }
         if let Err(reason) = self.set_up().await {
             return RunEnd::Unavailable(reason);
         }
         self.start_view().await;
+        self.shared.state().refreshes.wanted = crate::application::matters(&self.shared.scenario);
         let user = self.user(Actor::USER);
         let actions = Arc::new(Actions::new(Arc::clone(&self.shared)));
         self.tasks
             .spawn(Arc::clone(&actions).serve(triggers, user.clone()));
+        engine.connect(self.link());
         let (lost, engine_lost) = oneshot::channel();
         let controller =
             Controller::new(Arc::clone(&self.shared), &self.seam(Actor::ENGINE), engine);

@@ -212,16 +212,12 @@ expect:
 fn what_is_not_carried_out_yet_is_refused_with_the_reason() {
     let spec = "
 app:
-  syncPolicy: {automated: {prune: true}}
-  settings: {version: \"2.14\", syncTimeout: 5m}
+  settings: {version: \"2.14\"}
   manifests:
     - kustomize: overlays/test
-steps:
-  - plan: {}
-  - terminate: {}
-expect:
-  app: {health: Healthy}
-  order: [app synced, engine restarted]
+    - helm: {chart: chart/}
+on:
+  - {event: operation started, do: [{plan: {}}]}
 ";
     insta::assert_snapshot!(said(file(spec.trim_start(), WEB)));
 }

@@ -3,13 +3,14 @@
 use std::sync::{Arc, PoisonError};
 
 use wavetank_apiserver::{Bootstrap, ServerConfig};
+use wavetank_cluster::Cluster;
 use wavetank_cluster_sim::{SimCluster, SimConfig, drive, runtime};
 use wavetank_health::Assessor;
 use wavetank_kernel::{Choice, Chooser, Seed};
 use wavetank_model::timestamp::Epoch;
 use wavetank_runner::{RunEnd, RunOptions, RunRecord, UnfiredFault, replay};
 use wavetank_scenario::{Scenario, StorageBinding};
-use wavetank_sync::Builtin;
+use wavetank_sync::{Builtin, StepEngine};
 use wavetank_trace::Trace;
 use wavetank_workload::BindingMode;
 
@@ -53,9 +54,27 @@ pub struct Simulation {
 
 /// Replays a scenario with the built-in engine on a fresh simulated cluster, in virtual time, on this thread.
 pub fn simulate(scenario: &Arc<Scenario>, options: Options) -> Simulation {
+    simulate_on(scenario, options, None)
+}
+
+/// As [`simulate`], with the given engine.
+pub fn simulate_with(
+    scenario: &Arc<Scenario>,
+    options: Options,
+    engine: Box<dyn StepEngine>,
+) -> Simulation {
+    simulate_on(scenario, options, Some(engine))
+}
+
+/// Without an engine the built-in one is made, with the rules of health that the scenario asks for.
+fn simulate_on(
+    scenario: &Arc<Scenario>,
+    options: Options,
+    engine: Option<Box<dyn StepEngine>>,
+) -> Simulation {
     let seed = Seed(options.seed.unwrap_or(scenario.seed));
     match runtime() {
-        Ok(runtime) => runtime.block_on(simulate_in(scenario, seed, options)),
+        Ok(runtime) => runtime.block_on(simulate_in(scenario, seed, options, engine)),
         Err(error) => unavailable(
             scenario,
             seed,
@@ -64,19 +83,28 @@ pub fn simulate(scenario: &Arc<Scenario>, options: Options) -> Simulation {
     }
 }
 
-async fn simulate_in(scenario: &Arc<Scenario>, seed: Seed, options: Options) -> Simulation {
+async fn simulate_in(
+    scenario: &Arc<Scenario>,
+    seed: Seed,
+    options: Options,
+    engine: Option<Box<dyn StepEngine>>,
+) -> Simulation {
     let cluster = match SimCluster::new(cluster_config(scenario, &options, Epoch::default(), 1)) {
         Ok(cluster) => Arc::new(cluster),
         Err(error) => return unavailable(scenario, seed, error.to_string()),
     };
     let pace = tokio::spawn(drive(Arc::clone(&cluster)));
-    let assessor = Arc::new(Assessor::new());
-    let engine = Box::new(Builtin::new(Assessor::new()));
+    let assessor = match assessor(scenario, cluster.as_ref()) {
+        Ok(assessor) => assessor,
+        Err(reason) => return unavailable(scenario, seed, reason),
+    };
+    let engine = engine.unwrap_or_else(|| Box::new(Builtin::new(assessor.clone())));
+    let assessor = Arc::new(assessor);
     let run_options = RunOptions {
         seed: seed.0,
         show_secrets: options.show_secrets,
     };
-    let target = Arc::clone(&cluster) as Arc<dyn wavetank_cluster::Cluster>;
+    let target = Arc::clone(&cluster) as Arc<dyn Cluster>;
     let RunRecord {
         trace,
         ended,
@@ -100,6 +128,24 @@ async fn simulate_in(scenario: &Arc<Scenario>, seed: Seed, options: Options) -> 
         unfired,
         schedule,
     }
+}
+
+/// The rules of health that `scenario` asks for: the built-in ones and its scripts.
+#[cfg(feature = "lua")]
+#[expect(clippy::unnecessary_wraps, reason = "without Lua it fails")]
+fn assessor(scenario: &Scenario, cluster: &dyn Cluster) -> Result<Assessor, String> {
+    let (clock, epoch) = (cluster.clock(), cluster.epoch());
+    let now: wavetank_health::LuaClock = Arc::new(move || epoch.wall(clock.now()).as_second());
+    Ok(Assessor::new().with_scripts(&scenario.app.settings.health_scripts, &now))
+}
+
+/// The rules of health that `scenario` asks for, which must be the built-in ones.
+#[cfg(not(feature = "lua"))]
+fn assessor(scenario: &Scenario, _cluster: &dyn Cluster) -> Result<Assessor, String> {
+    if scenario.app.settings.health_scripts.is_empty() {
+        return Ok(Assessor::new());
+    }
+    Err("`resourceCustomizations` needs Lua, and this program was built without it".to_owned())
 }
 
 /// The simulated cluster that `scenario` asks for, whose clock starts at `epoch` and passes `time_scale` times faster
