@@ -255,6 +255,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_known_to_fail_is_one_line_and_what_is_fixed_says_what_to_do() {
+        let known = Verdict::KnownFailure {
+            reason: "expect.order (argoproj/argo-cd#21055)".to_owned(),
+            failures: vec![wrong_order()],
+        };
+        insta::assert_snapshot!(shown(known), @"KNOWN TO FAIL scenarios/waves/shop.yaml (seed 7), 41.010s: expect.order (argoproj/argo-cd#21055)");
+        let fixed = Failure {
+            name: "expect.order".to_owned(),
+            expected: "it is known to fail".to_owned(),
+            observed: "it holds".to_owned(),
+            hint: Some("take it out of `exceptions`".to_owned()),
+            ..Failure::default()
+        };
+        insta::assert_snapshot!(shown(Verdict::Fixed { failures: vec![fixed] }), @r"
+        UNEXPECTEDLY FIXED scenarios/waves/shop.yaml (seed 7), expect.order
+          expected  it is known to fail
+          observed  it holds
+          hint      take it out of `exceptions`
+          see       argoproj/argo-cd#21055
+          again     wavetank run scenarios/waves/shop.yaml --seed 7
+        ");
+    }
+
+    #[test]
     fn every_failure_is_shown() {
         let other = Failure {
             name: "expect.operation.phase".to_owned(),

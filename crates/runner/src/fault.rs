@@ -330,7 +330,7 @@ impl Drop for HeldUp {
 /// `create Job/smoke`, as it was written.
 fn describe(fault: &Fault) -> String {
     match &fault.target {
-        Some(target) => format!("{} {target}", fault.verb),
+        Some(target) => format!("{} {}", fault.verb, target.to_string().replace("/*/*", "")),
         None => fault.verb.clone(),
     }
 }

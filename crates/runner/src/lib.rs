@@ -14,6 +14,7 @@ mod desired;
 mod fault;
 mod pass;
 mod planning;
+mod process;
 mod progress;
 mod recorder;
 mod recording;
@@ -28,6 +29,7 @@ mod view;
 
 pub use controller::identity;
 pub use fault::UnfiredFault;
+pub use process::{Doorway, EngineProgram, Opened, PROTOCOL, ProcessEngine};
 pub use recording::Recording;
 pub use request::sync_options;
 pub use run::{RunEnd, RunOptions, RunRecord, header, replay};

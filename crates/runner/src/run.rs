@@ -15,7 +15,7 @@ use wavetank_kernel::SimTime;
 use wavetank_model::timestamp::Epoch;
 use wavetank_model::{Actor, GroupKind, GroupVersionKind, kinds};
 use wavetank_scenario::{Scenario, StepAction};
-use wavetank_sync::StepEngine;
+use wavetank_sync::{EngineLink, StepEngine};
 use wavetank_trace::{Header, Trace, entry};
 
 use crate::actions::Actions;
@@ -165,9 +165,19 @@ impl Run {
         User::new(&self.seam(actor), &self.shared)
     }
 
+    /// What an engine that works by itself needs.
+    fn link(&self) -> EngineLink {
+        let cluster = Arc::clone(&self.shared.cluster);
+        EngineLink {
+            client: self.seam(Actor::ENGINE).client(),
+            clock: Arc::clone(&self.shared.clock),
+            next_work: Arc::new(move || cluster.next_work()),
+        }
+    }
+
     async fn run(
         mut self,
-        engine: Box<dyn StepEngine>,
+        mut engine: Box<dyn StepEngine>,
         triggers: mpsc::UnboundedReceiver<crate::recorder::Trigger>,
     ) -> RunEnd {
         let ready = crate::request::check(&self.shared.scenario.app);
@@ -183,6 +193,7 @@ impl Run {
         let actions = Arc::new(Actions::new(Arc::clone(&self.shared)));
         self.tasks
             .spawn(Arc::clone(&actions).serve(triggers, user.clone()));
+        engine.connect(self.link());
         let (lost, engine_lost) = oneshot::channel();
         let controller =
             Controller::new(Arc::clone(&self.shared), &self.seam(Actor::ENGINE), engine);

@@ -6,30 +6,48 @@ use wavetank_kernel::SimTime;
 use wavetank_report::{About, Failure, RunOutcome, Verdict};
 use wavetank_runner::{RunEnd, StepFailure, UnfiredFault};
 use wavetank_scenario::Scenario;
+use wavetank_sync::StepEngine;
 
 use crate::exceptions;
-use crate::simulate::{Options, Simulation, simulate};
+use crate::simulate::{Options, Simulation, simulate, simulate_with};
 
 /// Replays a scenario as [`simulate`] does and judges its expectations and the invariants, unless it says that it is to
 /// be skipped.
 ///
 /// The outcome carries the trace and no warnings: those belong to the file.
 pub fn check(scenario: &Arc<Scenario>, options: Options) -> RunOutcome {
-    if let Some(reason) = exceptions::skip(scenario, "fake", "builtin") {
-        return RunOutcome {
-            scenario: Some(scenario.name.clone()),
-            path: scenario.path.display().to_string(),
-            case: scenario.case.clone(),
-            seed: options.seed.unwrap_or(scenario.seed),
-            about: About::of(scenario),
-            verdict: Verdict::Skipped { reason },
-            warnings: Vec::new(),
-            virtual_time: SimTime::ZERO,
-            wall_time: None,
-            trace: None,
-        };
+    if let Some(skipped) = skipped(scenario, &options, "builtin") {
+        return skipped;
     }
     judge(scenario, simulate(scenario, options))
+}
+
+/// The outcome when the scenario says that it is to be skipped with `engine`.
+fn skipped(scenario: &Scenario, options: &Options, engine: &str) -> Option<RunOutcome> {
+    exceptions::skip(scenario, "fake", engine).map(|reason| RunOutcome {
+        scenario: Some(scenario.name.clone()),
+        path: scenario.path.display().to_string(),
+        case: scenario.case.clone(),
+        seed: options.seed.unwrap_or(scenario.seed),
+        about: About::of(scenario),
+        verdict: Verdict::Skipped { reason },
+        warnings: Vec::new(),
+        virtual_time: SimTime::ZERO,
+        wall_time: None,
+        trace: None,
+    })
+}
+
+/// As [`check`], with the given engine.
+pub fn check_with(
+    scenario: &Arc<Scenario>,
+    options: Options,
+    engine: Box<dyn StepEngine>,
+) -> RunOutcome {
+    if let Some(skipped) = skipped(scenario, &options, engine.name()) {
+        return skipped;
+    }
+    judge(scenario, simulate_with(scenario, options, engine))
 }
 
 /// Judges what a simulation of `scenario` gave.

@@ -10,7 +10,7 @@ use wavetank_kernel::{Choice, Chooser, Seed};
 use wavetank_model::timestamp::Epoch;
 use wavetank_runner::{RunEnd, RunOptions, RunRecord, UnfiredFault, replay};
 use wavetank_scenario::{Scenario, StorageBinding};
-use wavetank_sync::Builtin;
+use wavetank_sync::{Builtin, StepEngine};
 use wavetank_trace::Trace;
 use wavetank_workload::BindingMode;
 
@@ -54,9 +54,27 @@ pub struct Simulation {
 
 /// Replays a scenario with the built-in engine on a fresh simulated cluster, in virtual time, on this thread.
 pub fn simulate(scenario: &Arc<Scenario>, options: Options) -> Simulation {
+    simulate_on(scenario, options, None)
+}
+
+/// As [`simulate`], with the given engine.
+pub fn simulate_with(
+    scenario: &Arc<Scenario>,
+    options: Options,
+    engine: Box<dyn StepEngine>,
+) -> Simulation {
+    simulate_on(scenario, options, Some(engine))
+}
+
+/// Without an engine the built-in one is made, with the rules of health that the scenario asks for.
+fn simulate_on(
+    scenario: &Arc<Scenario>,
+    options: Options,
+    engine: Option<Box<dyn StepEngine>>,
+) -> Simulation {
     let seed = Seed(options.seed.unwrap_or(scenario.seed));
     match runtime() {
-        Ok(runtime) => runtime.block_on(simulate_in(scenario, seed, options)),
+        Ok(runtime) => runtime.block_on(simulate_in(scenario, seed, options, engine)),
         Err(error) => unavailable(
             scenario,
             seed,
@@ -65,7 +83,12 @@ pub fn simulate(scenario: &Arc<Scenario>, options: Options) -> Simulation {
     }
 }
 
-async fn simulate_in(scenario: &Arc<Scenario>, seed: Seed, options: Options) -> Simulation {
+async fn simulate_in(
+    scenario: &Arc<Scenario>,
+    seed: Seed,
+    options: Options,
+    engine: Option<Box<dyn StepEngine>>,
+) -> Simulation {
     let cluster = match SimCluster::new(cluster_config(scenario, &options, Epoch::default(), 1)) {
         Ok(cluster) => Arc::new(cluster),
         Err(error) => return unavailable(scenario, seed, error.to_string()),
@@ -75,7 +98,7 @@ async fn simulate_in(scenario: &Arc<Scenario>, seed: Seed, options: Options) -> 
         Ok(assessor) => assessor,
         Err(reason) => return unavailable(scenario, seed, reason),
     };
-    let engine = Box::new(Builtin::new(assessor.clone()));
+    let engine = engine.unwrap_or_else(|| Box::new(Builtin::new(assessor.clone())));
     let assessor = Arc::new(assessor);
     let run_options = RunOptions {
         seed: seed.0,
