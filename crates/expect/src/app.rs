@@ -122,3 +122,106 @@ impl Judge<'_, '_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use wavetank_kernel::SimTime;
+    use wavetank_model::ObjectKey;
+    use wavetank_scenario::{AppExpectation, MessagePattern};
+    use wavetank_trace::{AppResource, AppState, Entry, Event};
+
+    use super::*;
+
+    fn state() -> AppState {
+        AppState {
+            sync: "OutOfSync".to_owned(),
+            health: "Degraded".to_owned(),
+            resources: vec![AppResource {
+                key: ObjectKey::new("", "ConfigMap", "demo", "a"),
+                sync: "OutOfSync".to_owned(),
+                health: None,
+            }],
+            conditions: [("SyncError".to_owned(), "why".to_owned())].into(),
+            history: 2,
+            ..AppState::default()
+        }
+    }
+
+    fn said(wanted: AppExpectation, states: Vec<AppState>) -> Vec<String> {
+        let entries: Vec<Entry> = states
+            .into_iter()
+            .enumerate()
+            .map(|(index, state)| Entry {
+                seq: index as u64 + 1,
+                time: SimTime::ZERO,
+                event: Event::AppState(Box::new(state)),
+            })
+            .collect();
+        let part = Part {
+            entries: &entries,
+            earlier: &[],
+            start: SimTime::ZERO,
+            home: "demo",
+        };
+        failures(Some(&wanted), &part)
+            .into_iter()
+            .map(|failure| {
+                format!(
+                    "{}: {} / {}",
+                    failure.item, failure.expected, failure.observed
+                )
+            })
+            .collect()
+    }
+
+    fn wanted() -> AppExpectation {
+        AppExpectation {
+            sync: Some("OutOfSync".to_owned()),
+            health: Some("degraded".to_owned()),
+            conditions: [
+                (
+                    "SyncError".to_owned(),
+                    Some(MessagePattern::Literal("why".to_owned())),
+                ),
+                ("InvalidSpecError".to_owned(), None),
+            ]
+            .into_iter()
+            .collect(),
+            resources: vec![(
+                "ConfigMap/a".parse().unwrap(),
+                Some("OutOfSync".to_owned()),
+                Some("none".to_owned()),
+            )],
+            history: Some(2),
+        }
+    }
+
+    #[test]
+    fn the_last_stored_state_counts() {
+        assert_eq!(said(wanted(), vec![AppState::default(), state()]), [""; 0]);
+    }
+
+    #[rstest]
+    #[case(AppExpectation { sync: Some("Synced".into()), ..AppExpectation::default() }, "sync: Synced / OutOfSync")]
+    #[case(AppExpectation { history: Some(1), ..AppExpectation::default() }, "history: 1 / 2")]
+    #[case(AppExpectation { conditions: [("SyncError".into(), None)].into_iter().collect(), ..AppExpectation::default() },
+        "conditions, SyncError: none / \"why\"")]
+    #[case(AppExpectation { resources: vec![("ConfigMap/b".parse().unwrap(), None, None)], ..AppExpectation::default() },
+        "resources, ConfigMap/b: an object of the app / the app has no such object")]
+    fn what_differs_is_said(#[case] wanted: AppExpectation, #[case] failure: &str) {
+        assert_eq!(said(wanted, vec![state()]), [failure]);
+    }
+
+    #[test]
+    fn an_app_that_was_not_compared_has_no_status() {
+        let wanted = AppExpectation {
+            health: Some("Healthy".to_owned()),
+            ..AppExpectation::default()
+        };
+        assert_eq!(
+            said(wanted, Vec::new()),
+            ["health: Healthy / the app was never compared"]
+        );
+    }
+}

@@ -362,3 +362,23 @@ const fn word(status: SyncCode) -> &'static str {
         SyncCode::Unknown => "Unknown",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_earliest_reason_to_compare_counts() {
+        let at = SimTime::from_millis;
+        let resync = Duration::from_millis(120);
+        let mut refreshes = Refreshes::default();
+        refreshes.bring(at(5));
+        assert_eq!(refreshes.next(resync), None, "nothing depends on it");
+        refreshes.wanted = true;
+        assert_eq!(refreshes.next(resync), Some(at(120)));
+        assert_eq!(refreshes.next(Duration::ZERO), None);
+        refreshes.bring(at(50));
+        refreshes.bring(at(70));
+        assert_eq!(refreshes.next(resync), Some(at(50)));
+    }
+}

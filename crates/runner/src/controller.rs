@@ -4,7 +4,7 @@
 //! `passes.batch` after the first change of a managed object that the view has seen, and `passes.backstop` after the
 //! last pass (SYNC-129). The same for every engine.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -12,24 +12,16 @@ use futures::channel::oneshot;
 use jiff::SignedDuration;
 use serde_json::Value;
 use wavetank_kernel::SimTime;
-use wavetank_model::{GroupKind, ObjectKey, Verb, argo, object};
+use wavetank_model::{GroupKind, ObjectKey, argo, object};
 use wavetank_scenario::{App, Scenario};
 use wavetank_sync::kinds::KnownKind;
-use wavetank_sync::operation::{Act, Due, Finished, OperationState, is_confirmed};
-use wavetank_sync::project::{WindowVerdict, can_sync};
-use wavetank_sync::{
-    ApiResource, AppIdentity, Kinds, StepEngine, StepInput, StepOutput, SyncOptions,
-    TrackingMethod, compare,
-};
-use wavetank_trace::{DesiredObject, Event, OperationEvent};
+use wavetank_sync::operation::{Due, OperationState};
+use wavetank_sync::{ApiResource, AppIdentity, Kinds, StepEngine, SyncOptions, TrackingMethod};
 
-use crate::application::{OWN_WRITE, invalid_destination, shared_warning};
 use crate::asks::RunAsks;
-use crate::desired::{Desired, Revision, pattern_key};
-use crate::request::APPROVED;
+use crate::desired::{Desired, Revision};
 use crate::seam::Seam;
 use crate::shared::{AppState, Shared};
-use crate::stored;
 
 /// One operation of the run.
 #[derive(Clone, Debug)]
@@ -43,15 +35,15 @@ pub(crate) struct OperationRecord {
     /// What the engine is told.
     pub(crate) options: Arc<SyncOptions>,
     /// The revision somebody asked for: retries that refresh keep it.
-    pinned: bool,
+    pub(crate) pinned: bool,
     /// The last pass was held back by a sync window (SYNC-140).
-    blocked: bool,
+    pub(crate) blocked: bool,
     /// When the controller has seen that it is requested.
     pub(crate) due: SimTime,
-    passes: u32,
+    pub(crate) passes: u32,
     /// When the controller has seen its own write of the stored state: the next pass starts then.
-    stored_due: Option<SimTime>,
-    last_pass: SimTime,
+    pub(crate) stored_due: Option<SimTime>,
+    pub(crate) last_pass: SimTime,
 }
 
 impl OperationRecord {
@@ -126,14 +118,14 @@ enum Next {
 }
 
 /// What the next pass depends on beside the state.
-struct Times {
+pub(crate) struct Times {
     now: SimTime,
-    timeout: SignedDuration,
+    pub(crate) timeout: SignedDuration,
     backstop: Duration,
 }
 
 impl Times {
-    fn of(app: &App, now: SimTime) -> Self {
+    pub(crate) fn of(app: &App, now: SimTime) -> Self {
         let settings = &app.settings;
         Self {
             now,
@@ -156,7 +148,7 @@ pub fn identity(app: &App) -> AppIdentity {
 /// Drives one engine through the operations of a run.
 pub(crate) struct Controller {
     pub(crate) shared: Arc<Shared>,
-    engine: Box<dyn StepEngine>,
+    pub(crate) engine: Box<dyn StepEngine>,
     pub(crate) asks: RunAsks,
     pub(crate) identity: AppIdentity,
     kinds: Option<(usize, Arc<Kinds>)>,
@@ -316,198 +308,6 @@ impl Controller {
         Next::Wait([due, batch_due, Some(backstop)].into_iter().flatten().min())
     }
 
-    /// From a write of the stored state to the pass that it causes: the controller learns of its own write as of any
-    /// other, by watch delivery (1 ms) and reaction (10 ms) in the canonical schedule.
-    fn own_write_latency(&self) -> Duration {
-        const OPTIONS: [u64; 4] = [11, 1, 0, 100];
-        let chooser = self.shared.cluster.chooser();
-        let taken = chooser
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .choose("pass/stored", 4, 0);
-        Duration::from_millis(OPTIONS[usize::try_from(taken).unwrap_or(0) % OPTIONS.len()])
-    }
-
-    async fn pass(&mut self, cause: Cause) -> Result<(), wavetank_sync::EngineError> {
-        let before = self.shared.recorder.effects();
-        let Some((act, input)) = self.begin(cause) else {
-            return Ok(());
-        };
-        let (output, blocked) = match self.check(&input) {
-            Some(refused) => refused,
-            None => {
-                let output = match act {
-                    Act::Terminate => self.engine.terminate(input, &mut self.asks).await?,
-                    _ => self.engine.pass(input, &mut self.asks).await?,
-                };
-                (output, false)
-            }
-        };
-        self.finish(cause, act, output, blocked, before);
-        Ok(())
-    }
-
-    /// What ends a pass before the engine is asked (SYNC-131), and whether a sync window did.
-    fn check(&self, input: &StepInput) -> Option<(StepOutput, bool)> {
-        let output = |phase, message| StepOutput {
-            phase,
-            message,
-            results: input.results.clone(),
-        };
-        let app = &input.app;
-        if let Some(project) = input.options.project.as_deref() {
-            let now = self.shared.cluster.epoch().wall(self.shared.clock.now());
-            let (manual, started) = {
-                let state = self.shared.state();
-                let operation = &state.operation.as_ref()?.state;
-                (!operation.automated, operation.started_at)
-            };
-            let windows = &project.sync_windows;
-            let verdict = can_sync(
-                windows,
-                &app.name,
-                &app.namespace,
-                manual,
-                now,
-                Some(started),
-            );
-            if let WindowVerdict::Blocked(message) = verdict {
-                return Some((output(input.phase, message), true));
-            }
-        }
-        if input.options.fail_on_shared_resource {
-            let found = compare(
-                &input.targets,
-                &input.live,
-                app,
-                &input.kinds,
-                &input.options,
-            );
-            if let Some(message) = shared_warning(&found.shared, app) {
-                let text = format!("Shared resource found: {message}");
-                return Some((output(wavetank_sync::OperationPhase::Failed, text), false));
-            }
-        }
-        let message = invalid_destination(app, input.options.project.as_deref()?)?;
-        let text = format!("InvalidSpecError: {message}");
-        Some((output(wavetank_sync::OperationPhase::Error, text), false))
-    }
-
-    /// Opens a pass: fixes the snapshot and tells the trace.
-    fn begin(&mut self, cause: Cause) -> Option<(Act, StepInput)> {
-        let now = self.shared.clock.now();
-        let wall = self.shared.cluster.epoch().wall(now);
-        let kinds = self.kinds();
-        let mut cause = cause;
-        let mut guard = self.shared.state();
-        let state = &mut *guard;
-        let timeout = Times::of(&state.app, now).timeout;
-        let operation = state.operation.as_mut()?;
-        let begun = operation.state.begin(wall, timeout);
-        if begun.act == Act::Nothing {
-            return None;
-        }
-        // The timeout may end an operation while it waits for a retry.
-        if begun.act == Act::Terminate {
-            cause = Cause::Terminate;
-        }
-        if cause == Cause::Retry && operation.state.revision.is_none() && !operation.pinned {
-            operation.commit = state.desired.head().clone();
-        }
-        operation.state.revision = Some(operation.commit.name.clone());
-        let starts = matches!(cause, Cause::Operation | Cause::Retry);
-        if starts || begun.stored {
-            let verb = if starts {
-                Some(Verb::Started)
-            } else {
-                Some(Verb::Terminating)
-            };
-            self.shared
-                .recorder
-                .push(self.shared.operation_event(operation, verb, starts));
-        }
-        operation.passes += 1;
-        operation.stored_due = None;
-        self.shared.recorder.push(Event::Pass {
-            number: operation.passes,
-            cause: cause.as_str().to_owned(),
-        });
-        self.shared.faults.begin_pass();
-        let live = self.shared.view.snapshot();
-        // The project is the one of now, whatever it was when the operation was requested.
-        if operation.options.project != state.project {
-            Arc::make_mut(&mut operation.options)
-                .project
-                .clone_from(&state.project);
-        }
-        let approved = state.app.annotations.get(APPROVED).map(String::as_str);
-        let input = StepInput {
-            app: self.identity.clone(),
-            revision: operation.commit.name.clone(),
-            targets: Arc::clone(&operation.commit.manifests),
-            live,
-            kinds,
-            options: Arc::clone(&operation.options),
-            started_at: operation.state.started_seconds(),
-            phase: operation.state.phase,
-            message: operation.state.message.clone(),
-            results: operation.state.results.clone(),
-            prune_confirmed: is_confirmed(approved, operation.state.started_at),
-        };
-        state.batch_due = None;
-        state.in_pass = true;
-        state.rested = false;
-        Some((begun.act, input))
-    }
-
-    /// Stores what a pass left.
-    fn finish(
-        &mut self,
-        cause: Cause,
-        act: Act,
-        output: StepOutput,
-        blocked: bool,
-        effects_before: u64,
-    ) {
-        let now = self.shared.clock.now();
-        let wall = self.shared.cluster.epoch().wall(now);
-        let mut held = self.shared.state();
-        let state = &mut *held;
-        state.in_pass = false;
-        let Some(operation) = state.operation.as_mut() else {
-            return;
-        };
-        let succeeded = output.phase == wavetank_sync::OperationPhase::Succeeded;
-        let attempt_over = output.phase.completed();
-        let finished = operation.state.finish(act, output, wall);
-        operation.stored_due =
-            (finished.changed && !finished.over).then(|| now + self.own_write_latency());
-        operation.last_pass = now;
-        operation.blocked = blocked;
-        if finished.over {
-            state.history += u32::from(operation.state.enters_history(&operation.options));
-            state.refreshes.bring(now + OWN_WRITE);
-            state.refreshes.after_operation = state.refreshes.wanted;
-        }
-        if attempt_over {
-            let hooks_failed = stored::sync_fail_failed(&operation.state.results);
-            for event in self.asks.attempt_ended(succeeded, hooks_failed) {
-                self.shared.recorder.push(event);
-            }
-        }
-        if finished.changed {
-            let verb = verb_after(&operation.state, finished);
-            self.shared
-                .recorder
-                .push(self.shared.operation_event(operation, verb, false));
-        }
-        state.rested = cause == Cause::Backstop
-            && state.batch_due.is_none()
-            && self.shared.recorder.effects() == effects_before;
-        drop(held);
-        self.shared.changed.notify_waiters();
-    }
-
     /// The kinds the view knows: the built-in ones and those of Established CRDs.
     pub(crate) fn kinds(&mut self) -> Arc<Kinds> {
         let state = self.shared.state();
@@ -520,36 +320,6 @@ impl Controller {
         let kinds = Arc::new(kinds);
         self.kinds = Some((state.custom_generation, Arc::clone(&kinds)));
         kinds
-    }
-}
-
-impl Shared {
-    /// An entry of the trace about an operation.
-    pub(crate) fn operation_event(
-        &self,
-        operation: &OperationRecord,
-        verb: Option<Verb>,
-        with_desired: bool,
-    ) -> Event {
-        let home = self.home();
-        let desired = with_desired.then(|| {
-            let manifests = operation.commit.manifests.iter();
-            manifests
-                .map(|object| DesiredObject {
-                    key: pattern_key(object, home),
-                    object: self.recorder.redacted(object),
-                })
-                .collect()
-        });
-        // While a retry is awaited its number is announced already: the attempt is still the one that failed.
-        let ahead = u32::from(operation.awaits_retry());
-        Event::Operation(Box::new(OperationEvent {
-            verb,
-            number: operation.number,
-            attempt: operation.state.retry_count + 1 - ahead,
-            state: stored::state(&operation.state),
-            desired,
-        }))
     }
 }
 
@@ -568,19 +338,6 @@ pub(crate) fn known_kinds(state: &AppState) -> Kinds {
         kinds.insert(GroupKind::new(&custom.group, &custom.kind), known);
     }
     kinds
-}
-
-fn verb_after(state: &OperationState, finished: Finished) -> Option<Verb> {
-    use wavetank_sync::OperationPhase;
-    if finished.retrying {
-        return Some(Verb::Retrying);
-    }
-    match state.phase {
-        OperationPhase::Succeeded => Some(Verb::Succeeded),
-        OperationPhase::Failed => Some(Verb::Failed),
-        OperationPhase::Error => Some(Verb::Error),
-        OperationPhase::Running | OperationPhase::Terminating => None,
-    }
 }
 
 /// Whether a change of this object makes the engine look again: it carries the app's tracking id, or is desired.

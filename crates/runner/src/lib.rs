@@ -12,6 +12,7 @@ mod controller;
 mod deletion;
 mod desired;
 mod fault;
+mod pass;
 mod planning;
 mod process;
 mod progress;

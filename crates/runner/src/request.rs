@@ -241,3 +241,72 @@ pub(crate) fn retry_strategy(retry: &scenario::Retry) -> RetryStrategy {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn app(project: Value) -> App {
+        App {
+            project: Some(project),
+            ..App::default()
+        }
+    }
+
+    /// SYNC-032: what a project does not speak of is permitted.
+    #[test]
+    fn a_project_permits_what_it_does_not_speak_of() {
+        let namespace = ObjectKey::new("", "Namespace", "", "x");
+        let project = project(&app(json!({"destinations": [{"namespace": "a-*"}]})))
+            .unwrap()
+            .unwrap();
+        assert_eq!(project.validate(&namespace, false), Ok(()));
+        assert!(project.permits_namespace("a-b") && !project.permits_namespace("b"));
+        let none = json!({"clusterResourceWhitelist": []});
+        let project = super::project(&app(none)).unwrap().unwrap();
+        assert!(project.validate(&namespace, false).is_err());
+        assert!(project.permits_namespace("b"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said() {
+        let wrong = app(json!({"syncWindows": [{"kind": "perhaps"}]}));
+        assert!(
+            check(&wrong)
+                .unwrap_err()
+                .starts_with("`project` cannot be read")
+        );
+        let jq = App {
+            ignore_differences: vec![json!({"kind": "A", "jqPathExpressions": [".spec"]})],
+            ..App::default()
+        };
+        assert!(
+            check(&jq)
+                .unwrap_err()
+                .contains("`.spec` cannot be evaluated")
+        );
+    }
+
+    /// SYNC-029: labels and annotations that are no texts are passed over.
+    #[test]
+    fn options_of_the_app_are_those_of_every_sync() {
+        let app = App {
+            sync_policy: scenario::SyncPolicy {
+                sync_options: vec!["CreateNamespace=true".to_owned()],
+                managed_namespace_metadata: Some(json!({"labels": {"a": "b", "n": 1}})),
+                ..scenario::SyncPolicy::default()
+            },
+            ignore_differences: vec![json!({"kind": "A", "jsonPointers": ["/spec"]})],
+            ..App::default()
+        };
+        let options = sync_options(&app, &SyncRequest::default());
+        let labels = options.managed_namespace.unwrap().labels;
+        assert_eq!(
+            labels.into_iter().collect::<Vec<_>>(),
+            [("a".to_owned(), "b".to_owned())]
+        );
+        assert_eq!(options.ignore_differences[0].json_pointers, ["/spec"]);
+    }
+}

@@ -21,6 +21,10 @@ use crate::request::project;
 use crate::view::View;
 
 /// The application as it stands.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about one application"
+)]
 pub(crate) struct AppState {
     /// The application as it is configured now.
     pub(crate) app: Arc<App>,

@@ -39,6 +39,8 @@ pub(crate) struct Reader<'r, 's> {
     /// Names of bound actions.
     bound: Vec<String>,
     limits: Limits,
+    /// The application as the steps read so far leave it.
+    app: App,
 }
 
 /// The objects of the documents beside the Scenario.
@@ -91,9 +93,11 @@ pub(crate) fn scenario(
         faults: Vec::new(),
         bound: Vec::new(),
         limits,
+        app: App::default(),
     };
     let metadata = |key: &str| text_map(node.at(&["metadata", key]));
     let app = reader.app(spec.get("app"), &base_name, documents);
+    reader.app.clone_from(&app);
     let cluster = reader.cluster(spec.get("cluster"));
     let scenario = Scenario {
         path: path.to_owned(),
@@ -148,6 +152,7 @@ pub(crate) fn patched(app: &App, merge: &Value) -> Result<App, String> {
         faults: Vec::new(),
         bound: Vec::new(),
         limits: Limits::default(),
+        app: App::default(),
     };
     let mut patched = app.clone();
     patched.sync_policy = reader.sync_policy(node.get("syncPolicy"));

@@ -10,6 +10,16 @@ const KEYS: &[(&str, &str, &str)] = &[
         "it writes nothing, so that nothing can be seen of it here",
     ),
     (
+        "an ignored difference",
+        "jqPathExpressions",
+        "write the fields as JSON pointers",
+    ),
+    (
+        "a kind pattern",
+        "name",
+        "kinds are permitted whatever the names",
+    ),
+    (
         "a source",
         "kustomize",
         "give the output of `kustomize build`",

@@ -385,3 +385,13 @@ proptest::proptest! {
         proptest::prop_assert!(!said(bytes).is_empty());
     }
 }
+
+#[test]
+fn patches_of_the_application_are_checked() {
+    let spec = "
+steps:
+  - app: {syncPolicy: {automated: {selfHeals: true}}}
+  - app: {settings: {version: \"3.5\"}, namespace: other}
+";
+    insta::assert_snapshot!(said(file(spec.trim_start(), WEB)));
+}

@@ -127,7 +127,16 @@ impl Reader<'_, '_> {
                     }
                 }
                 let _options = self.sync_options(node.at(&["syncPolicy", "syncOptions"]));
-                StepAction::App(self.json(node))
+                let merge = self.json(node);
+                match self.app.patched(&merge) {
+                    Ok(app) => self.app = app,
+                    Err(wrong) => self.context.error(
+                        node.span,
+                        "the application would be wrong after this patch",
+                        wrong,
+                    ),
+                }
+                StepAction::App(merge)
             }
             "commit" => StepAction::Commit(self.commit(node)),
             "apply" => StepAction::Apply(self.source_list(Some(node))),
