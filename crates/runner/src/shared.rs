@@ -224,7 +224,7 @@ impl Shared {
             && (state.batch_due.is_none() || !state.is_working())
             && (!actions || self.recorder.pending_actions() == 0)
             && self.cluster.next_work().is_none()
-            && !self.faults.is_pending(state.is_busy())
+            && !self.faults.is_pending(state.is_busy(), state.is_working())
     }
 
     fn is_done(&self, until: Until) -> bool {
