@@ -198,6 +198,7 @@ impl Asked<'_> {
             options,
             now: self.now,
             applied: false,
+            inside: false,
             warnings: Vec::new(),
         }
     }

@@ -86,6 +86,13 @@ pub(crate) fn default(resource: &Resource, api_version: &str, object: &mut Value
     }
 }
 
+/// Adds the empty fields that are part of the stored form.
+pub(crate) fn complete(resource: &Resource, object: &mut Value) {
+    if let Some(schema) = resource.schema(&resource.storage) {
+        schema::complete(schema, object);
+    }
+}
+
 /// The store as admission reads it.
 struct Newest<'a> {
     registry: &'a Registry,
@@ -160,11 +167,8 @@ impl Server {
             &lookup,
             &mut self.dice.strategy,
         )?;
-        if operation != Operation::Delete
-            && !call.resource.is_custom()
-            && let Some(schema) = call.resource.schema(&call.resource.storage)
-        {
-            schema::complete(schema, object);
+        if operation != Operation::Delete && !call.resource.is_custom() && !call.is_inner_status() {
+            complete(&call.resource, object);
         }
         call.warnings.extend(warnings);
         Ok(())

@@ -29,6 +29,8 @@ pub(crate) struct Call {
     pub(crate) now: SimTime,
     /// Whether the owners of fields are settled: the object comes of an apply.
     pub(crate) applied: bool,
+    /// Whether a controller inside the world calls: what it sends was read from this server.
+    pub(crate) inside: bool,
     /// What the client is to be warned of.
     pub(crate) warnings: Vec<String>,
 }
@@ -56,8 +58,17 @@ impl Call {
             },
             now,
             applied: false,
+            inside: true,
             warnings: Vec::new(),
         }
+    }
+
+    /// Whether a controller writes the status of a built-in kind: the rest of the object is the stored one.
+    pub(crate) fn is_inner_status(&self) -> bool {
+        self.inside
+            && self.subresource == "status"
+            && !self.resource.is_custom()
+            && self.api_version == self.resource.storage
     }
 
     pub(crate) fn author(&self) -> Author<'_> {
@@ -226,6 +237,12 @@ pub(crate) fn accept_body(call: &mut Call, incoming: Incoming) -> Result<Value, 
         (patched && call.options.validation == FieldValidation::Strict).then(|| object.clone());
     // An empty list means something here, which decoding would take away (API-175).
     let managed = metadata_mut(&mut object).and_then(|metadata| metadata.remove("managedFields"));
+    // A status write takes everything else from the stored object, which has been read once.
+    let rest = if call.is_inner_status() {
+        take_all_but_status(&mut object)
+    } else {
+        Vec::new()
+    };
     match behaviour::decode(&call.resource, &call.api_version, &mut object) {
         Ok(unknown) => problems.extend(unknown),
         Err(error) => {
@@ -254,12 +271,31 @@ pub(crate) fn accept_body(call: &mut Call, incoming: Incoming) -> Result<Value, 
         )
     })?;
     settle_namespace(call, &mut object)?;
-    behaviour::default(&call.resource, &call.api_version, &mut object);
+    if call.is_inner_status() {
+        behaviour::complete(&call.resource, &mut object);
+        if let Some(fields) = object.as_object_mut() {
+            fields.extend(rest);
+        }
+    } else {
+        behaviour::default(&call.resource, &call.api_version, &mut object);
+    }
     if let (Some(managed @ Value::Array(_)), Some(metadata)) = (managed, metadata_mut(&mut object))
     {
         metadata.insert("managedFields".to_owned(), managed);
     }
     Ok(object)
+}
+
+fn take_all_but_status(object: &mut Value) -> Vec<(String, Value)> {
+    let Some(fields) = object.as_object_mut() else {
+        return Vec::new();
+    };
+    let stays = |key: &str| matches!(key, "apiVersion" | "kind" | "metadata" | "status");
+    let names: Vec<String> = fields.keys().filter(|key| !stays(key)).cloned().collect();
+    names
+        .into_iter()
+        .filter_map(|name| fields.remove_entry(&name))
+        .collect()
 }
 
 /// Fills in kind and version, or refuses others than those of the path.

@@ -67,7 +67,7 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         topic: "CEL rules of definitions",
         real: "are type-checked with the definition, and their costs are limited",
-        here: "are evaluated without types and limits; a rule that does not compile is refused, or passed over when `pass_over_rules` is set",
+        here: "are evaluated without types and limits, `url` and `isURL` fail; a rule that does not compile is refused, or passed over when `pass_over_rules` is set",
         shown_by: ("cases/custom.yaml", "rules"),
     },
     Difference {

@@ -271,17 +271,25 @@ impl Resource {
 pub(crate) const EVENTS_GROUP: &str = "events.k8s.io";
 
 /// All resources.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Registry {
+    /// Rises with every change: what is derived from the registry can be kept until then.
+    generation: u64,
     resources: Vec<Option<Arc<Resource>>>,
     by_plural: BTreeMap<String, BTreeMap<String, TableId>>,
     by_kind: BTreeMap<GroupKind, TableId>,
 }
 
 impl Registry {
-    /// The built-in resources.
+    /// The built-in resources: read once, shared by all servers of the process.
     pub(crate) fn new() -> Self {
+        static BUILT_IN: OnceLock<Registry> = OnceLock::new();
+        BUILT_IN.get_or_init(Self::built_in).clone()
+    }
+
+    fn built_in() -> Self {
         let mut registry = Self {
+            generation: 0,
             resources: Vec::new(),
             by_plural: BTreeMap::new(),
             by_kind: BTreeMap::new(),
@@ -314,6 +322,7 @@ impl Registry {
     /// Adds a resource, or replaces the one with its number.
     pub(crate) fn insert(&mut self, resource: Resource) {
         let table = resource.table;
+        self.generation += 1;
         self.by_plural
             .entry(resource.group.clone())
             .or_default()
@@ -330,6 +339,7 @@ impl Registry {
         let Some(resource) = self.resources.get_mut(table.0).and_then(Option::take) else {
             return;
         };
+        self.generation += 1;
         self.by_kind.remove(&resource.group_kind);
         if let Some(plurals) = self.by_plural.get_mut(&resource.group) {
             plurals.remove(&resource.plural);
@@ -337,6 +347,11 @@ impl Registry {
                 self.by_plural.remove(&resource.group);
             }
         }
+    }
+
+    /// A number that changes with the registry.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// The resource of a path.

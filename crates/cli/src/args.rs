@@ -24,8 +24,15 @@ pub(crate) enum Command {
     List(ListArguments),
     /// Show what a sync would do: phases, waves, order, and why
     Plan(PlanArguments),
+    /// Judge the expectations of a scenario on a trace, as `serve --trace` writes it
+    Judge(JudgeArguments),
     /// Serve the simulated cluster over HTTPS, for kubectl, Helm and other programs
     Serve(ServeArguments),
+    /// Build and list engines that are programs of their own
+    #[command(subcommand)]
+    Engine(EngineCommand),
+    /// Run scenarios on two engines and report the first difference
+    Compare(CompareArguments),
     /// Print the JSON Schema of scenario files
     Schema,
 }
@@ -73,6 +80,9 @@ pub(crate) struct RunArguments {
     /// Run N scenarios at a time [default: one per processor]
     #[arg(long, short, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
+    /// The engine: `builtin`, one that was built, or the path of a program that speaks the engine protocol
+    #[arg(long, value_name = "NAME", default_value = "builtin")]
+    pub(crate) engine: String,
     /// Stop at the first run that does not pass
     #[arg(long)]
     pub(crate) fail_fast: bool,
@@ -91,6 +101,41 @@ pub(crate) struct RunArguments {
     /// Show the timeline of each run; twice: every entry of its trace
     #[arg(long, short, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+/// What to do with engines.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EngineCommand {
+    /// Build Argo CD's own engine of a version; needs Go
+    Build {
+        /// Name of the engine
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// List the engines, and which are built
+    List,
+}
+
+/// Arguments of `compare`.
+#[derive(Debug, Args)]
+pub(crate) struct CompareArguments {
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// The two engines
+    #[arg(
+        long,
+        value_name = "A,B",
+        value_delimiter = ',',
+        num_args = 1,
+        required = true
+    )]
+    pub(crate) engines: Vec<String>,
+    /// Seed of the runs, in place of the scenarios' own
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Show every difference of a scenario, not only the first
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 /// Arguments of `list`.
@@ -153,6 +198,17 @@ mod tests {
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
     }
+}
+
+/// Arguments of `judge`.
+#[derive(Debug, Args)]
+pub(crate) struct JudgeArguments {
+    /// The trace
+    #[arg(value_name = "TRACE")]
+    pub(crate) trace: PathBuf,
+    /// The scenario whose expectations are judged
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenario: PathBuf,
 }
 
 /// Arguments of `serve`.

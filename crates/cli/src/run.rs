@@ -11,6 +11,7 @@ use wavetank_report::timeline::{self, Detail};
 use wavetank_report::{About, Layout, RunOutcome, Tally, Verdict, json, junit, terminal};
 
 use crate::args::{Format, RunArguments};
+use crate::engine::Choice;
 use crate::execute;
 use crate::load::{self, Item};
 use crate::output::{OutputError, Streams};
@@ -37,6 +38,7 @@ pub(crate) fn run(arguments: &RunArguments, streams: &mut Streams) -> anyhow::Re
     } else {
         Layout::plain()
     };
+    let engine = Choice::find(&arguments.engine)?;
     let items = load::load(&arguments.selection, layout.palette)?;
     if let Some(dir) = &arguments.trace_dir {
         fs::create_dir_all(dir)
@@ -63,7 +65,7 @@ pub(crate) fn run(arguments: &RunArguments, streams: &mut Streams) -> anyhow::Re
     crate::pool::in_order(
         &tasks,
         jobs,
-        |task| finish(task, arguments, &layout),
+        |task| finish(task, arguments, &engine, &layout),
         |finished| results.take(finished, total),
     )
     .context("cannot start a thread")?;
@@ -86,11 +88,11 @@ fn tasks<'a>(items: &'a [Item], arguments: &RunArguments) -> Vec<Task<'a>> {
 }
 
 /// Makes one run and uses up its trace; called on a worker's thread.
-fn finish(task: &Task<'_>, arguments: &RunArguments, layout: &Layout) -> Finished {
+fn finish(task: &Task<'_>, arguments: &RunArguments, engine: &Choice, layout: &Layout) -> Finished {
     let mut outcome = match task.item {
         Item::Scenario { scenario, warnings } => RunOutcome {
             warnings: warnings.clone(),
-            ..execute::execute(scenario, task.seed)
+            ..execute::execute(scenario, task.seed, engine)
         },
         Item::Invalid { path, problems } => RunOutcome {
             scenario: None,

@@ -1,9 +1,5 @@
 //! `wavetank serve`: the simulated cluster over HTTPS, in real or scaled time, for outside programs.
 
-mod kubeconfig;
-mod listener;
-mod tls;
-
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -15,6 +11,7 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use wavetank::Options;
 use wavetank_cluster::Cluster;
+use wavetank_cluster_sim::endpoint::{self, Door, Identity, Kubeconfig, Listener};
 use wavetank_cluster_sim::{SimCluster, drive};
 use wavetank_model::Actor;
 use wavetank_model::timestamp::Epoch;
@@ -24,8 +21,6 @@ use wavetank_scenario::Scenario;
 use crate::args::ServeArguments;
 use crate::load::{self, Refused};
 use crate::output::Streams;
-use kubeconfig::Kubeconfig;
-use listener::{Door, Listener};
 
 /// Serves until it is told to stop; gives the exit code.
 pub(crate) fn serve(arguments: &ServeArguments, streams: &mut Streams) -> anyhow::Result<u8> {
@@ -80,10 +75,10 @@ async fn serve_in(
         .await
         .with_context(|| format!("cannot listen on {address}"))?;
     let address = tcp.local_addr().context("cannot learn the port")?;
-    let identity = tls::Identity::generate(address.ip())?;
+    let identity = Identity::generate(address.ip())?;
     let tokens = [
-        (kubeconfig::token()?, Actor::new(Actor::USER)),
-        (kubeconfig::token()?, Actor::new(Actor::ENGINE)),
+        (endpoint::token()?, Actor::new(Actor::USER)),
+        (endpoint::token()?, Actor::new(Actor::ENGINE)),
     ];
     let server = format!(
         "{}://{address}",
@@ -124,7 +119,7 @@ async fn serve_in(
     let problem = tokio::select! {
         biased;
         signal = stop() => signal.err(),
-        ended = listener.serve() => Some(ended),
+        ended = listener.serve() => Some(ended.into()),
     };
     pace.abort();
     drop(written);

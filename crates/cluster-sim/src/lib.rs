@@ -9,6 +9,7 @@
 
 mod clock;
 mod cluster;
+pub mod endpoint;
 mod service;
 mod world;
 

@@ -15,12 +15,13 @@ use wavetank_kernel::SimTime;
 use wavetank_model::timestamp::Epoch;
 use wavetank_model::{Actor, GroupKind, GroupVersionKind, kinds};
 use wavetank_scenario::{Scenario, StepAction};
-use wavetank_sync::StepEngine;
+use wavetank_sync::{EngineLink, StepEngine};
 use wavetank_trace::{Header, Trace, entry};
 
 use crate::actions::Actions;
 use crate::controller::Controller;
 use crate::desired::Desired;
+use crate::fault::UnfiredFault;
 use crate::recorder::Recorder;
 use crate::seam::{ResourceNames, Seam};
 use crate::shared::{CustomKind, Shared, Until, Waited};
@@ -44,6 +45,8 @@ pub struct RunRecord {
     pub trace: Trace,
     /// How it ended.
     pub ended: RunEnd,
+    /// Faults that never fired and are not optional: the scenario fails with each.
+    pub unfired: Vec<UnfiredFault>,
 }
 
 /// How a run ended, before its expectations are judged.
@@ -108,7 +111,12 @@ pub async fn replay(
         header,
         entries: shared.recorder.take(),
     };
-    RunRecord { trace, ended }
+    let unfired = shared.faults.unfired();
+    RunRecord {
+        trace,
+        ended,
+        unfired,
+    }
 }
 
 /// The first line of a run's trace.
@@ -149,6 +157,7 @@ impl Run {
             actor,
             Arc::clone(&self.names),
             Arc::clone(&self.shared.recorder),
+            Arc::clone(&self.shared.faults),
         )
     }
 
@@ -156,19 +165,35 @@ impl Run {
         User::new(&self.seam(actor), &self.shared)
     }
 
+    /// What an engine that works by itself needs.
+    fn link(&self) -> EngineLink {
+        let cluster = Arc::clone(&self.shared.cluster);
+        EngineLink {
+            client: self.seam(Actor::ENGINE).client(),
+            clock: Arc::clone(&self.shared.clock),
+            next_work: Arc::new(move || cluster.next_work()),
+        }
+    }
+
     async fn run(
         mut self,
-        engine: Box<dyn StepEngine>,
+        mut engine: Box<dyn StepEngine>,
         triggers: mpsc::UnboundedReceiver<crate::recorder::Trigger>,
     ) -> RunEnd {
+        let ready = crate::request::check(&self.shared.scenario.app);
+        if let Err(reason) = ready {
+            return RunEnd::Unavailable(reason);
+        }
         if let Err(reason) = self.set_up().await {
             return RunEnd::Unavailable(reason);
         }
         self.start_view().await;
+        self.shared.state().refreshes.wanted = crate::application::matters(&self.shared.scenario);
         let user = self.user(Actor::USER);
         let actions = Arc::new(Actions::new(Arc::clone(&self.shared)));
         self.tasks
             .spawn(Arc::clone(&actions).serve(triggers, user.clone()));
+        engine.connect(self.link());
         let (lost, engine_lost) = oneshot::channel();
         let controller =
             Controller::new(Arc::clone(&self.shared), &self.seam(Actor::ENGINE), engine);

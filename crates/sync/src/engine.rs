@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use wavetank_kernel::BoxFuture;
+use wavetank_kernel::{BoxFuture, Clock, SimTime};
 use wavetank_model::{GroupVersionKind, ObjectKey, Phase, Propagation, Status, WaveNumber};
 
 use crate::kinds::{ApiResource, Kinds};
@@ -97,8 +97,28 @@ pub enum EngineError {
     Protocol(String),
 }
 
+/// How an engine that does its API calls itself reaches the run.
+#[derive(Clone)]
+pub struct EngineLink {
+    /// The API, through everything that requests of the engine pass.
+    pub client: kube::Client,
+    /// The clock of the run.
+    pub clock: Arc<dyn Clock>,
+    /// When the target's next pending work is due.
+    pub next_work: Arc<dyn Fn() -> Option<SimTime> + Send + Sync>,
+}
+
+impl std::fmt::Debug for EngineLink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EngineLink")
+    }
+}
+
 /// An engine that works pass by pass.
 pub trait StepEngine: Send {
+    /// Is called once, before the first pass. Engines that only ask need nothing of it.
+    fn connect(&mut self, _link: EngineLink) {}
+
     /// Runs one pass of an operation.
     ///
     /// # Errors

@@ -11,6 +11,7 @@
 //! - [`compare`], [`ignore`]: whether the app is in sync
 //! - [`project`]: what an `AppProject` permits, and its sync windows
 //! - [`deletion`]: what happens when the app is deleted
+//! - [`external`]: what an engine from outside is given
 //! - [`message`], [`result`]: the exact texts, and what is stored
 //!
 //! Invariants: nothing survives between two passes but the stored results (SYNC-002; what [`Builtin`] keeps is a memo
@@ -20,6 +21,7 @@ pub mod apply;
 pub mod compare;
 pub mod deletion;
 pub mod engine;
+pub mod external;
 pub mod ignore;
 pub mod kinds;
 pub mod ledger;
@@ -37,8 +39,8 @@ mod testing;
 
 pub use compare::{Comparison, SyncCode, compare};
 pub use engine::{
-    AppIdentity, ApplyAsk, Asks, Builtin, DeleteAsk, EngineError, FinalizerAsk, Note, ResourceRef,
-    StepEngine, StepInput, StepOutput, Strategy, TrackingMethod,
+    AppIdentity, ApplyAsk, Asks, Builtin, DeleteAsk, EngineError, EngineLink, FinalizerAsk, Note,
+    ResourceRef, StepEngine, StepInput, StepOutput, Strategy, TrackingMethod,
 };
 pub use kinds::{ApiResource, Kinds};
 pub use options::{ResourceFilter, SyncOptions};

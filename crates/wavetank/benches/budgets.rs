@@ -14,6 +14,10 @@ use wavetank_kernel::{Chooser, Seed};
 use wavetank_model::{Actor, Change, object};
 use wavetank_scenario::{LoadOptions, Scenario, load_bytes};
 
+/// As the command has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn load(text: &str) -> Vec<Arc<Scenario>> {
     let loaded = load_bytes(
         Path::new("bench.yaml"),

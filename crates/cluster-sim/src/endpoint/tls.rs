@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
@@ -13,18 +12,24 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
+use super::EndpointError;
+
 /// What the server shows to its clients.
-pub(super) struct Identity {
+pub struct Identity {
     /// Certificate of the authority, PEM: what clients trust.
-    pub(super) authority: String,
+    pub authority: String,
     certificate: CertificateDer<'static>,
     key: PrivatePkcs8KeyDer<'static>,
 }
 
 impl Identity {
     /// A fresh one, for `address`, the loopback addresses and the names a cluster's server has (API-304).
-    pub(super) fn generate(address: IpAddr) -> anyhow::Result<Self> {
-        let authority_key = KeyPair::generate().context("cannot make the authority's key")?;
+    ///
+    /// # Errors
+    /// [`EndpointError`] when a key or certificate cannot be made.
+    pub fn generate(address: IpAddr) -> Result<Self, EndpointError> {
+        let authority_key =
+            KeyPair::generate().map_err(EndpointError::of("cannot make the authority's key"))?;
         let mut authority = CertificateParams::default();
         authority
             .distinguished_name
@@ -36,7 +41,7 @@ impl Identity {
         ];
         let certificate = authority
             .self_signed(&authority_key)
-            .context("cannot make the authority")?;
+            .map_err(EndpointError::of("cannot make the authority"))?;
         let issuer = Issuer::new(authority, authority_key);
         let mut names = vec![
             "localhost".to_owned(),
@@ -49,15 +54,16 @@ impl Identity {
         );
         names.sort();
         names.dedup();
-        let mut server = CertificateParams::new(names).context("cannot name the server")?;
+        let mut server =
+            CertificateParams::new(names).map_err(EndpointError::of("cannot name the server"))?;
         server
             .distinguished_name
             .push(DnType::CommonName, "wavetank");
         server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let key = KeyPair::generate().context("cannot make the server's key")?;
+        let key = KeyPair::generate().map_err(EndpointError::of("cannot make the server's key"))?;
         let signed = server
             .signed_by(&key, &issuer)
-            .context("cannot sign the server's certificate")?;
+            .map_err(EndpointError::of("cannot sign the server's certificate"))?;
         Ok(Self {
             authority: certificate.pem(),
             certificate: signed.der().clone(),
@@ -66,16 +72,23 @@ impl Identity {
     }
 
     /// What makes TLS connections of TCP connections, offering h2 and HTTP/1.1 (API-001).
-    pub(super) fn acceptor(&self) -> anyhow::Result<TlsAcceptor> {
+    ///
+    /// # Errors
+    /// [`EndpointError`] when the TLS library does not take the certificate.
+    pub fn acceptor(&self) -> Result<TlsAcceptor, EndpointError> {
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .context("the TLS library lacks its protocol versions")?
+            .map_err(EndpointError::of(
+                "the TLS library lacks its protocol versions",
+            ))?
             .with_no_client_auth()
             .with_single_cert(
                 vec![self.certificate.clone()],
                 PrivateKeyDer::Pkcs8(self.key.clone_key()),
             )
-            .context("the TLS library does not take its own certificate")?;
+            .map_err(EndpointError::of(
+                "the TLS library does not take its own certificate",
+            ))?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(TlsAcceptor::from(Arc::new(config)))
     }

@@ -18,28 +18,32 @@ use tower::ServiceExt as _;
 use wavetank_cluster::{ApiBody, ApiService};
 use wavetank_model::Status;
 
+use super::EndpointError;
+
 /// The longest request body that is read; the server itself refuses less (API-005).
 const LONGEST_BODY: usize = 8 << 20;
 
 /// A token, and the API of the actor it stands for.
-pub(super) struct Door {
+pub struct Door {
     /// The bearer token.
-    pub(super) token: String,
+    pub token: String,
     /// The API.
-    pub(super) service: ApiService,
+    pub service: ApiService,
 }
 
 /// Accepts connections.
-pub(super) struct Listener {
-    pub(super) tcp: TcpListener,
+pub struct Listener {
+    /// Where clients come in.
+    pub tcp: TcpListener,
     /// `None` over plain HTTP.
-    pub(super) acceptor: Option<TlsAcceptor>,
-    pub(super) doors: Arc<[Door]>,
+    pub acceptor: Option<TlsAcceptor>,
+    /// Who may come in.
+    pub doors: Arc<[Door]>,
 }
 
 impl Listener {
     /// Serves until it is dropped; open connections end with it. Returns only when nothing can be accepted any more.
-    pub(super) async fn serve(self) -> anyhow::Error {
+    pub async fn serve(self) -> EndpointError {
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
@@ -50,7 +54,7 @@ impl Listener {
                         connections.spawn(connection(stream, self.acceptor.clone(), Arc::clone(&self.doors)));
                     }
                     Err(error) if is_of_the_connection(&error) => {}
-                    Err(error) => return anyhow::Error::new(error).context("cannot accept connections any more"),
+                    Err(error) => return EndpointError::of("cannot accept connections any more")(error),
                 },
             }
         }

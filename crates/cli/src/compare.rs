@@ -1,0 +1,234 @@
+//! `wavetank compare`: one scenario on two engines.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use wavetank_model::{Actor, RequestRecord};
+use wavetank_scenario::Scenario;
+use wavetank_trace::{Event, OperationEvent, Trace};
+
+use crate::args::CompareArguments;
+use crate::engine::Choice;
+use crate::execute;
+use crate::load::{self, Item, Refused};
+use crate::output::Streams;
+
+/// Compares; gives the exit code: 1 where engines differ, 4 where one could not run.
+pub(crate) fn compare(arguments: &CompareArguments, streams: &mut Streams) -> anyhow::Result<u8> {
+    let [first, second] = arguments.engines.as_slice() else {
+        return Err(Refused(
+            "error: --engines names two engines, as in builtin,argocd-…\n".to_owned(),
+        )
+        .into());
+    };
+    let engines = [Choice::find(first)?, Choice::find(second)?];
+    let names = [first.as_str(), second.as_str()];
+    let (mut same, mut different, mut code) = (0, 0, 0);
+    for item in load::load(&arguments.selection, streams.stderr.palette)? {
+        let (scenario, seed) = match &item {
+            Item::Scenario { scenario, .. } => (scenario, arguments.seed.unwrap_or(scenario.seed)),
+            Item::Invalid { path, problems } => {
+                code = crate::WRONG;
+                streams.message(&format!("INVALID {path}\n\n{}\n\n", problems.join("\n\n")));
+                continue;
+            }
+        };
+        match differences(scenario, seed, &engines) {
+            Ok(found) if found.is_empty() => {
+                same += 1;
+                streams.result(&format!("SAME {}\n", scenario.name))?;
+            }
+            Ok(found) => {
+                different += 1;
+                code = if code == 0 { 1 } else { code };
+                let shown = if arguments.all { found.len() } else { 1 };
+                let mut text = format!("DIFFERENT {}\n", scenario.name);
+                for difference in found.iter().take(shown) {
+                    difference.write(&mut text, names)?;
+                }
+                streams.result(&text)?;
+            }
+            Err(reason) => {
+                code = if code == crate::WRONG { code } else { 4 };
+                streams.result(&format!("UNAVAILABLE {}\n  {reason}\n", scenario.name))?;
+            }
+        }
+    }
+    streams.result(&format!("\n{same} agree, {different} differ\n"))?;
+    Ok(code)
+}
+
+/// One difference.
+struct Difference {
+    place: String,
+    what: String,
+    sides: [String; 2],
+}
+
+impl Difference {
+    fn write(&self, text: &mut String, names: [&str; 2]) -> std::fmt::Result {
+        writeln!(text, "  {}: {}", self.place, self.what)?;
+        for (name, side) in names.iter().zip(&self.sides) {
+            writeln!(text, "    {name}: {}", side.replace('\n', "\n      "))?;
+        }
+        Ok(())
+    }
+}
+
+fn differences(
+    scenario: &Arc<Scenario>,
+    seed: u64,
+    engines: &[Choice; 2],
+) -> Result<Vec<Difference>, String> {
+    let mut passes = Vec::new();
+    for engine in engines {
+        let outcome = execute::execute(scenario, seed, engine);
+        if let wavetank::Verdict::Unavailable { reason }
+        | wavetank::Verdict::Bug { message: reason } = &outcome.verdict
+        {
+            return Err(reason.clone());
+        }
+        passes.push(split(&outcome.trace.ok_or("the run left no trace")?));
+    }
+    let mut out = Vec::new();
+    let (left, right) = (&passes[0], &passes[1]);
+    for (a, b) in left.iter().zip(right) {
+        a.against(b, &mut out);
+    }
+    if left.len() != right.len() {
+        let next = |passes: &[Pass]| {
+            passes
+                .get(left.len().min(right.len()))
+                .map_or("nothing more".to_owned(), |pass| pass.name.clone())
+        };
+        out.push(Difference {
+            place: "at the end".to_owned(),
+            what: "number of passes".to_owned(),
+            sides: [next(left), next(right)],
+        });
+    }
+    Ok(out)
+}
+
+/// What one pass did.
+#[derive(Default)]
+struct Pass {
+    name: String,
+    /// Requests by what they ask, counted: what an engine does at once has no order.
+    requests: BTreeMap<String, u32>,
+    outcome: Vec<String>,
+    results: BTreeMap<String, String>,
+}
+
+/// Splits a trace into its passes.
+fn split(trace: &Trace) -> Vec<Pass> {
+    let mut passes: Vec<Pass> = Vec::new();
+    let mut operation = 0;
+    for entry in &trace.entries {
+        match &entry.event {
+            Event::Pass { number, cause } => passes.push(Pass {
+                name: format!(
+                    "operation {operation}, pass {number} ({cause}) at {}",
+                    entry.time
+                ),
+                ..Pass::default()
+            }),
+            Event::Operation(event) => {
+                operation = event.number;
+                if event.desired.is_none()
+                    && let Some(pass) = passes.last_mut()
+                {
+                    pass.ended(event);
+                }
+            }
+            Event::Request(request) if counts(request) => {
+                if let Some(pass) = passes.last_mut() {
+                    *pass.requests.entry(shown(request)).or_default() += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    passes
+}
+
+/// Requests of the engine itself; how it learns what the API serves, and what the view reads, is no matter.
+fn counts(request: &RequestRecord) -> bool {
+    request.actor.as_str() == Actor::ENGINE
+        && !matches!(request.verb.as_str(), "discover" | "list" | "watch" | "get")
+}
+
+fn shown(request: &RequestRecord) -> String {
+    let key = request
+        .key
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let mut text = format!("{} {key}", request.verb);
+    for (name, value) in [
+        ("subresource", request.subresource.as_str()),
+        ("patch", request.patch.as_str()),
+        ("manager", request.manager.as_str()),
+        ("dryRun", if request.dry_run { "yes" } else { "" }),
+    ] {
+        if !value.is_empty() {
+            text.push_str(&format!(" {name}={value}"));
+        }
+    }
+    format!("{text} -> {}", request.code)
+}
+
+impl Pass {
+    fn ended(&mut self, event: &OperationEvent) {
+        let state = &event.state;
+        self.outcome
+            .push(format!("{}: {}", state.phase.as_str(), state.message));
+        for result in &state.results {
+            let status = result
+                .status
+                .map_or("-", wavetank_trace::ResultStatus::as_str);
+            let phase = result
+                .hook_phase
+                .map_or("-", wavetank_trace::OperationPhase::as_str);
+            self.results.insert(
+                format!("{} in {}", result.key, result.sync_phase),
+                format!("{status} {phase} {}", result.message),
+            );
+        }
+    }
+
+    fn against(&self, other: &Self, out: &mut Vec<Difference>) {
+        let mut push = |what: &str, left: String, right: String| {
+            if left != right {
+                out.push(Difference {
+                    place: self.name.clone(),
+                    what: what.to_owned(),
+                    sides: [left, right],
+                });
+            }
+        };
+        push("start", self.name.clone(), other.name.clone());
+        let requests = |pass: &Self, without: &Self| {
+            let lines: Vec<String> = pass
+                .requests
+                .iter()
+                .filter(|(request, count)| without.requests.get(*request) != Some(count))
+                .map(|(request, count)| format!("{count} x {request}"))
+                .collect();
+            lines.join("\n")
+        };
+        push("requests", requests(self, other), requests(other, self));
+        push("outcome", self.outcome.join("\n"), other.outcome.join("\n"));
+        let results = |pass: &Self, without: &Self| {
+            let lines: Vec<String> = pass
+                .results
+                .iter()
+                .filter(|(key, result)| without.results.get(*key) != Some(result))
+                .map(|(key, result)| format!("{key}: {result}"))
+                .collect();
+            lines.join("\n")
+        };
+        push("results", results(self, other), results(other, self));
+    }
+}

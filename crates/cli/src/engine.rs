@@ -1,0 +1,122 @@
+//! Engines: the built-in one, and programs that speak the engine protocol.
+
+mod build;
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use wavetank::StepEngine;
+use wavetank_cluster_sim::endpoint;
+use wavetank_runner::{Doorway, EngineProgram, Opened, ProcessEngine};
+
+use crate::args::EngineCommand;
+use crate::load::Refused;
+use crate::output::Streams;
+
+/// The engine that is part of this program.
+pub(crate) const BUILTIN: &str = "builtin";
+/// How long a program may do and say nothing, in real time.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Carries out `wavetank engine …`; gives the exit code.
+pub(crate) fn engine(command: &EngineCommand, streams: &mut Streams) -> anyhow::Result<u8> {
+    match command {
+        EngineCommand::Build { name } => {
+            let built = build::build(name, streams)?;
+            streams.result(&format!("{}\n", built.display()))?;
+        }
+        EngineCommand::List => {
+            let mut text = format!("{BUILTIN}  part of this program\n");
+            for version in build::VERSIONS {
+                let program = build::program(version.name)?;
+                let state = if program.is_file() {
+                    program.display().to_string()
+                } else {
+                    format!("not built: wavetank engine build {}", version.name)
+                };
+                writeln!(text, "{}  {}  {state}", version.name, version.about)?;
+            }
+            streams.result(&text)?;
+        }
+    }
+    Ok(0)
+}
+
+/// An engine that a command line names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// The built-in one.
+    Builtin,
+    /// A program.
+    Program(PathBuf),
+}
+
+impl Choice {
+    /// Finds the engine of a name: `builtin`, one that was built, or the path of a program (it holds a `/`).
+    ///
+    /// # Errors
+    /// [`Refused`] when there is no such engine, or it is not built.
+    pub(crate) fn find(name: &str) -> anyhow::Result<Self> {
+        if name == BUILTIN {
+            return Ok(Self::Builtin);
+        }
+        if name.contains('/') {
+            let path = Path::new(name);
+            let path = std::fs::canonicalize(path)
+                .with_context(|| format!("there is no engine at {name}"))?;
+            return Ok(Self::Program(path));
+        }
+        let Some(version) = build::VERSIONS.iter().find(|version| version.name == name) else {
+            let known: Vec<&str> = build::VERSIONS.iter().map(|version| version.name).collect();
+            let text = format!(
+                "error: there is no engine `{name}`\n  = engines are {BUILTIN}, {}, and paths of programs that speak the \
+                 engine protocol\n",
+                known.join(", ")
+            );
+            return Err(Refused(text).into());
+        };
+        let program = build::program(version.name)?;
+        if !program.is_file() {
+            let text = format!(
+                "error: the engine `{name}` is not built\n  = wavetank engine build {name}\n"
+            );
+            return Err(Refused(text).into());
+        }
+        Ok(Self::Program(program))
+    }
+
+    /// Starts it for one run; `None` is the built-in engine, the facade's own.
+    ///
+    /// # Errors
+    /// Why the program cannot be used.
+    pub(crate) fn start(&self) -> Result<Option<Box<dyn StepEngine>>, String> {
+        let Self::Program(path) = self else {
+            return Ok(None);
+        };
+        let program = EngineProgram {
+            path: path.clone(),
+            arguments: Vec::new(),
+            patience: PATIENCE,
+        };
+        let engine =
+            ProcessEngine::start(&program, doorway()).map_err(|error| error.to_string())?;
+        Ok(Some(Box::new(engine)))
+    }
+}
+
+/// A loopback port over HTTPS.
+fn doorway() -> Doorway {
+    Box::new(|service| {
+        Box::pin(async move {
+            let endpoint = endpoint::open(service)
+                .await
+                .map_err(|error| error.to_string())?;
+            Ok(Opened {
+                kubeconfig: endpoint.kubeconfig,
+                serve: Box::pin(async move { endpoint.serve.await.to_string() }),
+            })
+        })
+    })
+}

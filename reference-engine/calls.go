@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/argoproj/argo-cd/gitops-engine/pkg/sync/common"
+	"github.com/argoproj/argo-cd/gitops-engine/pkg/sync/hook"
+	"github.com/argoproj/argo-cd/gitops-engine/pkg/sync/syncwaves"
+	"github.com/argoproj/argo-cd/gitops-engine/pkg/utils/kube"
+	"github.com/go-logr/logr"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
+	cmdutil "k8s.io/kubectl/pkg/cmd/util"
+)
+
+// kubectl reports what goes through it.
+type kubectl struct {
+	kube.Kubectl
+	pass *pass
+}
+
+// ManageResources gives the writing operations, reported.
+func (k *kubectl) ManageResources(config *rest.Config) (kube.ResourceOperations, func(), error) {
+	inner, cleanup, err := k.Kubectl.ManageResources(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &operations{ResourceOperations: inner, pass: k.pass}, cleanup, nil
+}
+
+// DeleteResource is how the engine prunes.
+func (k *kubectl) DeleteResource(ctx context.Context, config *rest.Config, gvk schema.GroupVersionKind, name string, namespace string, deleteOptions metav1.DeleteOptions) error {
+	k.pass.calls.Lock()
+	defer k.pass.calls.Unlock()
+	err := k.Kubectl.DeleteResource(ctx, config, gvk, name, namespace, deleteOptions)
+	obj := &unstructured.Unstructured{}
+	obj.SetGroupVersionKind(gvk)
+	obj.SetName(name)
+	obj.SetNamespace(namespace)
+	k.pass.told("delete", obj, false, "", err)
+	return err
+}
+
+// operations reports the writes of one object each.
+type operations struct {
+	kube.ResourceOperations
+	pass *pass
+}
+
+func (o *operations) ApplyResource(ctx context.Context, obj *unstructured.Unstructured, dryRun cmdutil.DryRunStrategy, force, validate, serverSideApply bool, manager string) (string, error) {
+	return o.pass.call("apply", obj, dryRun, func() (string, error) {
+		return o.ResourceOperations.ApplyResource(ctx, obj, dryRun, force, validate, serverSideApply, manager)
+	})
+}
+
+func (o *operations) ReplaceResource(ctx context.Context, obj *unstructured.Unstructured, dryRun cmdutil.DryRunStrategy, force bool) (string, error) {
+	return o.pass.call("replace", obj, dryRun, func() (string, error) {
+		return o.ResourceOperations.ReplaceResource(ctx, obj, dryRun, force)
+	})
+}
+
+func (o *operations) CreateResource(ctx context.Context, obj *unstructured.Unstructured, dryRun cmdutil.DryRunStrategy, validate bool) (string, error) {
+	return o.pass.call("create", obj, dryRun, func() (string, error) {
+		return o.ResourceOperations.CreateResource(ctx, obj, dryRun, validate)
+	})
+}
+
+func (o *operations) UpdateResource(ctx context.Context, obj *unstructured.Unstructured, dryRun cmdutil.DryRunStrategy) (*unstructured.Unstructured, error) {
+	var updated *unstructured.Unstructured
+	_, err := o.pass.call("update", obj, dryRun, func() (string, error) {
+		var err error
+		updated, err = o.ResourceOperations.UpdateResource(ctx, obj, dryRun)
+		return obj.GetKind() + "/" + obj.GetName() + " updated", err
+	})
+	return updated, err
+}
+
+// call makes one call after the other, and reports each the moment it returned.
+func (p *pass) call(action string, obj *unstructured.Unstructured, dryRun cmdutil.DryRunStrategy, do func() (string, error)) (string, error) {
+	p.calls.Lock()
+	defer p.calls.Unlock()
+	dry := dryRun != cmdutil.DryRunNone
+	if !dry {
+		p.announce()
+	}
+	message, err := do()
+	p.told(action, obj, dry, message, err)
+	return message, err
+}
+
+// told reports a call.
+func (p *pass) told(action string, obj *unstructured.Unstructured, dry bool, message string, err error) {
+	ok := err == nil
+	if err != nil {
+		message = err.Error()
+	}
+	p.lock.Lock()
+	phase, wave := p.run.phase, p.run.wave
+	p.lock.Unlock()
+	if phase == "" {
+		phase = common.SyncPhaseSync
+		own := syncwaves.Wave(obj)
+		wave = &own
+	}
+	gvk := obj.GroupVersionKind()
+	report := outgoing{
+		Type: "task", Action: action, Phase: phase, Wave: wave, Hook: hook.IsHook(obj), DryRun: dry, OK: &ok, Message: message,
+		Object: &selector{Group: gvk.Group, Kind: gvk.Kind, Namespace: obj.GetNamespace(), Name: obj.GetName()},
+	}
+	if err := p.wire.report(report); err != nil {
+		p.fail(err)
+	}
+}
+
+// announce tells that a run of a wave begins, before its first wet write.
+func (p *pass) announce() {
+	p.lock.Lock()
+	run := p.run
+	p.run.announced = true
+	p.lock.Unlock()
+	if run.announced || run.dry || run.phase == "" {
+		return
+	}
+	if err := p.wire.report(outgoing{Type: "wave", Phase: run.phase, Wave: run.wave}); err != nil {
+		p.fail(err)
+	}
+}
+
+// transport sees the writes that do not go through kubectl.
+func (p *pass) transport(inner http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(request *http.Request) (*http.Response, error) {
+		if request.Method != http.MethodGet && !strings.Contains(request.URL.RawQuery, "dryRun=") {
+			p.announce()
+		}
+		return inner.RoundTrip(request)
+	})
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (r roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return r(request) }
+
+// sink reads from the engine's log which phase and wave it works on: its calls do not say.
+type sink struct {
+	pass   *pass
+	values []any
+}
+
+func (s *sink) Init(logr.RuntimeInfo) {}
+
+func (s *sink) Enabled(int) bool { return true }
+
+func (s *sink) Error(error, string, ...any) {}
+
+func (s *sink) WithName(string) logr.LogSink { return s }
+
+func (s *sink) WithValues(values ...any) logr.LogSink {
+	return &sink{pass: s.pass, values: append(s.values[:len(s.values):len(s.values)], values...)}
+}
+
+func (s *sink) Info(_ int, message string, _ ...any) {
+	p := s.pass
+	switch message {
+	case "Creating namespace":
+		zero := 0
+		p.begin(common.SyncPhasePreSync, &zero)
+	case "Filtering tasks in correct phase and wave":
+		phase, _ := s.value("phase").(common.SyncPhase)
+		wave, isNumber := s.value("wave").(int)
+		if phase == "" || !isNumber {
+			return
+		}
+		p.begin(string(phase), &wave)
+	case "Running sync fail tasks":
+		p.begin(common.SyncPhaseSyncFail, nil)
+	case "Running tasks":
+		dry, _ := s.value("dryRun").(bool)
+		p.lock.Lock()
+		p.run.dry = dry
+		p.run.announced = false
+		p.lock.Unlock()
+	}
+}
+
+func (s *sink) value(name string) any {
+	for i := 0; i+1 < len(s.values); i += 2 {
+		if s.values[i] == name {
+			return s.values[i+1]
+		}
+	}
+	return nil
+}
+
+// begin notes what the engine works on next.
+func (p *pass) begin(phase string, wave *int) {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	p.run = run{phase: phase, wave: wave}
+}
