@@ -130,14 +130,35 @@ func (p *pass) announce() {
 	}
 }
 
-// transport sees the writes that do not go through kubectl.
+// definitions is where the engine polls until a custom resource definition is established.
+const definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"
+
+// transport sees the requests that do not go through kubectl: writes begin a run, and polls take as long as they do.
 func (p *pass) transport(inner http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(request *http.Request) (*http.Response, error) {
+		if name, found := strings.CutPrefix(request.URL.Path, definitions); found && request.Method == http.MethodGet {
+			p.poll(name)
+		}
 		if request.Method != http.MethodGet && !strings.Contains(request.URL.RawQuery, "dryRun=") {
 			p.announce()
 		}
 		return inner.RoundTrip(request)
 	})
+}
+
+// poll lets the engine's interval go by before it asks for the same definition again.
+func (p *pass) poll(name string) {
+	const interval = 100
+	p.lock.Lock()
+	again := p.polled[name]
+	p.polled[name] = true
+	p.lock.Unlock()
+	if !again {
+		return
+	}
+	if err := p.wire.report(outgoing{Type: "sleep", Millis: interval}); err != nil {
+		p.fail(err)
+	}
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use serde_json::Value;
 use wavetank_model::{Actor, RequestRecord};
 use wavetank_scenario::Scenario;
+use wavetank_trace::entry::{ApiEvent, Content};
 use wavetank_trace::{Event, OperationEvent, Trace};
 
 use crate::args::CompareArguments;
@@ -117,6 +119,8 @@ struct Pass {
     name: String,
     /// Requests by what they ask, counted: what an engine does at once has no order.
     requests: BTreeMap<String, u32>,
+    /// What the engine's writes changed, by object.
+    changes: BTreeMap<String, Vec<String>>,
     outcome: Vec<String>,
     results: BTreeMap<String, String>,
 }
@@ -142,6 +146,11 @@ fn split(trace: &Trace) -> Vec<Pass> {
                     pass.ended(event);
                 }
             }
+            Event::Api(change) if change.actor.as_str() == Actor::ENGINE => {
+                if let Some(pass) = passes.last_mut() {
+                    pass.changed(change);
+                }
+            }
             Event::Request(request) if counts(request) => {
                 if let Some(pass) = passes.last_mut() {
                     *pass.requests.entry(shown(request)).or_default() += 1;
@@ -153,10 +162,20 @@ fn split(trace: &Trace) -> Vec<Pass> {
     passes
 }
 
+/// The text of a change without what depends on the order of writes that are made at once.
+fn masked(change: &Value) -> String {
+    let mut change = change.clone();
+    if let Some(meta) = change.get_mut("metadata").and_then(Value::as_object_mut) {
+        meta.remove("uid");
+        meta.remove("resourceVersion");
+    }
+    change.to_string()
+}
+
 /// Requests of the engine itself; how it learns what the API serves, and what the view reads, is no matter.
 fn counts(request: &RequestRecord) -> bool {
     request.actor.as_str() == Actor::ENGINE
-        && !matches!(request.verb.as_str(), "discover" | "list" | "watch" | "get")
+        && !matches!(request.verb.as_str(), "discover" | "list" | "watch")
 }
 
 fn shown(request: &RequestRecord) -> String {
@@ -180,6 +199,16 @@ fn shown(request: &RequestRecord) -> String {
 }
 
 impl Pass {
+    fn changed(&mut self, change: &ApiEvent) {
+        let key = format!("{:?} {}", change.verb, change.key);
+        let text = match change.content.as_ref() {
+            Some(Content::Object(object)) => masked(object),
+            Some(Content::Patch(patch)) => masked(patch),
+            None => String::new(),
+        };
+        self.changes.entry(key).or_default().push(text);
+    }
+
     fn ended(&mut self, event: &OperationEvent) {
         let state = &event.state;
         self.outcome
@@ -219,6 +248,16 @@ impl Pass {
             lines.join("\n")
         };
         push("requests", requests(self, other), requests(other, self));
+        let changes = |pass: &Self, without: &Self| {
+            let lines: Vec<String> = pass
+                .changes
+                .iter()
+                .filter(|(key, texts)| without.changes.get(*key) != Some(texts))
+                .map(|(key, texts)| format!("{key}: {}", texts.join(" then ")))
+                .collect();
+            lines.join("\n")
+        };
+        push("changes", changes(self, other), changes(other, self));
         push("outcome", self.outcome.join("\n"), other.outcome.join("\n"));
         let results = |pass: &Self, without: &Self| {
             let lines: Vec<String> = pass

@@ -178,6 +178,7 @@ impl ProcessEngine {
                         return Ok(output);
                     }
                     Said::Note { number, note } => {
+                        polls.reported();
                         if let Some(note) = note {
                             asks.note(message::in_scope(note, &input.kinds));
                         }
@@ -189,8 +190,14 @@ impl ProcessEngine {
                         wave,
                         is_final,
                     } => {
+                        polls.reported();
                         let waited = asks.wave_delay(phase, wave, is_final).await;
                         self.send(message::ok(number, waited.err().as_deref().unwrap_or("")))?;
+                    }
+                    Said::Sleep { number, duration } => {
+                        polls.reported();
+                        link.clock.sleep(duration).await;
+                        self.send(message::ok(number, ""))?;
                     }
                     Said::Hello { .. } => {
                         return Err(EngineError::Protocol("it said hello twice".to_owned()));
