@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/argoproj/argo-cd/gitops-engine/pkg/sync/common"
@@ -187,8 +189,16 @@ func (s *sink) Info(_ int, message string, _ ...any) {
 	p := s.pass
 	switch message {
 	case "Creating namespace":
-		zero := 0
-		p.begin(common.SyncPhasePreSync, &zero)
+		// The task tells its place only by its text, which begins with phase/wave.
+		task, _ := s.value("task").(fmt.Stringer)
+		if task == nil {
+			return
+		}
+		place, _, _ := strings.Cut(task.String(), " ")
+		phase, number, _ := strings.Cut(place, "/")
+		if wave, err := strconv.Atoi(number); err == nil {
+			p.begin(phase, &wave)
+		}
 	case "Filtering tasks in correct phase and wave":
 		phase, _ := s.value("phase").(common.SyncPhase)
 		wave, isNumber := s.value("wave").(int)

@@ -36,7 +36,7 @@ pub(crate) fn compare(arguments: &CompareArguments, streams: &mut Streams) -> an
                 continue;
             }
         };
-        match differences(scenario, seed, &engines) {
+        match differences(scenario, seed, &engines, arguments.gets) {
             Ok(found) if found.is_empty() => {
                 same += 1;
                 streams.result(&format!("SAME {}\n", scenario.name))?;
@@ -82,6 +82,7 @@ fn differences(
     scenario: &Arc<Scenario>,
     seed: u64,
     engines: &[Choice; 2],
+    gets: bool,
 ) -> Result<Vec<Difference>, String> {
     let mut passes = Vec::new();
     for engine in engines {
@@ -91,7 +92,7 @@ fn differences(
         {
             return Err(reason.clone());
         }
-        passes.push(split(&outcome.trace.ok_or("the run left no trace")?));
+        passes.push(split(&outcome.trace.ok_or("the run left no trace")?, gets));
     }
     let mut out = Vec::new();
     let (left, right) = (&passes[0], &passes[1]);
@@ -113,12 +114,24 @@ fn differences(
     Ok(out)
 }
 
+/// The lines of one side that the other has not, or not as often.
+fn counted(these: &BTreeMap<String, u32>, those: &BTreeMap<String, u32>) -> String {
+    let lines: Vec<String> = these
+        .iter()
+        .filter(|(line, count)| those.get(*line) != Some(count))
+        .map(|(line, count)| format!("{count} x {line}"))
+        .collect();
+    lines.join("\n")
+}
+
 /// What one pass did.
 #[derive(Default)]
 struct Pass {
     name: String,
     /// Requests by what they ask, counted: what an engine does at once has no order.
     requests: BTreeMap<String, u32>,
+    /// Tasks, and beginnings and ends of phases and waves, likewise.
+    tasks: BTreeMap<String, u32>,
     /// What the engine's writes changed, by object.
     changes: BTreeMap<String, Vec<String>>,
     outcome: Vec<String>,
@@ -126,7 +139,7 @@ struct Pass {
 }
 
 /// Splits a trace into its passes.
-fn split(trace: &Trace) -> Vec<Pass> {
+fn split(trace: &Trace, gets: bool) -> Vec<Pass> {
     let mut passes: Vec<Pass> = Vec::new();
     let mut operation = 0;
     for entry in &trace.entries {
@@ -151,7 +164,12 @@ fn split(trace: &Trace) -> Vec<Pass> {
                     pass.changed(change);
                 }
             }
-            Event::Request(request) if counts(request) => {
+            Event::Task(_) | Event::Phase { .. } | Event::Wave { .. } => {
+                if let Some(pass) = passes.last_mut() {
+                    *pass.tasks.entry(task(&entry.event)).or_default() += 1;
+                }
+            }
+            Event::Request(request) if counts(request, gets) => {
                 if let Some(pass) = passes.last_mut() {
                     *pass.requests.entry(shown(request)).or_default() += 1;
                 }
@@ -173,9 +191,27 @@ fn masked(change: &Value) -> String {
 }
 
 /// Requests of the engine itself; how it learns what the API serves, and what the view reads, is no matter.
-fn counts(request: &RequestRecord) -> bool {
-    request.actor.as_str() == Actor::ENGINE
+fn counts(request: &RequestRecord, gets: bool) -> bool {
+    (gets || request.verb != "get")
+        && request.actor.as_str() == Actor::ENGINE
         && !matches!(request.verb.as_str(), "discover" | "list" | "watch")
+}
+
+fn task(event: &Event) -> String {
+    match event {
+        Event::Task(task) => format!(
+            "{:?} {} in {}/{}{}: {}",
+            task.verb,
+            task.key,
+            task.phase,
+            task.wave,
+            if task.hook { " (hook)" } else { "" },
+            task.message
+        ),
+        Event::Phase { phase, verb } => format!("{phase} {verb:?}"),
+        Event::Wave { phase, wave, verb } => format!("{phase}/{wave} {verb:?}"),
+        _ => String::new(),
+    }
 }
 
 fn shown(request: &RequestRecord) -> String {
@@ -238,16 +274,10 @@ impl Pass {
             }
         };
         push("start", self.name.clone(), other.name.clone());
-        let requests = |pass: &Self, without: &Self| {
-            let lines: Vec<String> = pass
-                .requests
-                .iter()
-                .filter(|(request, count)| without.requests.get(*request) != Some(count))
-                .map(|(request, count)| format!("{count} x {request}"))
-                .collect();
-            lines.join("\n")
-        };
-        push("requests", requests(self, other), requests(other, self));
+        let (left, right) = (&self.requests, &other.requests);
+        push("requests", counted(left, right), counted(right, left));
+        let (left, right) = (&self.tasks, &other.tasks);
+        push("tasks", counted(left, right), counted(right, left));
         let changes = |pass: &Self, without: &Self| {
             let lines: Vec<String> = pass
                 .changes
