@@ -40,7 +40,7 @@ fn a_label_without_value_leaves_with_3() {
 #[test]
 fn the_reference_page_shows_the_help_texts() {
     let page = std::fs::read_to_string(crate::folder("docs/src/reference/cli.md")).unwrap();
-    for command in ["run", "list", "plan", "schema"] {
+    for command in ["run", "list", "plan", "compare", "engine", "schema"] {
         let help = crate::stdout(&[command, "--help"]);
         let block = format!("## wavetank {command}\n\n```text\n{help}```\n");
         assert!(
