@@ -53,3 +53,14 @@ fn the_latency_page_shows_the_table_of_the_code() {
         "docs/src/reference/latency.md must hold:\n\n{table}"
     );
 }
+
+#[test]
+fn the_page_of_known_differences_shows_the_list_of_the_code() {
+    let page = root().join("docs/src/reference/known-differences.md");
+    let text = fs::read_to_string(page).unwrap();
+    let table = wavetank_apiserver::differences::markdown();
+    assert!(
+        text.contains(&table),
+        "docs/src/reference/known-differences.md must hold:\n\n{table}"
+    );
+}

@@ -1,6 +1,6 @@
 //! What is said of files before anything runs.
 
-use crate::wavetank;
+use crate::{code, wavetank};
 
 #[test]
 fn a_scenario_with_three_problems_shows_all_of_them() {
@@ -30,6 +30,19 @@ fn a_selection_that_nothing_fits_leaves_with_3() {
 #[test]
 fn two_scenarios_of_one_name_leave_with_3() {
     insta::assert_snapshot!(wavetank(&["run", "stuck.yaml", "same-name"]));
+}
+
+/// The line under `again` names one file: what it may read must not depend on how it was found.
+#[test]
+fn a_file_reads_the_same_alone_and_in_its_folder() {
+    assert_eq!(code(&["run", "sources/scenario"]), 0);
+    assert_eq!(code(&["run", "sources/scenario/above.yaml"]), 0);
+}
+
+#[test]
+fn a_path_out_of_the_current_folder_is_refused() {
+    insta::assert_snapshot!(wavetank(&["run", "sources/outside.yaml"]));
+    assert_eq!(code(&["run", "sources/outside.yaml", "--allow-outside"]), 0);
 }
 
 #[test]

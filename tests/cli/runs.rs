@@ -68,7 +68,17 @@ fn repeating_counts_the_seed_up() {
 
 #[test]
 fn the_number_of_jobs_changes_nothing() {
-    let run = |jobs: &str| stdout(&["run", ".", "--jobs", jobs, "--repeat", "3"]);
+    let files = [
+        "two-cases.yaml",
+        "stuck.yaml",
+        "three-problems.yaml",
+        "wrong-order.yaml",
+        "missing-hook.yaml",
+    ];
+    let run = |jobs: &str| {
+        stdout(&[&["run", "--repeat", "3", "--jobs", jobs], files.as_slice()].concat())
+    };
+    assert!(run("1").ends_with("16 runs: 3 passed, 9 failed, 3 not settled, 1 invalid\n"));
     assert_eq!(run("1"), run("5"));
 }
 

@@ -16,7 +16,7 @@ use crate::custom::definition;
 use crate::establish::is_definition;
 use crate::kinds::{self, Allocations, Env, FieldError};
 use crate::registry::{Registry, Resource, VersionType};
-use crate::server::Server;
+use crate::server::{Server, Written};
 use crate::store::Store;
 
 /// Brings an object into the form its type gives it; gives what strict field validation objects to.
@@ -83,6 +83,13 @@ pub(crate) fn default(resource: &Resource, api_version: &str, object: &mut Value
     if api_version != resource.storage {
         convert::to_storage(resource, api_version, object);
         fill(&resource.storage, object);
+    }
+}
+
+/// Adds the empty fields that are part of the stored form.
+pub(crate) fn complete(resource: &Resource, object: &mut Value) {
+    if let Some(schema) = resource.schema(&resource.storage) {
+        schema::complete(schema, object);
     }
 }
 
@@ -160,11 +167,8 @@ impl Server {
             &lookup,
             &mut self.dice.strategy,
         )?;
-        if operation != Operation::Delete
-            && !call.resource.is_custom()
-            && let Some(schema) = call.resource.schema(&call.resource.storage)
-        {
-            schema::complete(schema, object);
+        if operation != Operation::Delete && !call.resource.is_custom() && !call.is_inner_status() {
+            complete(&call.resource, object);
         }
         call.warnings.extend(warnings);
         Ok(())
@@ -199,7 +203,7 @@ impl Server {
         if is_definition(resource) {
             problems.extend(definition::problems(object, self.config.pass_over_rules));
         }
-        let warnings = self.with_env(call.now, call.options.dry_run, |env| {
+        let warnings = self.with_env(call.now, |env| {
             kinds::create(
                 &*resource.strategy,
                 &resource.group_kind,
@@ -239,7 +243,7 @@ impl Server {
             }
             problems.extend(definition::change_problems(new, old));
         }
-        let warnings = self.with_env(call.now, call.options.dry_run, |env| {
+        let warnings = self.with_env(call.now, |env| {
             kinds::update(
                 &*resource.strategy,
                 &resource.group_kind,
@@ -253,22 +257,25 @@ impl Server {
         refuse(call, new, problems)
     }
 
-    /// Calls `act` with the surroundings of a strategy; what it allocates is given back when nothing comes of it.
-    fn with_env<T>(
-        &mut self,
-        now: SimTime,
-        dry_run: bool,
-        act: impl FnOnce(&mut Env<'_>) -> Result<T, Status>,
-    ) -> Result<T, Status> {
-        let before: Allocations = self.allocations.clone();
+    /// Calls `act` with the surroundings of a strategy.
+    fn with_env<T>(&mut self, now: SimTime, act: impl FnOnce(&mut Env<'_>) -> T) -> T {
         let timestamp = self.timestamp(now);
-        let mut env = Env {
+        act(&mut Env {
             rng: &mut self.dice.strategy,
             timestamp: &timestamp,
             allocations: &mut self.allocations,
-        };
-        let result = act(&mut env);
-        if dry_run || result.is_err() {
+        })
+    }
+
+    /// Makes a write; what it took out of the cluster's ranges is given back when nothing comes of it.
+    pub(crate) fn attempt(
+        &mut self,
+        call: &mut Call,
+        write: impl FnOnce(&mut Self, &mut Call) -> Result<Written, Status>,
+    ) -> Result<Written, Status> {
+        let before: Allocations = self.allocations.clone();
+        let result = write(self, call);
+        if call.options.dry_run || result.is_err() {
             self.allocations = before;
         }
         result

@@ -9,11 +9,12 @@ use crate::admission;
 /// Which objects exist when a server starts (API-234).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Bootstrap {
-    /// The namespaces `default` and `kube-system` with their `ServiceAccount`s.
+    /// The namespaces `default`, `kube-node-lease`, `kube-public` and `kube-system`, and the `ServiceAccount`
+    /// `default` in each.
     #[default]
     Minimal,
-    /// What a real cluster has as well: `kube-public`, `kube-node-lease`, the Service `kubernetes`, system priority
-    /// classes, and the `ConfigMap` `kube-root-ca.crt` in each namespace.
+    /// What a real cluster has as well: the Service `kubernetes`, system priority classes, and the `ConfigMap`
+    /// `kube-root-ca.crt` in each namespace.
     Full,
 }
 

@@ -11,6 +11,8 @@ pub(crate) fn to_storage(resource: &Resource, api_version: &str, object: &mut Va
     }
     if is_autoscaler(resource) {
         autoscaler_to_v2(object);
+    } else if is_event(resource) {
+        rename(object, EVENT_FIELDS.map(|(core, other)| (other, core)));
     }
     object["apiVersion"] = Value::from(resource.storage.clone());
 }
@@ -24,6 +26,8 @@ pub(crate) fn from_storage(resource: &Resource, api_version: &str, object: &Valu
     out["apiVersion"] = Value::from(api_version);
     if is_autoscaler(resource) {
         autoscaler_to_v1(&mut out);
+    } else if is_event(resource) {
+        rename(&mut out, EVENT_FIELDS);
     }
     if let Some(VersionType::Custom(version)) = resource.version_type(api_version) {
         version.prune(&mut out);
@@ -34,6 +38,32 @@ pub(crate) fn from_storage(resource: &Resource, api_version: &str, object: &Valu
 
 fn is_autoscaler(resource: &Resource) -> bool {
     resource.kind() == "HorizontalPodAutoscaler" && resource.group == "autoscaling"
+}
+
+fn is_event(resource: &Resource) -> bool {
+    resource.kind() == "Event" && resource.group.is_empty()
+}
+
+/// Fields of a core event, and what `events.k8s.io` calls them.
+const EVENT_FIELDS: [(&str, &str); 7] = [
+    ("involvedObject", "regarding"),
+    ("message", "note"),
+    ("source", "deprecatedSource"),
+    ("firstTimestamp", "deprecatedFirstTimestamp"),
+    ("lastTimestamp", "deprecatedLastTimestamp"),
+    ("count", "deprecatedCount"),
+    ("reportingComponent", "reportingController"),
+];
+
+fn rename<const N: usize>(object: &mut Value, names: [(&str, &str); N]) {
+    let Some(fields) = object.as_object_mut() else {
+        return;
+    };
+    for (from, to) in names {
+        if let Some(value) = fields.remove(from) {
+            fields.insert(to.to_owned(), value);
+        }
+    }
 }
 
 /// Takes a field out of a map.
@@ -75,8 +105,8 @@ fn autoscaler_to_v1(object: &mut Value) {
     if let Some(percent) = cpu(current, "/resource/current/averageUtilization") {
         object["status"]["currentCPUUtilizationPercentage"] = percent;
     }
-    let _conditions = take(object, "status", "conditions");
-    let _behavior = take(object, "spec", "behavior");
+    drop(take(object, "status", "conditions"));
+    drop(take(object, "spec", "behavior"));
 }
 
 #[cfg(test)]

@@ -29,6 +29,8 @@ pub(crate) struct Call {
     pub(crate) now: SimTime,
     /// Whether the owners of fields are settled: the object comes of an apply.
     pub(crate) applied: bool,
+    /// Whether a controller inside the world calls: what it sends was read from this server.
+    pub(crate) inside: bool,
     /// What the client is to be warned of.
     pub(crate) warnings: Vec<String>,
 }
@@ -56,8 +58,17 @@ impl Call {
             },
             now,
             applied: false,
+            inside: true,
             warnings: Vec::new(),
         }
+    }
+
+    /// Whether a controller writes the status of a built-in kind: the rest of the object is the stored one.
+    pub(crate) fn is_inner_status(&self) -> bool {
+        self.inside
+            && self.subresource == "status"
+            && !self.resource.is_custom()
+            && self.api_version == self.resource.storage
     }
 
     pub(crate) fn author(&self) -> Author<'_> {
@@ -110,77 +121,20 @@ impl Server {
         call: &mut Call,
         incoming: Incoming,
     ) -> Result<Written, Status> {
-        let object = self.accept_body(call, incoming)?;
+        let object = accept_body(call, incoming)?;
         self.create_decoded(call, object)
-    }
-
-    /// Checks type and namespace of a body, decodes and defaults it (API-011, stages 10 to 12).
-    pub(crate) fn accept_body(
-        &mut self,
-        call: &mut Call,
-        incoming: Incoming,
-    ) -> Result<Value, Status> {
-        let Incoming {
-            mut object,
-            mut problems,
-            patched,
-        } = incoming;
-        check_type(call, &mut object)?;
-        let refused = |call: &Call, object: &Value, why: &str| {
-            if patched {
-                undecodable_patch(object, why)
-            } else {
-                undecodable(call, why)
-            }
-        };
-        let unread =
-            (patched && call.options.validation == FieldValidation::Strict).then(|| object.clone());
-        // An empty list means something here, which decoding would take away (API-175).
-        let managed =
-            metadata_mut(&mut object).and_then(|metadata| metadata.remove("managedFields"));
-        match behaviour::decode(&call.resource, &call.api_version, &mut object) {
-            Ok(unknown) => problems.extend(unknown),
-            Err(error) => {
-                return Err(refused(
-                    call,
-                    unread.as_ref().unwrap_or(&object),
-                    &error.to_string(),
-                ));
-            }
-        }
-        if !problems.is_empty() {
-            let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
-            match call.options.validation {
-                FieldValidation::Ignore => {}
-                FieldValidation::Warn => call.warnings.extend(texts),
-                FieldValidation::Strict => {
-                    let why = format!("strict decoding error: {}", texts.join(", "));
-                    return Err(refused(call, unread.as_ref().unwrap_or(&object), &why));
-                }
-            }
-        }
-        metadata_mut(&mut object).ok_or_else(|| {
-            undecodable(
-                call,
-                "json: cannot unmarshal into Go struct field .metadata of type v1.ObjectMeta",
-            )
-        })?;
-        settle_namespace(call, &mut object)?;
-        behaviour::default(&call.resource, &call.api_version, &mut object);
-        if let (Some(managed @ Value::Array(_)), Some(metadata)) =
-            (managed, metadata_mut(&mut object))
-        {
-            metadata.insert("managedFields".to_owned(), managed);
-        }
-        Ok(object)
     }
 
     /// Creates a decoded, defaulted object.
     pub(crate) fn create_decoded(
         &mut self,
         call: &mut Call,
-        mut object: Value,
+        object: Value,
     ) -> Result<Written, Status> {
+        self.attempt(call, |server, call| server.create_now(call, object))
+    }
+
+    fn create_now(&mut self, call: &mut Call, mut object: Value) -> Result<Written, Status> {
         let resource = Arc::clone(&call.resource);
         if !object::resource_version(&object).is_empty() {
             return Err(Status::new(
@@ -262,6 +216,86 @@ impl Server {
         }
         Err(failure::no_unique_name(resource, &name))
     }
+}
+
+/// Checks type and namespace of a body, decodes and defaults it (API-011, stages 10 to 12).
+pub(crate) fn accept_body(call: &mut Call, incoming: Incoming) -> Result<Value, Status> {
+    let Incoming {
+        mut object,
+        mut problems,
+        patched,
+    } = incoming;
+    check_type(call, &mut object)?;
+    let refused = |call: &Call, object: &Value, why: &str| {
+        if patched {
+            undecodable_patch(object, why)
+        } else {
+            undecodable(call, why)
+        }
+    };
+    let unread =
+        (patched && call.options.validation == FieldValidation::Strict).then(|| object.clone());
+    // An empty list means something here, which decoding would take away (API-175).
+    let managed = metadata_mut(&mut object).and_then(|metadata| metadata.remove("managedFields"));
+    // A status write takes everything else from the stored object, which has been read once.
+    let rest = if call.is_inner_status() {
+        take_all_but_status(&mut object)
+    } else {
+        Vec::new()
+    };
+    match behaviour::decode(&call.resource, &call.api_version, &mut object) {
+        Ok(unknown) => problems.extend(unknown),
+        Err(error) => {
+            return Err(refused(
+                call,
+                unread.as_ref().unwrap_or(&object),
+                &error.to_string(),
+            ));
+        }
+    }
+    if !problems.is_empty() {
+        let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        match call.options.validation {
+            FieldValidation::Ignore => {}
+            FieldValidation::Warn => call.warnings.extend(texts),
+            FieldValidation::Strict => {
+                let why = format!("strict decoding error: {}", texts.join(", "));
+                return Err(refused(call, unread.as_ref().unwrap_or(&object), &why));
+            }
+        }
+    }
+    metadata_mut(&mut object).ok_or_else(|| {
+        undecodable(
+            call,
+            "json: cannot unmarshal into Go struct field .metadata of type v1.ObjectMeta",
+        )
+    })?;
+    settle_namespace(call, &mut object)?;
+    if call.is_inner_status() {
+        behaviour::complete(&call.resource, &mut object);
+        if let Some(fields) = object.as_object_mut() {
+            fields.extend(rest);
+        }
+    } else {
+        behaviour::default(&call.resource, &call.api_version, &mut object);
+    }
+    if let (Some(managed @ Value::Array(_)), Some(metadata)) = (managed, metadata_mut(&mut object))
+    {
+        metadata.insert("managedFields".to_owned(), managed);
+    }
+    Ok(object)
+}
+
+fn take_all_but_status(object: &mut Value) -> Vec<(String, Value)> {
+    let Some(fields) = object.as_object_mut() else {
+        return Vec::new();
+    };
+    let stays = |key: &str| matches!(key, "apiVersion" | "kind" | "metadata" | "status");
+    let names: Vec<String> = fields.keys().filter(|key| !stays(key)).cloned().collect();
+    names
+        .into_iter()
+        .filter_map(|name| fields.remove_entry(&name))
+        .collect()
 }
 
 /// Fills in kind and version, or refuses others than those of the path.

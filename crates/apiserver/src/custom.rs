@@ -13,9 +13,10 @@ use serde_json::Value;
 use wavetank_model::GroupKind;
 use wavetank_model::schema::{Schema, SchemaRef};
 
-use crate::kinds::{FieldError, custom_resource};
+use crate::kinds::{FieldError, FieldErrorKind, custom_resource};
 use crate::registry::{Behaviour, Origin, Resets, Resource, TableId, Version, VersionType};
 use crate::scale::ScalePaths;
+use crate::table::{Column, custom_columns};
 
 pub(crate) use structural::{default, prune};
 
@@ -23,8 +24,10 @@ pub(crate) use structural::{default, prune};
 #[derive(Clone, Debug)]
 pub(crate) struct CustomVersion {
     schema: Schema,
+    /// What `kubectl get` shows.
+    pub(crate) columns: Vec<Column>,
     /// `openAPIV3Schema`.
-    structural: Value,
+    pub(crate) structural: Value,
     pub(crate) has_status: bool,
     pub(crate) scale: Option<ScalePaths>,
     /// Warning of a deprecated version.
@@ -69,6 +72,7 @@ impl CustomVersion {
             .flatten();
         Self {
             schema: Schema::from_structural(&structural),
+            columns: custom_columns(version),
             has_status: version.pointer("/subresources/status").is_some(),
             scale,
             deprecation,
@@ -106,12 +110,46 @@ impl CustomVersion {
 
     /// What is wrong with a new object.
     pub(crate) fn validate(&self, object: &Value) -> Vec<FieldError> {
-        validate::validate(&self.structural, object, None)
+        let mut errors = validate::validate(&self.structural, object, None);
+        errors.extend(self.scale_problem(object));
+        errors
+    }
+
+    /// What is wrong with the field that a Scale stands for.
+    fn scale_problem(&self, object: &Value) -> Option<FieldError> {
+        let pointer = &self.scale.as_ref()?.spec_replicas;
+        let value = object.pointer(pointer)?;
+        let field = pointer.replace('/', ".");
+        let invalid = |value: i64, detail: String| {
+            Some(FieldError {
+                kind: FieldErrorKind::Invalid,
+                field: field.clone(),
+                value: Some(Value::from(value)),
+                detail,
+            })
+        };
+        let found = match value {
+            Value::String(text) => (text.clone(), "string"),
+            Value::Bool(flag) => (flag.to_string(), "bool"),
+            other => {
+                let number = other.as_i64().filter(|number| *number < 0)?;
+                return invalid(number, "should be a non-negative integer".to_owned());
+            }
+        };
+        invalid(
+            0,
+            format!(
+                "{field} accessor error: {} is of the type {}, expected int64",
+                found.0, found.1
+            ),
+        )
     }
 
     /// What is wrong with a changed object; what was wrong before and did not change is let pass (API-265).
     pub(crate) fn validate_change(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        validate::validate(&self.structural, new, Some(old))
+        let mut errors = validate::validate(&self.structural, new, Some(old));
+        errors.extend(self.scale_problem(new));
+        errors
     }
 }
 

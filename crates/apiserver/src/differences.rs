@@ -1,4 +1,8 @@
-//! Where this server is known to differ from a real one.
+//! Where this server is known to differ from a real one, each difference with the test that shows it.
+//!
+//! Cases under `cases/` that a real server answers otherwise say so themselves, in `differs`.
+
+use std::fmt::Write as _;
 
 /// One known difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,7 +13,12 @@ pub struct Difference {
     pub real: &'static str,
     /// What this server does.
     pub here: &'static str,
+    /// The test that shows what this server does: a file of this crate, and the case or the test function in it.
+    pub shown_by: Evidence,
 }
+
+/// Where a test stands: file, relative to this crate, and the name of the case or function.
+pub type Evidence = (&'static str, &'static str);
 
 /// All known differences.
 pub const DIFFERENCES: &[Difference] = &[
@@ -17,20 +26,226 @@ pub const DIFFERENCES: &[Difference] = &[
         topic: "lists at resourceVersion 0",
         real: "may be of any age and may ignore the limit",
         here: "are of the newest state and honour the limit",
+        shown_by: ("cases/differences.yaml", "list-0"),
     },
     Difference {
         topic: "resourceVersion in the future",
         real: "waits three seconds before it answers 504",
         here: "answers 504 at once",
+        shown_by: ("cases/list.yaml", "T-063"),
     },
     Difference {
         topic: "creates in a missing namespace",
         real: "waits 50 ms and looks again before it answers 404",
         here: "answers 404 at once",
+        shown_by: ("cases/create.yaml", "T-004"),
     },
     Difference {
         topic: "protobuf",
-        real: "reads and writes it",
-        here: "answers 415 to bodies and JSON to readers",
+        real: "reads and writes it, and passes over field numbers that it does not know",
+        here: "reads it, refuses numbers it does not know, and answers in JSON, or 406 to who takes nothing else",
+        shown_by: ("cases/differences.yaml", "protobuf"),
+    },
+    Difference {
+        topic: "OpenAPI",
+        real: "describes every type and operation, in version 2 as protobuf too",
+        here: "names fields and types of each kind and its PATCH operation, without descriptions; version 2 as protobuf is empty",
+        shown_by: ("cases/discovery.yaml", "openapi-v2"),
+    },
+    Difference {
+        topic: "access",
+        real: "authenticates, authorises, impersonates",
+        here: "lets everybody do everything; the actor is told by the caller",
+        shown_by: ("cases/kinds.yaml", "T-105"),
+    },
+    Difference {
+        topic: "exec, attach, portforward, log, proxy",
+        real: "are served by kubelets",
+        here: "answer 501 and say that Pods are simulated",
+        shown_by: ("cases/differences.yaml", "kubelet"),
+    },
+    Difference {
+        topic: "CEL rules of definitions",
+        real: "are evaluated",
+        here: "are refused with the definition, or passed over when `pass_over_rules` is set",
+        shown_by: ("cases/custom.yaml", "rules"),
+    },
+    Difference {
+        topic: "conversion webhooks",
+        real: "are called",
+        here: "are refused with the definition",
+        shown_by: ("cases/differences.yaml", "conversion"),
+    },
+    Difference {
+        topic: "admission webhooks and policies",
+        real: "are called",
+        here: "are stored and without effect",
+        shown_by: ("cases/differences.yaml", "webhooks"),
+    },
+    Difference {
+        topic: "a custom resource before its definition is established",
+        real: "answers 404, or for a moment 429 `storage is (re)initializing`",
+        here: "answers 404",
+        shown_by: ("cases/differences.yaml", "early"),
+    },
+    Difference {
+        topic: "objects stored before a definition changed",
+        real: "get new defaults when they are read",
+        here: "get them when they are written next, or read in another version",
+        shown_by: ("cases/differences.yaml", "old-defaults"),
+    },
+    Difference {
+        topic: "status and scale of a custom resource",
+        real: "are switched per version",
+        here: "follow the storage version, but for discovery",
+        shown_by: ("cases/differences.yaml", "status-per-version"),
+    },
+    Difference {
+        topic: "the end of a namespace",
+        real: "begins 5 s after the delete and is retried with back-off",
+        here: "begins after `Latencies::namespace` and goes on when something in it has gone",
+        shown_by: ("cases/differences.yaml", "namespace-end"),
+    },
+    Difference {
+        topic: "the end of a definition",
+        real: "is looked at every 5 s",
+        here: "goes on as soon as the last object has gone",
+        shown_by: ("cases/differences.yaml", "definition-end"),
+    },
+    Difference {
+        topic: "bookmarks",
+        real: "come about each minute, and another one soon after the first events",
+        here: "come exactly each minute",
+        shown_by: ("cases/watch.yaml", "bookmarks"),
+    },
+    Difference {
+        topic: "slow readers of a watch",
+        real: "are dropped",
+        here: "are buffered for without bound",
+        shown_by: ("src/differences.rs", "a_slow_reader_loses_nothing"),
+    },
+    Difference {
+        topic: "autoscaling/v1",
+        real: "keeps fields of v2 in annotations",
+        here: "leaves them out",
+        shown_by: ("cases/differences.yaml", "autoscaler-v1"),
+    },
+    Difference {
+        topic: "events",
+        real: "vanish after an hour",
+        here: "stay",
+        shown_by: ("cases/differences.yaml", "events"),
+    },
+    Difference {
+        topic: "order of the fields of an object",
+        real: "is that of the Go types",
+        here: "is alphabetic behind `kind` and `apiVersion`",
+        shown_by: ("src/differences.rs", "fields_are_in_alphabetic_order"),
     },
 ];
+
+/// The list as a Markdown table, for the documentation.
+pub fn markdown() -> String {
+    let mut out =
+        String::from("| what | a real server | wavetank | shown by |\n|---|---|---|---|\n");
+    for one in DIFFERENCES {
+        let (file, name) = one.shown_by;
+        // Writing to a String cannot fail.
+        writeln!(
+            out,
+            "| {} | {} | {} | `{file}`: `{name}` |",
+            one.topic, one.real, one.here
+        )
+        .ok();
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use bytes::Bytes;
+    use http::Request;
+    use serde_json::json;
+    use wavetank_kernel::{Chooser, Seed, SimTime};
+    use wavetank_model::Actor;
+
+    use super::*;
+    use crate::{ResponseBody, Server, ServerConfig};
+
+    const START: SimTime = SimTime::from_millis(1_000);
+
+    fn ask(server: &mut Server, method: &str, path: &str, body: &str) -> ResponseBody {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.body(Bytes::from(body.to_owned())).unwrap();
+        server
+            .handle(&request, &Actor::new(Actor::USER), START)
+            .into_body()
+    }
+
+    #[test]
+    fn each_topic_stands_once() {
+        for (index, one) in DIFFERENCES.iter().enumerate() {
+            assert!(
+                DIFFERENCES[..index]
+                    .iter()
+                    .all(|other| other.topic != one.topic),
+                "{}",
+                one.topic
+            );
+            assert_ne!(one.real, one.here);
+        }
+    }
+
+    #[test]
+    fn each_difference_names_a_test_that_exists() {
+        for one in DIFFERENCES {
+            let (file, name) = one.shown_by;
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+            let text = std::fs::read_to_string(&path)
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let found = if file.starts_with("cases/") {
+                text.lines().any(|line| line == format!("- case: {name}"))
+            } else {
+                text.contains(&format!("    #[test]\n    fn {name}("))
+            };
+            assert!(found, "{}: no test {name} in {file}", one.topic);
+        }
+    }
+
+    #[test]
+    fn a_slow_reader_loses_nothing() {
+        let mut server = Server::new(ServerConfig::default(), Seed(1));
+        let path = "/api/v1/namespaces/default/configmaps";
+        let watch = format!("{path}?watch=true&resourceVersion=0&timeoutSeconds=600");
+        let ResponseBody::Watch(mut lines) = ask(&mut server, "GET", &watch, "") else {
+            panic!("a watch is answered with a stream")
+        };
+        for index in 0..3_000 {
+            let body = json!({"metadata": {"name": format!("c{index}")}}).to_string();
+            ask(&mut server, "POST", path, &body);
+        }
+        let later = SimTime::from_millis(2_000);
+        server.run_due(later, &mut Chooser::canonical());
+        let mut seen = 0;
+        while lines.try_recv().is_ok() {
+            seen += 1;
+        }
+        assert_eq!(seen, 3_000);
+    }
+
+    #[test]
+    fn fields_are_in_alphabetic_order() {
+        let mut server = Server::new(ServerConfig::default(), Seed(1));
+        let body = json!({"metadata": {"name": "c"}, "data": {"k": "v"}}).to_string();
+        let path = "/api/v1/namespaces/default/configmaps";
+        let ResponseBody::Full(body) = ask(&mut server, "POST", path, &body) else {
+            panic!("a create is answered whole")
+        };
+        let text = std::str::from_utf8(&body).unwrap();
+        let start =
+            r#"{"kind":"ConfigMap","apiVersion":"v1","data":{"k":"v"},"metadata":{"creation"#;
+        assert!(text.starts_with(start), "{text}");
+    }
+}

@@ -1,6 +1,7 @@
 //! Paths that name no resource: discovery, version, health (API-021 to 047).
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,9 +12,9 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::answer::{Answer, ResponseBody};
+use crate::asked::header;
 use crate::failure;
 use crate::registry::Resource;
-use crate::route::header;
 use crate::server::Server;
 use crate::store::write_object;
 
@@ -67,10 +68,32 @@ impl Server {
                         },
                     );
                 }
-                self.group_version(path)
-                    .map_or_else(Answer::page_not_found, |body| Answer::json(200, &body))
+                self.group_version_answer(path)
             }
         }
+    }
+
+    /// The resources of a group and version: asked for in every pass of an engine, so kept until a CRD comes or goes.
+    fn group_version_answer(&self, path: &str) -> Answer {
+        let generation = self.registry.generation();
+        let mut kept = self
+            .discovery
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if kept.0 != generation {
+            *kept = (generation, BTreeMap::new());
+        }
+        if let Some(body) = kept.1.get(path) {
+            return Answer::bytes(200, body.clone());
+        }
+        let Some(body) = self.group_version(path) else {
+            return Answer::page_not_found();
+        };
+        let answer = Answer::json(200, &body);
+        if let ResponseBody::Full(bytes) = &answer.body {
+            kept.1.insert(path.to_owned(), bytes.clone());
+        }
+        answer
     }
 
     fn version(&self) -> Value {
@@ -242,12 +265,11 @@ impl Server {
         if !group.versions.contains(&version) {
             return None;
         }
-        let mut rows: Vec<Value> = group
+        let rows: Vec<Value> = group
             .resources
             .iter()
             .flat_map(|resource| legacy_resources(resource, version))
             .collect();
-        rows.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
         let group_version = if name.is_empty() {
             version.to_owned()
         } else {

@@ -77,6 +77,9 @@ impl Server {
                 10,
             ));
         }
+        if may_go_unhealthy(pod, budget) {
+            return Ok(());
+        }
         let allowed = status("disruptionsAllowed");
         if allowed < 1 {
             let (needs, has) = (status("desiredHealthy"), status("currentHealthy"));
@@ -113,6 +116,28 @@ impl Server {
         "status".clone_into(&mut inner.subresource);
         self.update(&mut inner, changed.into()).map(|_| ())
     }
+}
+
+/// Whether a Pod that is not ready may go without using the budget: always, or while enough others are healthy.
+fn may_go_unhealthy(pod: &Value, budget: &Value) -> bool {
+    let conditions = pod.pointer("/status/conditions").and_then(Value::as_array);
+    let ready = conditions
+        .into_iter()
+        .flatten()
+        .any(|one| one["type"] == "Ready" && one["status"] == "True");
+    let status = |field: &str| {
+        budget["status"]
+            .get(field)
+            .and_then(Value::as_i64)
+            .unwrap_or(0)
+    };
+    let enough =
+        status("desiredHealthy") > 0 && status("currentHealthy") >= status("desiredHealthy");
+    !ready
+        && (enough
+            || budget
+                .pointer("/spec/unhealthyPodEvictionPolicy")
+                .is_some_and(|policy| policy == "AlwaysAllow"))
 }
 
 fn too_many(cause: &str, retry_after_seconds: u32) -> Status {

@@ -70,13 +70,7 @@ impl Server {
 
     /// Makes the objects that exist before anything happens (API-234).
     pub(crate) fn bootstrap(&mut self) {
-        let full = self.config.bootstrap == Bootstrap::Full;
-        let names: &[&str] = if full {
-            &["default", "kube-node-lease", "kube-public", "kube-system"]
-        } else {
-            &["default", "kube-system"]
-        };
-        for name in names {
+        for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
             self.make(
                 "",
                 "Namespace",
@@ -84,7 +78,7 @@ impl Server {
                 SimTime::ZERO,
             );
         }
-        if full {
+        if self.config.bootstrap == Bootstrap::Full {
             let ports =
                 json!([{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}]);
             self.make(

@@ -1,4 +1,6 @@
-//! `OpenAPI`, as little of it as clients need (API-033 to 043): the PATCH operation of each kind, no schemas.
+//! `OpenAPI`, as much of it as clients need (API-033 to 043): the PATCH operation of each kind, and its schema.
+
+mod schemas;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, ETAG, LOCATION};
@@ -7,8 +9,10 @@ use serde_json::{Map, Value, json};
 use crate::answer::{Answer, JSON};
 use crate::discovery::{hash, vary};
 use crate::failure;
+use crate::registry::Resource;
 use crate::request::Query;
 use crate::server::Server;
+use schemas::{Format, Schemas};
 
 const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 /// A document that says nothing but its version: field 1 = `2.0`.
@@ -28,12 +32,22 @@ impl Server {
                 clause.split(';').next(),
                 Some("" | "application/json" | "*/*")
             ) {
-                let info =
-                    json!({"title": "Kubernetes", "version": format!("v{}", self.config.version)});
-                return Answer::json(200, &json!({"swagger": "2.0", "info": info, "paths": {}}));
+                return Answer::json(200, &self.swagger());
             }
         }
         Answer::bytes(406, Bytes::new())
+    }
+
+    /// The old document in JSON: the types of every kind, no operations.
+    fn swagger(&self) -> Value {
+        let mut schemas = Schemas::new(Format::V2);
+        for resource in self.registry.iter() {
+            for version in &resource.versions {
+                schemas.add(resource, &version.name);
+            }
+        }
+        let info = json!({"title": "Kubernetes", "version": format!("v{}", self.config.version)});
+        json!({"swagger": "2.0", "info": info, "paths": {}, "definitions": schemas.found})
     }
 
     /// `/openapi/v3`: the documents with their hashes.
@@ -41,24 +55,27 @@ impl Server {
         let mut paths = Map::new();
         for (group, version) in self.registry.group_versions() {
             let key = document_key(&group, &version);
-            if let Some(document) = self.document(&key) {
-                let url = format!(
-                    "/openapi/v3/{key}?hash={}",
-                    hash(document.to_string().as_bytes())
-                );
-                paths.insert(key, json!({"serverRelativeURL": url}));
-            }
+            let url = format!(
+                "/openapi/v3/{key}?hash={}",
+                self.fingerprint(&group, &version)
+            );
+            paths.insert(key, json!({"serverRelativeURL": url}));
         }
         json!({"paths": paths})
     }
 
     /// `/openapi/v3/{key}`.
     pub(crate) fn openapi_document(&self, key: &str, query: &str) -> Answer {
-        let Some(document) = self.document(key) else {
+        let found = match key.strip_prefix("apis/") {
+            Some(rest) => rest.split_once('/'),
+            None => key.strip_prefix("api/").map(|version| ("", version)),
+        };
+        let Some((group, version)) =
+            found.filter(|(group, version)| self.registry.has_group_version(group, version))
+        else {
             return Answer::failure(&failure::no_route());
         };
-        let text = document.to_string();
-        let current = hash(text.as_bytes());
+        let current = self.fingerprint(group, version);
         let query = Query::parse(query);
         let asked = query.text("hash");
         if !asked.is_empty() && asked != current {
@@ -68,6 +85,7 @@ impl Server {
                 .push((LOCATION, format!("/openapi/v3/{key}?hash={current}")));
             return answer;
         }
+        let text = self.document(key, group, version).to_string();
         let mut answer = Answer::bytes(200, text.into());
         answer.content_type = JSON;
         answer.headers = vec![(ETAG, format!("\"{current}\"")), vary()];
@@ -79,49 +97,69 @@ impl Server {
         answer
     }
 
-    fn document(&self, key: &str) -> Option<Value> {
-        let (group, version) = match key.strip_prefix("apis/") {
-            Some(rest) => rest.split_once('/')?,
-            None => ("", key.strip_prefix("api/")?),
-        };
-        let mut operations = Map::new();
-        for resource in self
-            .registry
-            .iter()
-            .filter(|resource| resource.group == group && resource.version(version).is_some())
-        {
-            if !resource.has_verb('p') {
-                continue;
+    /// The hash of a document, of what can change in it while the server runs.
+    fn fingerprint(&self, group: &str, version: &str) -> String {
+        let mut text = format!("{} {group}/{version}", self.config.version);
+        for resource in self.resources(group, version) {
+            text.push_str(&resource.plural);
+            if let Some(schema) = schemas::changeable(resource, version) {
+                text.push_str(&schema.to_string());
             }
+        }
+        hash(text.as_bytes())
+    }
+
+    fn resources(&self, group: &str, version: &str) -> impl Iterator<Item = &Resource> {
+        self.registry
+            .iter()
+            .map(AsRef::as_ref)
+            .filter(move |resource: &&Resource| {
+                resource.group == group && resource.version(version).is_some()
+            })
+    }
+
+    fn document(&self, key: &str, group: &str, version: &str) -> Value {
+        let mut operations = Map::new();
+        let mut schemas = Schemas::new(Format::V3);
+        for resource in self.resources(group, version) {
+            schemas.add(resource, version);
             let scope = if resource.namespaced {
                 "namespaces/{namespace}/"
             } else {
                 ""
             };
-            let path = format!("/{key}/{scope}{}/{{name}}", resource.plural);
-            let parameters: Vec<Value> = [
-                ("dryRun", "string"),
-                ("fieldManager", "string"),
-                ("fieldValidation", "string"),
-                ("force", "boolean"),
-            ]
-            .into_iter()
-            .map(|(name, kind)| json!({"name": name, "in": "query", "schema": {"type": kind}}))
-            .collect();
-            let patch = json!({
-                "x-kubernetes-group-version-kind": {"group": group, "version": version, "kind": resource.kind()},
-                "x-kubernetes-action": "patch", "parameters": parameters, "responses": {"200": {"description": "OK"}},
-            });
-            operations.insert(path, json!({"patch": patch}));
-        }
-        if !self.registry.has_group_version(group, version) {
-            return None;
+            let path = format!("/{key}/{scope}{}", resource.plural);
+            if resource.has_verb('p') {
+                let operation = patch_operation(resource, version);
+                operations.insert(format!("{path}/{{name}}"), json!({"patch": operation}));
+            } else {
+                // A kind without objects, as a review: what `kubectl explain` finds it by.
+                let kind = json!({"group": group, "version": version, "kind": resource.kind()});
+                let operation = json!({"x-kubernetes-group-version-kind": kind, "x-kubernetes-action": "post", "responses": {"201": {"description": "Created"}}});
+                operations.insert(path, json!({"post": operation}));
+            }
         }
         let info = json!({"title": "Kubernetes", "version": format!("v{}", self.config.version)});
-        Some(
-            json!({"openapi": "3.0.0", "info": info, "paths": operations, "components": {"schemas": {}}}),
-        )
+        json!({"openapi": "3.0.0", "info": info, "paths": operations, "components": {"schemas": schemas.found}})
     }
+}
+
+/// What kubectl looks for before it leaves validation to the server (API-035, 036).
+fn patch_operation(resource: &Resource, version: &str) -> Value {
+    let options = [
+        ("dryRun", "string"),
+        ("fieldManager", "string"),
+        ("fieldValidation", "string"),
+        ("force", "boolean"),
+    ];
+    let options: Vec<Value> = options
+        .into_iter()
+        .map(|(name, kind)| json!({"name": name, "in": "query", "schema": {"type": kind}}))
+        .collect();
+    json!({
+        "x-kubernetes-group-version-kind": {"group": resource.group, "version": version, "kind": resource.kind()},
+        "x-kubernetes-action": "patch", "parameters": options, "responses": {"200": {"description": "OK"}},
+    })
 }
 
 fn document_key(group: &str, version: &str) -> String {

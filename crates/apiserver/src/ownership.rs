@@ -7,7 +7,7 @@ use wavetank_model::patch::apply::{self, FieldSet, Writer};
 use wavetank_model::{Status, object};
 
 use crate::convert;
-use crate::create::{Call, Incoming};
+use crate::create::{Call, Incoming, accept_body};
 use crate::failure;
 use crate::server::{Server, Written};
 
@@ -27,7 +27,7 @@ impl Server {
     /// Server-side apply: creates the object, or merges the configuration into it (API-137 to 144).
     pub(crate) fn apply(&mut self, call: &mut Call, config: Incoming) -> Result<Written, Status> {
         let mut config = config.object;
-        check_config(call, &config)?;
+        check_config(&config)?;
         let resource = Arc::clone(&call.resource);
         let key = call.storage_key(&call.name);
         let stored = self.store.get(resource.table, &key).cloned();
@@ -58,7 +58,7 @@ impl Server {
             call.options.force,
             schema,
         );
-        let object = self.accept_body(call, merged.map_err(|error| error.status())?.into())?;
+        let object = accept_body(call, merged.map_err(|error| error.status())?.into())?;
         if object::name(&object) != call.name {
             return Err(failure::bad_request(format!(
                 "the name of the object ({}) does not match the name on the URL ({})",
@@ -86,30 +86,25 @@ fn writer<'a>(call: &'a Call, time: &'a str) -> Writer<'a> {
 
 /// Fields that nobody comes to own through this endpoint (API-168).
 fn reset_fields(call: &Call) -> &FieldSet {
-    let resource = &call.resource;
-    let cell = if call.subresource == "status" {
-        &resource.resets.status
+    let kind = &call.resource;
+    let known = if call.subresource == "status" {
+        &kind.resets.status
     } else {
-        &resource.resets.main
+        &kind.resets.main
     };
-    cell.get_or_init(|| {
+    known.get_or_init(|| {
         let subresource = if call.subresource == "status" {
             "status"
         } else {
             ""
         };
-        let has_status = resource.strategy.has_status();
-        apply::reset_fields(
-            &resource.group_kind,
-            subresource,
-            has_status,
-            resource.is_custom(),
-        )
+        let has_status = kind.strategy.has_status();
+        apply::reset_fields(&kind.group_kind, subresource, has_status, kind.is_custom())
     })
 }
 
-/// An applied configuration says what it is, and of the version of the path (API-139).
-fn check_config(call: &Call, config: &Value) -> Result<(), Status> {
+/// An applied configuration says what it is (API-139).
+fn check_config(config: &Value) -> Result<(), Status> {
     let text = |field: &str| {
         config
             .get(field)
@@ -124,13 +119,6 @@ fn check_config(call: &Call, config: &Value) -> Result<(), Status> {
         };
         return Err(failure::bad_request(format!(
             "error decoding patch: Object '{missing}' is missing in '{config}'"
-        )));
-    }
-    if text("apiVersion") != call.api_version {
-        return Err(failure::bad_request(format!(
-            "Incorrect version specified in apply patch. Specified patch version: {}, expected: {}",
-            text("apiVersion"),
-            call.api_version
         )));
     }
     Ok(())

@@ -3,7 +3,8 @@
 use wavetank_model::patch::{self, PatchError, StrategicError};
 use wavetank_model::{PatchType, Status, object};
 
-use crate::create::{Call, Incoming};
+use crate::convert;
+use crate::create::{Call, Incoming, accept_body};
 use crate::failure;
 use crate::server::{Server, Written};
 
@@ -21,10 +22,9 @@ impl Server {
         let key = call.storage_key(&call.name);
         let stored = self.store.get(call.resource.table, &key).cloned();
         let stored = stored.ok_or_else(|| failure::not_found(&call.resource, &call.name))?;
-        let mut object = crate::read::shaped(
+        let mut object = convert::from_storage(
             &call.resource,
             &call.api_version,
-            crate::read::Shape::Object,
             &self.store.value(&stored),
         );
         match patch_type {
@@ -38,7 +38,7 @@ impl Server {
                 patch::strategic(&mut object, &patch.object, schema).map_err(refuse_strategic)?;
             }
         }
-        let object = self.accept_body(
+        let object = accept_body(
             call,
             Incoming {
                 object,

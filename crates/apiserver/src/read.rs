@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use wavetank_model::Status;
 
@@ -11,6 +12,7 @@ use crate::answer::Answer;
 use crate::convert;
 use crate::failure::{self, Problem};
 use crate::filter::Filter;
+use crate::printing::{self, Include};
 use crate::registry::Resource;
 use crate::request::Query;
 use crate::server::Server;
@@ -23,12 +25,23 @@ pub(crate) enum Shape {
     Object,
     /// `PartialObjectMetadata` (API-220).
     Metadata,
+    /// A `Table` (API-214).
+    Table {
+        /// What rows carry.
+        include: Include,
+        /// The time by which ages are shown.
+        now: Timestamp,
+    },
 }
 
 /// An object in another version or form.
 pub(crate) fn shaped(resource: &Resource, api_version: &str, shape: Shape, value: &Value) -> Value {
     match shape {
         Shape::Object => convert::from_storage(resource, api_version, value),
+        Shape::Table { include, now } => {
+            let row = printing::row(resource, api_version, include, value, now);
+            printing::table_of(resource, api_version, row, value, true)
+        }
         Shape::Metadata => json!({
             "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": value.get("metadata"),
         }),
@@ -323,6 +336,11 @@ impl<'a> ListWriter<'a> {
             return;
         }
         let value = self.server.store.value(stored);
+        if let Shape::Table { include, now } = self.shape {
+            let row = printing::row(self.resource, self.api_version, include, &value, now);
+            write_object(&mut self.items, &row);
+            return;
+        }
         let mut shaped = shaped(self.resource, self.api_version, self.shape, &value);
         if self.shape == Shape::Object
             && !self.resource.is_custom()
@@ -345,10 +363,20 @@ impl<'a> ListWriter<'a> {
         let (kind, api_version) = match self.shape {
             Shape::Object => (self.resource.list_kind.as_str(), self.api_version),
             Shape::Metadata => ("PartialObjectMetadataList", "meta.k8s.io/v1"),
+            Shape::Table { .. } => ("Table", "meta.k8s.io/v1"),
+        };
+        let items = match self.shape {
+            Shape::Table { .. } => {
+                format!(
+                    "\"columnDefinitions\":{},\"rows\":[",
+                    printing::columns(self.resource, self.api_version)
+                )
+            }
+            Shape::Object | Shape::Metadata => "\"items\":[".to_owned(),
         };
         let mut out = Vec::with_capacity(self.items.len() + 200);
         out.extend_from_slice(
-            format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},\"items\":[").as_bytes(),
+            format!("{{\"kind\":\"{kind}\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},{items}").as_bytes(),
         );
         out.extend_from_slice(&self.items);
         out.extend_from_slice(b"]}\n");

@@ -20,11 +20,16 @@ pub(crate) struct TableId(pub(crate) usize);
 
 /// One served version of a resource.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "apiVersion is Kubernetes' own noun"
+)]
 pub(crate) struct Version {
     /// As `v1`.
     pub(crate) name: String,
     /// `apps/v1`.
     pub(crate) api_version: String,
+    /// Their type.
     pub(crate) objects: VersionType,
 }
 
@@ -195,6 +200,10 @@ impl Resource {
             .map(|(name, verbs)| (name.as_str(), verbs.as_str()))
             .collect();
         rows.sort_unstable();
+        if self.is_custom() {
+            // Discovery names status before scale there.
+            rows.reverse();
+        }
         rows.into_iter()
     }
 
@@ -229,10 +238,12 @@ impl Resource {
 
     /// The type of objects in the version called `api_version`; `None` when there is none.
     pub(crate) fn schema(&self, api_version: &str) -> Option<SchemaRef<'_>> {
-        match self.version_type(api_version)? {
-            VersionType::BuiltIn(found) => *found
-                .get_or_init(|| schema::builtin(&GroupVersionKind::new(api_version, self.kind()))),
-            VersionType::Custom(version) => Some(version.schema()),
+        let look_up = || schema::builtin(&GroupVersionKind::new(api_version, self.kind()));
+        match self.version_type(api_version) {
+            Some(VersionType::BuiltIn(found)) => *found.get_or_init(look_up),
+            Some(VersionType::Custom(version)) => Some(version.schema()),
+            // The other group of a kind that is served in two.
+            None => look_up(),
         }
     }
 
@@ -256,18 +267,29 @@ impl Resource {
     }
 }
 
+/// The group in which core events are served a second time.
+pub(crate) const EVENTS_GROUP: &str = "events.k8s.io";
+
 /// All resources.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Registry {
+    /// Rises with every change: what is derived from the registry can be kept until then.
+    generation: u64,
     resources: Vec<Option<Arc<Resource>>>,
     by_plural: BTreeMap<String, BTreeMap<String, TableId>>,
     by_kind: BTreeMap<GroupKind, TableId>,
 }
 
 impl Registry {
-    /// The built-in resources.
+    /// The built-in resources: read once, shared by all servers of the process.
     pub(crate) fn new() -> Self {
+        static BUILT_IN: OnceLock<Registry> = OnceLock::new();
+        BUILT_IN.get_or_init(Self::built_in).clone()
+    }
+
+    fn built_in() -> Self {
         let mut registry = Self {
+            generation: 0,
             resources: Vec::new(),
             by_plural: BTreeMap::new(),
             by_kind: BTreeMap::new(),
@@ -276,7 +298,20 @@ impl Registry {
             let table = TableId(registry.resources.len());
             registry.insert(Resource::built_in(kind, table));
         }
+        registry.share_events();
         registry
+    }
+
+    /// Events of both groups are one kind of object (API-067): paths of the other group lead to the core kind.
+    fn share_events(&mut self) {
+        if let Some(table) = self.by_kind.get(&GroupKind::new("", "Event")).copied() {
+            self.by_kind
+                .insert(GroupKind::new(EVENTS_GROUP, "Event"), table);
+            self.by_plural
+                .entry(EVENTS_GROUP.to_owned())
+                .or_default()
+                .insert("events".to_owned(), table);
+        }
     }
 
     /// The number the next resource gets.
@@ -287,6 +322,7 @@ impl Registry {
     /// Adds a resource, or replaces the one with its number.
     pub(crate) fn insert(&mut self, resource: Resource) {
         let table = resource.table;
+        self.generation += 1;
         self.by_plural
             .entry(resource.group.clone())
             .or_default()
@@ -303,6 +339,7 @@ impl Registry {
         let Some(resource) = self.resources.get_mut(table.0).and_then(Option::take) else {
             return;
         };
+        self.generation += 1;
         self.by_kind.remove(&resource.group_kind);
         if let Some(plurals) = self.by_plural.get_mut(&resource.group) {
             plurals.remove(&resource.plural);
@@ -310,6 +347,11 @@ impl Registry {
                 self.by_plural.remove(&resource.group);
             }
         }
+    }
+
+    /// A number that changes with the registry.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// The resource of a path.

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use wavetank_model::{Status, object};
+use wavetank_model::Status;
 
 use crate::create::Call;
 use crate::failure::{self, Problem};
@@ -46,15 +46,16 @@ impl Server {
         );
         let expires = jiff::Timestamp::from_second(end)
             .map(|time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
-        let mut out = request.clone();
-        out["kind"] = json!("TokenRequest");
-        out["apiVersion"] = json!("authentication.k8s.io/v1");
-        out["metadata"]["name"] = json!(call.name);
-        out["metadata"]["namespace"] = json!(call.namespace);
-        out["metadata"]["creationTimestamp"] = json!(self.timestamp(call.now));
-        if object::uid(&out).is_empty() {
-            out["spec"]["expirationSeconds"] = json!(seconds);
-        }
+        let mut spec = request
+            .get("spec")
+            .filter(|spec| spec.is_object())
+            .cloned()
+            .unwrap_or_else(|| json!({}));
+        spec["expirationSeconds"] = json!(seconds);
+        let mut out = json!({
+            "kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": spec,
+            "metadata": {"name": call.name, "namespace": call.namespace, "creationTimestamp": self.timestamp(call.now)},
+        });
         out["status"] = json!({"token": token, "expirationTimestamp": expires.unwrap_or_default()});
         Ok(out)
     }

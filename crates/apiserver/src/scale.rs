@@ -60,7 +60,7 @@ impl Server {
         match patch_type {
             None => scale.clone_from(&body.object),
             Some(PatchType::Json) => {
-                patch::json(&mut scale, &body.object).map_err(crate::patch::refuse)?
+                patch::json(&mut scale, &body.object).map_err(crate::patch::refuse)?;
             }
             Some(PatchType::Merge | PatchType::Strategic) => {
                 patch::merge(&mut scale, &body.object).map_err(crate::patch::refuse)?;

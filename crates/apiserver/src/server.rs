@@ -1,7 +1,8 @@
 //! The server: its state, its clock-driven work, its one commit.
 
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -50,12 +51,16 @@ pub(crate) struct Dice {
 pub struct Server {
     pub(crate) config: ServerConfig,
     pub(crate) registry: Registry,
+    /// Discovery documents by path, as of a generation of the registry.
+    pub(crate) discovery: Mutex<(u64, BTreeMap<String, Bytes>)>,
     pub(crate) store: Store,
     pub(crate) watches: Watches,
     pub(crate) queue: Queue<Work>,
     pub(crate) dice: Dice,
     pub(crate) allocations: Allocations,
     pub(crate) planned: crate::collector::Planned,
+    /// The time of the last commit or watch.
+    pub(crate) clock: SimTime,
     stamp: RefCell<(SimTime, String)>,
     changes: Vec<Change>,
     requests: Vec<RequestRecord>,
@@ -90,12 +95,14 @@ impl Server {
         let mut server = Self {
             config,
             registry: Registry::new(),
+            discovery: Mutex::default(),
             store,
             watches: Watches::default(),
             queue: Queue::new(),
             dice,
             allocations: Allocations::default(),
             planned: crate::collector::Planned::default(),
+            clock: SimTime::ZERO,
             stamp: RefCell::default(),
             changes: Vec::new(),
             requests: Vec::new(),
@@ -236,6 +243,7 @@ impl Server {
         deleted: bool,
         author: Author<'_>,
     ) -> Written {
+        self.clock = author.now;
         let (event, value) = self.store.commit(resource, key, new, deleted);
         let kind = match &event.old {
             _ if deleted => ChangeKind::Deleted,

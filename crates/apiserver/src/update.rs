@@ -6,7 +6,7 @@ use serde_json::Value;
 use wavetank_model::{Status, object};
 
 use crate::admission::Operation;
-use crate::create::{Call, Incoming, metadata_mut};
+use crate::create::{Call, Incoming, accept_body, metadata_mut};
 use crate::failure::{self, Problem};
 use crate::server::{Server, Written};
 use crate::store::Stored;
@@ -18,7 +18,7 @@ impl Server {
         call: &mut Call,
         incoming: Incoming,
     ) -> Result<Written, Status> {
-        let object = self.accept_body(call, incoming)?;
+        let object = accept_body(call, incoming)?;
         match object::name(&object) {
             "" => {
                 return Err(failure::bad_request(format!(
@@ -62,6 +62,15 @@ impl Server {
         &mut self,
         call: &mut Call,
         stored: &Arc<Stored>,
+        new: Value,
+    ) -> Result<Written, Status> {
+        self.attempt(call, |server, call| server.replace_now(call, stored, new))
+    }
+
+    fn replace_now(
+        &mut self,
+        call: &mut Call,
+        stored: &Arc<Stored>,
         mut new: Value,
     ) -> Result<Written, Status> {
         let resource = Arc::clone(&call.resource);
@@ -95,7 +104,13 @@ impl Server {
         self.validate_admission(call, Operation::Update, &new, Some(&old))?;
         let key = stored.key.to_string();
         if ends_with_this_write(&new) {
-            return Ok(self.remove(call, &key, &old, new));
+            // Watches see the last stored state, the client what it wrote.
+            self.remove(call, &key, &old, Value::clone(&old));
+            return Ok(Written {
+                value: Arc::new(new),
+                stored: None,
+                created: false,
+            });
         }
         if is_same(&new, &old) {
             return Ok(Written {

@@ -4,12 +4,14 @@
 //! it is due the line goes out, or a schedule that is not the canonical one holds it back first. So the order within
 //! one watch is kept, whatever is chosen.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use wavetank_kernel::{Chooser, Class, Load, SimTime};
 use wavetank_model::Status;
@@ -17,6 +19,7 @@ use wavetank_model::Status;
 use crate::answer::{Answer, JSON, ResponseBody};
 use crate::failure::{self, Problem};
 use crate::filter::Filter;
+use crate::printing;
 use crate::read::Shape;
 use crate::registry::{Resource, TableId};
 use crate::request::Query;
@@ -51,6 +54,8 @@ pub(crate) struct Watch {
     lines: VecDeque<Line>,
     /// Whether an entry of the queue stands for the first line.
     armed: bool,
+    /// Whether the columns of a Table were named.
+    named: Cell<bool>,
     /// Revision from which on events are wanted.
     after: u64,
     sender: UnboundedSender<Bytes>,
@@ -117,6 +122,7 @@ impl Server {
             bookmarks: query.flag("allowWatchBookmarks"),
             lines: VecDeque::new(),
             armed: false,
+            named: Cell::new(false),
             after: self.store.revision(),
             sender,
         };
@@ -157,7 +163,11 @@ impl Server {
                 bookmark: query.flag("allowWatchBookmarks"),
             }),
             Some(false) => Ok(revision.map_or(Start::Now, Start::After)),
-            None => Ok(revision.map_or(Start::Initial { bookmark: false }, Start::After)),
+            None => {
+                // Without a revision a server that knows initial events sends them, with their bookmark (API-200).
+                let bookmark = self.config.watch_list && query.flag("allowWatchBookmarks");
+                Ok(revision.map_or(Start::Initial { bookmark }, Start::After))
+            }
         }
     }
 
@@ -171,6 +181,7 @@ impl Server {
         receiver: UnboundedReceiver<Bytes>,
         now: SimTime,
     ) -> Answer {
+        self.clock = now;
         let mut first = Vec::new();
         match start {
             Start::Now => {}
@@ -393,6 +404,7 @@ impl Server {
         }
         let (kind, api_version) = match watch.shape {
             Shape::Metadata => ("PartialObjectMetadata", "meta.k8s.io/v1"),
+            Shape::Table { .. } => ("Table", "meta.k8s.io/v1"),
             Shape::Object => (resource.kind(), watch.api_version.as_str()),
         };
         let mut body = Vec::new();
@@ -421,9 +433,21 @@ impl Server {
                 let mut value = Value::clone(&self.store.value(old));
                 value["metadata"]["resourceVersion"] = Value::from(event.revision.to_string());
                 let left = Stored::new(Arc::clone(&old.key), event.revision, &value);
-                Some(self.line_of(resource, watch, "DELETED", &left, || Arc::new(value)))
+                Some(line_of(
+                    resource,
+                    watch,
+                    "DELETED",
+                    &left,
+                    self.wall(),
+                    || Arc::new(value),
+                ))
             }
         }
+    }
+
+    /// The wall time of the request or commit at hand.
+    fn wall(&self) -> Timestamp {
+        self.config.epoch.wall(self.clock)
     }
 
     fn event_line(
@@ -433,24 +457,9 @@ impl Server {
         event: &str,
         stored: &Stored,
     ) -> Bytes {
-        self.line_of(resource, watch, event, stored, || self.store.value(stored))
-    }
-
-    fn line_of(
-        &self,
-        resource: &Resource,
-        watch: &Watch,
-        event: &str,
-        stored: &Stored,
-        value: impl FnOnce() -> Arc<Value>,
-    ) -> Bytes {
-        if watch.is_plain(resource) {
-            return stored.line(event);
-        }
-        let shaped = crate::read::shaped(resource, &watch.api_version, watch.shape, &value());
-        let mut body = Vec::new();
-        crate::store::write_object(&mut body, &shaped);
-        watch_line(event, &body)
+        line_of(resource, watch, event, stored, self.wall(), || {
+            self.store.value(stored)
+        })
     }
 }
 
@@ -468,4 +477,34 @@ fn stream(receiver: UnboundedReceiver<Bytes>) -> Answer {
         body: ResponseBody::Watch(receiver),
         headers: Vec::new(),
     }
+}
+
+/// A version of an object as a watch sees it.
+fn line_of(
+    resource: &Resource,
+    watch: &Watch,
+    event: &str,
+    stored: &Stored,
+    now: Timestamp,
+    value: impl FnOnce() -> Arc<Value>,
+) -> Bytes {
+    if watch.is_plain(resource) {
+        return stored.line(event);
+    }
+    let value = value();
+    let shaped = if let Shape::Table { include, .. } = watch.shape {
+        let row = printing::row(resource, &watch.api_version, include, &value, now);
+        printing::table_of(
+            resource,
+            &watch.api_version,
+            row,
+            &value,
+            !watch.named.replace(true),
+        )
+    } else {
+        crate::read::shaped(resource, &watch.api_version, watch.shape, &value)
+    };
+    let mut body = Vec::new();
+    crate::store::write_object(&mut body, &shaped);
+    watch_line(event, &body)
 }

@@ -13,7 +13,7 @@ use wavetank_model::{
     Actor, Api, ChangeKind, DeleteOptions, GroupKind, ObjectKey, PatchType, Propagation,
 };
 
-/// One thing a client does to one of a few ConfigMaps.
+/// One thing a client does to one of a few `ConfigMap`s.
 #[derive(Clone, Debug)]
 enum Act {
     Create {
@@ -220,6 +220,53 @@ fn chooser(kind: u8) -> Chooser {
     }
 }
 
+/// Any small JSON value, made of names that mean something to the server.
+fn body() -> impl Strategy<Value = Value> {
+    let word = prop_oneof![
+        Just("metadata"),
+        Just("spec"),
+        Just("status"),
+        Just("name"),
+        Just("kind"),
+        Just("apiVersion"),
+        Just("target"),
+        Just("replicas"),
+        Just("finalizers"),
+        Just("managedFields"),
+        Just("ownerReferences"),
+        Just("template"),
+        Just("containers"),
+        Just("versions"),
+        Just("names"),
+        Just("group"),
+        Just("data"),
+        Just("op"),
+        Just("path"),
+        Just("value"),
+        Just("conditions"),
+        Just("deleteOptions"),
+        Just("$patch"),
+        Just("$setElementOrder/containers"),
+        Just("v1"),
+        Just("x"),
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        (-3..4_i64).prop_map(Value::from),
+        word.clone().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 40, 5, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((word.clone(), inner), 0..5).prop_map(|fields| fields
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect()),
+        ]
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
@@ -300,5 +347,52 @@ proptest! {
             (lines, format!("{:?}", run.server.drain_requests()))
         };
         prop_assert_eq!(story(), story());
+    }
+
+    #[test]
+    fn no_body_makes_the_server_fail(bodies in prop::collection::vec((0..20_usize, body()), 1..20)) {
+        const ROUTES: [(&str, &str, &str); 20] = [
+            ("POST", "/api/v1/namespaces/default/configmaps", ""),
+            ("POST", "/api/v1/namespaces/default/pods", ""),
+            ("POST", "/apis/apps/v1/namespaces/default/deployments", ""),
+            ("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", ""),
+            ("POST", "/apis/example.com/v1/namespaces/default/foos", ""),
+            ("PUT", "/apis/apps/v1/namespaces/default/deployments/web", ""),
+            ("PUT", "/apis/apps/v1/namespaces/default/deployments/web/status", ""),
+            ("PUT", "/apis/apps/v1/namespaces/default/deployments/web/scale", ""),
+            ("PATCH", "/apis/apps/v1/namespaces/default/deployments/web", "application/merge-patch+json"),
+            ("PATCH", "/apis/apps/v1/namespaces/default/deployments/web", "application/strategic-merge-patch+json"),
+            ("PATCH", "/apis/apps/v1/namespaces/default/deployments/web", "application/json-patch+json"),
+            ("PATCH", "/apis/apps/v1/namespaces/default/deployments/web?fieldManager=m&force=true", "application/apply-patch+yaml"),
+            ("PATCH", "/apis/example.com/v1/namespaces/default/foos/f", "application/merge-patch+json"),
+            ("PATCH", "/apis/example.com/v1/namespaces/default/foos/f?fieldManager=m", "application/apply-patch+yaml"),
+            ("PATCH", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/foos.example.com", "application/merge-patch+json"),
+            ("POST", "/api/v1/namespaces/default/serviceaccounts/default/token", ""),
+            ("POST", "/api/v1/namespaces/default/pods/p/eviction", ""),
+            ("POST", "/api/v1/namespaces/default/pods/p/binding", ""),
+            ("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", ""),
+            ("DELETE", "/api/v1/namespaces/default/configmaps/x", ""),
+        ];
+        let mut run = Run::new(Chooser::canonical());
+        for object in [
+            json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "foos.example.com"}, "spec": {
+                "group": "example.com", "scope": "Namespaced", "names": {"plural": "foos", "kind": "Foo"},
+                "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}]}}),
+            json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "default"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}),
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "default"}, "spec": {
+                "selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}}}),
+        ] {
+            let now = run.now;
+            ServerApi::new(&mut run.server, now).create("test", object).expect("created");
+        }
+        run.wait(100);
+        for (route, body) in bodies {
+            let (method, uri, media) = ROUTES[route];
+            let request = Request::builder().method(method).uri(uri).header("content-type", if media.is_empty() { "application/json" } else { media });
+            let request = request.body(Bytes::from(body.to_string())).expect("a request");
+            let code = run.server.handle(&request, &Actor::new("user"), run.now).status().as_u16();
+            prop_assert!((200..600).contains(&code));
+            run.wait(50);
+        }
     }
 }

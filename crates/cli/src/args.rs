@@ -24,6 +24,8 @@ pub(crate) enum Command {
     List(ListArguments),
     /// Show what a sync would do: phases, waves, order, and why
     Plan(PlanArguments),
+    /// Judge the expectations of a scenario on a trace, as `serve --trace` writes it
+    Judge(JudgeArguments),
     /// Serve the simulated cluster over HTTPS, for kubectl, Helm and other programs
     Serve(ServeArguments),
     /// Build and list engines that are programs of their own
@@ -59,7 +61,7 @@ pub(crate) struct Selection {
     /// Only this case of files with cases
     #[arg(long, value_name = "NAME")]
     pub(crate) case: Option<String>,
-    /// Let scenarios name files outside of the folder they were found in
+    /// Let scenarios name files outside of the current folder
     #[arg(long)]
     pub(crate) allow_outside: bool,
 }
@@ -155,7 +157,7 @@ pub(crate) struct PlanArguments {
     /// Only this case
     #[arg(long, value_name = "NAME")]
     pub(crate) case: Option<String>,
-    /// Let the scenario name files outside of its folder
+    /// Let the scenario name files outside of the current folder
     #[arg(long)]
     pub(crate) allow_outside: bool,
     /// Form of the plan
@@ -199,6 +201,17 @@ mod tests {
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
     }
+}
+
+/// Arguments of `judge`.
+#[derive(Debug, Args)]
+pub(crate) struct JudgeArguments {
+    /// The trace
+    #[arg(value_name = "TRACE")]
+    pub(crate) trace: PathBuf,
+    /// The scenario whose expectations are judged
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenario: PathBuf,
 }
 
 /// Arguments of `serve`.

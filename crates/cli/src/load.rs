@@ -1,5 +1,6 @@
 //! Reading the scenarios a command line names.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -138,13 +139,20 @@ fn read(file: &Path, selection: &Selection, styled: bool, found: &mut Vec<Item>)
     }
 }
 
-/// The root of the suite: the folder on the command line that the file was found in.
+/// The root of the suite: the folder the command was started in when the file lies there, so that a file has the same
+/// root alone and among others; else the folder on the command line in which it was found.
 fn root(file: &Path, selection: &Selection) -> Option<PathBuf> {
-    selection
-        .paths
-        .iter()
-        .find(|path| file != path.as_path() && file.starts_with(path))
-        .cloned()
+    let here = env::current_dir()
+        .and_then(|folder| folder.canonicalize())
+        .ok();
+    here.filter(|here| file.canonicalize().is_ok_and(|file| file.starts_with(here)))
+        .or_else(|| {
+            selection
+                .paths
+                .iter()
+                .find(|path| file != path.as_path() && file.starts_with(path))
+                .cloned()
+        })
 }
 
 fn fits(scenario: &Scenario, path: &str, selection: &Selection) -> bool {

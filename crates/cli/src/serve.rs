@@ -137,7 +137,7 @@ fn scenario(arguments: &ServeArguments) -> anyhow::Result<Scenario> {
         let objects = fs::canonicalize(objects)
             .with_context(|| format!("cannot read {}", objects.display()))?;
         let quoted = serde_json::to_string(&objects.display().to_string())?;
-        text += &format!("spec: {{cluster: {{objects: [{quoted}]}}}}\n");
+        text = format!("{text}spec: {{cluster: {{objects: [{quoted}]}}}}\n");
     }
     match &arguments.scenario {
         Some(path) => {

@@ -8,13 +8,14 @@
 //! observed, and shows the shortest piece of the trace. The work is linear in the length of the trace: patterns are
 //! looked up by verb, kind and name.
 //!
-//! Not supported yet, and failing with that reason where they are written: `cel`, and of `app` the conditions,
-//! resources and history.
+//! Not supported yet, and failing with that reason where they are written: of `app` the conditions, resources and
+//! history.
 
 pub mod invariants;
 
 mod app;
 mod before;
+mod cel;
 mod count;
 mod judgement;
 mod matcher;

@@ -13,7 +13,7 @@ use crate::never::Never;
 use crate::order::Order;
 use crate::part::Part;
 use crate::within::Within;
-use crate::{app, operation, phases, results, state, waves};
+use crate::{app, cel, operation, phases, results, state, waves};
 
 /// Judges the expectations of one part of a trace: of the whole run, or of a step.
 ///
@@ -176,7 +176,14 @@ impl Monitor {
 
     /// Whether [`judge`](Self::judge) looks at the objects that are there at the end.
     pub fn needs_state(&self) -> bool {
-        !self.expectations.present.is_empty() || !self.expectations.absent.is_empty()
+        self.needs_every_object()
+            || !self.expectations.present.is_empty()
+            || !self.expectations.absent.is_empty()
+    }
+
+    /// Whether it looks at all of them.
+    pub(crate) fn needs_every_object(&self) -> bool {
+        !self.expectations.cel.is_empty()
     }
 
     /// What must be present or absent at the end.
@@ -261,19 +268,8 @@ impl Monitor {
             state::absent_failures(&expect.absent, state, &part)
         });
         add(!expect.cel.is_empty(), "cel", &|| {
-            expect.cel.iter().map(|text| unsupported(text)).collect()
+            cel::failures(&expect.cel, state, &part)
         });
         judgements
-    }
-}
-
-/// CEL is in the format, but nothing evaluates it yet: such an expectation fails rather than passing unseen.
-fn unsupported(text: &str) -> Failure {
-    Failure {
-        item: String::new(),
-        answer: Answer::Never,
-        expected: text.to_owned(),
-        observed: "CEL expressions are not supported by this version".to_owned(),
-        excerpt: Vec::new(),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use wavetank_kernel::SimTime;
+use wavetank_model::ObjectKey;
 use wavetank_scenario::{Expectations, Scenario};
 use wavetank_trace::{Entry, Event, World};
 
@@ -154,25 +155,43 @@ impl RunMonitor {
     }
 
     /// What the run and its steps say must be present or absent.
-    fn needed_objects(&self) -> References {
+    fn needed_objects(&self) -> Needed {
         let monitors =
-            std::iter::once(&self.run).chain(self.steps.iter().map(|step| &step.monitor));
-        References::new(
-            &monitors
+            || std::iter::once(&self.run).chain(self.steps.iter().map(|step| &step.monitor));
+        if monitors().any(Monitor::needs_every_object) {
+            return Needed::All;
+        }
+        Needed::Some(References::new(
+            &monitors()
                 .flat_map(Monitor::needed_objects)
                 .collect::<Vec<_>>(),
-        )
+        ))
+    }
+}
+
+/// The objects whose state is asked for.
+enum Needed {
+    All,
+    Some(References),
+}
+
+impl Needed {
+    fn holds(&self, key: &ObjectKey) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some(references) => references.candidates(key).next().is_some(),
+        }
     }
 }
 
 /// Applies the changes of the objects that are `needed`.
-fn replay(needed: &References, world: &mut World, entries: &[Entry]) {
-    if needed.is_empty() {
+fn replay(needed: &Needed, world: &mut World, entries: &[Entry]) {
+    if matches!(needed, Needed::Some(references) if references.is_empty()) {
         return;
     }
     for entry in entries {
         if let Event::Api(api) = &entry.event
-            && needed.candidates(&api.key).next().is_some()
+            && needed.holds(&api.key)
         {
             world.push(entry);
         }

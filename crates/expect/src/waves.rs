@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use wavetank_model::{ObjectKey, Phase, Reference, Verb, WaveNumber};
 use wavetank_scenario::WaveItem;
-use wavetank_trace::{Entry, Event};
+use wavetank_trace::{Entry, Event, PlanTask};
 
 use crate::judgement::{Answer, Failure};
 use crate::matcher::References;
@@ -36,7 +36,17 @@ pub(crate) fn failures(items: Option<&[WaveItem]>, part: &Part<'_>) -> Vec<Failu
     };
     let open = items.iter().any(|item| matches!(item, WaveItem::Any));
     let wanted: Vec<Wanted<'_>> = items.iter().enumerate().filter_map(wanted).collect();
-    let runs = if part.operation().is_some() {
+    let plan = part
+        .entries
+        .iter()
+        .rev()
+        .find_map(|entry| match &entry.event {
+            Event::Plan { tasks } => Some(tasks),
+            _ => None,
+        });
+    let runs = if let Some(tasks) = plan {
+        planned(tasks)
+    } else if part.operation().is_some() {
         runs(part.last_attempt())
     } else {
         Vec::new()
@@ -93,6 +103,24 @@ fn runs(entries: &[Entry]) -> Vec<Run<'_>> {
 }
 
 /// The listed waves in this order, and nothing else.
+/// The runs of a plan: its part has the list and no operation's acts.
+fn planned(tasks: &[PlanTask]) -> Vec<Run<'_>> {
+    let mut runs: Vec<Run<'_>> = Vec::new();
+    for task in tasks {
+        match runs.last_mut() {
+            Some(run) if run.phase == task.phase && run.wave == task.wave => {
+                run.objects.insert(&task.key);
+            }
+            _ => runs.push(Run {
+                phase: task.phase,
+                wave: task.wave,
+                objects: BTreeSet::from([&task.key]),
+            }),
+        }
+    }
+    runs
+}
+
 fn exact(wanted: &[Wanted<'_>], runs: &[Run<'_>], part: &Part<'_>) -> Vec<Failure> {
     for (wanted, run) in wanted.iter().zip(runs) {
         if (wanted.phase, wanted.wave) != (run.phase, run.wave) {

@@ -8,6 +8,7 @@ pub struct Seed(pub u64);
 
 impl Seed {
     /// The seed of the part `name`. Depends on this seed and the name only.
+    #[must_use]
     pub fn child(self, name: &str) -> Self {
         // FNV-1a over the name, mixed with the parent: stable over versions and platforms.
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;

@@ -181,7 +181,11 @@ verbs! {
 impl Verb {
     /// The verbs a subject can have.
     pub fn of(subject: &Subject) -> &'static [Self] {
-        use Verb::*;
+        use Verb::{
+            Applied, Completed, Created, Degraded, Deleted, Deleting, Error, Failed, Fired,
+            Healthy, Missing, OutOfSync, Progressing, Pruned, Rejected, Restarted, Retrying,
+            Started, Succeeded, Suspended, Synced, Terminating, Unknown, Updated,
+        };
         match subject {
             Subject::Object(_) => &[
                 Applied,

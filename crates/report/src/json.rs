@@ -102,9 +102,10 @@ pub fn plans(plans: &[Plan]) -> Result<String, serde_json::Error> {
 
 fn run(outcome: &RunOutcome) -> Run<'_> {
     let (reason, problems): (Option<&str>, &[String]) = match &outcome.verdict {
-        Verdict::Passed | Verdict::Failed { .. } => (None, &[]),
+        Verdict::Passed | Verdict::Failed { .. } | Verdict::Fixed { .. } => (None, &[]),
         Verdict::Invalid { problems } => (None, problems),
         Verdict::NotSettled { reason, .. }
+        | Verdict::KnownFailure { reason, .. }
         | Verdict::Skipped { reason }
         | Verdict::Unavailable { reason } => (Some(reason), &[]),
         Verdict::Bug { message } => (Some(message), &[]),

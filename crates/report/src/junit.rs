@@ -62,13 +62,13 @@ fn test_case(outcome: &RunOutcome, group: &[RunOutcome]) -> TestCase {
 
 fn status(outcome: &RunOutcome) -> TestCaseStatus {
     let (mut status, message) = match &outcome.verdict {
-        Verdict::Passed => return TestCaseStatus::success(),
+        Verdict::Passed | Verdict::KnownFailure { .. } => return TestCaseStatus::success(),
         Verdict::Skipped { reason } => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(reason.as_str());
             return status;
         }
-        Verdict::Failed { failures } => {
+        Verdict::Failed { failures } | Verdict::Fixed { failures } => {
             let names: Vec<&str> = failures
                 .iter()
                 .map(|failure| failure.name.as_str())

@@ -64,6 +64,18 @@ pub enum Verdict {
         /// At least one.
         failures: Vec<Failure>,
     },
+    /// It failed exactly as the scenario's `exceptions` say.
+    KnownFailure {
+        /// What is known to fail, each with its bug.
+        reason: String,
+        /// What failed.
+        failures: Vec<Failure>,
+    },
+    /// What `exceptions` say fails holds.
+    Fixed {
+        /// One per exception that is not needed any more.
+        failures: Vec<Failure>,
+    },
     /// The run was stuck, a livelock, or met a limit.
     NotSettled {
         /// What waits for what, who holds it.
@@ -151,6 +163,8 @@ impl Verdict {
         match self {
             Self::Passed => "PASSED",
             Self::Failed { .. } => "FAILED",
+            Self::KnownFailure { .. } => "KNOWN TO FAIL",
+            Self::Fixed { .. } => "UNEXPECTEDLY FIXED",
             Self::NotSettled { .. } => "NOT SETTLED",
             Self::Skipped { .. } => "SKIPPED",
             Self::Invalid { .. } => "INVALID",
@@ -164,6 +178,8 @@ impl Verdict {
         match self {
             Self::Passed => "passed",
             Self::Failed { .. } => "failed",
+            Self::KnownFailure { .. } => "knownFailure",
+            Self::Fixed { .. } => "unexpectedlyFixed",
             Self::NotSettled { .. } => "notSettled",
             Self::Skipped { .. } => "skipped",
             Self::Invalid { .. } => "invalid",
@@ -175,8 +191,8 @@ impl Verdict {
     /// The exit code of this verdict alone.
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Passed | Self::Skipped { .. } => 0,
-            Self::Failed { .. } => 1,
+            Self::Passed | Self::KnownFailure { .. } | Self::Skipped { .. } => 0,
+            Self::Failed { .. } | Self::Fixed { .. } => 1,
             Self::NotSettled { .. } => 2,
             Self::Invalid { .. } => 3,
             Self::Unavailable { .. } => 4,
@@ -186,13 +202,19 @@ impl Verdict {
 
     /// Whether nobody needs to look at it.
     pub const fn is_fine(&self) -> bool {
-        matches!(self, Self::Passed | Self::Skipped { .. })
+        matches!(
+            self,
+            Self::Passed | Self::KnownFailure { .. } | Self::Skipped { .. }
+        )
     }
 
     /// The failures it carries.
     pub fn failures(&self) -> &[Failure] {
         match self {
-            Self::Failed { failures } | Self::NotSettled { failures, .. } => failures,
+            Self::Failed { failures }
+            | Self::Fixed { failures }
+            | Self::KnownFailure { failures, .. }
+            | Self::NotSettled { failures, .. } => failures,
             _ => &[],
         }
     }

@@ -12,7 +12,14 @@ pub fn run(outcome: &RunOutcome, layout: &Layout) -> String {
                 .text(format!(", {}", outcome.virtual_time))
                 .write(layout, &mut out);
         }
-        Verdict::Failed { failures } => {
+        Verdict::KnownFailure { reason, .. } => {
+            head(outcome, layout)
+                .text(format!(", {}: ", outcome.virtual_time))
+                .hang_here()
+                .text(reason.as_str())
+                .write(layout, &mut out);
+        }
+        Verdict::Failed { failures } | Verdict::Fixed { failures } => {
             for failure in failures {
                 write_failure(outcome, failure, layout, &mut out);
             }
@@ -93,7 +100,9 @@ pub fn summary(tally: &Tally, layout: &Layout) -> String {
     let palette = layout.palette;
     let parts = [
         ("PASSED", "passed", palette.good),
+        ("KNOWN TO FAIL", "known to fail", palette.warn),
         ("FAILED", "failed", palette.bad),
+        ("UNEXPECTEDLY FIXED", "unexpectedly fixed", palette.bad),
         ("NOT SETTLED", "not settled", palette.bad),
         ("INVALID", "invalid", palette.bad),
         ("UNAVAILABLE", "unavailable", palette.bad),
@@ -120,7 +129,7 @@ pub fn summary(tally: &Tally, layout: &Layout) -> String {
 fn head(outcome: &RunOutcome, layout: &Layout) -> Line {
     let style = match outcome.verdict {
         Verdict::Passed => layout.palette.good,
-        Verdict::Skipped { .. } => layout.palette.warn,
+        Verdict::KnownFailure { .. } | Verdict::Skipped { .. } => layout.palette.warn,
         _ => layout.palette.bad,
     };
     let line = Line::new()
@@ -136,7 +145,7 @@ fn head(outcome: &RunOutcome, layout: &Layout) -> Line {
 /// The failure alone, under a heading that says of which run.
 fn write_failure(outcome: &RunOutcome, failure: &Failure, layout: &Layout, out: &mut String) {
     let line = match outcome.verdict {
-        Verdict::Failed { .. } => head(outcome, layout),
+        Verdict::Failed { .. } | Verdict::Fixed { .. } => head(outcome, layout),
         _ => Line::new()
             .styled(layout.palette.bad, "FAILED")
             .text(format!(" {} (seed {})", outcome.title(), outcome.seed)),
@@ -240,6 +249,30 @@ mod tests {
           trace     28.030s  Deployment/checkout progressing
                       31.0s  Job/smoke applied  <-- here
                       34.1s  Deployment/checkout healthy
+          see       argoproj/argo-cd#21055
+          again     wavetank run scenarios/waves/shop.yaml --seed 7
+        ");
+    }
+
+    #[test]
+    fn what_is_known_to_fail_is_one_line_and_what_is_fixed_says_what_to_do() {
+        let known = Verdict::KnownFailure {
+            reason: "expect.order (argoproj/argo-cd#21055)".to_owned(),
+            failures: vec![wrong_order()],
+        };
+        insta::assert_snapshot!(shown(known), @"KNOWN TO FAIL scenarios/waves/shop.yaml (seed 7), 41.010s: expect.order (argoproj/argo-cd#21055)");
+        let fixed = Failure {
+            name: "expect.order".to_owned(),
+            expected: "it is known to fail".to_owned(),
+            observed: "it holds".to_owned(),
+            hint: Some("take it out of `exceptions`".to_owned()),
+            ..Failure::default()
+        };
+        insta::assert_snapshot!(shown(Verdict::Fixed { failures: vec![fixed] }), @r"
+        UNEXPECTEDLY FIXED scenarios/waves/shop.yaml (seed 7), expect.order
+          expected  it is known to fail
+          observed  it holds
+          hint      take it out of `exceptions`
           see       argoproj/argo-cd#21055
           again     wavetank run scenarios/waves/shop.yaml --seed 7
         ");

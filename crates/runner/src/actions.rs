@@ -35,6 +35,18 @@ pub(crate) async fn perform(
             propagation,
             force,
         } => user.delete(target, *propagation, *force).await,
+        StepAction::Terminate => shared.terminate(),
+        StepAction::App(merge) => shared.patch_app(merge),
+        StepAction::Refresh { .. } => shared.request_refresh().map(drop),
+        StepAction::DeleteApp { cascade, .. } => shared.delete_app(*cascade),
+        StepAction::ConfirmPrune | StepAction::ConfirmDelete => {
+            shared.confirm();
+            Ok(())
+        }
+        StepAction::RestartEngine => {
+            shared.restart_engine();
+            Ok(())
+        }
         other => Err(format!(
             "the action `{}` is not executed yet",
             other.keyword()

@@ -6,7 +6,7 @@ use serde_json::Value;
 use wavetank_kernel::BoxFuture;
 use wavetank_model::{GroupVersionKind, Phase, Verb};
 use wavetank_sync::apply::KubeAsks;
-use wavetank_sync::engine::{CallError, DiscoverError};
+use wavetank_sync::engine::{CallError, DeleteReason, DiscoverError};
 use wavetank_sync::{ApiResource, ApplyAsk, Asks, DeleteAsk, FinalizerAsk, Note, ResourceRef};
 use wavetank_trace::{Event, TaskEvent};
 
@@ -86,7 +86,7 @@ impl Notes {
                 message,
             } => task(Verb::Rejected, key, phase, wave, false, message),
             Note::Pruned { key, phase, wave } => {
-                task(Verb::Pruned, key, phase, wave, false, String::new())
+                task(Verb::Pruned, key, phase, wave, false, String::new());
             }
         }
     }
@@ -112,6 +112,14 @@ impl Asks for RunAsks {
     }
 
     fn delete(&mut self, asks: Vec<DeleteAsk>) -> BoxFuture<'_, Vec<Result<(), CallError>>> {
+        // The cascade begins in the pass that saw the last PreDelete hook done.
+        let cascades =
+            |ask: &DeleteAsk| ask.reason == DeleteReason::AppDeletion && ask.phase == Phase::Sync;
+        if asks.iter().any(cascades) {
+            for event in self.attempt_ended(true, false) {
+                self.notes.recorder.push(event);
+            }
+        }
         self.inner.delete(asks)
     }
 

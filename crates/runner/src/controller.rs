@@ -4,27 +4,24 @@
 //! `passes.batch` after the first change of a managed object that the view has seen, and `passes.backstop` after the
 //! last pass (SYNC-129). The same for every engine.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use futures::channel::oneshot;
 use jiff::SignedDuration;
 use serde_json::Value;
 use wavetank_kernel::SimTime;
-use wavetank_model::{GroupKind, ObjectKey, Verb, argo, object};
+use wavetank_model::{GroupKind, ObjectKey, argo, object};
 use wavetank_scenario::{App, Scenario};
 use wavetank_sync::kinds::KnownKind;
-use wavetank_sync::operation::{Act, Due, Finished, OperationState};
-use wavetank_sync::{
-    ApiResource, AppIdentity, Kinds, StepEngine, StepInput, SyncOptions, TrackingMethod,
-};
-use wavetank_trace::{DesiredObject, Event, OperationEvent};
+use wavetank_sync::operation::{Due, OperationState};
+use wavetank_sync::{ApiResource, AppIdentity, Kinds, StepEngine, SyncOptions, TrackingMethod};
 
 use crate::asks::RunAsks;
-use crate::desired::{Desired, Revision, pattern_key};
+use crate::desired::{Desired, Revision};
 use crate::seam::Seam;
 use crate::shared::{AppState, Shared};
-use crate::stored;
 
 /// One operation of the run.
 #[derive(Clone, Debug)]
@@ -35,13 +32,18 @@ pub(crate) struct OperationRecord {
     pub(crate) state: OperationState,
     /// The commit of this attempt.
     pub(crate) commit: Revision,
-    options: Arc<SyncOptions>,
+    /// What the engine is told.
+    pub(crate) options: Arc<SyncOptions>,
     /// The revision somebody asked for: retries that refresh keep it.
-    pinned: bool,
-    passes: u32,
+    pub(crate) pinned: bool,
+    /// The last pass was held back by a sync window (SYNC-140).
+    pub(crate) blocked: bool,
+    /// When the controller has seen that it is requested.
+    pub(crate) due: SimTime,
+    pub(crate) passes: u32,
     /// When the controller has seen its own write of the stored state: the next pass starts then.
-    stored_due: Option<SimTime>,
-    last_pass: SimTime,
+    pub(crate) stored_due: Option<SimTime>,
+    pub(crate) last_pass: SimTime,
 }
 
 impl OperationRecord {
@@ -59,6 +61,8 @@ impl OperationRecord {
             commit,
             options,
             pinned,
+            blocked: false,
+            due: SimTime::ZERO,
             passes: 0,
             stored_due: None,
             last_pass: SimTime::ZERO,
@@ -78,9 +82,11 @@ impl OperationRecord {
 
 /// Why a pass starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cause {
+pub(crate) enum Cause {
     Operation,
     Terminate,
+    Confirmation,
+    Restart,
     Retry,
     Stored,
     Batch,
@@ -88,10 +94,13 @@ enum Cause {
 }
 
 impl Cause {
-    const fn as_str(self) -> &'static str {
+    /// As the trace has it.
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Operation => "operation",
             Self::Terminate => "terminate",
+            Self::Confirmation => "confirmation",
+            Self::Restart => "restart",
             Self::Retry => "retry",
             Self::Stored => "stored",
             Self::Batch => "batch",
@@ -103,7 +112,28 @@ impl Cause {
 /// What the controller does next.
 enum Next {
     Pass(Cause),
+    Refresh,
+    Delete(Cause),
     Wait(Option<SimTime>),
+}
+
+/// What the next pass depends on beside the state.
+pub(crate) struct Times {
+    now: SimTime,
+    pub(crate) timeout: SignedDuration,
+    backstop: Duration,
+}
+
+impl Times {
+    pub(crate) fn of(app: &App, now: SimTime) -> Self {
+        let settings = &app.settings;
+        Self {
+            now,
+            timeout: SignedDuration::try_from(settings.sync_timeout)
+                .unwrap_or(SignedDuration::ZERO),
+            backstop: settings.passes.backstop,
+        }
+    }
 }
 
 /// The application as the engine sees it.
@@ -117,10 +147,10 @@ pub fn identity(app: &App) -> AppIdentity {
 
 /// Drives one engine through the operations of a run.
 pub(crate) struct Controller {
-    shared: Arc<Shared>,
-    engine: Box<dyn StepEngine>,
-    asks: RunAsks,
-    identity: AppIdentity,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) engine: Box<dyn StepEngine>,
+    pub(crate) asks: RunAsks,
+    pub(crate) identity: AppIdentity,
     kinds: Option<(usize, Arc<Kinds>)>,
 }
 
@@ -139,20 +169,42 @@ impl Controller {
 
     /// Serves operations. Ends only when the engine is lost; tells why through `lost` and then waits for ever.
     pub(crate) async fn serve(mut self, lost: oneshot::Sender<String>) {
+        let shared = Arc::clone(&self.shared);
         loop {
             match self.next() {
                 Next::Pass(cause) => {
-                    if let Err(error) = self.pass(cause).await {
-                        // Nobody listens when the run is over anyway.
-                        drop(lost.send(error.to_string()));
-                        return std::future::pending().await;
+                    // A restart drops the pass where it stands: what it sent stays sent, what it learned is lost.
+                    let passed = tokio::select! {
+                        biased;
+                        () = shared.restart.notified() => None,
+                        passed = self.pass(cause) => Some(passed),
+                    };
+                    match passed {
+                        None => shared.state().in_pass = false,
+                        Some(Ok(())) => {}
+                        Some(Err(error)) => {
+                            // Nobody listens when the run is over anyway.
+                            drop(lost.send(error.to_string()));
+                            return std::future::pending().await;
+                        }
                     }
                 }
-                Next::Wait(None) => self.shared.control.notified().await,
+                Next::Refresh => self.refresh(),
+                Next::Delete(cause) => {
+                    let dropped = tokio::select! {
+                        biased;
+                        () = shared.restart.notified() => true,
+                        () = self.deletion_pass(cause) => false,
+                    };
+                    if dropped {
+                        shared.state().in_pass = false;
+                    }
+                }
+                Next::Wait(None) => shared.control.notified().await,
                 Next::Wait(Some(at)) => tokio::select! {
                     biased;
-                    () = self.shared.control.notified() => {}
-                    () = self.shared.clock.sleep_until(at) => {}
+                    () = shared.control.notified() => {}
+                    () = shared.clock.sleep_until(at) => {}
                 },
             }
         }
@@ -160,23 +212,70 @@ impl Controller {
 
     fn next(&self) -> Next {
         let now = self.shared.clock.now();
-        let settings = &self.shared.scenario.app.settings;
         let mut state = self.shared.state();
-        if let Some(operation) = state.requested.take() {
-            state.operation = Some(operation);
+        let requested = state.requested.as_ref().map(|operation| operation.due);
+        if requested.is_some_and(|due| due <= now) {
+            state.operation = state.requested.take();
             return Next::Pass(Cause::Operation);
         }
-        let batch_due = state.batch_due;
-        let Some(operation) = state
+        if state.is_deleted() {
+            state.confirmed = false;
+            state.restarted = false;
+            return Next::Wait(None);
+        }
+        let refresh = state.refreshes.next(state.app.settings.resync_period);
+        if refresh.is_some_and(|at| at <= now) {
+            return Next::Refresh;
+        }
+        let confirmed = std::mem::take(&mut state.confirmed);
+        let restarted = std::mem::take(&mut state.restarted);
+        if restarted {
+            // Nothing is left of a restart that no pass was there to notice.
+            self.shared.restart.notified().now_or_never();
+        }
+        let running = state
             .operation
             .as_ref()
-            .filter(|operation| operation.in_progress())
-        else {
-            return Next::Wait(None);
+            .filter(|operation| operation.in_progress());
+        let next = match (running, &state.deletion) {
+            (Some(operation), _) => {
+                let times = Times::of(&state.app, now);
+                self.next_pass(operation, state.batch_due, confirmed, restarted, &times)
+            }
+            // A deletion works only when no operation is in progress (SYNC-144).
+            (None, Some(_)) if restarted => Next::Delete(Cause::Restart),
+            (None, Some(_)) if confirmed => Next::Delete(Cause::Confirmation),
+            (None, Some(deletion)) => {
+                let (at, cause) = deletion.next(state.app.settings.passes.backstop);
+                match state.batch_due {
+                    Some(batch) if batch < at && batch <= now => Next::Delete(Cause::Batch),
+                    _ if at <= now => Next::Delete(cause),
+                    batch => Next::Wait(Some(batch.map_or(at, |batch| batch.min(at)))),
+                }
+            }
+            (None, None) => Next::Wait(None),
         };
+        match next {
+            Next::Wait(at) => Next::Wait([at, refresh, requested].into_iter().flatten().min()),
+            next => next,
+        }
+    }
+
+    /// What is next for the operation in progress.
+    fn next_pass(
+        &self,
+        operation: &OperationRecord,
+        batch_due: Option<SimTime>,
+        confirmed: bool,
+        restarted: bool,
+        times: &Times,
+    ) -> Next {
+        let now = times.now;
         let epoch = self.shared.cluster.epoch();
-        let due = match operation.state.due(epoch.wall(now), self.timeout()) {
+        let due = match operation.state.due(epoch.wall(now), times.timeout) {
             Due::Over => return Next::Wait(None),
+            // Termination does not help where a sync window holds the operation (SYNC-140).
+            Due::Pass if operation.blocked => None,
             Due::Pass if operation.awaits_retry() => return Next::Pass(Cause::Retry),
             Due::Pass => return Next::Pass(Cause::Terminate),
             // The wall clock of the epoch may hold parts of a millisecond that the run's clock does not.
@@ -185,6 +284,12 @@ impl Controller {
         };
         if operation.awaits_retry() {
             return Next::Wait(due);
+        }
+        if restarted {
+            return Next::Pass(Cause::Restart);
+        }
+        if confirmed {
+            return Next::Pass(Cause::Confirmation);
         }
         if let Some(at) = operation.stored_due {
             return if at <= now {
@@ -196,197 +301,43 @@ impl Controller {
         if batch_due.is_some_and(|at| at <= now) {
             return Next::Pass(Cause::Batch);
         }
-        let backstop = operation.last_pass + settings.passes.backstop;
+        let backstop = operation.last_pass + times.backstop;
         if backstop <= now {
             return Next::Pass(Cause::Backstop);
         }
         Next::Wait([due, batch_due, Some(backstop)].into_iter().flatten().min())
     }
 
-    /// From a write of the stored state to the pass that it causes: the controller learns of its own write as of any
-    /// other, by watch delivery (1 ms) and reaction (10 ms) in the canonical schedule.
-    fn own_write_latency(&self) -> Duration {
-        const OPTIONS: [u64; 4] = [11, 1, 0, 100];
-        let chooser = self.shared.cluster.chooser();
-        let taken = chooser
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .choose("pass/stored", 4, 0);
-        Duration::from_millis(OPTIONS[usize::try_from(taken).unwrap_or(0) % OPTIONS.len()])
-    }
-
-    fn timeout(&self) -> SignedDuration {
-        SignedDuration::try_from(self.shared.scenario.app.settings.sync_timeout)
-            .unwrap_or(SignedDuration::ZERO)
-    }
-
-    async fn pass(&mut self, cause: Cause) -> Result<(), wavetank_sync::EngineError> {
-        let before = self.shared.recorder.effects();
-        let Some((act, input)) = self.begin(cause) else {
-            return Ok(());
-        };
-        let output = match act {
-            Act::Terminate => self.engine.terminate(input, &mut self.asks).await?,
-            _ => self.engine.pass(input, &mut self.asks).await?,
-        };
-        self.finish(cause, act, output, before);
-        Ok(())
-    }
-
-    /// Opens a pass: fixes the snapshot and tells the trace.
-    fn begin(&mut self, cause: Cause) -> Option<(Act, StepInput)> {
-        let now = self.shared.clock.now();
-        let wall = self.shared.cluster.epoch().wall(now);
-        let timeout = self.timeout();
-        let kinds = self.kinds();
-        let live = self.shared.view.snapshot();
-        let mut guard = self.shared.state();
-        let state = &mut *guard;
-        let operation = state.operation.as_mut()?;
-        let begun = operation.state.begin(wall, timeout);
-        if begun.act == Act::Nothing {
-            return None;
-        }
-        if cause == Cause::Retry && operation.state.revision.is_none() && !operation.pinned {
-            operation.commit = state.desired.head().clone();
-        }
-        operation.state.revision = Some(operation.commit.name.clone());
-        let starts = matches!(cause, Cause::Operation | Cause::Retry);
-        if starts || begun.stored {
-            let verb = if starts {
-                Some(Verb::Started)
-            } else {
-                Some(Verb::Terminating)
-            };
-            self.shared
-                .recorder
-                .push(self.entry(operation, verb, starts));
-        }
-        operation.passes += 1;
-        operation.stored_due = None;
-        self.shared.recorder.push(Event::Pass {
-            number: operation.passes,
-            cause: cause.as_str().to_owned(),
-        });
-        let input = StepInput {
-            app: self.identity.clone(),
-            revision: operation.commit.name.clone(),
-            targets: Arc::clone(&operation.commit.manifests),
-            live,
-            kinds,
-            options: Arc::clone(&operation.options),
-            started_at: operation.state.started_seconds(),
-            phase: operation.state.phase,
-            message: operation.state.message.clone(),
-            results: operation.state.results.clone(),
-            prune_confirmed: false,
-        };
-        state.batch_due = None;
-        state.in_pass = true;
-        state.rested = false;
-        Some((begun.act, input))
-    }
-
-    /// Stores what a pass left.
-    fn finish(
-        &mut self,
-        cause: Cause,
-        act: Act,
-        output: wavetank_sync::StepOutput,
-        effects_before: u64,
-    ) {
-        let now = self.shared.clock.now();
-        let wall = self.shared.cluster.epoch().wall(now);
-        let mut guard = self.shared.state();
-        let state = &mut *guard;
-        state.in_pass = false;
-        let Some(operation) = state.operation.as_mut() else {
-            return;
-        };
-        let well = output.phase == wavetank_sync::OperationPhase::Succeeded;
-        let attempt_over = output.phase.completed();
-        let finished = operation.state.finish(act, output, wall);
-        operation.stored_due =
-            (finished.changed && !finished.over).then(|| now + self.own_write_latency());
-        operation.last_pass = now;
-        if attempt_over {
-            let hooks_failed = stored::sync_fail_failed(&operation.state.results);
-            for event in self.asks.attempt_ended(well, hooks_failed) {
-                self.shared.recorder.push(event);
-            }
-        }
-        if finished.changed {
-            let verb = verb_after(&operation.state, finished);
-            self.shared
-                .recorder
-                .push(self.entry(operation, verb, false));
-        }
-        state.rested = cause == Cause::Backstop
-            && state.batch_due.is_none()
-            && self.shared.recorder.effects() == effects_before;
-        drop(guard);
-        self.shared.changed.notify_waiters();
-    }
-
-    fn entry(&self, operation: &OperationRecord, verb: Option<Verb>, with_desired: bool) -> Event {
-        let home = self.shared.home();
-        let desired = with_desired.then(|| {
-            let manifests = operation.commit.manifests.iter();
-            manifests
-                .map(|object| DesiredObject {
-                    key: pattern_key(object, home),
-                    object: self.shared.recorder.redacted(object),
-                })
-                .collect()
-        });
-        // While a retry is awaited its number is announced already: the attempt is still the one that failed.
-        let ahead = u32::from(operation.awaits_retry());
-        Event::Operation(Box::new(OperationEvent {
-            verb,
-            number: operation.number,
-            attempt: operation.state.retry_count + 1 - ahead,
-            state: stored::state(&operation.state),
-            desired,
-        }))
-    }
-
     /// The kinds the view knows: the built-in ones and those of Established CRDs.
-    fn kinds(&mut self) -> Arc<Kinds> {
+    pub(crate) fn kinds(&mut self) -> Arc<Kinds> {
         let state = self.shared.state();
         if let Some((generation, kinds)) = &self.kinds
             && *generation == state.custom_generation
         {
             return Arc::clone(kinds);
         }
-        let mut kinds = Kinds::builtin();
-        for custom in state.custom_kinds.values() {
-            let resource = ApiResource {
-                plural: custom.plural.clone(),
-                namespaced: custom.namespaced,
-            };
-            let known = KnownKind {
-                versions: custom.versions.clone(),
-                resource,
-            };
-            kinds.insert(GroupKind::new(&custom.group, &custom.kind), known);
-        }
+        let kinds = known_kinds(&state);
         let kinds = Arc::new(kinds);
         self.kinds = Some((state.custom_generation, Arc::clone(&kinds)));
         kinds
     }
 }
 
-fn verb_after(state: &OperationState, finished: Finished) -> Option<Verb> {
-    use wavetank_sync::OperationPhase;
-    if finished.retrying {
-        return Some(Verb::Retrying);
+/// The built-in kinds, and those of the CRDs that the view has seen Established.
+pub(crate) fn known_kinds(state: &AppState) -> Kinds {
+    let mut kinds = Kinds::builtin();
+    for custom in state.custom_kinds.values() {
+        let resource = ApiResource {
+            plural: custom.plural.clone(),
+            namespaced: custom.namespaced,
+        };
+        let known = KnownKind {
+            versions: custom.versions.clone(),
+            resource,
+        };
+        kinds.insert(GroupKind::new(&custom.group, &custom.kind), known);
     }
-    match state.phase {
-        OperationPhase::Succeeded => Some(Verb::Succeeded),
-        OperationPhase::Failed => Some(Verb::Failed),
-        OperationPhase::Error => Some(Verb::Error),
-        OperationPhase::Running | OperationPhase::Terminating => None,
-    }
+    kinds
 }
 
 /// Whether a change of this object makes the engine look again: it carries the app's tracking id, or is desired.

@@ -1,6 +1,7 @@
 //! The desired state: commits of manifests, as a Git repository would hold them.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -155,11 +156,15 @@ fn derived_name(number: usize, manifests: &[Arc<Value>]) -> String {
         hash.update(object.to_string());
         hash.update([0]);
     }
-    hash.finalize()
+    let digest = hash.finalize();
+    digest
         .iter()
         .take(20)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+        .fold(String::new(), |mut name, byte| {
+            // Writing to a String cannot fail.
+            write!(name, "{byte:02x}").ok();
+            name
+        })
 }
 
 #[cfg(test)]

@@ -6,9 +6,14 @@
 //! recorder. A run knows nothing of how the target works, and judges nothing.
 
 mod actions;
+mod application;
 mod asks;
 mod controller;
+mod deletion;
 mod desired;
+mod fault;
+mod pass;
+mod planning;
 mod process;
 mod progress;
 mod recorder;
@@ -23,6 +28,7 @@ mod user;
 mod view;
 
 pub use controller::identity;
+pub use fault::UnfiredFault;
 pub use process::{Doorway, EngineProgram, Opened, PROTOCOL, ProcessEngine};
 pub use recording::Recording;
 pub use request::sync_options;

@@ -142,6 +142,11 @@ impl Recorder {
         seq
     }
 
+    /// The rules of health.
+    pub(crate) fn assessor(&self) -> &Assessor {
+        &self.assessor
+    }
+
     /// The number of the last entry.
     pub(crate) fn last(&self) -> u64 {
         self.lock().entries.len() as u64

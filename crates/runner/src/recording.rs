@@ -71,6 +71,7 @@ impl Recording {
         let names = Arc::new(resource_names(&scenario));
         let desired = Desired::new(home, scenario.app.revision.clone(), Vec::new());
         let shared = Arc::new(Shared::new(scenario, cluster, recorder, changed, desired));
+        shared.faults.arm(&shared.scenario.faults, None);
         Self {
             shared,
             names,
@@ -98,6 +99,7 @@ impl Recording {
             actor.clone(),
             Arc::clone(&self.names),
             Arc::clone(&self.shared.recorder),
+            Arc::clone(&self.shared.faults),
         )
     }
 

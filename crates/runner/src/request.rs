@@ -1,15 +1,23 @@
-//! What somebody asks for when they ask for a sync.
+//! What somebody asks for when they ask for a sync, and what they ask of an operation in progress.
+
+use std::sync::Arc;
 
 use jiff::SignedDuration;
-use wavetank_model::{ObjectKey, Reference};
+use serde_json::Value;
+use wavetank_model::{ObjectKey, Reference, Verb};
 use wavetank_scenario as scenario;
 use wavetank_scenario::{App, SyncRequest};
+use wavetank_sync::ignore::IgnoredDifference;
 use wavetank_sync::operation::{Backoff, OperationState, RetryStrategy};
-use wavetank_sync::options::SyncStrategy;
+use wavetank_sync::options::{ManagedNamespaceMetadata, SyncStrategy};
+use wavetank_sync::project::Project;
 use wavetank_sync::{ResourceFilter, SyncOptions};
 
 use crate::controller::OperationRecord;
 use crate::shared::Shared;
+
+/// The annotation that confirms prunes and deletions (SYNC-067).
+pub(crate) const APPROVED: &str = "argocd.argoproj.io/deletion-approved";
 
 impl Shared {
     /// Requests a sync; gives the number of the operation.
@@ -19,13 +27,15 @@ impl Shared {
     pub(crate) fn request_sync(&self, request: &SyncRequest) -> Result<u32, String> {
         let options = self.options(request)?;
         let now = self.cluster.epoch().wall(self.clock.now());
-        let policy = &self.scenario.app.sync_policy;
+        let mut state = self.state();
         let retry = request
             .retry
             .as_ref()
-            .or(policy.retry.as_ref())
+            .or(state.app.sync_policy.retry.as_ref())
             .map_or_else(RetryStrategy::never, retry_strategy);
-        let mut state = self.state();
+        if state.is_deleted() {
+            return Err("the application was deleted".to_owned());
+        }
         if state.is_busy() {
             return Err("another operation is already in progress".to_owned());
         }
@@ -52,8 +62,50 @@ impl Shared {
         Ok(number)
     }
 
+    /// Asks the operation in progress to end (SYNC-137).
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn terminate(&self) -> Result<(), String> {
+        let mut state = self.state();
+        let operation = state
+            .operation
+            .as_mut()
+            .filter(|operation| operation.in_progress());
+        let Some(operation) = operation else {
+            return Err("there is no operation in progress to terminate".to_owned());
+        };
+        operation.state.request_termination();
+        let event = self.operation_event(operation, Some(Verb::Terminating), false);
+        self.recorder.push(event);
+        drop(state);
+        self.control.notify_one();
+        Ok(())
+    }
+
+    /// Confirms prunes and the deletion of the app, from now on (SYNC-067, SYNC-145).
+    pub(crate) fn confirm(&self) {
+        let now = self.cluster.epoch().time(self.clock.now());
+        let mut state = self.state();
+        Arc::make_mut(&mut state.app)
+            .annotations
+            .insert(APPROVED.to_owned(), now);
+        state.confirmed = true;
+        drop(state);
+        self.control.notify_one();
+    }
+
+    /// Restarts the engine: the running pass is dropped, and every pass that is due comes at once.
+    pub(crate) fn restart_engine(&self) {
+        self.state().restarted = true;
+        self.recorder.push(wavetank_trace::Event::EngineRestarted);
+        self.restart.notify_one();
+        self.control.notify_one();
+    }
+
     fn options(&self, request: &SyncRequest) -> Result<SyncOptions, String> {
-        let mut options = sync_options(&self.scenario.app, request);
+        let app = Arc::clone(&self.state().app);
+        let mut options = sync_options(&app, request);
         for reference in &request.resources {
             options.resources.extend(self.selected(reference)?);
         }
@@ -90,7 +142,7 @@ pub fn sync_options(app: &App, request: &SyncRequest) -> SyncOptions {
         .sync_options
         .as_ref()
         .unwrap_or(&app.sync_policy.sync_options);
-    let mut options = SyncOptions::from_items(items);
+    let mut options = app_options(app, items);
     options.prune = request.prune;
     options.dry_run = request.dry_run;
     options.force = request.force;
@@ -101,7 +153,77 @@ pub fn sync_options(app: &App, request: &SyncRequest) -> SyncOptions {
     options
 }
 
-fn retry_strategy(retry: &scenario::Retry) -> RetryStrategy {
+/// What the app says of every sync and comparison, with the option list `items`.
+pub(crate) fn app_options(app: &App, items: &[String]) -> SyncOptions {
+    let mut options = SyncOptions::from_items(items);
+    options.ignore_differences = ignored(app).unwrap_or_default();
+    options.managed_namespace = app
+        .sync_policy
+        .managed_namespace_metadata
+        .as_ref()
+        .map(managed_namespace);
+    options.project = project(app).ok().flatten().map(Arc::new);
+    options
+}
+
+fn managed_namespace(metadata: &Value) -> ManagedNamespaceMetadata {
+    let texts = |key: &str| {
+        let map = metadata.get(key).and_then(Value::as_object);
+        let text =
+            |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
+        map.into_iter().flatten().filter_map(text).collect()
+    };
+    ManagedNamespaceMetadata {
+        labels: texts("labels"),
+        annotations: texts("annotations"),
+    }
+}
+
+fn ignored(app: &App) -> Result<Vec<IgnoredDifference>, String> {
+    let entry = |entry: &Value| {
+        serde_json::from_value::<IgnoredDifference>(entry.clone())
+            .map_err(|error| format!("`ignoreDifferences` cannot be read: {error}"))
+    };
+    let entries: Vec<IgnoredDifference> = app
+        .ignore_differences
+        .iter()
+        .map(entry)
+        .collect::<Result<_, _>>()?;
+    match entries.iter().find_map(|entry| entry.unsupported().first()) {
+        Some(path) => Err(format!(
+            "`ignoreDifferences`: the jq path `{path}` cannot be evaluated; write it as a JSON pointer"
+        )),
+        None => Ok(entries),
+    }
+}
+
+/// The app's project. Where it does not say which destinations and cluster-scoped kinds are permitted, all are.
+pub(crate) fn project(app: &App) -> Result<Option<Project>, String> {
+    let Some(written) = &app.project else {
+        return Ok(None);
+    };
+    let mut project: Project = serde_json::from_value(written.clone())
+        .map_err(|error| format!("`project` cannot be read: {error}"))?;
+    let all = Project::permissive();
+    if project.name.is_empty() {
+        project.name = all.name;
+    }
+    if written.get("destinations").is_none() {
+        project.destinations = all.destinations;
+    }
+    if written.get("clusterResourceWhitelist").is_none() {
+        project.cluster_resource_whitelist = all.cluster_resource_whitelist;
+    }
+    Ok(Some(project))
+}
+
+/// What in the app cannot be carried out.
+pub(crate) fn check(app: &App) -> Result<(), String> {
+    ignored(app)?;
+    project(app).map(drop)
+}
+
+pub(crate) fn retry_strategy(retry: &scenario::Retry) -> RetryStrategy {
     let text = |duration| {
         SignedDuration::try_from(duration).map_or_else(
             |_| "0".to_owned(),
@@ -117,5 +239,74 @@ fn retry_strategy(retry: &scenario::Retry) -> RetryStrategy {
             factor: Some(backoff.factor),
             max_duration: Some(text(backoff.max_duration)),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn app(project: Value) -> App {
+        App {
+            project: Some(project),
+            ..App::default()
+        }
+    }
+
+    /// SYNC-032: what a project does not speak of is permitted.
+    #[test]
+    fn a_project_permits_what_it_does_not_speak_of() {
+        let namespace = ObjectKey::new("", "Namespace", "", "x");
+        let project = project(&app(json!({"destinations": [{"namespace": "a-*"}]})))
+            .unwrap()
+            .unwrap();
+        assert_eq!(project.validate(&namespace, false), Ok(()));
+        assert!(project.permits_namespace("a-b") && !project.permits_namespace("b"));
+        let none = json!({"clusterResourceWhitelist": []});
+        let project = super::project(&app(none)).unwrap().unwrap();
+        assert!(project.validate(&namespace, false).is_err());
+        assert!(project.permits_namespace("b"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_said() {
+        let wrong = app(json!({"syncWindows": [{"kind": "perhaps"}]}));
+        assert!(
+            check(&wrong)
+                .unwrap_err()
+                .starts_with("`project` cannot be read")
+        );
+        let jq = App {
+            ignore_differences: vec![json!({"kind": "A", "jqPathExpressions": [".spec"]})],
+            ..App::default()
+        };
+        assert!(
+            check(&jq)
+                .unwrap_err()
+                .contains("`.spec` cannot be evaluated")
+        );
+    }
+
+    /// SYNC-029: labels and annotations that are no texts are passed over.
+    #[test]
+    fn options_of_the_app_are_those_of_every_sync() {
+        let app = App {
+            sync_policy: scenario::SyncPolicy {
+                sync_options: vec!["CreateNamespace=true".to_owned()],
+                managed_namespace_metadata: Some(json!({"labels": {"a": "b", "n": 1}})),
+                ..scenario::SyncPolicy::default()
+            },
+            ignore_differences: vec![json!({"kind": "A", "jsonPointers": ["/spec"]})],
+            ..App::default()
+        };
+        let options = sync_options(&app, &SyncRequest::default());
+        let labels = options.managed_namespace.unwrap().labels;
+        assert_eq!(
+            labels.into_iter().collect::<Vec<_>>(),
+            [("a".to_owned(), "b".to_owned())]
+        );
+        assert_eq!(options.ignore_differences[0].json_pointers, ["/spec"]);
     }
 }

@@ -21,6 +21,7 @@ use wavetank_trace::{Header, Trace, entry};
 use crate::actions::Actions;
 use crate::controller::Controller;
 use crate::desired::Desired;
+use crate::fault::UnfiredFault;
 use crate::recorder::Recorder;
 use crate::seam::{ResourceNames, Seam};
 use crate::shared::{CustomKind, Shared, Until, Waited};
@@ -44,6 +45,8 @@ pub struct RunRecord {
     pub trace: Trace,
     /// How it ended.
     pub ended: RunEnd,
+    /// Faults that never fired and are not optional: the scenario fails with each.
+    pub unfired: Vec<UnfiredFault>,
 }
 
 /// How a run ended, before its expectations are judged.
@@ -108,7 +111,12 @@ pub async fn replay(
         header,
         entries: shared.recorder.take(),
     };
-    RunRecord { trace, ended }
+    let unfired = shared.faults.unfired();
+    RunRecord {
+        trace,
+        ended,
+        unfired,
+    }
 }
 
 /// The first line of a run's trace.
@@ -149,6 +157,7 @@ impl Run {
             actor,
             Arc::clone(&self.names),
             Arc::clone(&self.shared.recorder),
+            Arc::clone(&self.shared.faults),
         )
     }
 
@@ -171,10 +180,15 @@ impl Run {
         mut engine: Box<dyn StepEngine>,
         triggers: mpsc::UnboundedReceiver<crate::recorder::Trigger>,
     ) -> RunEnd {
+        let ready = crate::request::check(&self.shared.scenario.app);
+        if let Err(reason) = ready {
+            return RunEnd::Unavailable(reason);
+        }
         if let Err(reason) = self.set_up().await {
             return RunEnd::Unavailable(reason);
         }
         self.start_view().await;
+        self.shared.state().refreshes.wanted = crate::application::matters(&self.shared.scenario);
         let user = self.user(Actor::USER);
         let actions = Arc::new(Actions::new(Arc::clone(&self.shared)));
         self.tasks

@@ -1,6 +1,7 @@
 //! The seam: what every request of engine and users passes on its way to the target.
 //!
-//! It enters each answered request into the trace. The target knows nothing of it, so it works on every target.
+//! It enters each request into the trace and bends those that a fault is about, and the deliveries of watches. The
+//! target knows nothing of it, so it works on every target.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use wavetank_kernel::BoxFuture;
 use wavetank_model::{Actor, GroupKind, ObjectKey, Phase, RequestRecord, Verb, WaveNumber, kinds};
 use wavetank_trace::{Event, TaskEvent};
 
+use crate::fault::request::{BentEnd, reply};
+use crate::fault::{Faults, delivery};
 use crate::recorder::Recorder;
 
 /// Kinds by group and resource name: the built-in ones, and those of the run's CRDs.
@@ -54,6 +57,7 @@ pub(crate) struct Seam {
     actor: Actor,
     names: Arc<ResourceNames>,
     recorder: Arc<Recorder>,
+    faults: Arc<Faults>,
     declared: Option<Arc<BTreeMap<ObjectKey, Declared>>>,
 }
 
@@ -71,14 +75,66 @@ impl Seam {
         actor: Actor,
         names: Arc<ResourceNames>,
         recorder: Arc<Recorder>,
+        faults: Arc<Faults>,
     ) -> Self {
         Self {
             inner,
             actor,
             names,
             recorder,
+            faults,
             declared: None,
         }
+    }
+
+    /// The faults of the run.
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// Lets a request through to the target unless a fault ends it, and enters it into the trace.
+    async fn pass(
+        &self,
+        request: Request<Body>,
+        mut record: RequestRecord,
+    ) -> Result<Response<ApiBody>, BoxError> {
+        let bent = self.faults.request(&record);
+        self.faults.wait(&bent).await;
+        let lost = |mut record: RequestRecord, what: &str, error: &str| {
+            (record.code, record.reason) = (0, what.to_owned());
+            self.recorder.push(Event::Request(record));
+            Err(error.into())
+        };
+        let response = match &bent.end {
+            None => self.inner.clone().oneshot(request).await?,
+            Some(BentEnd::Reply(status)) => reply(status),
+            Some(BentEnd::LoseRequest) => {
+                return lost(record, "request lost", "connect: connection refused");
+            }
+            Some(BentEnd::LoseResponse) => {
+                self.inner.clone().oneshot(request).await?;
+                return lost(record, "response lost", "EOF");
+            }
+        };
+        record.code = response.status().as_u16();
+        let bends = record.verb == "watch"
+            && self.actor.as_str() == Actor::ENGINE
+            && self.faults.bends_deliveries()
+            && response.status().is_success();
+        let watched = record
+            .key
+            .as_ref()
+            .filter(|_| bends)
+            .map(ObjectKey::group_kind);
+        let applied = self.applied(&record);
+        self.recorder.push(Event::Request(record));
+        if let Some(applied) = applied {
+            self.recorder.push(applied);
+        }
+        Ok(match watched {
+            Some(kind) => response.map(|body| delivery::bend(body, kind, Arc::clone(&self.faults))),
+            None => response,
+        })
     }
 
     /// Takes accepted wet writes of these objects by the engine for its tasks.
@@ -135,18 +191,8 @@ impl Service<Request<Body>> for Seam {
                 &seam.names,
             );
             record.actor = seam.actor.clone();
-            let response = seam
-                .inner
-                .clone()
-                .oneshot(Request::from_parts(parts, Body::from(body)))
-                .await?;
-            record.code = response.status().as_u16();
-            let applied = seam.applied(&record);
-            seam.recorder.push(Event::Request(record));
-            if let Some(applied) = applied {
-                seam.recorder.push(applied);
-            }
-            Ok(response)
+            let request = Request::from_parts(parts, Body::from(body));
+            seam.pass(request, record).await
         })
     }
 }
@@ -160,7 +206,7 @@ fn describe(
     names: &ResourceNames,
 ) -> RequestRecord {
     let query = uri.query().unwrap_or_default();
-    let path = ResourcePath::parse(uri.path());
+    let resource = ResourcePath::parse(uri.path());
     let patch = match content_type
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default()
@@ -171,7 +217,7 @@ fn describe(
         "application/apply-patch+yaml" => "apply",
         _ => "",
     };
-    let key = path.as_ref().map(|path| {
+    let key = resource.as_ref().map(|path| {
         let kind = names.kind(path.group, path.plural);
         let name = if path.name.is_empty() && *method == Method::POST {
             name_in(body)
@@ -182,9 +228,9 @@ fn describe(
     });
     RequestRecord {
         actor: Actor::new(""),
-        verb: verb(method, path.as_ref(), query).to_owned(),
+        verb: verb(method, resource.as_ref(), query).to_owned(),
         key,
-        subresource: path
+        subresource: resource
             .as_ref()
             .map(|path| path.subresource.to_owned())
             .unwrap_or_default(),

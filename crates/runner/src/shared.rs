@@ -8,15 +8,28 @@ use tokio::sync::Notify;
 use wavetank_cluster::Cluster;
 use wavetank_kernel::{Clock, SimTime};
 use wavetank_model::{EventPattern, ObjectKey};
-use wavetank_scenario::Scenario;
+use wavetank_scenario::{App, Scenario};
+use wavetank_sync::project::Project;
 
+use crate::application::Refreshes;
 use crate::controller::OperationRecord;
+use crate::deletion::Deletion;
 use crate::desired::Desired;
+use crate::fault::Faults;
 use crate::recorder::Recorder;
+use crate::request::project;
 use crate::view::View;
 
 /// The application as it stands.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about one application"
+)]
 pub(crate) struct AppState {
+    /// The application as it is configured now.
+    pub(crate) app: Arc<App>,
+    /// What its project permits; `None`: everything.
+    pub(crate) project: Option<Arc<Project>>,
     /// Its desired state.
     pub(crate) desired: Desired,
     /// A sync somebody asked for that the controller has not taken up yet.
@@ -25,6 +38,18 @@ pub(crate) struct AppState {
     pub(crate) operation: Option<OperationRecord>,
     /// How many operations were requested.
     pub(crate) operations: u32,
+    /// What is known of it.
+    pub(crate) status: wavetank_trace::AppState,
+    /// Length of its history (SYNC-141).
+    pub(crate) history: u32,
+    /// When it is compared.
+    pub(crate) refreshes: Refreshes,
+    /// Its deletion.
+    pub(crate) deletion: Option<Deletion>,
+    /// A confirmation came that no pass has seen yet.
+    pub(crate) confirmed: bool,
+    /// The engine was restarted and has not looked yet.
+    pub(crate) restarted: bool,
     /// When the change of a managed object makes the engine look again.
     pub(crate) batch_due: Option<SimTime>,
     /// Whether a pass is running.
@@ -56,10 +81,13 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) view: Arc<View>,
+    pub(crate) faults: Arc<Faults>,
     /// Woken when something that a step may wait for changed.
     pub(crate) changed: Arc<Notify>,
     /// Woken when the controller has to look.
     pub(crate) control: Notify,
+    /// Woken when the engine is restarted: a running pass is dropped.
+    pub(crate) restart: Notify,
     state: Mutex<AppState>,
 }
 
@@ -68,8 +96,10 @@ pub(crate) struct Shared {
 pub(crate) enum Until {
     /// A watched event.
     Event(crate::recorder::WatchId),
-    /// The end of an operation.
+    /// The end of an operation, and the comparison that follows it.
     OperationEnds(u32),
+    /// That comparison of the app, or a later one.
+    Refreshed(u64),
     /// Nothing more happens; with bound actions that are still to fire, or without.
     Quiet {
         /// Whether a delayed action counts as something that will happen.
@@ -99,7 +129,15 @@ impl Shared {
         desired: Desired,
     ) -> Self {
         let state = AppState {
+            app: Arc::new(scenario.app.clone()),
+            project: project(&scenario.app).ok().flatten().map(Arc::new),
             desired,
+            status: wavetank_trace::AppState::default(),
+            history: 0,
+            refreshes: Refreshes::default(),
+            deletion: None,
+            confirmed: false,
+            restarted: false,
             requested: None,
             operation: None,
             operations: 0,
@@ -110,14 +148,24 @@ impl Shared {
             custom_generation: 0,
             watches_custom_kinds: false,
         };
+        let (clock, view) = (cluster.clock(), Arc::new(View::default()));
+        let faults = Faults::new(
+            &scenario,
+            Arc::clone(&clock),
+            Arc::clone(&recorder),
+            Arc::clone(&view),
+            Arc::clone(&changed),
+        );
         Self {
             scenario,
-            clock: cluster.clock(),
+            clock,
             cluster,
             recorder,
-            view: Arc::new(View::default()),
+            view,
+            faults: Arc::new(faults),
             changed,
             control: Notify::new(),
+            restart: Notify::new(),
             state: Mutex::new(state),
         }
     }
@@ -141,14 +189,18 @@ impl Shared {
             return kind;
         }
         state.rested = false;
-        if state
-            .operation
-            .as_ref()
-            .is_some_and(OperationRecord::in_progress)
-            && state.batch_due.is_none()
-        {
-            state.batch_due = Some(self.clock.now() + self.scenario.app.settings.passes.batch);
-            drop(state);
+        let at = self.clock.now() + state.app.settings.passes.batch;
+        let refresh = state.refreshes.due;
+        if !state.is_deleted() {
+            state.refreshes.bring(at);
+        }
+        let batched = state.is_working() && state.batch_due.is_none();
+        if batched {
+            state.batch_due = Some(at);
+        }
+        let news = batched || state.refreshes.due != refresh;
+        drop(state);
+        if news {
             self.control.notify_one();
         }
         kind
@@ -159,29 +211,32 @@ impl Shared {
         let state = self.state();
         let resting = match &state.operation {
             Some(operation) if operation.in_progress() => state.rested && !operation.awaits_retry(),
-            _ => true,
+            _ => state.rested || !state.is_working(),
         };
         resting
             && !state.in_pass
             && state.requested.is_none()
-            && state.batch_due.is_none_or(|_| {
-                state
-                    .operation
-                    .as_ref()
-                    .is_none_or(|operation| !operation.in_progress())
-            })
+            && !state.confirmed
+            && !state.restarted
+            && (state.refreshes.due.is_none() || state.is_deleted())
+            && (state.batch_due.is_none() || !state.is_working())
             && (!actions || self.recorder.pending_actions() == 0)
             && self.cluster.next_work().is_none()
+            && !self.faults.is_pending(state.is_busy())
     }
 
     fn is_done(&self, until: Until) -> bool {
         match until {
             Until::Event(id) => self.recorder.came(id),
-            Until::OperationEnds(number) => self
-                .state()
-                .operation
-                .as_ref()
-                .is_some_and(|operation| operation.number >= number && !operation.in_progress()),
+            Until::OperationEnds(number) => {
+                let state = self.state();
+                let over = |operation: &OperationRecord| {
+                    operation.number > number
+                        || (operation.number == number && !operation.in_progress())
+                };
+                state.operation.as_ref().is_some_and(over) && !state.refreshes.after_operation
+            }
+            Until::Refreshed(number) => self.state().refreshes.count >= number,
             Until::Quiet { .. } => false,
         }
     }
@@ -258,6 +313,11 @@ impl Shared {
             .then(|| format!("the limit of {time} of the run's time was reached"))
     }
 
+    /// Whether the app is gone.
+    pub(crate) fn is_app_deleted(&self) -> bool {
+        self.state().is_deleted()
+    }
+
     /// Whether an operation is in progress.
     pub(crate) fn operation_is_running(&self) -> bool {
         self.state().is_busy()
@@ -291,6 +351,21 @@ impl Shared {
 }
 
 impl AppState {
+    /// Whether the app is gone.
+    pub(crate) fn is_deleted(&self) -> bool {
+        self.deletion
+            .as_ref()
+            .is_some_and(|deletion| !deletion.in_progress())
+    }
+
+    /// Whether an operation or a deletion is in progress, so that passes come.
+    fn is_working(&self) -> bool {
+        self.operation
+            .as_ref()
+            .is_some_and(OperationRecord::in_progress)
+            || self.deletion.as_ref().is_some_and(Deletion::in_progress)
+    }
+
     /// Gives the kind when it is new and kinds are watched already.
     fn note_crd(&mut self, crd: &serde_json::Value) -> Option<CustomKind> {
         let name = wavetank_model::object::name(crd).to_owned();
@@ -349,11 +424,11 @@ pub(crate) struct Pretty(pub(crate) Duration);
 impl std::fmt::Display for Pretty {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let millis = self.0.as_millis();
-        if millis != 0 && millis % 3_600_000 == 0 {
+        if millis != 0 && millis.is_multiple_of(3_600_000) {
             write!(f, "{}h", millis / 3_600_000)
-        } else if millis != 0 && millis % 60_000 == 0 {
+        } else if millis != 0 && millis.is_multiple_of(60_000) {
             write!(f, "{}m", millis / 60_000)
-        } else if millis % 1000 == 0 {
+        } else if millis.is_multiple_of(1000) {
             write!(f, "{}s", millis / 1000)
         } else {
             write!(f, "{millis}ms")

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wavetank_model::EventPattern;
+use wavetank_model::{EventPattern, Propagation, Subject, Verb};
 use wavetank_scenario::{Expectations, Step, StepAction, SyncRequest};
 use wavetank_trace::Event;
 
@@ -58,6 +58,7 @@ impl Steps {
     pub(crate) async fn run(mut self) -> Ended {
         let scenario = Arc::clone(&self.shared.scenario);
         self.actions.arm(&scenario.on);
+        self.shared.faults.arm(&scenario.faults, None);
         for (index, step) in scenario.steps.iter().enumerate() {
             if let Err(reason) = self.step(index, step).await {
                 return self.not_settled(reason);
@@ -88,9 +89,11 @@ impl Steps {
             .recorder
             .push(Event::StepStarted { index, name });
         let armed = self.actions.arm(&step.on);
+        let faults = self.shared.faults.arm(&step.faults, Some(index));
         let running_is_fine = expects_running(step.expect.as_ref());
         let done = self.act(index, &step.action, running_is_fine).await;
         self.actions.disarm(armed);
+        self.shared.faults.disarm(faults);
         self.shared.recorder.push(Event::StepEnded { index });
         done
     }
@@ -117,6 +120,23 @@ impl Steps {
         let start = self.shared.clock.now();
         match action {
             StepAction::Sync(request) => self.sync(index, request, running_is_fine).await,
+            StepAction::Plan => {
+                self.shared.plan().await;
+                Ok(())
+            }
+            StepAction::Refresh { .. } => match self.shared.request_refresh() {
+                Ok(number) => {
+                    let waited = self.shared.wait(Until::Refreshed(number), None).await;
+                    self.judge_quiet(waited, true)
+                }
+                Err(text) => {
+                    self.fail(index, text);
+                    Ok(())
+                }
+            },
+            StepAction::DeleteApp { cascade, until } => {
+                self.delete_app(index, *cascade, until.as_ref()).await
+            }
             StepAction::Advance(time) => self.advance(*time).await,
             StepAction::Wait { event, within } => {
                 let waited = self.shared.wait_for(event, Some(start + *within)).await;
@@ -165,6 +185,48 @@ impl Steps {
         }
     }
 
+    async fn delete_app(
+        &mut self,
+        index: usize,
+        cascade: Option<Propagation>,
+        until: Option<&EventPattern>,
+    ) -> Result<(), String> {
+        let deleted = EventPattern {
+            subject: Subject::App,
+            verb: Verb::Deleted,
+        };
+        // Watched first: without finalizers the app is gone at once.
+        let id = self
+            .shared
+            .recorder
+            .watch(until.cloned().unwrap_or(deleted));
+        if let Err(text) = self.shared.delete_app(cascade) {
+            self.shared.recorder.unwatch(id);
+            self.fail(index, text);
+            return Ok(());
+        }
+        let waited = self.shared.wait(Until::Event(id), None).await;
+        self.shared.recorder.unwatch(id);
+        match waited {
+            Waited::GivenUp(reason) => Err(reason),
+            Waited::Quiet if !self.shared.is_app_deleted() => {
+                let now = self.shared.clock.now();
+                Err(format!(
+                    "stuck at {now}: the application is being deleted, nothing more happens"
+                ))
+            }
+            Waited::Quiet => {
+                let event = until.map(ToString::to_string).unwrap_or_default();
+                self.fail(
+                    index,
+                    format!("`{event}` did not happen before the application was deleted"),
+                );
+                Ok(())
+            }
+            Waited::Done | Waited::TimedOut => Ok(()),
+        }
+    }
+
     async fn advance(&mut self, time: Duration) -> Result<(), String> {
         let end = self.shared.clock.now() + time;
         // Never stuck: time passes whatever happens. The wait ends early only when the run is to be given up.
@@ -173,9 +235,8 @@ impl Steps {
             if now >= end {
                 return Ok(());
             }
-            match self.shared.pass_time(end).await {
-                Waited::GivenUp(reason) => return Err(reason),
-                _ => {}
+            if let Waited::GivenUp(reason) = self.shared.pass_time(end).await {
+                return Err(reason);
             }
         }
     }

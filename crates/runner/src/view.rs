@@ -15,7 +15,7 @@ use kube::client::Body;
 use serde_json::Value;
 use tower::{BoxError, ServiceExt};
 use wavetank_kernel::Clock;
-use wavetank_model::{GroupVersionKind, ObjectKey, object};
+use wavetank_model::{GroupVersionKind, ObjectKey, Reference, object};
 
 use crate::seam::Seam;
 
@@ -23,6 +23,8 @@ use crate::seam::Seam;
 const PAGE: u32 = 500;
 /// A watch is asked to end after this many seconds, as kube's own watcher does.
 const WATCH_SECONDS: u32 = 290;
+/// Where deliveries may be lost the view lists again after this time, as Argo CD's does.
+const RESYNC: Duration = Duration::from_secs(600);
 /// First and longest wait after a failed list or watch.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
@@ -53,6 +55,15 @@ pub(crate) type OnChange = Arc<dyn Fn(&ObjectKey, &Value) + Send + Sync>;
 #[derive(Default)]
 pub(crate) struct View {
     objects: Mutex<BTreeMap<ObjectKey, Arc<Value>>>,
+    bends: Mutex<Vec<Bend>>,
+}
+
+/// What the view shows of the objects that `target` names, in place of what it has seen.
+pub(crate) struct Bend {
+    pub(crate) target: Reference,
+    /// Namespace of the app.
+    pub(crate) home: String,
+    pub(crate) shown: BTreeMap<ObjectKey, Arc<Value>>,
 }
 
 impl View {
@@ -60,9 +71,36 @@ impl View {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Every object as last seen, ordered by key.
+    /// Every object as the view shows it, ordered by key.
     pub(crate) fn snapshot(&self) -> Vec<Arc<Value>> {
-        self.lock().values().cloned().collect()
+        let bends = self.bends.lock().unwrap_or_else(PoisonError::into_inner);
+        if bends.is_empty() {
+            return self.lock().values().cloned().collect();
+        }
+        let mut objects = self.lock().clone();
+        for bend in bends.iter() {
+            objects.retain(|key, _| !bend.target.matches(key, &bend.home));
+            objects.extend(bend.shown.clone());
+        }
+        objects.into_values().collect()
+    }
+
+    /// The objects that `target` names as last seen, for an app whose namespace is `home`.
+    pub(crate) fn matching(
+        &self,
+        target: &Reference,
+        home: &str,
+    ) -> BTreeMap<ObjectKey, Arc<Value>> {
+        let objects = self.lock();
+        let meant = objects.iter().filter(|(key, _)| target.matches(key, home));
+        meant
+            .map(|(key, object)| (key.clone(), Arc::clone(object)))
+            .collect()
+    }
+
+    /// From now on shows these in place of the truth.
+    pub(crate) fn bend(&self, bends: Vec<Bend>) {
+        *self.bends.lock().unwrap_or_else(PoisonError::into_inner) = bends;
     }
 
     fn put(&self, key: ObjectKey, object: Arc<Value>) {
@@ -117,6 +155,7 @@ pub(crate) async fn reflect(
     mut listed: Option<futures::channel::oneshot::Sender<()>>,
 ) {
     let mut resume: Option<String> = None;
+    let mut resync = None;
     let mut wait = BACKOFF.0;
     loop {
         let from = match resume.take() {
@@ -125,6 +164,11 @@ pub(crate) async fn reflect(
                 Ok((fresh, version)) => {
                     for (key, object) in view.replace(&kind, fresh) {
                         on_change(&key, &object);
+                    }
+                    // Only where deliveries are bent can a list bring anything new.
+                    if seam.faults().bends_deliveries() {
+                        seam.faults().listed(&kind.gvk.group_kind());
+                        resync = Some(clock.now() + RESYNC);
                     }
                     version
                 }
@@ -138,7 +182,16 @@ pub(crate) async fn reflect(
             },
         };
         tell(&mut listed);
-        match watch(&kind, &seam, &view, from, &on_change).await {
+        let watching = watch(&kind, &seam, &view, from, &on_change);
+        let ended = match resync {
+            None => watching.await,
+            Some(at) => tokio::select! {
+                biased;
+                () = clock.sleep_until(at) => Ended::Again { idle: false },
+                ended = watching => ended,
+            },
+        };
+        match ended {
             Ended::Resume(version) => {
                 wait = BACKOFF.0;
                 resume = Some(version);

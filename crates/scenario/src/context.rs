@@ -27,6 +27,8 @@ pub(crate) struct Context {
     pub problems: Vec<Problem>,
     /// What is named so far.
     pub uses: Vec<Use>,
+    /// Whether an event of the application is named.
+    pub names_app: bool,
     seen: BTreeSet<(Span, String)>,
 }
 

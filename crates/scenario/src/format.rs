@@ -240,13 +240,13 @@ pub(crate) static APP: Shape = shape(
         ),
         key(
             "ignoreDifferences",
-            Ty::List(&Ty::Object),
+            Ty::List(&Ty::Map(&IGNORED)),
             "As in the Application.",
         ),
         key("finalizers", TEXTS, "Finalizers of the Application."),
         key(
             "project",
-            Ty::Object,
+            Ty::Map(&PROJECT),
             "Spec of an AppProject; default everything is allowed.",
         ),
         key(
@@ -272,6 +272,128 @@ pub(crate) static SYNC_POLICY: Shape = shape(
             Ty::Object,
             "Labels and annotations of the created namespace.",
         ),
+    ],
+);
+
+static IGNORED: Shape = shape(
+    "an ignored difference",
+    &[
+        key(
+            "group",
+            Ty::Text,
+            "API group, perhaps `*`; empty for the core group.",
+        ),
+        required("kind", Ty::Text, "Kind, perhaps `*`."),
+        key("name", Ty::Text, "Name; default any."),
+        key("namespace", Ty::Text, "Namespace; default any."),
+        key("jsonPointers", TEXTS, "JSON pointers of ignored fields."),
+        key("jqPathExpressions", TEXTS, "jq paths of ignored fields."),
+        key(
+            "managedFieldsManagers",
+            TEXTS,
+            "Fields of these managers are ignored.",
+        ),
+    ],
+);
+
+static PROJECT: Shape = shape(
+    "project",
+    &[
+        key("name", Ty::Text, "Name of the project; default `default`."),
+        key("description", Ty::Text, "Prose."),
+        key(
+            "destinations",
+            Ty::List(&Ty::Map(&DESTINATION)),
+            "Where objects may go; default everywhere.",
+        ),
+        key(
+            "clusterResourceWhitelist",
+            KIND_PATTERNS,
+            "Cluster-scoped kinds that are permitted; default all.",
+        ),
+        key(
+            "clusterResourceBlacklist",
+            KIND_PATTERNS,
+            "Cluster-scoped kinds that are not permitted.",
+        ),
+        key(
+            "namespaceResourceWhitelist",
+            KIND_PATTERNS,
+            "Namespaced kinds that are permitted; default all.",
+        ),
+        key(
+            "namespaceResourceBlacklist",
+            KIND_PATTERNS,
+            "Namespaced kinds that are not permitted.",
+        ),
+        key(
+            "syncWindows",
+            Ty::List(&Ty::Map(&SYNC_WINDOW)),
+            "When syncs may run.",
+        ),
+        key(
+            "sourceRepos",
+            TEXTS,
+            "Not looked at: the manifests are given.",
+        ),
+        key("roles", Ty::List(&Ty::Object), "Not looked at."),
+        key("orphanedResources", Ty::Object, "Not looked at."),
+        key("signatureKeys", Ty::List(&Ty::Object), "Not looked at."),
+        key("sourceNamespaces", TEXTS, "Not looked at."),
+        key(
+            "permitOnlyProjectScopedClusters",
+            Ty::Bool,
+            "Not looked at: there is one cluster.",
+        ),
+    ],
+);
+
+static DESTINATION: Shape = shape(
+    "a destination",
+    &[
+        key("server", Ty::Text, "Not looked at: there is one cluster."),
+        key("name", Ty::Text, "Not looked at: there is one cluster."),
+        key(
+            "namespace",
+            Ty::Text,
+            "Namespace, perhaps with `*`; denied with a leading `!`.",
+        ),
+    ],
+);
+
+const KIND_PATTERNS: Ty = Ty::List(&Ty::Map(&KIND_PATTERN));
+
+static KIND_PATTERN: Shape = shape(
+    "a kind pattern",
+    &[
+        key("group", Ty::Text, "API group, perhaps with `*`."),
+        required("kind", Ty::Text, "Kind, perhaps with `*`."),
+        key("name", Ty::Text, "Name of the object."),
+    ],
+);
+
+static SYNC_WINDOW: Shape = shape(
+    "a sync window",
+    &[
+        required("kind", Ty::Choice(&["allow", "deny"]), "What it does."),
+        required("schedule", Ty::Text, "Cron line of five fields, in UTC."),
+        required("duration", Ty::Text, "How long it stays open, as `1h`."),
+        key("applications", TEXTS, "Names of the apps it is for."),
+        key("namespaces", TEXTS, "Namespaces it is for."),
+        key(
+            "clusters",
+            TEXTS,
+            "Clusters it is for; this one is `in-cluster`.",
+        ),
+        key("manualSync", Ty::Bool, "Whether manual syncs pass."),
+        key("syncOverrun", Ty::Bool, "Whether a running sync may go on."),
+        key(
+            "andOperator",
+            Ty::Bool,
+            "Whether applications, namespaces and clusters must all fit.",
+        ),
+        key("timeZone", Ty::Text, "Only UTC is known."),
+        key("description", Ty::Text, "Prose."),
     ],
 );
 

@@ -16,10 +16,12 @@ use wavetank_model::{EventPattern, Reference};
 
 use crate::context::Context;
 use crate::format;
+use crate::load::LoadOptions;
 use crate::names;
+use crate::problem::Severity;
 use crate::shape::{self, Ty, check};
 use crate::sources::{Declared, Sources, report};
-use crate::types::{Exception, Limits, Scenario};
+use crate::types::{App, Exception, Limits, Scenario};
 use crate::yaml::manifest::to_json;
 use crate::yaml::scalar::{Dialect, resolve};
 use crate::yaml::{Node, NodeValue};
@@ -37,6 +39,8 @@ pub(crate) struct Reader<'r, 's> {
     /// Names of bound actions.
     bound: Vec<String>,
     limits: Limits,
+    /// The application as the steps read so far leave it.
+    app: App,
 }
 
 /// The objects of the documents beside the Scenario.
@@ -62,6 +66,7 @@ pub(crate) fn scenario(
     context: &mut Context,
 ) -> Option<Scenario> {
     context.uses.clear();
+    context.names_app = false;
     check(node, &Ty::Map(&format::DOCUMENT), context);
     let name_node = node.at(&["metadata", "name"])?;
     let base_name = name_node.string()?;
@@ -88,9 +93,11 @@ pub(crate) fn scenario(
         faults: Vec::new(),
         bound: Vec::new(),
         limits,
+        app: App::default(),
     };
     let metadata = |key: &str| text_map(node.at(&["metadata", key]));
     let app = reader.app(spec.get("app"), &base_name, documents);
+    reader.app.clone_from(&app);
     let cluster = reader.cluster(spec.get("cluster"));
     let scenario = Scenario {
         path: path.to_owned(),
@@ -112,6 +119,7 @@ pub(crate) fn scenario(
         disabled_invariants: text_map(spec.at(&["invariants", "disable"])),
         limits,
         seed: spec.get("seed").and_then(Node::unsigned).unwrap_or(0),
+        names_app: reader.context.names_app,
         app,
     };
     let names = names::Names {
@@ -125,6 +133,49 @@ pub(crate) fn scenario(
     };
     names::check(&names, reader.context);
     Some(scenario)
+}
+
+/// `app` after a merge patch of what was written of it.
+pub(crate) fn patched(app: &App, merge: &Value) -> Result<App, String> {
+    let mut written = app.written.clone();
+    wavetank_model::patch::merge(&mut written, merge).map_err(|error| error.to_string())?;
+    let node = Node::of_json(&written);
+    let mut context = Context::default();
+    let _source = context.add_source(Path::new("the patched application"), "".into());
+    check(&node, &Ty::Map(&format::APP), &mut context);
+    let options = LoadOptions::default();
+    let mut reader = Reader {
+        context: &mut context,
+        sources: &mut Sources::new(Path::new(""), &options),
+        declared: Vec::new(),
+        creates_namespace: false,
+        faults: Vec::new(),
+        bound: Vec::new(),
+        limits: Limits::default(),
+        app: App::default(),
+    };
+    let mut patched = app.clone();
+    patched.sync_policy = reader.sync_policy(node.get("syncPolicy"));
+    patched.settings = reader.settings(node.get("settings"));
+    patched.settings.health_scripts = app.settings.health_scripts.clone();
+    patched.ignore_differences = list(&written, "ignoreDifferences");
+    patched.finalizers = strings(node.get("finalizers"));
+    patched.project = written.get("project").cloned();
+    patched.written = written;
+    let wrong = context
+        .problems
+        .iter()
+        .find(|problem| problem.severity == Severity::Error);
+    match wrong {
+        Some(problem) => Err(format!("{} ({})", problem.message, problem.label)),
+        None => Ok(patched),
+    }
+}
+
+/// The items of a list in a written application.
+fn list(written: &Value, key: &str) -> Vec<Value> {
+    let items = written.get(key).and_then(Value::as_array);
+    items.cloned().unwrap_or_default()
 }
 
 fn limits(node: Option<&Node>) -> Limits {

@@ -480,17 +480,7 @@ fn event(node: &Node, text: &str, context: &mut Context) {
         .unwrap_or((text, ""));
     match text.parse::<EventPattern>() {
         Ok(event) => {
-            if let Some(reason) = unsupported::subject(&event.subject) {
-                let span = context.part_of(node, subject);
-                context.error(
-                    span,
-                    format!(
-                        "events of `{}` are not carried out yet",
-                        head(&event.subject)
-                    ),
-                    reason,
-                );
-            }
+            context.names_app |= event.subject == Subject::App;
             context.use_subject(node, subject, event.subject);
         }
         Err(error) => {
@@ -533,16 +523,6 @@ fn event(node: &Node, text: &str, context: &mut Context) {
             };
             context.error(span, error.to_string(), label);
         }
-    }
-}
-
-fn head(subject: &Subject) -> &'static str {
-    match subject {
-        Subject::App => "app",
-        Subject::Engine => "engine",
-        Subject::Fault(_) => "fault/…",
-        Subject::Do(_) => "do/…",
-        _ => "objects",
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Scenario {
     pub limits: Limits,
     /// Seed when none is given on the command line.
     pub seed: u64,
+    /// Whether an event of the application is named anywhere.
+    pub names_app: bool,
 }
 
 /// Limits of a run.
@@ -101,6 +103,18 @@ pub struct App {
     pub project: Option<Value>,
     /// Controller settings.
     pub settings: AppSettings,
+    /// What can be patched, as it was written.
+    pub written: Value,
+}
+
+impl App {
+    /// The application after a merge patch of section 2, as the step `app` makes it.
+    ///
+    /// # Errors
+    /// What the patch makes wrong, for the reader of the scenario.
+    pub fn patched(&self, merge: &Value) -> Result<Self, String> {
+        crate::read::patched(self, merge)
+    }
 }
 
 /// `spec.syncPolicy` of an Application.

@@ -2,112 +2,22 @@
 //!
 //! Everything named here is read and checked like the rest; taking a line out is all it needs.
 
-use wavetank_model::Subject;
-
 /// Shape, key, reason.
 const KEYS: &[(&str, &str, &str)] = &[
-    (
-        "spec",
-        "faults",
-        "requests and deliveries cannot be bent yet",
-    ),
-    (
-        "spec",
-        "exceptions",
-        "known differences cannot be declared yet",
-    ),
-    (
-        "a step",
-        "faults",
-        "requests and deliveries cannot be bent yet",
-    ),
-    (
-        "a step",
-        "plan",
-        "use `sync` with `dryRun: true` to see what would be done",
-    ),
-    (
-        "a step",
-        "app",
-        "the application keeps its settings for the whole run",
-    ),
-    ("a step", "terminate", "operations cannot be terminated yet"),
-    ("a step", "confirmPrune", "prunes cannot be confirmed yet"),
-    (
-        "a step",
-        "confirmDelete",
-        "deletions cannot be confirmed yet",
-    ),
-    (
-        "a step",
-        "refresh",
-        "there is no comparison without a sync yet",
-    ),
-    (
-        "a step",
-        "deleteApp",
-        "the application cannot be deleted yet",
-    ),
-    ("a step", "restart", "the engine cannot be restarted yet"),
     (
         "an action",
         "plan",
         "it writes nothing, so that nothing can be seen of it here",
     ),
     (
-        "an action",
-        "app",
-        "the application keeps its settings for the whole run",
+        "an ignored difference",
+        "jqPathExpressions",
+        "write the fields as JSON pointers",
     ),
     (
-        "an action",
-        "terminate",
-        "operations cannot be terminated yet",
-    ),
-    (
-        "an action",
-        "confirmPrune",
-        "prunes cannot be confirmed yet",
-    ),
-    (
-        "an action",
-        "confirmDelete",
-        "deletions cannot be confirmed yet",
-    ),
-    (
-        "an action",
-        "refresh",
-        "there is no comparison without a sync yet",
-    ),
-    (
-        "an action",
-        "deleteApp",
-        "the application cannot be deleted yet",
-    ),
-    ("an action", "restart", "the engine cannot be restarted yet"),
-    (
-        "expect",
-        "app",
-        "health and sync status of the application are not computed yet",
-    ),
-    ("expect", "cel", "expressions cannot be evaluated yet"),
-    ("app", "project", "everything is allowed"),
-    ("app", "ignoreDifferences", "every difference counts"),
-    ("syncPolicy", "automated", "write the syncs as steps"),
-    (
-        "syncPolicy",
-        "managedNamespaceMetadata",
-        "`CreateNamespace=true` makes a plain namespace",
-    ),
-    (
-        "settings",
-        "syncTimeout",
-        "operations have no time limit but `limits`",
-    ),
-    (
-        "settings",
-        "resourceCustomizations",
-        "health is assessed by the built-in rules",
+        "a kind pattern",
+        "name",
+        "kinds are permitted whatever the names",
     ),
     (
         "a source",
@@ -128,16 +38,6 @@ pub(crate) fn key(shape: &str, key: &str) -> Option<&'static str> {
     KEYS.iter()
         .find(|(of, name, _)| *of == shape && *name == key)
         .map(|(_, _, reason)| *reason)
-}
-
-/// Why events of `subject` are refused.
-pub(crate) fn subject(subject: &Subject) -> Option<&'static str> {
-    match subject {
-        Subject::App => Some("health and sync status of the application are not computed yet"),
-        Subject::Engine => Some("the engine cannot be restarted yet"),
-        Subject::Fault(_) => Some("requests and deliveries cannot be bent yet"),
-        _ => None,
-    }
 }
 
 /// Why this version of Argo CD is refused; `version` reads `3.6` or `v3.6.1`.

@@ -72,6 +72,37 @@ pub(crate) enum Tag {
 }
 
 impl Node {
+    /// A tree of no place from JSON.
+    pub(crate) fn of_json(value: &serde_json::Value) -> Self {
+        use serde_json::Value;
+        let scalar = |text: &str, plain| {
+            NodeValue::Scalar(Scalar {
+                text: text.into(),
+                plain,
+                tag: None,
+            })
+        };
+        let value = match value {
+            Value::String(text) => scalar(text, false),
+            Value::Array(items) => NodeValue::List(items.iter().map(Self::of_json).collect()),
+            Value::Object(map) => {
+                let entry = |(key, value): (&String, &Value)| {
+                    let key = Self {
+                        span: Span::default(),
+                        value: scalar(key, false),
+                    };
+                    (key, Self::of_json(value))
+                };
+                NodeValue::Map(map.iter().map(entry).collect())
+            }
+            other => scalar(&other.to_string(), true),
+        };
+        Self {
+            span: Span::default(),
+            value,
+        }
+    }
+
     /// The text, when it is a scalar.
     pub(crate) fn scalar_text(&self) -> Option<&str> {
         match &self.value {

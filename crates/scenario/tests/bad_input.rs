@@ -212,19 +212,12 @@ expect:
 fn what_is_not_carried_out_yet_is_refused_with_the_reason() {
     let spec = "
 app:
-  syncPolicy: {automated: {prune: true}}
-  settings: {version: \"2.14\", syncTimeout: 5m}
+  settings: {version: \"2.14\"}
   manifests:
     - kustomize: overlays/test
-faults:
-  - {name: flaky, on: create Deployment/checkout, reply: {code: 500}}
-steps:
-  - plan: {}
-  - terminate: {}
-  - {wait: {for: fault/flaky fired}}
-expect:
-  app: {health: Healthy}
-  order: [app synced, engine restarted]
+    - helm: {chart: chart/}
+on:
+  - {event: operation started, do: [{plan: {}}]}
 ";
     insta::assert_snapshot!(said(file(spec.trim_start(), WEB)));
 }
@@ -391,4 +384,14 @@ proptest::proptest! {
         let bytes: Vec<u8> = whole[..at].iter().chain(put.as_bytes()).chain(&whole[end..]).copied().collect();
         proptest::prop_assert!(!said(bytes).is_empty());
     }
+}
+
+#[test]
+fn patches_of_the_application_are_checked() {
+    let spec = "
+steps:
+  - app: {syncPolicy: {automated: {selfHeals: true}}}
+  - app: {settings: {version: \"3.5\"}, namespace: other}
+";
+    insta::assert_snapshot!(said(file(spec.trim_start(), WEB)));
 }

@@ -400,3 +400,28 @@ spec: {parallelism: "${replicas}", command: "echo ${HOME} $${replicas}"}
         Some("echo ${HOME} ${replicas}")
     );
 }
+
+#[test]
+fn the_application_is_patched_as_it_was_written() {
+    let scenario = one("  app:
+    syncPolicy: {automated: {prune: true}, syncOptions: [PruneLast=true]}
+    settings: {syncTimeout: 5m}
+");
+    let merge = serde_json::json!({"syncPolicy": {"automated": {"prune": null, "selfHeal": true}}, "finalizers": ["x"]});
+    let app = scenario.app.patched(&merge).unwrap();
+    let automated = app.sync_policy.automated.unwrap();
+    assert_eq!(
+        (automated.prune, automated.self_heal, app.finalizers.clone()),
+        (false, true, vec!["x".to_owned()])
+    );
+    assert_eq!(app.sync_policy.sync_options, ["PruneLast=true"]);
+    assert_eq!(app.settings.sync_timeout.as_secs(), 300);
+    let off = serde_json::json!({"syncPolicy": {"automated": null}});
+    assert_eq!(app.patched(&off).unwrap().sync_policy.automated, None);
+    let wrong = serde_json::json!({"syncPolicy": {"automatic": {}}});
+    let said = app.patched(&wrong).unwrap_err();
+    assert!(
+        said.starts_with("there is no key `automatic` in syncPolicy"),
+        "{said}"
+    );
+}

@@ -248,10 +248,9 @@ impl Pass<'_> {
         if self.create_hooks(phase, missing).await? > 0 {
             return Ok(false);
         }
-        let status = |live: &Arc<Value>| self.health(live);
         let degraded: Vec<&Arc<Value>> = existing
             .iter()
-            .filter(|live| status(live) == Some(HealthStatus::Degraded))
+            .filter(|live| self.health(live) == Some(HealthStatus::Degraded))
             .collect();
         if !degraded.is_empty() {
             let names: Vec<String> = degraded

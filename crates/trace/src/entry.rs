@@ -1,5 +1,6 @@
 //! The entries of a trace.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -106,6 +107,13 @@ pub enum Event {
         /// Detail for people.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         message: String,
+    },
+    /// What is stored of the application changed: no event of the grammar, [`Event::App`] tells of those.
+    AppState(Box<AppState>),
+    /// What a sync would do, built without doing it.
+    Plan {
+        /// The tasks in the order in which they would be carried out.
+        tasks: Vec<PlanTask>,
     },
     /// The engine was restarted.
     EngineRestarted,
@@ -215,6 +223,49 @@ pub struct TaskEvent {
     /// Result or error text.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
+}
+
+/// The stored state of the application.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AppState {
+    /// `Synced`, `OutOfSync`, `Unknown`; empty before the first comparison.
+    pub sync: String,
+    /// `Healthy`, `Progressing` …; empty before the first comparison.
+    pub health: String,
+    /// The revision that was compared.
+    pub revision: String,
+    /// The objects that count, by key.
+    pub resources: Vec<AppResource>,
+    /// Condition type to message.
+    pub conditions: BTreeMap<String, String>,
+    /// Length of the history (SYNC-141).
+    pub history: u32,
+}
+
+/// One object of an application as a comparison found it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AppResource {
+    /// The object.
+    pub key: ObjectKey,
+    /// `Synced`, `OutOfSync`.
+    pub sync: String,
+    /// Its health; `None` for objects that have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<String>,
+}
+
+/// One task of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanTask {
+    /// The object; the name of a generateName hook is a pattern `prefix*`.
+    pub key: ObjectKey,
+    /// Phase.
+    pub phase: Phase,
+    /// Effective wave.
+    pub wave: WaveNumber,
 }
 
 /// A change of the operation. Every stored change is one; those that are no event of the grammar have no verb.
@@ -373,6 +424,8 @@ impl Event {
             Self::EngineRestarted => Verb::Restarted,
             Self::Fault { .. } | Self::Do { .. } => Verb::Fired,
             Self::Request(_)
+            | Self::AppState(_)
+            | Self::Plan { .. }
             | Self::Pass { .. }
             | Self::StepStarted { .. }
             | Self::StepEnded { .. }

@@ -10,8 +10,9 @@ pub mod lines;
 pub mod replay;
 
 pub use entry::{
-    ApiEvent, Content, DesiredObject, Entry, Event, Header, HealthEvent, OperationEvent,
-    OperationPhase, OperationState, ResourceResult, ResultStatus, TaskEvent,
+    ApiEvent, AppResource, AppState, Content, DesiredObject, Entry, Event, Header, HealthEvent,
+    OperationEvent, OperationPhase, OperationState, PlanTask, ResourceResult, ResultStatus,
+    TaskEvent,
 };
 pub use lines::{ReadError, read, write};
 pub use replay::World;

@@ -136,12 +136,13 @@ mod tests {
         let mut text = Vec::new();
         write(&trace(), &mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
-        let without: String = text
+        let lines: Vec<&str> = text
             .lines()
             .enumerate()
             .filter(|(n, _)| *n != 1)
-            .map(|(_, line)| format!("{line}\n"))
+            .map(|(_, line)| line)
             .collect();
+        let without = lines.join("\n");
         let error = read(&mut without.as_bytes()).unwrap_err();
         assert_eq!(
             error.to_string(),

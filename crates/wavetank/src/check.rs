@@ -4,17 +4,38 @@ use std::sync::Arc;
 
 use wavetank_kernel::SimTime;
 use wavetank_report::{About, Failure, RunOutcome, Verdict};
-use wavetank_runner::{RunEnd, StepFailure};
+use wavetank_runner::{RunEnd, StepFailure, UnfiredFault};
 use wavetank_scenario::Scenario;
 use wavetank_sync::StepEngine;
 
+use crate::exceptions;
 use crate::simulate::{Options, Simulation, simulate, simulate_with};
 
-/// Replays a scenario as [`simulate`] does and judges its expectations and the invariants.
+/// Replays a scenario as [`simulate`] does and judges its expectations and the invariants, unless it says that it is to
+/// be skipped.
 ///
 /// The outcome carries the trace and no warnings: those belong to the file.
 pub fn check(scenario: &Arc<Scenario>, options: Options) -> RunOutcome {
+    if let Some(skipped) = skipped(scenario, &options, "builtin") {
+        return skipped;
+    }
     judge(scenario, simulate(scenario, options))
+}
+
+/// The outcome when the scenario says that it is to be skipped with `engine`.
+fn skipped(scenario: &Scenario, options: &Options, engine: &str) -> Option<RunOutcome> {
+    exceptions::skip(scenario, "fake", engine).map(|reason| RunOutcome {
+        scenario: Some(scenario.name.clone()),
+        path: scenario.path.display().to_string(),
+        case: scenario.case.clone(),
+        seed: options.seed.unwrap_or(scenario.seed),
+        about: About::of(scenario),
+        verdict: Verdict::Skipped { reason },
+        warnings: Vec::new(),
+        virtual_time: SimTime::ZERO,
+        wall_time: None,
+        trace: None,
+    })
 }
 
 /// As [`check`], with the given engine.
@@ -23,15 +44,26 @@ pub fn check_with(
     options: Options,
     engine: Box<dyn StepEngine>,
 ) -> RunOutcome {
+    if let Some(skipped) = skipped(scenario, &options, engine.name()) {
+        return skipped;
+    }
     judge(scenario, simulate_with(scenario, options, engine))
 }
 
 /// Judges what a simulation of `scenario` gave.
 pub fn judge(scenario: &Scenario, simulation: Simulation) -> RunOutcome {
-    let Simulation { trace, end, .. } = simulation;
+    let Simulation {
+        trace,
+        end,
+        unfired,
+        ..
+    } = simulation;
     let judged = || {
         let judgements = wavetank_expect::judge(scenario, &trace.entries);
-        judgements.iter().flat_map(Failure::of).collect::<Vec<_>>()
+        let unfired = unfired.iter().map(unfired_fault);
+        unfired
+            .chain(judgements.iter().flat_map(Failure::of))
+            .collect::<Vec<_>>()
     };
     let verdict = match end {
         RunEnd::Unavailable(reason) => Verdict::Unavailable { reason },
@@ -48,6 +80,7 @@ pub fn judge(scenario: &Scenario, simulation: Simulation) -> RunOutcome {
             }
         }
     };
+    let verdict = exceptions::apply(scenario, &trace.header, verdict);
     RunOutcome {
         scenario: Some(scenario.name.clone()),
         path: scenario.path.display().to_string(),
@@ -85,4 +118,25 @@ fn steps(scenario: &Scenario, failures: Vec<StepFailure>) -> impl Iterator<Item 
             ..Failure::default()
         }
     })
+}
+
+/// A fault that the run never met.
+fn unfired_fault(fault: &UnfiredFault) -> Failure {
+    let name = match fault.step {
+        Some(index) => format!("steps.{index}.faults"),
+        None => "faults".to_owned(),
+    };
+    let observed = match fault.passed {
+        0 => format!("there was no `{}` to bend", fault.on),
+        1 => format!("only one `{}` came, and was let through", fault.on),
+        passed => format!("only {passed} of `{}` came, and were let through", fault.on),
+    };
+    Failure {
+        name,
+        item: Some(format!("fault/{}", fault.name)),
+        expected: "it fires".to_owned(),
+        observed,
+        hint: Some("`optional: true` where it need not".to_owned()),
+        ..Failure::default()
+    }
 }

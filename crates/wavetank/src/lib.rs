@@ -7,6 +7,7 @@
 //! ```
 
 mod check;
+mod exceptions;
 mod plan;
 mod simulate;
 
@@ -15,5 +16,5 @@ pub use plan::{PlanError, plan};
 pub use simulate::{Choices, Options, Simulation, cluster_config, simulate, simulate_with};
 pub use wavetank_kernel::Choice;
 pub use wavetank_report::{RunOutcome, Verdict};
-pub use wavetank_runner::{RunEnd, StepFailure};
+pub use wavetank_runner::{RunEnd, StepFailure, UnfiredFault};
 pub use wavetank_sync::StepEngine;

@@ -3,11 +3,12 @@
 use std::sync::{Arc, PoisonError};
 
 use wavetank_apiserver::{Bootstrap, ServerConfig};
+use wavetank_cluster::Cluster;
 use wavetank_cluster_sim::{SimCluster, SimConfig, drive, runtime};
 use wavetank_health::Assessor;
 use wavetank_kernel::{Choice, Chooser, Seed};
 use wavetank_model::timestamp::Epoch;
-use wavetank_runner::{RunEnd, RunOptions, RunRecord, replay};
+use wavetank_runner::{RunEnd, RunOptions, RunRecord, UnfiredFault, replay};
 use wavetank_scenario::{Scenario, StorageBinding};
 use wavetank_sync::{Builtin, StepEngine};
 use wavetank_trace::Trace;
@@ -45,14 +46,15 @@ pub struct Simulation {
     pub trace: Trace,
     /// How the run ended, before its expectations are judged.
     pub end: RunEnd,
+    /// Faults that never fired and are not optional.
+    pub unfired: Vec<UnfiredFault>,
     /// The choices that were not the default.
     pub schedule: Vec<Choice>,
 }
 
 /// Replays a scenario with the built-in engine on a fresh simulated cluster, in virtual time, on this thread.
 pub fn simulate(scenario: &Arc<Scenario>, options: Options) -> Simulation {
-    let engine = Box::new(Builtin::new(Assessor::new()));
-    simulate_with(scenario, options, engine)
+    simulate_on(scenario, options, None)
 }
 
 /// As [`simulate`], with the given engine.
@@ -60,6 +62,15 @@ pub fn simulate_with(
     scenario: &Arc<Scenario>,
     options: Options,
     engine: Box<dyn StepEngine>,
+) -> Simulation {
+    simulate_on(scenario, options, Some(engine))
+}
+
+/// Without an engine the built-in one is made, with the rules of health that the scenario asks for.
+fn simulate_on(
+    scenario: &Arc<Scenario>,
+    options: Options,
+    engine: Option<Box<dyn StepEngine>>,
 ) -> Simulation {
     let seed = Seed(options.seed.unwrap_or(scenario.seed));
     match runtime() {
@@ -76,21 +87,29 @@ async fn simulate_in(
     scenario: &Arc<Scenario>,
     seed: Seed,
     options: Options,
-    engine: Box<dyn StepEngine>,
+    engine: Option<Box<dyn StepEngine>>,
 ) -> Simulation {
     let cluster = match SimCluster::new(cluster_config(scenario, &options, Epoch::default(), 1)) {
         Ok(cluster) => Arc::new(cluster),
         Err(error) => return unavailable(scenario, seed, error.to_string()),
     };
     let pace = tokio::spawn(drive(Arc::clone(&cluster)));
-    let assessor = Arc::new(Assessor::new());
+    let assessor = match assessor(scenario, cluster.as_ref()) {
+        Ok(assessor) => assessor,
+        Err(reason) => return unavailable(scenario, seed, reason),
+    };
+    let engine = engine.unwrap_or_else(|| Box::new(Builtin::new(assessor.clone())));
+    let assessor = Arc::new(assessor);
     let run_options = RunOptions {
         seed: seed.0,
         show_secrets: options.show_secrets,
     };
-    let target = Arc::clone(&cluster) as Arc<dyn wavetank_cluster::Cluster>;
-    let RunRecord { trace, ended } =
-        replay(Arc::clone(scenario), target, engine, assessor, &run_options).await;
+    let target = Arc::clone(&cluster) as Arc<dyn Cluster>;
+    let RunRecord {
+        trace,
+        ended,
+        unfired,
+    } = replay(Arc::clone(scenario), target, engine, assessor, &run_options).await;
     pace.abort();
     match pace.await {
         // The world panicked: a bug that must surface.
@@ -106,8 +125,27 @@ async fn simulate_in(
     Simulation {
         trace,
         end: ended,
+        unfired,
         schedule,
     }
+}
+
+/// The rules of health that `scenario` asks for: the built-in ones and its scripts.
+#[cfg(feature = "lua")]
+#[expect(clippy::unnecessary_wraps, reason = "without Lua it fails")]
+fn assessor(scenario: &Scenario, cluster: &dyn Cluster) -> Result<Assessor, String> {
+    let (clock, epoch) = (cluster.clock(), cluster.epoch());
+    let now: wavetank_health::LuaClock = Arc::new(move || epoch.wall(clock.now()).as_second());
+    Ok(Assessor::new().with_scripts(&scenario.app.settings.health_scripts, &now))
+}
+
+/// The rules of health that `scenario` asks for, which must be the built-in ones.
+#[cfg(not(feature = "lua"))]
+fn assessor(scenario: &Scenario, _cluster: &dyn Cluster) -> Result<Assessor, String> {
+    if scenario.app.settings.health_scripts.is_empty() {
+        return Ok(Assessor::new());
+    }
+    Err("`resourceCustomizations` needs Lua, and this program was built without it".to_owned())
 }
 
 /// The simulated cluster that `scenario` asks for, whose clock starts at `epoch` and passes `time_scale` times faster
@@ -162,6 +200,7 @@ fn unavailable(scenario: &Scenario, seed: Seed, reason: String) -> Simulation {
             entries: Vec::new(),
         },
         end: RunEnd::Unavailable(reason),
+        unfired: Vec::new(),
         schedule: Vec::new(),
     }
 }

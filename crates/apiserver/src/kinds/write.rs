@@ -94,9 +94,14 @@ fn keep_all_but_status(new: &mut Value, old: &Value) {
     let (Some(members), Some(before)) = (new.as_object_mut(), old.as_object()) else {
         return;
     };
-    members.retain(|key, _| matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status"));
+    members.retain(|key, _| {
+        matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status")
+            || before.contains_key(key)
+    });
     for (key, value) in before {
-        if !matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status") {
+        if !matches!(key.as_str(), "apiVersion" | "kind" | "metadata" | "status")
+            && members.get(key) != Some(value)
+        {
             members.insert(key.clone(), value.clone());
         }
     }

@@ -8,6 +8,7 @@
 //! differ), and changes of a custom resource's schema are not reconciled with stored entries.
 
 mod conflict;
+mod create;
 mod element;
 mod managed;
 mod merge;
@@ -133,6 +134,25 @@ pub fn update(old: Option<&Value>, new: &mut Value, writer: &Writer<'_>, schema:
     } else {
         drop_managed_fields(new)
     };
+    if old.is_none()
+        && matches!(sent, Sent::Nothing)
+        && let Some(fields) =
+            create::created_fields(&schema.zero_object(), new, schema, writer.reset)
+    {
+        let owner = writer.owner(writer.manager, Operation::Update);
+        if !fields.is_empty() {
+            let api_version = writer.api_version.to_owned();
+            let time = Some(writer.time.to_owned());
+            let entry = Entry {
+                owner,
+                api_version,
+                time,
+                set: FieldSet::EMPTY,
+            };
+            set_managed_fields(new, vec![entry.encode_with(Value::Object(fields))]);
+        }
+        return;
+    }
     let comparison = match old {
         Some(old) => compare(old, new, schema),
         None => compare(&schema.zero_object(), new, schema),
@@ -428,17 +448,6 @@ fn prune(
 
 /// Paths that no entry holds (API-168).
 fn untracked() -> FieldSet {
-    const METADATA: [&str; 9] = [
-        "name",
-        "namespace",
-        "creationTimestamp",
-        "selfLink",
-        "uid",
-        "clusterName",
-        "generation",
-        "managedFields",
-        "resourceVersion",
-    ];
     let metadata = PathElement::field("metadata");
     let mut paths = vec![
         vec![PathElement::field("apiVersion")],
@@ -446,7 +455,7 @@ fn untracked() -> FieldSet {
         vec![metadata.clone()],
     ];
     paths.extend(
-        METADATA
+        walk::UNTRACKED
             .iter()
             .map(|name| vec![metadata.clone(), PathElement::field(name)]),
     );

@@ -156,7 +156,14 @@ impl<'a> Teller<'a> {
             Event::Pass { number, cause } if self.detail == Detail::Everything => {
                 self.plain(time, Mark::Engine, format!("pass {number}"), None, cause);
             }
-            Event::Pass { .. } | Event::StepEnded { .. } => {}
+            Event::Plan { tasks } => {
+                let tasks = tasks.iter().map(|task| {
+                    format!("{}/{} {}", task.phase, task.wave, task.key.short(self.home))
+                });
+                let text = tasks.collect::<Vec<_>>().join(", ");
+                self.plain(time, Mark::Engine, "plan".to_owned(), None, &text);
+            }
+            Event::Pass { .. } | Event::StepEnded { .. } | Event::AppState(_) => {}
         }
     }
 

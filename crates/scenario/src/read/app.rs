@@ -72,6 +72,18 @@ impl Reader<'_, '_> {
             .iter()
             .map(|item| self.json(item))
             .collect();
+        let finalizers = written("finalizers").or(of_from(&["metadata", "finalizers"]));
+        let patchable = [
+            ("syncPolicy", policy),
+            ("ignoreDifferences", differences),
+            ("finalizers", finalizers),
+            ("project", written("project")),
+            ("settings", written("settings")),
+        ];
+        let patchable = patchable
+            .into_iter()
+            .filter_map(|(key, node)| Some((key.to_owned(), self.json(node?))))
+            .collect();
         App {
             name: written("name")
                 .and_then(Node::string)
@@ -84,10 +96,11 @@ impl Reader<'_, '_> {
             manifests,
             sync_policy: self.sync_policy(policy),
             ignore_differences,
-            finalizers: strings(written("finalizers").or(of_from(&["metadata", "finalizers"]))),
+            finalizers: strings(finalizers),
             annotations: text_map(of_from(&["metadata", "annotations"])),
             project: written("project").map(|project| self.json(project)),
             settings: self.settings(written("settings")),
+            written: serde_json::Value::Object(patchable),
         }
     }
 
@@ -192,7 +205,7 @@ impl Reader<'_, '_> {
         strings(node)
     }
 
-    fn settings(&mut self, node: Option<&Node>) -> AppSettings {
+    pub(super) fn settings(&mut self, node: Option<&Node>) -> AppSettings {
         let default = AppSettings::default();
         let Some(node) = node else { return default };
         let duration = |node: &Node, key: &str, default| {
@@ -235,8 +248,27 @@ impl Reader<'_, '_> {
                 .get("version")
                 .and_then(Node::string)
                 .unwrap_or(default.version),
-            health_scripts: health_scripts(node.get("resourceCustomizations")),
+            health_scripts: self.health_scripts(node.get("resourceCustomizations")),
         }
+    }
+
+    /// Inline scripts, folders, and the `ConfigMap` `argocd-cm`; later ones win.
+    fn health_scripts(&mut self, node: Option<&Node>) -> BTreeMap<String, String> {
+        let mut out = BTreeMap::new();
+        for item in node.into_iter().flat_map(Node::items) {
+            if let Some(path) = item.scalar_text() {
+                out.extend(self.sources.health_scripts(path, item.span, self.context));
+                continue;
+            }
+            let text = |key: &str| item.get(key).and_then(Node::string);
+            if let (Some(kind), Some(script)) = (text("kind"), text("health.lua")) {
+                let key = text("group")
+                    .filter(|group| !group.is_empty())
+                    .map_or(kind.clone(), |group| format!("{group}/{kind}"));
+                out.insert(key, script);
+            }
+        }
+        out
     }
 
     pub(super) fn cluster(&mut self, node: Option<&Node>) -> Cluster {
@@ -306,18 +338,4 @@ pub(super) fn retry(node: &Node) -> Retry {
         refresh: node.get("refresh").and_then(Node::boolean).unwrap_or(false),
         backoff,
     }
-}
-
-/// Inline scripts; folders are not read yet (the key is refused as a whole).
-fn health_scripts(node: Option<&Node>) -> BTreeMap<String, String> {
-    let items = node.into_iter().flat_map(Node::items);
-    let script = |item: &Node| {
-        let text = |key: &str| item.get(key).and_then(Node::string);
-        let (kind, script) = (text("kind")?, text("health.lua")?);
-        let key = text("group")
-            .filter(|group| !group.is_empty())
-            .map_or(kind.clone(), |group| format!("{group}/{kind}"));
-        Some((key, script))
-    };
-    items.filter_map(script).collect()
 }

@@ -52,6 +52,11 @@ impl Reader<'_, '_> {
                 label,
             );
         }
+        if verb == "discover" && target.is_some() {
+            let label = "write `on: discover`";
+            self.context
+                .error(on.span, "discovery is about no single object", label);
+        }
         let times = node.get("times");
         Some(Fault {
             name: node.get("name").and_then(Node::string),

@@ -109,8 +109,34 @@ impl Reader<'_, '_> {
                         );
                     }
                 }
+                let fixed = ["manifests", "from", "revision"].map(|key| vec![key]);
+                let settings = [
+                    "syncWaveDelay",
+                    "resourceTrackingMethod",
+                    "version",
+                    "resourceCustomizations",
+                ];
+                let settings = settings.map(|key| vec!["settings", key]);
+                for path in fixed.iter().chain(&settings) {
+                    if let Some(found) = node.at(path) {
+                        self.context.error(
+                            found.span,
+                            format!("`{}` cannot change during a run", path.join(".")),
+                            "the step `commit` changes the desired state",
+                        );
+                    }
+                }
                 let _options = self.sync_options(node.at(&["syncPolicy", "syncOptions"]));
-                StepAction::App(self.json(node))
+                let merge = self.json(node);
+                match self.app.patched(&merge) {
+                    Ok(app) => self.app = app,
+                    Err(wrong) => self.context.error(
+                        node.span,
+                        "the application would be wrong after this patch",
+                        wrong,
+                    ),
+                }
+                StepAction::App(merge)
             }
             "commit" => StepAction::Commit(self.commit(node)),
             "apply" => StepAction::Apply(self.source_list(Some(node))),

@@ -39,6 +39,7 @@ pub struct SyncWindow {
     /// Whether a sync that was allowed at its start may go on.
     pub sync_overrun: bool,
     /// Whether applications, namespaces and clusters must all fit, and not just one.
+    #[serde(rename = "andOperator")]
     pub use_and_operator: bool,
     /// Time zone; only UTC is known.
     pub time_zone: String,

@@ -186,6 +186,12 @@ impl Managed {
 
 impl Entry {
     pub(super) fn encode(self) -> Value {
+        let fields = self.set.to_fields_v1();
+        self.encode_with(fields)
+    }
+
+    /// With `fields` in place of its set.
+    pub(super) fn encode_with(self, fields: Value) -> Value {
         let mut out = Map::new();
         let mut text =
             |name: &str, value: String| out.insert(name.to_owned(), Value::String(value));
@@ -199,7 +205,7 @@ impl Entry {
         if !self.owner.subresource.is_empty() {
             text("subresource", self.owner.subresource);
         }
-        out.insert("fieldsV1".to_owned(), self.set.to_fields_v1());
+        out.insert("fieldsV1".to_owned(), fields);
         Value::Object(out)
     }
 }

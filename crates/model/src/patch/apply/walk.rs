@@ -140,7 +140,7 @@ fn is_repeated(
 }
 
 /// Metadata that is never tracked (API-168); comparing it would be in vain.
-const UNTRACKED: [&str; 9] = [
+pub(super) const UNTRACKED: [&str; 9] = [
     "name",
     "namespace",
     "creationTimestamp",
@@ -291,7 +291,8 @@ fn compare_values(
     })
 }
 
-fn is_empty(value: Option<&Value>) -> bool {
+/// Whether there is nothing there: no value, null, an empty map or list.
+pub(super) fn is_empty(value: Option<&Value>) -> bool {
     match value {
         None | Some(Value::Null) => true,
         Some(Value::Object(map)) => map.is_empty(),

@@ -1,0 +1,280 @@
+//! One request for a resource: what its path, query, headers and body say.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use http::{Method, Request};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use wavetank_kernel::SimTime;
+use wavetank_model::{Actor, DeleteOptions, ObjectKey, PatchType, RequestRecord, Status};
+
+use crate::body::{self, Media};
+use crate::create::{Call, Incoming};
+use crate::failure;
+use crate::printing::Include;
+use crate::read::Shape;
+use crate::registry::Resource;
+use crate::request::{Query, WriteOptions};
+
+const BODY_LIMIT: usize = 3_145_728;
+const PATCH_TYPES: [PatchType; 4] = [
+    PatchType::Json,
+    PatchType::Merge,
+    PatchType::Strategic,
+    PatchType::Apply,
+];
+
+/// A request for a resource, as far as it is understood.
+pub(crate) struct Asked<'a> {
+    pub(crate) request: &'a Request<Bytes>,
+    pub(crate) resource: Arc<Resource>,
+    pub(crate) api_version: String,
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) subresource: String,
+    pub(crate) query: Query,
+    pub(crate) shape: Shape,
+    pub(crate) actor: &'a Actor,
+    pub(crate) now: SimTime,
+    pub(crate) wall: Timestamp,
+}
+
+pub(crate) fn header<'a>(request: &'a Request<Bytes>, name: &http::HeaderName) -> &'a str {
+    request
+        .headers()
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+}
+
+impl Asked<'_> {
+    /// The verb of this request, or why there is no such route (API-049, 050, 055, 056).
+    pub(crate) fn verb(&self, too_long: bool) -> Result<&'static str, Status> {
+        let resource = &self.resource;
+        if too_long || (!self.namespace.is_empty() && !resource.namespaced) {
+            return Err(failure::no_route());
+        }
+        let everywhere = resource.namespaced && self.namespace.is_empty();
+        if everywhere && !self.name.is_empty() {
+            return Err(failure::no_route());
+        }
+        let watch = self.query.flag("watch");
+        let (verb, letter) = match (self.request.method(), self.name.is_empty()) {
+            (&Method::GET, true) if watch => ("watch", 'w'),
+            (&Method::GET, true) => ("list", 'l'),
+            (&Method::POST, true) if !everywhere => ("create", 'c'),
+            (&Method::DELETE, true) if !everywhere => ("deletecollection", 'D'),
+            (&Method::GET, false) => ("get", 'g'),
+            (&Method::PUT, false) => ("update", 'u'),
+            (&Method::PATCH, false) => ("patch", 'p'),
+            (&Method::DELETE, false) => ("delete", 'd'),
+            (&Method::POST, false) if !self.subresource.is_empty() => ("create", 'c'),
+            _ => return Err(failure::method_not_allowed()),
+        };
+        let verbs = if self.subresource.is_empty() {
+            Some(resource.verbs.as_str())
+        } else {
+            resource.subresource(&self.subresource)
+        };
+        match verbs {
+            None if resource.group.is_empty()
+                && matches!(
+                    self.subresource.as_str(),
+                    "attach" | "exec" | "portforward" | "proxy"
+                ) =>
+            {
+                let why = format!(
+                    "{} is not supported by this server: Pods are simulated, nothing runs in them",
+                    self.subresource
+                );
+                Err(failure::not_implemented(&why))
+            }
+            None => Err(failure::no_route()),
+            Some(verbs) if verbs.contains(letter) => Ok(verb),
+            Some(_) => Err(failure::method_not_allowed()),
+        }
+    }
+
+    /// Fills in the request log.
+    pub(crate) fn describe(&self, verb: &str, record: &mut RequestRecord) {
+        verb.clone_into(&mut record.verb);
+        record.key = Some(ObjectKey::new(
+            self.resource.group.clone(),
+            self.resource.kind(),
+            self.namespace.clone(),
+            self.name.clone(),
+        ));
+        record.subresource.clone_from(&self.subresource);
+        record.dry_run = self.query.text("dryRun") == "All";
+        if !matches!(verb, "get" | "list" | "watch") {
+            record.manager = self.manager();
+        }
+        if verb == "patch"
+            && let Ok(patch_type) = self.patch_type()
+        {
+            match patch_type {
+                PatchType::Json => "json",
+                PatchType::Merge => "merge",
+                PatchType::Strategic => "strategic",
+                PatchType::Apply => "apply",
+            }
+            .clone_into(&mut record.patch);
+        }
+    }
+
+    /// Reads the Accept header, clause by clause (API-059, 064, 065).
+    pub(crate) fn accept(&self) -> Result<Shape, Status> {
+        let accept = header(self.request, &ACCEPT);
+        if accept.trim().is_empty() {
+            return Ok(Shape::Object);
+        }
+        for clause in accept.split(',') {
+            let mut parts = clause.split(';').map(str::trim);
+            let media = parts.next().unwrap_or_default();
+            if !matches!(
+                media,
+                "application/json" | "*/*" | "application/*" | "application/yaml"
+            ) {
+                continue;
+            }
+            let wanted = parts.find_map(|part| part.strip_prefix("as="));
+            match wanted {
+                None => return Ok(Shape::Object),
+                Some("PartialObjectMetadata" | "PartialObjectMetadataList") => {
+                    return Ok(Shape::Metadata);
+                }
+                Some("Table")
+                    if clause.contains("v=v1;") || clause.trim_end().ends_with("v=v1") =>
+                {
+                    let include = Include::parse(self.query.text("includeObject"));
+                    return Ok(Shape::Table {
+                        include,
+                        now: self.wall,
+                    });
+                }
+                Some(_) => {}
+            }
+        }
+        Err(failure::not_acceptable(
+            "application/json, application/yaml, application/vnd.kubernetes.protobuf",
+        ))
+    }
+
+    /// Field manager: of the query, or the user agent up to the first slash (API-170).
+    pub(crate) fn manager(&self) -> String {
+        let named = self.query.text("fieldManager");
+        let text = if named.is_empty() {
+            header(self.request, &USER_AGENT)
+                .split('/')
+                .next()
+                .unwrap_or_default()
+        } else {
+            named
+        };
+        let text: String = text.chars().filter(|c| !c.is_control()).take(128).collect();
+        if text.is_empty() {
+            "unknown".to_owned()
+        } else {
+            text
+        }
+    }
+
+    pub(crate) fn call(&self, kind: &str, apply: bool) -> Result<Call, Status> {
+        let mut options = WriteOptions::parse(&self.query, kind, apply)?;
+        options.manager = self.manager();
+        Ok(self.call_with(options))
+    }
+
+    pub(crate) fn call_with(&self, options: WriteOptions) -> Call {
+        Call {
+            resource: Arc::clone(&self.resource),
+            api_version: self.api_version.clone(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+            subresource: self.subresource.clone(),
+            actor: self.actor.clone(),
+            options,
+            now: self.now,
+            applied: false,
+            inside: false,
+            warnings: Vec::new(),
+        }
+    }
+
+    pub(crate) fn check_size(&self) -> Result<(), Status> {
+        if self.request.body().len() > BODY_LIMIT {
+            Err(failure::too_large())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The media type of the body, without parameters.
+    pub(crate) fn content_type(&self) -> &str {
+        header(self.request, &CONTENT_TYPE)
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+    }
+
+    /// Reads the body of a write (API-058, 063).
+    pub(crate) fn body(&self) -> Result<Incoming, Status> {
+        let media = Media::of(self.content_type(), self.resource.is_custom())?;
+        self.check_size()?;
+        body::object(media, self.request.body(), self.resource.kind())
+    }
+
+    /// The type of a patch (API-124).
+    pub(crate) fn patch_type(&self) -> Result<PatchType, Status> {
+        let media = self.content_type();
+        let accepted = || {
+            PATCH_TYPES
+                .into_iter()
+                .filter(|kind| *kind != PatchType::Strategic || !self.resource.is_custom())
+        };
+        accepted()
+            .find(|kind| kind.content_type() == media)
+            .ok_or_else(|| {
+                let types: Vec<&str> = accepted().map(PatchType::content_type).collect();
+                failure::unsupported_media_type(&types)
+            })
+    }
+
+    /// Reads the body of a patch.
+    pub(crate) fn patch(&self, patch_type: PatchType) -> Result<Incoming, Status> {
+        let body = self.request.body();
+        body::patch(patch_type, body)
+    }
+
+    /// Options of a delete: from the body, or from the query when there is none (API-111, 112).
+    pub(crate) fn delete_call(&self) -> Result<(Call, DeleteOptions), Status> {
+        let body = self.request.body();
+        let body: Value = if body.is_empty() {
+            let mut body = json!({});
+            if let Some(period) = self.query.number("gracePeriodSeconds")? {
+                body["gracePeriodSeconds"] = Value::from(period);
+            }
+            if let Some(policy) = self.query.get("propagationPolicy") {
+                body["propagationPolicy"] = Value::from(policy);
+            }
+            if let Some(orphan) = self.query.optional_flag("orphanDependents") {
+                body["orphanDependents"] = Value::from(orphan);
+            }
+            body["dryRun"] = self.query.all("dryRun").map(Value::from).collect();
+            body
+        } else {
+            // The options are of a built-in kind, whatever is deleted.
+            body::options(Media::of(self.content_type(), false)?, body)?
+        };
+        let (options, dry_run) = body::delete_options(&body)?;
+        let call = self.call_with(WriteOptions {
+            dry_run,
+            manager: self.manager(),
+            ..WriteOptions::default()
+        });
+        Ok((call, options))
+    }
+}

@@ -1,0 +1,384 @@
+//! What the controller finds out about the application itself: comparison, health, conditions, and what follows.
+//!
+//! The app is compared when somebody asks (`refresh`), `passes.batch` after a change of one of its objects, after each
+//! operation, when a self-heal's wait is over, and every `resyncPeriod`. All that only where the scenario speaks of the
+//! app, its auto-sync or its deletion: elsewhere nothing depends on it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use wavetank_health::{Pair, application};
+use wavetank_kernel::SimTime;
+use wavetank_model::{ObjectKey, Verb};
+use wavetank_scenario::{App, BoundAction, Scenario, StepAction};
+use wavetank_sync::operation::auto_sync::{
+    AutoSync, AutomatedPolicy, AutomaticOperation, Decision, SelfHealBackoff, decide,
+};
+use wavetank_sync::operation::{OperationState, RetryStrategy};
+use wavetank_sync::project::{Project, WindowVerdict, can_sync};
+use wavetank_sync::{AppIdentity, Comparison, SyncCode, SyncOptions, compare};
+use wavetank_trace::{self as trace, AppResource, Event};
+
+use crate::controller::{Controller, OperationRecord};
+use crate::desired::Revision;
+use crate::request::{app_options, retry_strategy};
+use crate::shared::{AppState, Shared};
+
+/// From a write to the app to the controller's notice of it: watch delivery (1 ms) and reaction (10 ms).
+pub(crate) const OWN_WRITE: Duration = Duration::from_millis(11);
+
+/// The address under which Argo CD knows its own cluster.
+const IN_CLUSTER: &str = "https://kubernetes.default.svc";
+
+/// Message of the condition `SharedResourceWarning`: the first object that another app claims (SYNC-102).
+pub(crate) fn shared_warning(shared: &[(ObjectKey, String)], app: &AppIdentity) -> Option<String> {
+    let (key, other) = shared.first()?;
+    let ObjectKey { kind, name, .. } = key;
+    Some(format!(
+        "{kind}/{name} is part of applications {} and {other}",
+        app.name
+    ))
+}
+
+/// Message of the condition `InvalidSpecError` when the project does not permit the destination.
+pub(crate) fn invalid_destination(app: &AppIdentity, project: &Project) -> Option<String> {
+    (!project.permits_namespace(&app.namespace)).then(|| {
+        format!(
+            "application destination server '{IN_CLUSTER}' and namespace '{}' do not match any of the allowed destinations in project '{}'",
+            app.namespace, project.name
+        )
+    })
+}
+
+/// Whether anything of this scenario depends on what is known of the app.
+pub(crate) fn matters(scenario: &Scenario) -> bool {
+    let of_step = |action: &StepAction| {
+        matches!(
+            action,
+            StepAction::App(_) | StepAction::Refresh { .. } | StepAction::DeleteApp { .. }
+        )
+    };
+    let of_bound = |bound: &BoundAction| bound.actions.iter().any(of_step);
+    scenario.names_app
+        || scenario.app.sync_policy.automated.is_some()
+        || scenario.expect.app.is_some()
+        || scenario.on.iter().any(of_bound)
+        || scenario.steps.iter().any(|step| {
+            of_step(&step.action)
+                || step.on.iter().any(of_bound)
+                || step
+                    .expect
+                    .as_ref()
+                    .is_some_and(|expect| expect.app.is_some())
+        })
+}
+
+/// When the app is compared again, and how often it was.
+#[derive(Debug, Default)]
+pub(crate) struct Refreshes {
+    /// Whether it is compared at all.
+    pub(crate) wanted: bool,
+    /// When something makes it due: this is work.
+    pub(crate) due: Option<SimTime>,
+    /// When it was compared last, or the start of the run: resyncs count from then.
+    pub(crate) last: SimTime,
+    /// How often it was compared.
+    pub(crate) count: u64,
+    /// The last operation ended and no comparison has seen its end.
+    pub(crate) after_operation: bool,
+}
+
+impl Refreshes {
+    /// Makes a comparison due at `at`, or keeps an earlier one.
+    pub(crate) fn bring(&mut self, at: SimTime) {
+        if self.wanted {
+            self.due = Some(self.due.map_or(at, |due| due.min(at)));
+        }
+    }
+
+    /// When the next comparison is due, resyncs included.
+    pub(crate) fn next(&self, resync: Duration) -> Option<SimTime> {
+        let resync = (self.wanted && !resync.is_zero()).then(|| self.last + resync);
+        [self.due, resync].into_iter().flatten().min()
+    }
+}
+
+impl Shared {
+    /// Somebody asks for a comparison; gives the number of the one that answers.
+    ///
+    /// # Errors
+    /// When the app is gone.
+    pub(crate) fn request_refresh(&self) -> Result<u64, String> {
+        let mut state = self.state();
+        if state.is_deleted() {
+            return Err("the application was deleted".to_owned());
+        }
+        state.refreshes.bring(self.clock.now());
+        let number = state.refreshes.count + 1;
+        drop(state);
+        self.control.notify_one();
+        Ok(number)
+    }
+
+    /// Changes the app itself, as somebody who edits the Application.
+    ///
+    /// # Errors
+    /// What is wrong with the patch.
+    pub(crate) fn patch_app(&self, merge: &Value) -> Result<(), String> {
+        let mut state = self.state();
+        let patched = state
+            .app
+            .patched(merge)
+            .map_err(|error| format!("cannot patch the application: {error}"))?;
+        crate::request::check(&patched)?;
+        state.project = crate::request::project(&patched)?.map(Arc::new);
+        state.app = Arc::new(App {
+            annotations: state.app.annotations.clone(),
+            ..patched
+        });
+        state.refreshes.bring(self.clock.now() + OWN_WRITE);
+        drop(state);
+        self.control.notify_one();
+        Ok(())
+    }
+
+    /// Stores what is known of the app; changes go into the trace, and the events they are.
+    pub(crate) fn store_status(&self, state: &mut AppState, status: trace::AppState) {
+        if state.status == status {
+            return;
+        }
+        let before = std::mem::replace(&mut state.status, status);
+        let now = &state.status;
+        self.recorder.push(Event::AppState(Box::new(now.clone())));
+        for (condition, message) in &now.conditions {
+            if before.conditions.get(condition) != Some(message) {
+                let text = format!("app {condition}: {message}");
+                self.recorder.push(Event::Note { text });
+            }
+        }
+        for (old, new) in [(&before.sync, &now.sync), (&before.health, &now.health)] {
+            if let Some(verb) = verb_of(new).filter(|_| old != new) {
+                self.recorder.push(Event::App {
+                    verb,
+                    message: String::new(),
+                });
+            }
+        }
+    }
+}
+
+fn verb_of(word: &str) -> Option<Verb> {
+    Some(match word {
+        "Synced" => Verb::Synced,
+        "OutOfSync" => Verb::OutOfSync,
+        "Healthy" => Verb::Healthy,
+        "Progressing" => Verb::Progressing,
+        "Degraded" => Verb::Degraded,
+        "Suspended" => Verb::Suspended,
+        "Missing" => Verb::Missing,
+        "Unknown" => Verb::Unknown,
+        _ => return None,
+    })
+}
+
+impl Controller {
+    /// Compares the app with what the view shows, and starts what auto-sync decides (SYNC-126, SYNC-148, SYNC-150).
+    pub(crate) fn refresh(&mut self) {
+        let now = self.shared.clock.now();
+        let wall = self.shared.cluster.epoch().wall(now);
+        let kinds = self.kinds();
+        let live = self.shared.view.snapshot();
+        let mut guard = self.shared.state();
+        let state = &mut *guard;
+        state.refreshes.due = None;
+        state.refreshes.last = now;
+        state.refreshes.count += 1;
+        state.refreshes.after_operation = false;
+        let app = Arc::clone(&state.app);
+        let revision = state.desired.head().clone();
+        let options = app_options(&app, &app.sync_policy.sync_options);
+        let found = compare(&revision.manifests, &live, &self.identity, &kinds, &options);
+        let mut conditions = BTreeMap::new();
+        if let Some(error) = state
+            .deletion
+            .as_ref()
+            .and_then(|deletion| deletion.error.clone())
+        {
+            conditions.insert("DeletionError".to_owned(), error);
+        }
+        if let Some(message) = shared_warning(&found.shared, &self.identity) {
+            conditions.insert("SharedResourceWarning".to_owned(), message);
+        }
+        let invalid = options
+            .project
+            .as_deref()
+            .and_then(|project| invalid_destination(&self.identity, project));
+        if let Some(message) = invalid {
+            conditions.insert("InvalidSpecError".to_owned(), message);
+        } else if let Some(error) = self.auto_sync(state, &found, &revision, &options, wall) {
+            conditions.insert("SyncError".to_owned(), error);
+        }
+        let status = self.status(&found, &revision, conditions, state.history);
+        self.shared.store_status(state, status);
+        drop(guard);
+        self.shared.changed.notify_waiters();
+    }
+
+    fn status(
+        &self,
+        found: &Comparison,
+        revision: &Revision,
+        conditions: BTreeMap<String, String>,
+        history: u32,
+    ) -> trace::AppState {
+        // Aggregation only asks whether something is desired: hooks and skipped objects are not among the resources.
+        let desired = Value::Null;
+        let pairs: Vec<Pair<'_>> = found
+            .resources
+            .iter()
+            .map(|resource| Pair {
+                target: (!resource.requires_pruning).then_some(&desired),
+                live: resource.live.as_deref(),
+            })
+            .collect();
+        let key = ObjectKey::new("argoproj.io", "Application", "argocd", &self.identity.name);
+        let health = application(self.shared.recorder.assessor(), &key, &pairs);
+        let resources = found.resources.iter().zip(&health.resources);
+        let resources = resources.map(|(resource, health)| AppResource {
+            key: resource.key.clone(),
+            sync: word(resource.status).to_owned(),
+            health: health
+                .as_ref()
+                .and_then(|health| health.status)
+                .map(|status| status.as_str().to_owned()),
+        });
+        trace::AppState {
+            sync: word(found.status).to_owned(),
+            health: health.status.as_str().to_owned(),
+            revision: revision.name.clone(),
+            resources: resources.collect(),
+            conditions,
+            history,
+        }
+    }
+
+    /// Decides (SYNC-150); gives the message of the condition `SyncError`.
+    fn auto_sync(
+        &self,
+        state: &mut AppState,
+        found: &Comparison,
+        revision: &Revision,
+        options: &SyncOptions,
+        wall: Timestamp,
+    ) -> Option<String> {
+        let app = Arc::clone(&state.app);
+        let policy = app.sync_policy.automated?;
+        let windows = options
+            .project
+            .as_deref()
+            .map_or(&[][..], |project| &project.sync_windows);
+        let AppIdentity {
+            name, namespace, ..
+        } = &self.identity;
+        if can_sync(windows, name, namespace, false, wall, None) != WindowVerdict::Allowed {
+            return None;
+        }
+        let retry = app.sync_policy.retry.as_ref().map(retry_strategy);
+        let decision = decide(&AutoSync {
+            policy: Some(AutomatedPolicy {
+                enabled: policy.enabled,
+                prune: policy.prune,
+                self_heal: policy.self_heal,
+                allow_empty: policy.allow_empty,
+            }),
+            comparison: found,
+            revision: &revision.name,
+            same_sources: true,
+            last: state.operation.as_ref().map(|operation| &operation.state),
+            requested: state.requested.is_some(),
+            deleting: state.deletion.is_some(),
+            backoff: backoff(&app),
+            retry: retry.as_ref(),
+            now: wall,
+        });
+        match decision {
+            Decision::Nothing(_) => None,
+            Decision::SyncError(message) => Some(message),
+            Decision::Later(at) => {
+                let soon = self.shared.clock.now() + Duration::from_millis(1);
+                state
+                    .refreshes
+                    .bring(self.shared.cluster.epoch().sim(at).max(soon));
+                None
+            }
+            Decision::Start(operation) => {
+                let due = self.shared.clock.now() + OWN_WRITE;
+                let started = self.shared.cluster.epoch().wall(due);
+                let mut operation =
+                    automatic(state, operation, revision.clone(), options.clone(), started);
+                operation.due = due;
+                state.requested = Some(operation);
+                None
+            }
+        }
+    }
+}
+
+/// The record of an operation that auto-sync starts.
+fn automatic(
+    state: &mut AppState,
+    automatic: AutomaticOperation,
+    revision: Revision,
+    mut options: SyncOptions,
+    wall: Timestamp,
+) -> OperationRecord {
+    options.prune = automatic.prune;
+    options.resources = automatic.resources;
+    let retry: RetryStrategy = automatic.retry;
+    let mut operation = OperationState::start(retry, true, wall);
+    operation.self_heal_attempts = automatic.self_heal_attempts;
+    state.operations += 1;
+    let number = state.operations;
+    OperationRecord::new(number, operation, revision, options, false)
+}
+
+fn backoff(app: &App) -> SelfHealBackoff {
+    let heal = &app.settings.self_heal_backoff;
+    let signed = |duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+    SelfHealBackoff {
+        duration: signed(heal.duration),
+        factor: i32::try_from(heal.factor).unwrap_or(i32::MAX),
+        cap: signed(heal.max_duration),
+    }
+}
+
+const fn word(status: SyncCode) -> &'static str {
+    match status {
+        SyncCode::Synced => "Synced",
+        SyncCode::OutOfSync => "OutOfSync",
+        SyncCode::Unknown => "Unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_earliest_reason_to_compare_counts() {
+        let at = SimTime::from_millis;
+        let resync = Duration::from_millis(120);
+        let mut refreshes = Refreshes::default();
+        refreshes.bring(at(5));
+        assert_eq!(refreshes.next(resync), None, "nothing depends on it");
+        refreshes.wanted = true;
+        assert_eq!(refreshes.next(resync), Some(at(120)));
+        assert_eq!(refreshes.next(Duration::ZERO), None);
+        refreshes.bring(at(50));
+        refreshes.bring(at(70));
+        assert_eq!(refreshes.next(resync), Some(at(50)));
+    }
+}

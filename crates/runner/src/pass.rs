@@ -1,0 +1,254 @@
+//! One pass of an operation: the snapshot is fixed, the checks before the engine are made, the outcome is stored.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use wavetank_model::Verb;
+use wavetank_sync::operation::{Act, Finished, OperationState, is_confirmed};
+use wavetank_sync::project::{WindowVerdict, can_sync};
+use wavetank_sync::{StepInput, StepOutput, compare};
+use wavetank_trace::{DesiredObject, Event, OperationEvent};
+
+use crate::application::{OWN_WRITE, invalid_destination, shared_warning};
+use crate::controller::{Cause, Controller, OperationRecord, Times};
+use crate::desired::pattern_key;
+use crate::request::APPROVED;
+use crate::shared::Shared;
+use crate::stored;
+
+impl Controller {
+    /// Runs one pass of the operation in progress.
+    pub(crate) async fn pass(&mut self, cause: Cause) -> Result<(), wavetank_sync::EngineError> {
+        let before = self.shared.recorder.effects();
+        let Some((act, input)) = self.begin(cause) else {
+            return Ok(());
+        };
+        let (output, blocked) = if let Some(refused) = self.check(&input) {
+            refused
+        } else {
+            let output = match act {
+                Act::Terminate => self.engine.terminate(input, &mut self.asks).await?,
+                _ => self.engine.pass(input, &mut self.asks).await?,
+            };
+            (output, false)
+        };
+        self.finish(cause, act, output, blocked, before);
+        Ok(())
+    }
+
+    /// What ends a pass before the engine is asked (SYNC-131), and whether a sync window did.
+    fn check(&self, input: &StepInput) -> Option<(StepOutput, bool)> {
+        let output = |phase, message| StepOutput {
+            phase,
+            message,
+            results: input.results.clone(),
+        };
+        let app = &input.app;
+        if let Some(project) = input.options.project.as_deref() {
+            let now = self.shared.cluster.epoch().wall(self.shared.clock.now());
+            let (manual, started) = {
+                let state = self.shared.state();
+                let operation = &state.operation.as_ref()?.state;
+                (!operation.automated, operation.started_at)
+            };
+            let windows = &project.sync_windows;
+            let verdict = can_sync(
+                windows,
+                &app.name,
+                &app.namespace,
+                manual,
+                now,
+                Some(started),
+            );
+            if let WindowVerdict::Blocked(message) = verdict {
+                return Some((output(input.phase, message), true));
+            }
+        }
+        if input.options.fail_on_shared_resource {
+            let found = compare(
+                &input.targets,
+                &input.live,
+                app,
+                &input.kinds,
+                &input.options,
+            );
+            if let Some(message) = shared_warning(&found.shared, app) {
+                let text = format!("Shared resource found: {message}");
+                return Some((output(wavetank_sync::OperationPhase::Failed, text), false));
+            }
+        }
+        let message = invalid_destination(app, input.options.project.as_deref()?)?;
+        let text = format!("InvalidSpecError: {message}");
+        Some((output(wavetank_sync::OperationPhase::Error, text), false))
+    }
+
+    /// Opens a pass: fixes the snapshot and tells the trace.
+    fn begin(&mut self, cause: Cause) -> Option<(Act, StepInput)> {
+        let now = self.shared.clock.now();
+        let wall = self.shared.cluster.epoch().wall(now);
+        let kinds = self.kinds();
+        let mut cause = cause;
+        let mut guard = self.shared.state();
+        let state = &mut *guard;
+        let timeout = Times::of(&state.app, now).timeout;
+        let operation = state.operation.as_mut()?;
+        let begun = operation.state.begin(wall, timeout);
+        if begun.act == Act::Nothing {
+            return None;
+        }
+        // The timeout may end an operation while it waits for a retry.
+        if begun.act == Act::Terminate {
+            cause = Cause::Terminate;
+        }
+        if cause == Cause::Retry && operation.state.revision.is_none() && !operation.pinned {
+            operation.commit = state.desired.head().clone();
+        }
+        operation.state.revision = Some(operation.commit.name.clone());
+        let starts = matches!(cause, Cause::Operation | Cause::Retry);
+        if starts || begun.stored {
+            let verb = if starts {
+                Some(Verb::Started)
+            } else {
+                Some(Verb::Terminating)
+            };
+            self.shared
+                .recorder
+                .push(self.shared.operation_event(operation, verb, starts));
+        }
+        operation.passes += 1;
+        operation.stored_due = None;
+        self.shared.recorder.push(Event::Pass {
+            number: operation.passes,
+            cause: cause.as_str().to_owned(),
+        });
+        self.shared.faults.begin_pass();
+        let live = self.shared.view.snapshot();
+        // The project is the one of now, whatever it was when the operation was requested.
+        if operation.options.project != state.project {
+            Arc::make_mut(&mut operation.options)
+                .project
+                .clone_from(&state.project);
+        }
+        let approved = state.app.annotations.get(APPROVED).map(String::as_str);
+        let input = StepInput {
+            app: self.identity.clone(),
+            revision: operation.commit.name.clone(),
+            targets: Arc::clone(&operation.commit.manifests),
+            live,
+            kinds,
+            options: Arc::clone(&operation.options),
+            started_at: operation.state.started_seconds(),
+            phase: operation.state.phase,
+            message: operation.state.message.clone(),
+            results: operation.state.results.clone(),
+            prune_confirmed: is_confirmed(approved, operation.state.started_at),
+        };
+        state.batch_due = None;
+        state.in_pass = true;
+        state.rested = false;
+        Some((begun.act, input))
+    }
+
+    /// Stores what a pass left.
+    fn finish(
+        &mut self,
+        cause: Cause,
+        act: Act,
+        output: StepOutput,
+        blocked: bool,
+        effects_before: u64,
+    ) {
+        let now = self.shared.clock.now();
+        let wall = self.shared.cluster.epoch().wall(now);
+        let mut held = self.shared.state();
+        let state = &mut *held;
+        state.in_pass = false;
+        let Some(operation) = state.operation.as_mut() else {
+            return;
+        };
+        let succeeded = output.phase == wavetank_sync::OperationPhase::Succeeded;
+        let attempt_over = output.phase.completed();
+        let finished = operation.state.finish(act, output, wall);
+        operation.stored_due =
+            (finished.changed && !finished.over).then(|| now + self.own_write_latency());
+        operation.last_pass = now;
+        operation.blocked = blocked;
+        if finished.over {
+            state.history += u32::from(operation.state.enters_history(&operation.options));
+            state.refreshes.bring(now + OWN_WRITE);
+            state.refreshes.after_operation = state.refreshes.wanted;
+        }
+        if attempt_over {
+            let hooks_failed = stored::sync_fail_failed(&operation.state.results);
+            for event in self.asks.attempt_ended(succeeded, hooks_failed) {
+                self.shared.recorder.push(event);
+            }
+        }
+        if finished.changed {
+            let verb = verb_after(&operation.state, finished);
+            self.shared
+                .recorder
+                .push(self.shared.operation_event(operation, verb, false));
+        }
+        state.rested = cause == Cause::Backstop
+            && state.batch_due.is_none()
+            && self.shared.recorder.effects() == effects_before;
+        drop(held);
+        self.shared.changed.notify_waiters();
+    }
+
+    /// From a write of the stored state to the pass that it causes: the controller learns of its own write as of any
+    /// other, by watch delivery (1 ms) and reaction (10 ms) in the canonical schedule.
+    fn own_write_latency(&self) -> Duration {
+        const OPTIONS: [u64; 4] = [11, 1, 0, 100];
+        let chooser = self.shared.cluster.chooser();
+        let taken = chooser
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .choose("pass/stored", 4, 0);
+        Duration::from_millis(OPTIONS[usize::try_from(taken).unwrap_or(0) % OPTIONS.len()])
+    }
+}
+
+impl Shared {
+    /// An entry of the trace about an operation.
+    pub(crate) fn operation_event(
+        &self,
+        operation: &OperationRecord,
+        verb: Option<Verb>,
+        with_desired: bool,
+    ) -> Event {
+        let home = self.home();
+        let desired = with_desired.then(|| {
+            let manifests = operation.commit.manifests.iter();
+            manifests
+                .map(|object| DesiredObject {
+                    key: pattern_key(object, home),
+                    object: self.recorder.redacted(object),
+                })
+                .collect()
+        });
+        // While a retry is awaited its number is announced already: the attempt is still the one that failed.
+        let ahead = u32::from(operation.awaits_retry());
+        Event::Operation(Box::new(OperationEvent {
+            verb,
+            number: operation.number,
+            attempt: operation.state.retry_count + 1 - ahead,
+            state: stored::state(&operation.state),
+            desired,
+        }))
+    }
+}
+
+fn verb_after(state: &OperationState, finished: Finished) -> Option<Verb> {
+    use wavetank_sync::OperationPhase;
+    if finished.retrying {
+        return Some(Verb::Retrying);
+    }
+    match state.phase {
+        OperationPhase::Succeeded => Some(Verb::Succeeded),
+        OperationPhase::Failed => Some(Verb::Failed),
+        OperationPhase::Error => Some(Verb::Error),
+        OperationPhase::Running | OperationPhase::Terminating => None,
+    }
+}

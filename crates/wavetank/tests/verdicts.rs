@@ -1,0 +1,103 @@
+//! What faults and exceptions make of a verdict.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use wavetank::{Options, RunOutcome, Verdict, check};
+use wavetank_report::Failure;
+use wavetank_scenario::{LoadOptions, load_bytes};
+
+/// Runs an app of one `ConfigMap` with this `spec`, indented by two.
+fn run(spec: &str) -> RunOutcome {
+    let text = format!(
+        "apiVersion: wavetank/v1\nkind: Scenario\nmetadata: {{name: x}}\nspec:\n{spec}\n---\n\
+         apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: settings}}\n"
+    );
+    let loaded = load_bytes(
+        Path::new("x.yaml"),
+        text.as_bytes(),
+        &LoadOptions::default(),
+    )
+    .unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+    let scenario = loaded.scenarios.into_iter().next().expect("one scenario");
+    check(&Arc::new(scenario), Options::default())
+}
+
+fn told(outcome: &RunOutcome) -> Vec<String> {
+    let line = |failure: &Failure| {
+        let item = failure.item.as_deref().unwrap_or_default();
+        format!("{} {item}: {}", failure.name, failure.observed)
+    };
+    outcome.verdict.failures().iter().map(line).collect()
+}
+
+#[test]
+fn a_fault_that_never_fired_fails_the_run() {
+    let outcome = run("  faults:
+    - {name: other, on: create Secret, lose: request}
+    - {on: create ConfigMap/settings, after: 7, delay: 1s}
+    - {name: maybe, on: delete Secret, optional: true, lose: request}
+  steps:
+    - sync: {}
+      faults: [{name: of-step, on: view Secret, hide: {passes: 1}}]
+    - sync: {}");
+    assert!(matches!(outcome.verdict, Verdict::Failed { .. }));
+    assert_eq!(
+        told(&outcome),
+        [
+            "faults fault/other: there was no `create Secret` to bend",
+            "faults fault/fault-2: only one `create ConfigMap/settings` came, and was let through",
+            "steps.0.faults fault/of-step: there was no `view Secret` to bend",
+        ]
+    );
+}
+
+#[test]
+fn a_fault_of_a_step_ends_with_it() {
+    let outcome = run("  steps:
+    - apply: [{apiVersion: v1, kind: ConfigMap, metadata: {name: other}}]
+      faults: [{name: gone, on: create ConfigMap/settings, optional: true, reply: {code: 500}}]
+    - sync: {}
+  expect:
+    operation: {phase: Succeeded}
+    never: [fault/gone fired]");
+    assert_eq!(told(&outcome), Vec::<String>::new());
+    assert_eq!(outcome.verdict, Verdict::Passed);
+}
+
+#[test]
+fn what_is_known_to_fail_and_holds_is_unexpectedly_fixed() {
+    let outcome = run("  exceptions: [{fails: expect.operation, bug: a/b#1}]
+  expect: {operation: {phase: Succeeded}}");
+    assert!(matches!(outcome.verdict, Verdict::Fixed { .. }));
+    assert_eq!(told(&outcome), ["expect.operation : it holds"]);
+    assert_eq!(outcome.verdict.exit_code(), 1);
+}
+
+#[test]
+fn a_run_that_fails_as_known_is_fine_and_one_that_fails_in_more_is_not() {
+    let known = run(
+        "  exceptions: [{target: fake, fails: expect.operation, bug: a/b#1}]
+  expect: {operation: {phase: Failed}}",
+    );
+    assert!(known.verdict.is_fine());
+    assert_eq!(known.verdict.as_str(), "knownFailure");
+    let more = run("  exceptions: [{fails: expect.operation}]
+  expect: {operation: {phase: Failed}, absent: [ConfigMap/settings]}");
+    assert_eq!(
+        told(&more),
+        ["expect.absent item 1: ConfigMap/settings is there"]
+    );
+    let elsewhere = run("  exceptions: [{target: kind, fails: expect.operation}]
+  expect: {operation: {phase: Failed}}");
+    assert_eq!(elsewhere.verdict.as_str(), "failed");
+}
+
+#[test]
+fn a_lost_answer_of_discovery_fails_the_sync_and_is_told() {
+    let outcome = run("  faults: [{name: cable, on: discover, lose: response}]
+  expect:
+    operation: {phase: Failed}
+    order: [fault/cable fired, operation failed]");
+    assert_eq!(told(&outcome), Vec::<String>::new());
+}
