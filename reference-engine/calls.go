@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/argoproj/argo-cd/gitops-engine/pkg/sync/common"
@@ -130,14 +132,35 @@ func (p *pass) announce() {
 	}
 }
 
-// transport sees the writes that do not go through kubectl.
+// definitions is where the engine polls until a custom resource definition is established.
+const definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"
+
+// transport sees the requests that do not go through kubectl: writes begin a run, and polls take as long as they do.
 func (p *pass) transport(inner http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(request *http.Request) (*http.Response, error) {
+		if name, found := strings.CutPrefix(request.URL.Path, definitions); found && request.Method == http.MethodGet {
+			p.poll(name)
+		}
 		if request.Method != http.MethodGet && !strings.Contains(request.URL.RawQuery, "dryRun=") {
 			p.announce()
 		}
 		return inner.RoundTrip(request)
 	})
+}
+
+// poll lets the engine's interval go by before it asks for the same definition again.
+func (p *pass) poll(name string) {
+	const interval = 100
+	p.lock.Lock()
+	again := p.polled[name]
+	p.polled[name] = true
+	p.lock.Unlock()
+	if !again {
+		return
+	}
+	if err := p.wire.report(outgoing{Type: "sleep", Millis: interval}); err != nil {
+		p.fail(err)
+	}
 }
 
 type roundTripper func(*http.Request) (*http.Response, error)
@@ -166,8 +189,16 @@ func (s *sink) Info(_ int, message string, _ ...any) {
 	p := s.pass
 	switch message {
 	case "Creating namespace":
-		zero := 0
-		p.begin(common.SyncPhasePreSync, &zero)
+		// The task tells its place only by its text, which begins with phase/wave.
+		task, _ := s.value("task").(fmt.Stringer)
+		if task == nil {
+			return
+		}
+		place, _, _ := strings.Cut(task.String(), " ")
+		phase, number, _ := strings.Cut(place, "/")
+		if wave, err := strconv.Atoi(number); err == nil {
+			p.begin(phase, &wave)
+		}
 	case "Filtering tasks in correct phase and wave":
 		phase, _ := s.value("phase").(common.SyncPhase)
 		wave, isNumber := s.value("wave").(int)

@@ -11,6 +11,7 @@ import (
 	"github.com/argoproj/argo-cd/gitops-engine/pkg/utils/kube"
 	"github.com/argoproj/argo-cd/gitops-engine/pkg/utils/tracing"
 	"github.com/go-logr/logr"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -19,6 +20,8 @@ import (
 var engineVersion = "development"
 
 func main() {
+	// Clients name themselves after the program, and field managers after the client: the one of Argo CD's controller.
+	os.Args[0] = "argocd-application-controller"
 	if err := serve(newWire(os.Stdin, os.Stdout)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -48,6 +51,7 @@ func serve(w *wire) error {
 		return err
 	}
 	command := &kube.KubectlCmd{Log: logr.Discard(), Tracer: tracing.NopTracer{}}
+	warm := false
 	for {
 		order, err := w.order()
 		if errors.Is(err, io.EOF) {
@@ -58,6 +62,10 @@ func serve(w *wire) error {
 		}
 		switch order.Type {
 		case "pass", "terminate":
+			if !warm {
+				warmDiscovery(config, start.Kubeconfig)
+				warm = true
+			}
 			done, err := runPass(order, w, config, command)
 			if err != nil {
 				return err
@@ -83,4 +91,20 @@ func restConfig(path string) (*rest.Config, error) {
 	config.QPS = -1
 	config.Burst = 1000
 	return config, nil
+}
+
+// warmDiscovery fills kubectl's discovery cache, as it is in a controller that has been running for a while. What a
+// process has cached itself it takes for current: with a cold cache kubectl would not look again for kinds that a
+// custom resource definition of the same pass brings.
+func warmDiscovery(config *rest.Config, kubeconfig string) {
+	flags := genericclioptions.NewConfigFlags(true).WithDiscoveryBurst(config.Burst).WithDiscoveryQPS(config.QPS)
+	flags.KubeConfig = &kubeconfig
+	client, err := flags.ToDiscoveryClient()
+	if err == nil {
+		_, _, err = client.ServerGroupsAndResources()
+	}
+	if err != nil {
+		// The engine will meet the same failure, and say so in its results.
+		fmt.Fprintln(os.Stderr, "discovery:", err)
+	}
 }

@@ -27,6 +27,8 @@ type pass struct {
 	lock   sync.Mutex
 	failed error
 	run    run
+	// polled are the definitions that the engine has looked up in this pass.
+	polled map[string]bool
 	health map[kube.ResourceKey]*health.HealthStatus
 }
 
@@ -40,7 +42,7 @@ type run struct {
 
 // runPass runs one pass of Argo CD's sync context and gives the message it ends with.
 func runPass(order *incoming, w *wire, config *rest.Config, command kube.Kubectl) (outgoing, error) {
-	p := &pass{wire: w, health: map[kube.ResourceKey]*health.HealthStatus{}}
+	p := &pass{wire: w, polled: map[string]bool{}, health: map[kube.ResourceKey]*health.HealthStatus{}}
 	watched := rest.CopyConfig(config)
 	watched.Wrap(p.transport)
 	live, foreign, modified, err := p.readLive(order.Live)

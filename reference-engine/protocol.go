@@ -138,6 +138,7 @@ type outgoing struct {
 	Hook   bool      `json:"hook,omitempty"`
 	DryRun bool      `json:"dryRun,omitempty"`
 	Final  bool      `json:"final,omitempty"`
+	Millis int       `json:"ms,omitempty"`
 	OK     *bool     `json:"ok,omitempty"`
 
 	Message string   `json:"message,omitempty"`

@@ -3,6 +3,7 @@
 //! The files run stand in `tests/fixtures`; each is expected to fail in its own way.
 
 mod arguments;
+mod engines;
 mod loading;
 mod plans;
 mod runs;

@@ -136,6 +136,9 @@ pub(crate) struct CompareArguments {
     /// Show every difference of a scenario, not only the first
     #[arg(long)]
     pub(crate) all: bool,
+    /// Compare reads as well: kubectl looks up more than an engine needs
+    #[arg(long)]
+    pub(crate) gets: bool,
 }
 
 /// Arguments of `list`.

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use serde_json::Value;
 use wavetank_model::{Actor, RequestRecord};
 use wavetank_scenario::Scenario;
+use wavetank_trace::entry::{ApiEvent, Content};
 use wavetank_trace::{Event, OperationEvent, Trace};
 
 use crate::args::CompareArguments;
@@ -34,7 +36,7 @@ pub(crate) fn compare(arguments: &CompareArguments, streams: &mut Streams) -> an
                 continue;
             }
         };
-        match differences(scenario, seed, &engines) {
+        match differences(scenario, seed, &engines, arguments.gets) {
             Ok(found) if found.is_empty() => {
                 same += 1;
                 streams.result(&format!("SAME {}\n", scenario.name))?;
@@ -80,6 +82,7 @@ fn differences(
     scenario: &Arc<Scenario>,
     seed: u64,
     engines: &[Choice; 2],
+    gets: bool,
 ) -> Result<Vec<Difference>, String> {
     let mut passes = Vec::new();
     for engine in engines {
@@ -89,7 +92,7 @@ fn differences(
         {
             return Err(reason.clone());
         }
-        passes.push(split(&outcome.trace.ok_or("the run left no trace")?));
+        passes.push(split(&outcome.trace.ok_or("the run left no trace")?, gets));
     }
     let mut out = Vec::new();
     let (left, right) = (&passes[0], &passes[1]);
@@ -111,18 +114,32 @@ fn differences(
     Ok(out)
 }
 
+/// The lines of one side that the other has not, or not as often.
+fn counted(these: &BTreeMap<String, u32>, those: &BTreeMap<String, u32>) -> String {
+    let lines: Vec<String> = these
+        .iter()
+        .filter(|(line, count)| those.get(*line) != Some(count))
+        .map(|(line, count)| format!("{count} x {line}"))
+        .collect();
+    lines.join("\n")
+}
+
 /// What one pass did.
 #[derive(Default)]
 struct Pass {
     name: String,
     /// Requests by what they ask, counted: what an engine does at once has no order.
     requests: BTreeMap<String, u32>,
+    /// Tasks, and beginnings and ends of phases and waves, likewise.
+    tasks: BTreeMap<String, u32>,
+    /// What the engine's writes changed, by object.
+    changes: BTreeMap<String, Vec<String>>,
     outcome: Vec<String>,
     results: BTreeMap<String, String>,
 }
 
 /// Splits a trace into its passes.
-fn split(trace: &Trace) -> Vec<Pass> {
+fn split(trace: &Trace, gets: bool) -> Vec<Pass> {
     let mut passes: Vec<Pass> = Vec::new();
     let mut operation = 0;
     for entry in &trace.entries {
@@ -142,7 +159,17 @@ fn split(trace: &Trace) -> Vec<Pass> {
                     pass.ended(event);
                 }
             }
-            Event::Request(request) if counts(request) => {
+            Event::Api(change) if change.actor.as_str() == Actor::ENGINE => {
+                if let Some(pass) = passes.last_mut() {
+                    pass.changed(change);
+                }
+            }
+            Event::Task(_) | Event::Phase { .. } | Event::Wave { .. } => {
+                if let Some(pass) = passes.last_mut() {
+                    *pass.tasks.entry(task(&entry.event)).or_default() += 1;
+                }
+            }
+            Event::Request(request) if counts(request, gets) => {
                 if let Some(pass) = passes.last_mut() {
                     *pass.requests.entry(shown(request)).or_default() += 1;
                 }
@@ -153,10 +180,38 @@ fn split(trace: &Trace) -> Vec<Pass> {
     passes
 }
 
+/// The text of a change without what depends on the order of writes that are made at once.
+fn masked(change: &Value) -> String {
+    let mut change = change.clone();
+    if let Some(meta) = change.get_mut("metadata").and_then(Value::as_object_mut) {
+        meta.remove("uid");
+        meta.remove("resourceVersion");
+    }
+    change.to_string()
+}
+
 /// Requests of the engine itself; how it learns what the API serves, and what the view reads, is no matter.
-fn counts(request: &RequestRecord) -> bool {
-    request.actor.as_str() == Actor::ENGINE
-        && !matches!(request.verb.as_str(), "discover" | "list" | "watch" | "get")
+fn counts(request: &RequestRecord, gets: bool) -> bool {
+    (gets || request.verb != "get")
+        && request.actor.as_str() == Actor::ENGINE
+        && !matches!(request.verb.as_str(), "discover" | "list" | "watch")
+}
+
+fn task(event: &Event) -> String {
+    match event {
+        Event::Task(task) => format!(
+            "{:?} {} in {}/{}{}: {}",
+            task.verb,
+            task.key,
+            task.phase,
+            task.wave,
+            if task.hook { " (hook)" } else { "" },
+            task.message
+        ),
+        Event::Phase { phase, verb } => format!("{phase} {verb:?}"),
+        Event::Wave { phase, wave, verb } => format!("{phase}/{wave} {verb:?}"),
+        _ => String::new(),
+    }
 }
 
 fn shown(request: &RequestRecord) -> String {
@@ -180,6 +235,16 @@ fn shown(request: &RequestRecord) -> String {
 }
 
 impl Pass {
+    fn changed(&mut self, change: &ApiEvent) {
+        let key = format!("{:?} {}", change.verb, change.key);
+        let text = match change.content.as_ref() {
+            Some(Content::Object(object)) => masked(object),
+            Some(Content::Patch(patch)) => masked(patch),
+            None => String::new(),
+        };
+        self.changes.entry(key).or_default().push(text);
+    }
+
     fn ended(&mut self, event: &OperationEvent) {
         let state = &event.state;
         self.outcome
@@ -209,16 +274,20 @@ impl Pass {
             }
         };
         push("start", self.name.clone(), other.name.clone());
-        let requests = |pass: &Self, without: &Self| {
+        let (left, right) = (&self.requests, &other.requests);
+        push("requests", counted(left, right), counted(right, left));
+        let (left, right) = (&self.tasks, &other.tasks);
+        push("tasks", counted(left, right), counted(right, left));
+        let changes = |pass: &Self, without: &Self| {
             let lines: Vec<String> = pass
-                .requests
+                .changes
                 .iter()
-                .filter(|(request, count)| without.requests.get(*request) != Some(count))
-                .map(|(request, count)| format!("{count} x {request}"))
+                .filter(|(key, texts)| without.changes.get(*key) != Some(texts))
+                .map(|(key, texts)| format!("{key}: {}", texts.join(" then ")))
                 .collect();
             lines.join("\n")
         };
-        push("requests", requests(self, other), requests(other, self));
+        push("changes", changes(self, other), changes(other, self));
         push("outcome", self.outcome.join("\n"), other.outcome.join("\n"));
         let results = |pass: &Self, without: &Self| {
             let lines: Vec<String> = pass

@@ -178,6 +178,7 @@ impl ProcessEngine {
                         return Ok(output);
                     }
                     Said::Note { number, note } => {
+                        polls.reported();
                         if let Some(note) = note {
                             asks.note(message::in_scope(note, &input.kinds));
                         }
@@ -189,8 +190,14 @@ impl ProcessEngine {
                         wave,
                         is_final,
                     } => {
+                        polls.reported();
                         let waited = asks.wave_delay(phase, wave, is_final).await;
                         self.send(message::ok(number, waited.err().as_deref().unwrap_or("")))?;
+                    }
+                    Said::Sleep { number, duration } => {
+                        polls.reported();
+                        link.clock.sleep(duration).await;
+                        self.send(message::ok(number, ""))?;
                     }
                     Said::Hello { .. } => {
                         return Err(EngineError::Protocol("it said hello twice".to_owned()));
@@ -340,4 +347,58 @@ fn failure(code: u16, reason: &str, text: &str) -> Response<Bytes> {
         .headers_mut()
         .insert(http::header::CONTENT_TYPE, json);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start(script: &str) -> Result<String, EngineError> {
+        let program = EngineProgram {
+            path: "/bin/sh".into(),
+            arguments: vec!["-c".to_owned(), script.to_owned()],
+            patience: Duration::from_millis(300),
+        };
+        let doorway: Doorway = Box::new(|_| {
+            Box::pin(std::future::ready(Ok(Opened {
+                kubeconfig: String::new(),
+                serve: Box::pin(std::future::pending()),
+            })))
+        });
+        let engine = ProcessEngine::start(&program, doorway)?;
+        Ok(engine.name().to_owned())
+    }
+
+    #[test]
+    fn a_silent_program_is_given_up() {
+        let lost = start("read -r start; read -r order").expect_err("it says nothing");
+        assert!(lost.to_string().contains("did and said nothing"), "{lost}");
+    }
+
+    /// Dropping the engine kills it: the test would not end otherwise.
+    #[test]
+    fn a_program_is_named_by_its_hello() {
+        let hello =
+            r#"{"type":"hello","protocol":"wavetank-engine/v1","engine":"test","version":"7"}"#;
+        let script = format!("echo '{hello}'; while true; do read -r line; done");
+        assert_eq!(start(&script), Ok("test-7".to_owned()));
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_is_lost() {
+        let program = EngineProgram {
+            path: "/no/such/engine".into(),
+            arguments: Vec::new(),
+            patience: Duration::from_secs(5),
+        };
+        let doorway: Doorway =
+            Box::new(|_| Box::pin(std::future::ready(Err("no port".to_owned()))));
+        let lost = ProcessEngine::start(&program, doorway).err();
+        assert_eq!(
+            lost,
+            Some(EngineError::Lost(
+                "no port, before it said hello".to_owned()
+            ))
+        );
+    }
 }

@@ -288,8 +288,10 @@ async fn auto_namespace(
         1,
     );
     task.moved.push(Reason::AutoNamespace);
-    let mut namespace =
-        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    // Made from a typed object: the empty parts are sent, and kept as last applied.
+    let mut namespace = json!({
+        "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}, "spec": {}, "status": {},
+    });
     match found {
         Ok(live) => {
             if !modify_namespace(input, &mut namespace, live.is_some()) {

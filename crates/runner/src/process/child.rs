@@ -1,9 +1,10 @@
 //! The second thread: the program, its pipes, and its connections.
 
+use std::collections::VecDeque;
 use std::process::Stdio;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -13,7 +14,9 @@ use http_body_util::{BodyExt, Full};
 use kube::client::Body;
 use serde_json::json;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tower::{BoxError, Service};
 use wavetank_cluster::{ApiBody, ApiService};
 use wavetank_kernel::BoxFuture;
@@ -85,10 +88,10 @@ impl Outside {
             return Err("it has no standard input".to_owned());
         };
         tokio::spawn(write_orders(stdin, start.to_string(), self.orders));
-        let last_words = Arc::new(Mutex::new(Vec::new()));
-        if let Some(stderr) = child.stderr.take() {
-            tokio::spawn(listen(stderr, Arc::clone(&last_words)));
-        }
+        let Some(stderr) = child.stderr.take() else {
+            return Err("it has no standard error".to_owned());
+        };
+        let last_words = tokio::spawn(listen(stderr));
         let Some(stdout) = child.stdout.take() else {
             return Err("it has no standard output".to_owned());
         };
@@ -103,7 +106,7 @@ impl Outside {
             }
             reason = opened.serve => Err(format!("its API is gone: {reason}")),
             spoken = spoken => Err(match spoken {
-                Ok(()) => ended(&mut child, &last_words).await,
+                Ok(()) => ended(&mut child, last_words).await,
                 Err(reason) => reason,
             }),
         }
@@ -178,32 +181,36 @@ async fn speak(
     }
 }
 
-/// Keeps the last lines of the program's standard error.
-async fn listen(stderr: tokio::process::ChildStderr, last_words: Arc<Mutex<Vec<String>>>) {
+/// Reads the program's standard error to its end; gives the last lines.
+async fn listen(stderr: ChildStderr) -> VecDeque<String> {
+    let mut kept = VecDeque::with_capacity(LAST_WORDS);
     let mut lines = BufReader::new(stderr).lines();
     while let Ok(Some(line)) = lines.next_line().await {
-        let mut kept = last_words.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() == LAST_WORDS {
-            kept.remove(0);
+            kept.pop_front();
         }
-        kept.push(line);
+        kept.push_back(line);
     }
+    kept
 }
 
 /// How the program ended.
-async fn ended(child: &mut Child, last_words: &Mutex<Vec<String>>) -> String {
+async fn ended(child: &mut Child, last_words: JoinHandle<VecDeque<String>>) -> String {
     // It closed its output: it has this long to end as well.
-    let patience = std::time::Duration::from_secs(2);
-    let how = match tokio::time::timeout(patience, child.wait()).await {
+    let patience = Duration::from_secs(2);
+    let how = match timeout(patience, child.wait()).await {
         Ok(Ok(status)) => format!("it ended with {status}"),
         Ok(Err(error)) => format!("it ended: {error}"),
-        Err(_) => "it closed its output".to_owned(),
+        Err(_) => return "it closed its output".to_owned(),
     };
-    let words = last_words.lock().unwrap_or_else(PoisonError::into_inner);
-    if words.is_empty() {
-        how
-    } else {
-        format!("{how}; it said: {}", words.join(" | "))
+    // Whoever else holds its standard error is not waited for.
+    let words = timeout(patience, last_words).await;
+    match words {
+        Ok(Ok(words)) if !words.is_empty() => {
+            let words: Vec<String> = words.into();
+            format!("{how}; it said: {}", words.join(" | "))
+        }
+        _ => how,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The messages of the engine protocol.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -28,6 +29,8 @@ pub(super) enum Said {
         wave: i64,
         is_final: bool,
     },
+    /// It lets time go by.
+    Sleep { number: u64, duration: Duration },
     /// The pass is over.
     Done(StepOutput),
 }
@@ -52,6 +55,10 @@ enum Raw {
         wave: i64,
         #[serde(default, rename = "final")]
         is_final: bool,
+    },
+    Sleep {
+        n: u64,
+        ms: u64,
     },
     Done {
         phase: OperationPhase,
@@ -149,6 +156,10 @@ pub(super) fn read(line: &str) -> Result<Said, EngineError> {
             phase,
             wave,
             is_final,
+        },
+        Raw::Sleep { n, ms } => Said::Sleep {
+            number: n,
+            duration: Duration::from_millis(ms),
         },
         Raw::Done {
             phase,

@@ -1,8 +1,9 @@
 //! The poll rule: how time moves for a program that waits by asking again and again.
 //!
 //! The third identical GET of an object within a pass advances the world to its next due event, at most by
-//! [`LONGEST`]; it counts only GETs since the program last wrote or deleted that object. Namespaces do not count:
-//! programs look them up once for each object they write.
+//! [`LONGEST`]; it counts only GETs since the program last wrote or deleted that object, and since it last reported
+//! anything: what asks again without having done anything waits. Namespaces do not count: programs look them up once
+//! for each object they write.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,6 +22,11 @@ pub(super) struct Polls {
 }
 
 impl Polls {
+    /// The program reported something.
+    pub(super) fn reported(&mut self) {
+        self.counts.clear();
+    }
+
     /// Counts a request; whether time is to move before it is answered.
     pub(super) fn takes_time(&mut self, request: &http::request::Parts) -> bool {
         let path = request.uri.path();
@@ -83,6 +89,15 @@ mod tests {
             assert!(!get("/apis/apps/v1"));
             assert!(!get("/api/v1/namespaces/shop"));
             assert!(!get("/api/v1/namespaces/shop/pods"));
+        }
+    }
+
+    #[test]
+    fn a_report_starts_the_count_anew() {
+        let mut polls = Polls::default();
+        for _ in 0..3 {
+            assert!(!polls.takes_time(&parts("GET", "/apis/batch/v1/namespaces/shop/jobs/twice")));
+            polls.reported();
         }
     }
 

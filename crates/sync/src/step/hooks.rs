@@ -52,17 +52,31 @@ impl Step<'_> {
                 continue;
             };
             let outcome = outcomes.next().unwrap_or_else(|| Err(no_outcome()));
-            if outcome.is_ok() {
-                self.tasks[place].live = Some(stripped);
-            }
+            self.lost_finalizer(place, &stripped);
             out.push(outcome);
         }
         out
     }
 
+    /// The live object of a task, which it shares with the hook's tasks in other phases, has no finalizer any more for
+    /// this pass, whatever the call said (SYNC-068).
+    fn lost_finalizer(&mut self, place: usize, stripped: &Arc<Value>) {
+        let Some(old) = self.tasks[place].live.clone() else {
+            return;
+        };
+        let shares = |task: &&mut Task| {
+            task.live
+                .as_ref()
+                .is_some_and(|live| Arc::ptr_eq(live, &old))
+        };
+        for task in self.tasks.iter_mut().filter(shares) {
+            task.live = Some(Arc::clone(stripped));
+        }
+    }
+
     /// S8: completed hooks lose their finalizer, one after the other (SYNC-052).
     pub(super) async fn strip_completed_hooks(&mut self) {
-        for place in self.places(|task| task.hook && task.completed() && task.has_finalizer()) {
+        for place in self.places(|task| task.hook && task.completed()) {
             for outcome in self.strip(&[place]).await {
                 if let Err(error) = outcome {
                     let text = format!("Failed to remove hook finalizer: {error}");

@@ -1,0 +1,107 @@
+//! Engines that are programs: what a person sees when one misbehaves. None of them may hang the run.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::{code, output, stdout, text};
+
+const HELLO: &str =
+    r#"echo '{"type":"hello","protocol":"wavetank-engine/v1","engine":"test","version":"1"}'"#;
+
+/// Runs a small scenario with a shell script as the engine; gives both streams and the exit code.
+fn run(script: &str) -> (String, i32) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let engine = folder.path().join("engine");
+    fs::write(&engine, format!("#!/bin/sh\n{script}\n")).expect("the script is written");
+    fs::set_permissions(&engine, fs::Permissions::from_mode(0o755)).expect("it may be run");
+    let output = output(&[
+        "run",
+        "two-cases.yaml",
+        "--case",
+        "good",
+        "--engine",
+        engine.to_str().expect("a path in UTF-8"),
+    ]);
+    let code = output.status.code().expect("an exit code");
+    (text(output.stdout) + &text(output.stderr), code)
+}
+
+#[track_caller]
+fn is_unavailable(script: &str, reason: &str) {
+    let (shown, code) = run(script);
+    assert!(shown.contains(reason), "`{reason}` is not said:\n{shown}");
+    assert_eq!(code, 4, "{shown}");
+}
+
+#[test]
+fn an_engine_that_ends_at_once_is_unavailable() {
+    is_unavailable("echo no licence >&2; exit 3", "it said: no licence");
+}
+
+#[test]
+fn an_engine_that_says_no_hello_is_unavailable() {
+    is_unavailable("echo hi; read -r x", "it said what is no message");
+}
+
+#[test]
+fn an_engine_of_another_protocol_is_unavailable() {
+    is_unavailable(
+        r#"echo '{"type":"hello","protocol":"other/v9","engine":"test","version":"1"}'; read -r x"#,
+        "it speaks `other/v9`",
+    );
+}
+
+#[test]
+fn garbage_during_a_pass_ends_the_run() {
+    is_unavailable(
+        &format!("{HELLO}; read -r start; read -r order; echo '<html>'; read -r x"),
+        "it said what is no message",
+    );
+}
+
+#[test]
+fn an_engine_that_ends_during_a_pass_is_lost() {
+    is_unavailable(
+        &format!("{HELLO}; read -r start; read -r order; exit 7"),
+        "it ended with exit status: 7",
+    );
+}
+
+#[test]
+fn an_engine_may_not_act_between_passes() {
+    let done = r#"echo '{"type":"done","phase":"Running","message":"waiting","results":[]}'"#;
+    is_unavailable(
+        &format!("{HELLO}; read -r start; read -r order; {done}; {done}; read -r order; read -r x"),
+        "between two passes",
+    );
+}
+
+/// The outcome is the program's word; the trace knows no task, so the expectations of the scenario fail.
+#[test]
+fn an_engine_may_do_nothing_at_all() {
+    let done = r#"echo '{"type":"done","phase":"Succeeded","message":"all well","results":[]}'"#;
+    let (shown, code) = run(&format!(
+        "{HELLO}; read -r start; while read -r order; do {done}; done"
+    ));
+    assert_eq!(code, 1, "{shown}");
+    assert!(!shown.contains("UNAVAILABLE"), "{shown}");
+}
+
+#[test]
+fn unknown_engines_are_refused() {
+    assert_eq!(
+        code(&["run", "two-cases.yaml", "--engine", "argocd-0.1"]),
+        3
+    );
+    assert_eq!(code(&["run", "two-cases.yaml", "--engine", "./no/such"]), 3);
+    assert_eq!(
+        code(&["compare", "two-cases.yaml", "--engines", "builtin"]),
+        3
+    );
+}
+
+#[test]
+fn the_built_in_engine_agrees_with_itself() {
+    let shown = stdout(&["compare", "two-cases.yaml", "--engines", "builtin,builtin"]);
+    assert!(shown.ends_with(" agree, 0 differ\n"), "{shown}");
+}
