@@ -32,7 +32,7 @@ fn a_service_shows_ready_pods() {
     cluster.run();
     insta::assert_snapshot!(cluster.timeline(&["Endpoints", "EndpointSlice"]), @r#"
     2.110s Endpoints/web updated by kube-controller-manager {"subsets":null}
-    2.110s EndpointSlice/web-5h2k5 updated by kube-controller-manager {"endpoints":[{"addresses":["10.244.0.2"],"conditions":{"ready":false,"serving":true,"terminating":true},"nodeName":"node-1","targetRef":{"kind":"Pod","name":"web-bbrmkx5mv6-xtgbk","namespace":"default","uid":"0488cd61-fc1d-4b2f-b840-7dd69e061b4f"}}],"metadata":{"generation":3}}
+    2.110s EndpointSlice/web-5h2k5 updated by kube-controller-manager {"endpoints":[{"addresses":["10.244.0.2"],"conditions":{"ready":false,"serving":true,"terminating":true},"nodeName":"node-1","targetRef":{"kind":"Pod","name":"web-bbrmkx5mv6-xtgbk","namespace":"default","uid":"a115f38e-2315-47b3-a20b-df64d927776f"}}],"metadata":{"generation":3}}
     3.120s EndpointSlice/web-5h2k5 updated by kube-controller-manager {"endpoints":null,"metadata":{"annotations":{"endpoints.kubernetes.io/last-change-trigger-time":"T00:03Z"},"generation":4},"ports":null}
     "#);
 }

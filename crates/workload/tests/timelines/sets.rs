@@ -164,9 +164,9 @@ fn a_cron_job_starts_jobs_as_upkeep() {
     cluster.run_for(Duration::from_secs(300));
     insta::assert_snapshot!(cluster.timeline(&["CronJob"]), @r#"
     1.0s CronJob/tick created by user
-    120.0s CronJob/tick updated by kube-controller-manager {"status":{"active":[{"apiVersion":"batch/v1","kind":"Job","name":"tick-29453762","namespace":"default","resourceVersion":"108","uid":"uid:tick-29453762"}],"lastScheduleTime":"T02:00Z"}}
+    120.0s CronJob/tick updated by kube-controller-manager {"status":{"active":[{"apiVersion":"batch/v1","kind":"Job","name":"tick-29453762","namespace":"default","resourceVersion":"112","uid":"uid:tick-29453762"}],"lastScheduleTime":"T02:00Z"}}
     127.040s CronJob/tick updated by kube-controller-manager {"status":{"active":null,"lastSuccessfulTime":"T02:07Z"}}
-    240.0s CronJob/tick updated by kube-controller-manager {"status":{"active":[{"apiVersion":"batch/v1","kind":"Job","name":"tick-29453764","namespace":"default","resourceVersion":"121","uid":"uid:tick-29453764"}],"lastScheduleTime":"T04:00Z"}}
+    240.0s CronJob/tick updated by kube-controller-manager {"status":{"active":[{"apiVersion":"batch/v1","kind":"Job","name":"tick-29453764","namespace":"default","resourceVersion":"125","uid":"uid:tick-29453764"}],"lastScheduleTime":"T04:00Z"}}
     247.040s CronJob/tick updated by kube-controller-manager {"status":{"active":null,"lastSuccessfulTime":"T04:07Z"}}
     "#);
 }
