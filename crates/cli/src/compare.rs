@@ -115,10 +115,10 @@ fn differences(
 }
 
 /// The lines of one side that the other has not, or not as often.
-fn counted(these: &BTreeMap<String, u32>, those: &BTreeMap<String, u32>) -> String {
-    let lines: Vec<String> = these
+fn counted(lines: &BTreeMap<String, u32>, others: &BTreeMap<String, u32>) -> String {
+    let lines: Vec<String> = lines
         .iter()
-        .filter(|(line, count)| those.get(*line) != Some(count))
+        .filter(|(line, count)| others.get(*line) != Some(count))
         .map(|(line, count)| format!("{count} x {line}"))
         .collect();
     lines.join("\n")
@@ -240,7 +240,10 @@ fn shown(request: &RequestRecord) -> String {
         ("dryRun", if request.dry_run { "yes" } else { "" }),
     ] {
         if !value.is_empty() {
-            text.push_str(&format!(" {name}={value}"));
+            text.push(' ');
+            text.push_str(name);
+            text.push('=');
+            text.push_str(value);
         }
     }
     format!("{text} -> {}", request.code)

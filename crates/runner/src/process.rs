@@ -167,8 +167,8 @@ impl ProcessEngine {
         let mut polls = Polls::default();
         loop {
             match self.next().await? {
-                Event::Call(call) => serve(&link, &mut polls, call).await,
-                Event::Line(line) => match message::read(&line)? {
+                Event::Call(call) => serve(&link, &mut polls, *call).await,
+                Event::Line(said) => match message::read(&said)? {
                     Said::Done(output) => {
                         let mut output = output;
                         texts::augment(&mut output.results, &input.kinds);
