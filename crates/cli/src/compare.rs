@@ -115,10 +115,10 @@ fn differences(
 }
 
 /// The lines of one side that the other has not, or not as often.
-fn counted(these: &BTreeMap<String, u32>, those: &BTreeMap<String, u32>) -> String {
-    let lines: Vec<String> = these
+fn counted(lines: &BTreeMap<String, u32>, others: &BTreeMap<String, u32>) -> String {
+    let lines: Vec<String> = lines
         .iter()
-        .filter(|(line, count)| those.get(*line) != Some(count))
+        .filter(|(line, count)| others.get(*line) != Some(count))
         .map(|(line, count)| format!("{count} x {line}"))
         .collect();
     lines.join("\n")
@@ -197,6 +197,18 @@ fn counts(request: &RequestRecord, gets: bool) -> bool {
         && !matches!(request.verb.as_str(), "discover" | "list" | "watch")
 }
 
+/// Takes kubectl's mention of its temporary file out of an error text: its name is random, and says nothing.
+fn without_file(text: &str) -> String {
+    const BEFORE: &str = "error when patching \"";
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(BEFORE) {
+        out.push_str(before);
+        rest = after.split_once("\": ").map_or(after, |(_, after)| after);
+    }
+    out + rest
+}
+
 fn task(event: &Event) -> String {
     match event {
         Event::Task(task) => format!(
@@ -206,7 +218,7 @@ fn task(event: &Event) -> String {
             task.phase,
             task.wave,
             if task.hook { " (hook)" } else { "" },
-            task.message
+            without_file(&task.message)
         ),
         Event::Phase { phase, verb } => format!("{phase} {verb:?}"),
         Event::Wave { phase, wave, verb } => format!("{phase}/{wave} {verb:?}"),
@@ -228,7 +240,10 @@ fn shown(request: &RequestRecord) -> String {
         ("dryRun", if request.dry_run { "yes" } else { "" }),
     ] {
         if !value.is_empty() {
-            text.push_str(&format!(" {name}={value}"));
+            text.push(' ');
+            text.push_str(name);
+            text.push('=');
+            text.push_str(value);
         }
     }
     format!("{text} -> {}", request.code)
@@ -247,8 +262,11 @@ impl Pass {
 
     fn ended(&mut self, event: &OperationEvent) {
         let state = &event.state;
-        self.outcome
-            .push(format!("{}: {}", state.phase.as_str(), state.message));
+        self.outcome.push(format!(
+            "{}: {}",
+            state.phase.as_str(),
+            without_file(&state.message)
+        ));
         for result in &state.results {
             let status = result
                 .status
@@ -258,7 +276,7 @@ impl Pass {
                 .map_or("-", wavetank_trace::OperationPhase::as_str);
             self.results.insert(
                 format!("{} in {}", result.key, result.sync_phase),
-                format!("{status} {phase} {}", result.message),
+                format!("{status} {phase} {}", without_file(&result.message)),
             );
         }
     }

@@ -18,7 +18,7 @@ use crate::output::Streams;
 /// The engine that is part of this program.
 pub(crate) const BUILTIN: &str = "builtin";
 /// How long a program may do and say nothing, in real time.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Carries out `wavetank engine …`; gives the exit code.
 pub(crate) fn engine(command: &EngineCommand, streams: &mut Streams) -> anyhow::Result<u8> {

@@ -21,7 +21,6 @@ use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use kube::client::Body;
 use wavetank_cluster::ApiService;
-use wavetank_health::Assessor;
 use wavetank_kernel::BoxFuture;
 use wavetank_model::Status;
 use wavetank_sync::target::TargetMemo;
@@ -69,7 +68,6 @@ pub struct ProcessEngine {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     link: Option<EngineLink>,
-    assessor: Assessor,
     memo: TargetMemo,
 }
 
@@ -100,7 +98,6 @@ impl ProcessEngine {
             stop: Some(stop),
             thread: Some(thread),
             link: None,
-            assessor: Assessor::new(),
             memo: TargetMemo::default(),
         };
         engine.name = engine.hello()?;
@@ -165,13 +162,13 @@ impl ProcessEngine {
             .clone()
             .ok_or_else(|| EngineError::Lost("it has no way to the API".to_owned()))?;
         self.nothing_between()?;
-        let prepared = external::prepare(&input, &mut self.memo, &self.assessor);
+        let prepared = external::prepare(&input, &mut self.memo, &link.assessor);
         self.send(message::order(kind, &input, &prepared))?;
         let mut polls = Polls::default();
         loop {
             match self.next().await? {
-                Event::Call(call) => serve(&link, &mut polls, call).await,
-                Event::Line(line) => match message::read(&line)? {
+                Event::Call(call) => serve(&link, &mut polls, *call).await,
+                Event::Line(said) => match message::read(&said)? {
                     Said::Done(output) => {
                         let mut output = output;
                         texts::augment(&mut output.results, &input.kinds);

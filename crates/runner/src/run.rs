@@ -78,7 +78,7 @@ pub async fn replay(
     let changed = Arc::new(Notify::new());
     let (recorder, triggers) = Recorder::new(
         cluster.clock(),
-        assessor,
+        Arc::clone(&assessor),
         scenario.app.namespace.clone(),
         options.show_secrets,
         scenario.limits.wall,
@@ -106,7 +106,9 @@ pub async fn replay(
         changed,
         desired,
     ));
-    let ended = Run::new(Arc::clone(&shared)).run(engine, triggers).await;
+    let ended = Run::new(Arc::clone(&shared), assessor)
+        .run(engine, triggers)
+        .await;
     let trace = Trace {
         header,
         entries: shared.recorder.take(),
@@ -135,15 +137,17 @@ pub fn header(scenario: &Scenario, target: &str, engine: &str, seed: u64, epoch:
 
 struct Run {
     shared: Arc<Shared>,
+    assessor: Arc<Assessor>,
     names: Arc<ResourceNames>,
     tasks: JoinSet<()>,
 }
 
 impl Run {
-    fn new(shared: Arc<Shared>) -> Self {
+    fn new(shared: Arc<Shared>, assessor: Arc<Assessor>) -> Self {
         let names = resource_names(&shared.scenario);
         Self {
             shared,
+            assessor,
             names: Arc::new(names),
             tasks: JoinSet::new(),
         }
@@ -172,6 +176,7 @@ impl Run {
             client: self.seam(Actor::ENGINE).client(),
             clock: Arc::clone(&self.shared.clock),
             next_work: Arc::new(move || cluster.next_work()),
+            assessor: Arc::clone(&self.assessor),
         }
     }
 

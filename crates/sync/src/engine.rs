@@ -106,6 +106,8 @@ pub struct EngineLink {
     pub clock: Arc<dyn Clock>,
     /// When the target's next pending work is due.
     pub next_work: Arc<dyn Fn() -> Option<SimTime> + Send + Sync>,
+    /// How the run judges health, with the scripts of its settings.
+    pub assessor: Arc<Assessor>,
 }
 
 impl std::fmt::Debug for EngineLink {

@@ -33,7 +33,7 @@ pub(super) enum Event {
     /// A line of its standard output.
     Line(String),
     /// A request to the API.
-    Call(Call),
+    Call(Box<Call>),
     /// It is over; nothing follows.
     Ended(String),
 }
@@ -236,7 +236,7 @@ impl Service<Request<Body>> for Forward {
             let body = body.collect().await?.to_bytes();
             let (reply, answer) = oneshot::channel();
             events
-                .send(Event::Call(Call { parts, body, reply }))
+                .send(Event::Call(Box::new(Call { parts, body, reply })))
                 .map_err(|_| "the run is over")?;
             let response = answer.await.map_err(|_| "the run is over")?;
             Ok(response.map(|bytes| {

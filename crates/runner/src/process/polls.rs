@@ -62,8 +62,7 @@ fn names_an_object(path: &str) -> bool {
     let rest: Vec<&str> = parts.skip(depth).collect();
     match rest.as_slice() {
         ["namespaces", _] => false,
-        ["namespaces", _, rest @ ..] => rest.len() >= 2,
-        rest => rest.len() >= 2,
+        ["namespaces", _, rest @ ..] | rest => rest.len() >= 2,
     }
 }
 
