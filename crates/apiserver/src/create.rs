@@ -271,13 +271,10 @@ pub(crate) fn accept_body(call: &mut Call, incoming: Incoming) -> Result<Value, 
         )
     })?;
     settle_namespace(call, &mut object)?;
-    if call.is_inner_status() {
-        behaviour::complete(&call.resource, &mut object);
-        if let Some(fields) = object.as_object_mut() {
-            fields.extend(rest);
-        }
-    } else {
-        behaviour::default(&call.resource, &call.api_version, &mut object);
+    behaviour::default(&call.resource, &call.api_version, &mut object);
+    if let Some(fields) = object.as_object_mut() {
+        // What the defaults made of the missing rest goes again.
+        fields.extend(rest);
     }
     if let (Some(managed @ Value::Array(_)), Some(metadata)) = (managed, metadata_mut(&mut object))
     {
