@@ -80,7 +80,8 @@ pub struct ServerConfig {
     pub cache_bytes: usize,
     /// The Kubernetes version that `/version` reports, without `v`.
     pub version: String,
-    /// Whether CRDs with CEL rules are accepted though the rules are not evaluated; else they are refused.
+    /// Whether CRDs are accepted with CEL rules that cannot be compiled here, which are then not evaluated; else they are
+    /// refused.
     pub pass_over_rules: bool,
     /// Whether `sendInitialEvents` is served; a refusal makes clients list first (API-201).
     pub watch_list: bool,

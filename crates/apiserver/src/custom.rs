@@ -4,6 +4,7 @@
 //! life of definitions is in `establish`.
 
 pub(crate) mod definition;
+mod rules;
 mod structural;
 mod validate;
 
@@ -18,6 +19,7 @@ use crate::registry::{Behaviour, Origin, Resets, Resource, TableId, Version, Ver
 use crate::scale::ScalePaths;
 use crate::table::{Column, custom_columns};
 
+use rules::Rules;
 pub(crate) use structural::{default, prune};
 
 /// One version of a custom resource.
@@ -28,6 +30,7 @@ pub(crate) struct CustomVersion {
     pub(crate) columns: Vec<Column>,
     /// `openAPIV3Schema`.
     pub(crate) structural: Value,
+    rules: Option<Arc<Rules>>,
     pub(crate) has_status: bool,
     pub(crate) scale: Option<ScalePaths>,
     /// Warning of a deprecated version.
@@ -87,6 +90,7 @@ impl CustomVersion {
                     )
                 })
                 .collect(),
+            rules: Rules::of(&structural).map(Arc::new),
             structural,
         }
     }
@@ -110,7 +114,15 @@ impl CustomVersion {
 
     /// What is wrong with a new object.
     pub(crate) fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = validate::validate(&self.structural, object, None);
+        self.problems(object, None)
+    }
+
+    fn problems(&self, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
+        let mut errors = validate::validate(&self.structural, object, old);
+        if let Some(rules) = &self.rules {
+            let failed = rules.check(object, old, &errors);
+            errors.extend(failed);
+        }
         errors.extend(self.scale_problem(object));
         errors
     }
@@ -147,9 +159,7 @@ impl CustomVersion {
 
     /// What is wrong with a changed object; what was wrong before and did not change is let pass (API-265).
     pub(crate) fn validate_change(&self, new: &Value, old: &Value) -> Vec<FieldError> {
-        let mut errors = validate::validate(&self.structural, new, Some(old));
-        errors.extend(self.scale_problem(new));
-        errors
+        self.problems(new, Some(old))
     }
 }
 

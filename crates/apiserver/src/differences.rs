@@ -66,8 +66,8 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         topic: "CEL rules of definitions",
-        real: "are evaluated",
-        here: "are refused with the definition, or passed over when `pass_over_rules` is set",
+        real: "are type-checked with the definition, and their costs are limited",
+        here: "are evaluated without types and limits, `url` and `isURL` fail; a rule that does not compile is refused, or passed over when `pass_over_rules` is set",
         shown_by: ("cases/custom.yaml", "rules"),
     },
     Difference {

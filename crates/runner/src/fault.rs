@@ -179,13 +179,14 @@ impl Faults {
             .collect()
     }
 
-    /// Whether something is held up that will come, or that the view misses and `running` waits for.
-    pub(crate) fn is_pending(&self, running: bool) -> bool {
+    /// Whether something is held up that will come; or the view misses something that an operation or deletion, if
+    /// `working`, waits for; or it is bent for passes that an operation, if `syncing`, will make.
+    pub(crate) fn is_pending(&self, syncing: bool, working: bool) -> bool {
         if self.held_up.load(Ordering::Relaxed) > 0 {
             return true;
         }
         let inner = self.lock();
-        running && (inner.bent_for_now || !inner.lost.is_empty())
+        (syncing && inner.bent_for_now) || (working && !inner.lost.is_empty())
     }
 
     /// Until it is dropped something is held up.

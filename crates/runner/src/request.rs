@@ -36,6 +36,9 @@ impl Shared {
         if state.is_deleted() {
             return Err("the application was deleted".to_owned());
         }
+        if state.deletion.is_some() {
+            return Err("the application is being deleted".to_owned());
+        }
         if state.is_busy() {
             return Err("another operation is already in progress".to_owned());
         }

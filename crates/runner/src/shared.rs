@@ -210,6 +210,8 @@ impl Shared {
     fn is_quiet(&self, actions: bool) -> bool {
         let state = self.state();
         let resting = match &state.operation {
+            // What was in progress went with the app.
+            _ if state.is_deleted() => true,
             Some(operation) if operation.in_progress() => state.rested && !operation.awaits_retry(),
             _ => state.rested || !state.is_working(),
         };
@@ -222,7 +224,7 @@ impl Shared {
             && (state.batch_due.is_none() || !state.is_working())
             && (!actions || self.recorder.pending_actions() == 0)
             && self.cluster.next_work().is_none()
-            && !self.faults.is_pending(state.is_busy())
+            && !self.faults.is_pending(state.is_busy(), state.is_working())
     }
 
     fn is_done(&self, until: Until) -> bool {
@@ -320,7 +322,8 @@ impl Shared {
 
     /// Whether an operation is in progress.
     pub(crate) fn operation_is_running(&self) -> bool {
-        self.state().is_busy()
+        let state = self.state();
+        state.is_busy() && !state.is_deleted()
     }
 
     /// Why the run is stuck: what waits for what.
@@ -360,6 +363,9 @@ impl AppState {
 
     /// Whether an operation or a deletion is in progress, so that passes come.
     fn is_working(&self) -> bool {
+        if self.is_deleted() {
+            return false;
+        }
         self.operation
             .as_ref()
             .is_some_and(OperationRecord::in_progress)

@@ -109,11 +109,15 @@ fn check(schema: &Value, path: &str, rules: bool, errors: &mut Vec<FieldError>) 
             "additionalProperties and properties are mutual exclusive",
         );
     }
-    if !rules && fields.contains_key("x-kubernetes-validations") {
-        add(
-            "x-kubernetes-validations",
-            "CEL rules are not evaluated by this server; it can be told to pass over them",
-        );
+    if !rules {
+        for (index, rule, why) in super::rules::problems(schema) {
+            errors.push(FieldError {
+                kind: FieldErrorKind::Invalid,
+                field: format!("{path}.x-kubernetes-validations[{index}].rule"),
+                value: Some(Value::from(rule)),
+                detail: format!("compilation failed: {why}"),
+            });
+        }
     }
     if let Some(pattern) = schema["pattern"].as_str()
         && let Err(error) = Regex::new(pattern)

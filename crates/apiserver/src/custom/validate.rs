@@ -1,5 +1,4 @@
-//! Validating custom objects by their schema (API-262, 263, 265). CEL rules are not evaluated here: definitions that
-//! have them are refused, unless the server is told to pass over them.
+//! Validating custom objects by their schema (API-262, 263, 265); CEL rules are in `rules`.
 
 use regex::Regex;
 use serde_json::Value;

@@ -48,16 +48,13 @@ impl Schemas {
             version: version.to_owned(),
             kind: resource.kind().to_owned(),
         };
-        let (name, mut described) = match resource.custom_version(&kind.api_version()) {
-            Some(custom) => {
+        let (name, mut described) =
+            if let Some(custom) = resource.custom_version(&kind.api_version()) {
                 let reversed: Vec<&str> = group.rsplit('.').collect();
                 self.prefix = format!("{}.{version}", reversed.join("."));
-                (
-                    format!("{}.{}", self.prefix, kind.kind),
-                    self.custom(&custom.structural),
-                )
-            }
-            None => {
+                let name = format!("{}.{}", self.prefix, kind.kind);
+                (name, self.custom(&custom.structural))
+            } else {
                 let group = group.split('.').next().unwrap_or_default();
                 self.prefix = format!("io.k8s.api.{group}.{version}");
                 let Some(Shape::Struct(definition)) = schema::builtin(&kind).map(SchemaRef::shape)
@@ -68,8 +65,7 @@ impl Schemas {
                 let mut described = self.found.remove(&name).unwrap_or_default();
                 described["description"] = Value::from(NO_PROSE);
                 (name, described)
-            }
-        };
+            };
         described["x-kubernetes-group-version-kind"] =
             json!([{"group": kind.group, "version": kind.version, "kind": kind.kind}]);
         self.found.insert(name, described);
@@ -223,6 +219,6 @@ pub(super) fn changeable<'a>(resource: &'a Resource, version: &str) -> Option<&'
     let version = resource.version(version)?;
     match &version.objects {
         VersionType::Custom(custom) => Some(&custom.structural),
-        _ => None,
+        VersionType::BuiltIn(_) => None,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use wavetank_kernel::SimTime;
 use wavetank_model::{Actor, ChangeKind, ObjectKey, RequestRecord, Verb};
-use wavetank_trace::{ApiEvent, Entry, Event, OperationEvent, Trace};
+use wavetank_trace::{ApiEvent, Entry, Event, OperationEvent, PlanTask, Trace};
 
 use super::{Detail, Mark, Row, Weight};
 
@@ -156,15 +156,17 @@ impl<'a> Teller<'a> {
             Event::Pass { number, cause } if self.detail == Detail::Everything => {
                 self.plain(time, Mark::Engine, format!("pass {number}"), None, cause);
             }
-            Event::Plan { tasks } => {
-                let tasks = tasks.iter().map(|task| {
-                    format!("{}/{} {}", task.phase, task.wave, task.key.short(self.home))
-                });
-                let text = tasks.collect::<Vec<_>>().join(", ");
-                self.plain(time, Mark::Engine, "plan".to_owned(), None, &text);
-            }
+            Event::Plan { tasks } => self.plan(time, tasks),
             Event::Pass { .. } | Event::StepEnded { .. } | Event::AppState(_) => {}
         }
+    }
+
+    fn plan(&mut self, time: SimTime, tasks: &[PlanTask]) {
+        let tasks = tasks
+            .iter()
+            .map(|task| format!("{}/{} {}", task.phase, task.wave, task.key.short(self.home)));
+        let text = tasks.collect::<Vec<_>>().join(", ");
+        self.plain(time, Mark::Engine, "plan".to_owned(), None, &text);
     }
 
     fn api(&mut self, time: SimTime, api: &ApiEvent) {
