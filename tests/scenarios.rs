@@ -1,9 +1,10 @@
 //! Every scenario of the library is a test, found when the tests run.
 //!
 //! Each file and case gives two: that it passes, with the same trace when it is run twice in one process; and that it
-//! ends, with the same trace each time, when every choice falls on its last option. One more compares with a child
-//! process, so that nothing depends on what only one process has.
+//! ends, with the same trace each time, when every choice falls on its last option. One more for each file compares with
+//! a child process, so that nothing depends on what only one process has.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -60,7 +61,11 @@ fn trials() -> Vec<Trial> {
         }
     }
     trials.push(names_differ(&scenarios));
-    trials.extend(scenarios.first().map(child_process));
+    let paths: BTreeSet<PathBuf> = scenarios
+        .iter()
+        .map(|scenario| scenario.path.clone())
+        .collect();
+    trials.extend(paths.into_iter().map(child_process));
     for scenario in scenarios {
         let title = title(&scenario);
         let last = Arc::clone(&scenario);
@@ -129,9 +134,8 @@ fn ends_with_last_options(scenario: &Arc<Scenario>) -> Result<(), Failed> {
     }
 }
 
-fn child_process(scenario: &Arc<Scenario>) -> Trial {
-    let path = scenario.path.clone();
-    Trial::test("a child process gives the same traces", move || {
+fn child_process(path: PathBuf) -> Trial {
+    Trial::test(format!("{}, child process", path.display()), move || {
         let child = Command::new(env::current_exe()?)
             .env(CHILD, &path)
             .output()?;
@@ -163,13 +167,17 @@ fn print_traces(path: &Path) -> ExitCode {
 
 /// The traces of every scenario of a file, one after the other.
 fn traces(path: &Path) -> Result<Vec<u8>, Failed> {
-    let loaded = load(path, &LoadOptions::default()).map_err(|problems| problems.render(false))?;
+    let options = LoadOptions {
+        root: Some(root()),
+        ..LoadOptions::default()
+    };
+    let loaded = load(path, &options).map_err(|problems| problems.render(false))?;
     let mut text = Vec::new();
     for scenario in loaded.scenarios {
-        text.extend(trace_text(&wavetank::check(
-            &Arc::new(scenario),
-            Options::default(),
-        ))?);
+        let outcome = wavetank::check(&Arc::new(scenario), Options::default());
+        if !matches!(outcome.verdict, Verdict::Skipped { .. }) {
+            text.extend(trace_text(&outcome)?);
+        }
     }
     Ok(text)
 }
