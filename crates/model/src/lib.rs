@@ -3,7 +3,7 @@
 //! Pure functions and plain data on [`serde_json::Value`]; no clock, no chance, no I/O.
 //!
 //! - [`key`], [`kinds`]: what an object is called and which kinds are built in
-//! - [`reference`], [`event`]: the references and the one event grammar of the scenario format, section 4
+//! - [`mod@reference`], [`event`]: the references and the one event grammar of the scenario format, section 4
 //! - [`object`]: reading metadata out of an object
 //! - [`argo`]: Argo CD's annotations: hook types, waves, delete policies, sync options
 //! - [`script`]: scripted behaviour of workloads, section 5 of the format
