@@ -142,7 +142,7 @@ impl Cluster for SimCluster {
     }
 
     fn freeze(&self, key: &ObjectKey) {
-        self.world().freeze(key.clone());
+        self.world().freeze(key);
     }
 
     fn waiting(&self) -> Vec<String> {

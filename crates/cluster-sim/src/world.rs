@@ -1,6 +1,5 @@
 //! The world: API server, controllers and sleepers in one ordered queue.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -20,7 +19,6 @@ pub struct World {
     timers: Queue<oneshot::Sender<()>>,
     chooser: Arc<Mutex<Chooser>>,
     observers: Vec<Arc<dyn Observer>>,
-    frozen: BTreeSet<ObjectKey>,
     had_work: bool,
 }
 
@@ -33,7 +31,6 @@ impl World {
             timers: Queue::new(),
             chooser: Arc::new(Mutex::new(chooser)),
             observers: Vec::new(),
-            frozen: BTreeSet::new(),
             had_work: false,
         }
     }
@@ -44,9 +41,8 @@ impl World {
     }
 
     /// No controller touches this object from now on.
-    pub fn freeze(&mut self, key: ObjectKey) {
-        self.controllers.freeze(&key);
-        self.frozen.insert(key);
+    pub fn freeze(&mut self, key: &ObjectKey) {
+        self.controllers.freeze(key);
     }
 
     /// Answers a request.
