@@ -8,13 +8,16 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use wavetank_model::{GroupKind, ObjectKey, Status, object};
 
+use crate::claim;
 use crate::context::{Again, Context, MANAGER};
+use crate::events::{Kind, Source};
 use crate::history::History;
 use crate::pods;
 use crate::read::{at, int, list, map, pod_ended, set_counter, text, with_status};
 use crate::scheduler;
 
 const HASH: &str = "controller-revision-hash";
+const SOURCE: Source = Source::Controller("daemonset-controller");
 const TOLERATED: [(&str, &str); 6] = [
     ("node.kubernetes.io/not-ready", "NoExecute"),
     ("node.kubernetes.io/unreachable", "NoExecute"),
@@ -46,7 +49,7 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
         .filter(|node| scheduler::refusal(&pattern, node).is_none())
         .map(|node| object::name(node))
         .collect();
-    let by_node = by_node(pods::of(&set, context));
+    let by_node = by_node(claim::pods(&set, None, |_| true, context)?);
     let mut outcome = Ok(());
     let mut touched = false;
     for pod in by_node
@@ -54,17 +57,14 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
         .flatten()
         .filter(|pod| pod_ended(pod) && !object::is_terminating(pod))
     {
-        outcome = outcome.and(pods::delete(pod, context));
+        note_end(&set, pod, context);
+        outcome = outcome.and(pods::delete(&set, pod, SOURCE, context));
         touched = true;
     }
     for node in &wanted {
         if !by_node.contains_key(*node) {
-            outcome = outcome.and(
-                context
-                    .api
-                    .create(MANAGER, blank_pod(&set, &hash, node))
-                    .map(|_| ()),
-            );
+            let pod = blank_pod(&set, &hash, node);
+            outcome = outcome.and(pods::create(&set, pod, SOURCE, context).map(|_| ()));
             touched = true;
         }
     }
@@ -74,7 +74,7 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
         .flat_map(|(_, pods)| pods)
     {
         if !object::is_terminating(pod) {
-            outcome = outcome.and(pods::delete(pod, context));
+            outcome = outcome.and(pods::delete(&set, pod, SOURCE, context));
             touched = true;
         }
     }
@@ -101,6 +101,27 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
     )?;
     outcome?;
     Ok(next)
+}
+
+/// Says why a Pod that ended is replaced.
+fn note_end(set: &Value, pod: &Value, context: &mut Context<'_>) {
+    let (kind, reason, ended, act) = if text(pod, &["status", "phase"]) == "Failed" {
+        (Kind::Warning, "FailedDaemonPod", "failed", "kill")
+    } else {
+        (Kind::Normal, "SucceededDaemonPod", "succeeded", "delete")
+    };
+    context.event(
+        SOURCE,
+        set,
+        kind,
+        reason,
+        format_args!(
+            "Found {ended} daemon pod {}/{} on node {}, will try to {act} it",
+            object::namespace(pod),
+            object::name(pod),
+            node_of(pod)
+        ),
+    );
 }
 
 type ByNode = BTreeMap<String, Vec<Arc<Value>>>;
@@ -190,7 +211,7 @@ fn roll(
     doomed.extend(candidates.into_iter().take(room));
     doomed
         .into_iter()
-        .try_for_each(|pod| pods::delete(pod, context))
+        .try_for_each(|pod| pods::delete(set, pod, SOURCE, context))
 }
 
 fn blank_pod(set: &Value, hash: &str, node: &str) -> Value {
