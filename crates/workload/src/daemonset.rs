@@ -1,6 +1,4 @@
 //! The `DaemonSet` controller (API-349).
-//!
-//! Known difference: `maxSurge` is carried out as `maxUnavailable` 1.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -167,24 +165,11 @@ fn roll(
     by_node: &ByNode,
     context: &mut Context<'_>,
 ) -> Result<(), Status> {
-    let total = i64::try_from(wanted.len()).unwrap_or(i64::MAX);
-    let allowed = match at(
-        set,
-        &["spec", "updateStrategy", "rollingUpdate", "maxUnavailable"],
-    ) {
-        Some(Value::String(percent)) => {
-            let number = percent
-                .strip_suffix('%')
-                .and_then(|number| number.parse::<i64>().ok())
-                .unwrap_or(0);
-            number
-                .saturating_mul(total)
-                .saturating_add(99)
-                .div_euclid(100)
-        }
-        Some(number) => number.as_i64().unwrap_or(1),
-        None => 1,
-    };
+    let surge = bound(set, "maxSurge", wanted.len()).unwrap_or(0);
+    if surge > 0 {
+        return surge_over(set, hash, wanted, by_node, surge, context);
+    }
+    let allowed = bound(set, "maxUnavailable", wanted.len()).unwrap_or(1);
     let min_ready = int(set, &["spec", "minReadySeconds"]).unwrap_or(0);
     let (mut unavailable, mut doomed, mut candidates) = (0, Vec::new(), Vec::new());
     for pods in by_node
@@ -212,6 +197,62 @@ fn roll(
     doomed
         .into_iter()
         .try_for_each(|pod| pods::delete(set, pod, SOURCE, context))
+}
+
+/// A bound of the rolling update: a number of nodes, or a share of `total`, rounded up.
+fn bound(set: &Value, field: &str, total: usize) -> Option<i64> {
+    match at(set, &["spec", "updateStrategy", "rollingUpdate", field])? {
+        Value::String(percent) => {
+            let number = percent.strip_suffix('%')?.parse::<i64>().ok()?;
+            let total = i64::try_from(total).unwrap_or(i64::MAX);
+            let hundredths = number.saturating_mul(total).saturating_add(99);
+            Some(hundredths.div_euclid(100))
+        }
+        number => number.as_i64(),
+    }
+}
+
+/// Replaces outdated Pods by new ones beside them, on as many nodes at a time as `surge` says; an old Pod goes when the
+/// new one is available.
+fn surge_over(
+    set: &Value,
+    hash: &str,
+    wanted: &[&str],
+    by_node: &ByNode,
+    surge: i64,
+    context: &mut Context<'_>,
+) -> Result<(), Status> {
+    let min_ready = int(set, &["spec", "minReadySeconds"]).unwrap_or(0);
+    let (now, epoch) = (context.now, context.config.epoch);
+    let is_available =
+        |pod: &Value| pods::available_at(pod, min_ready, epoch).is_some_and(|at| at <= now);
+    let (mut surging, mut doomed) = (0, Vec::new());
+    let (mut at_once, mut candidates) = (Vec::new(), Vec::new());
+    for (node, on_node) in by_node
+        .iter()
+        .filter(|(node, _)| wanted.contains(&node.as_str()))
+    {
+        let mut living = on_node.iter().filter(|pod| !object::is_terminating(pod));
+        let (new, old): (Vec<_>, Vec<_>) = living
+            .by_ref()
+            .partition(|pod| object::label(pod, HASH) == Some(hash));
+        match (new.first(), old.first()) {
+            (Some(new), Some(_)) if !is_available(new) => surging += 1,
+            (Some(_), Some(_)) => doomed.extend(old),
+            (None, Some(old)) if is_available(old) => candidates.push(node),
+            (None, Some(_)) => at_once.push(node),
+            (_, None) => {}
+        }
+    }
+    let room = usize::try_from(surge - surging).unwrap_or(0);
+    at_once.extend(candidates.into_iter().take(room));
+    for pod in doomed {
+        pods::delete(set, pod, SOURCE, context)?;
+    }
+    for node in at_once {
+        pods::create(set, blank_pod(set, hash, node), SOURCE, context)?;
+    }
+    Ok(())
 }
 
 fn blank_pod(set: &Value, hash: &str, node: &str) -> Value {
