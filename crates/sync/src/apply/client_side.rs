@@ -179,15 +179,20 @@ fn last_applied(object: &Value) -> String {
     out
 }
 
+/// Groups that a real server has built in, but whose types kubectl does not know: it sends merge patches for them.
+const UNKNOWN_TO_KUBECTL: [&str; 2] = ["apiextensions.k8s.io", "apiregistration.k8s.io"];
+
 /// The patch from `live` to `modified` that also removes what `original` had and `modified` has not: strategic for
-/// built-in kinds, a merge patch for custom resources.
+/// built-in kinds, a merge patch for custom resources, CRDs and `APIServices`.
 pub(crate) fn three_way(
     gvk: &GroupVersionKind,
     original: &Value,
     modified: &Value,
     live: &Value,
 ) -> Result<(PatchType, Value), CallError> {
-    let Some(schema) = schema::builtin(gvk) else {
+    let schema =
+        schema::builtin(gvk).filter(|_| !UNKNOWN_TO_KUBECTL.contains(&gvk.group.as_str()));
+    let Some(schema) = schema else {
         return Ok((
             PatchType::Merge,
             patch::three_way_merge(original, modified, live),
