@@ -131,12 +131,6 @@ pub const DIFFERENCES: &[Difference] = &[
         shown_by: ("cases/differences.yaml", "autoscaler-v1"),
     },
     Difference {
-        topic: "events",
-        real: "vanish after an hour",
-        here: "stay",
-        shown_by: ("cases/differences.yaml", "events"),
-    },
-    Difference {
         topic: "order of the fields of an object",
         real: "is that of the Go types",
         here: "is alphabetic behind `kind` and `apiVersion`",
