@@ -326,7 +326,7 @@ impl<'a> ListWriter<'a> {
             self.items.push(b',');
         }
         self.count += 1;
-        if self.shape == Shape::Object && self.resource.is_as_stored(&self.api_version) {
+        if self.shape == Shape::Object && self.resource.is_as_stored(self.api_version) {
             if self.resource.is_custom() {
                 self.items.extend_from_slice(&stored.json());
             } else {

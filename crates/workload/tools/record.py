@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Plays cases on a real control plane and writes down what its controllers did.
 
-  KUBEBUILDER_ASSETS=DIR tools/record.py [--check] [NAME...]
+  KUBEBUILDER_ASSETS=DIR tools/record.py [--into FOLDER] [NAME...]
 
 Starts etcd, kube-apiserver, kube-controller-manager and kube-scheduler of that directory on free ports of loopback, with one
 node whose kubelet is the small stand-in below, plays the cases of tests/recorded/cases.yaml side by side, each in a
 namespace of its own, and adds to tests/recorded/NAME.json: the case, what each object was in turn, and the Events, all of
 them in as many variants as runs have shown: controllers race with each other. The test `recorded` plays the same cases on
-the simulated cluster, which has to do what one of the runs did. With --check nothing is written, and the exit code is 1 when
-the run had something that no earlier one had."""
+the simulated cluster, which has to do what one of the runs did; with WAVETANK_RECORDINGS=FOLDER it reads what was recorded
+into another folder: `.ci/run` compares with fresh recordings so."""
 import difflib, http.client, json, os, re, shutil, signal, socket, ssl, subprocess, sys, tempfile, threading, time
 from pathlib import Path
 
@@ -265,8 +265,10 @@ def play(plane, case, seen):
 
 
 def main():
-    arguments = [a for a in sys.argv[1:] if not a.startswith("--")]
-    check = "--check" in sys.argv
+    arguments, folder = sys.argv[1:], HERE
+    if arguments[:1] == ["--into"]:
+        folder, arguments = Path(arguments[1]), arguments[2:]
+        folder.mkdir(parents=True, exist_ok=True)
     cases = [case for case in yaml.safe_load((HERE / "cases.yaml").read_text()) if not arguments or case["name"] in arguments]
     for case in cases:
         case["namespace"] = case["name"]
@@ -294,17 +296,15 @@ def main():
         node.over = True
     finally:
         plane.stop()
-    news = False
     for case in cases:
         here = [entry for entry in seen if entry[2]["metadata"].get("namespace") == case["namespace"]]
         del case["namespace"]
-        news |= note(case, view(sorted(here, key=lambda entry: int(entry[2]["metadata"]["resourceVersion"]))), check)
-    sys.exit(check and news)
+        note(case, view(sorted(here, key=lambda entry: int(entry[2]["metadata"]["resourceVersion"]))), folder)
 
 
-def note(case, run, check):
+def note(case, run, folder):
     """Adds a run to the recording of its case, and shows what it has that no earlier one had."""
-    file = HERE / (case["name"] + ".json")
+    file = folder / (case["name"] + ".json")
     recording = json.loads(file.read_text()) if file.exists() else {}
     if recording.get("case") != case:
         recording = {"case": case, "objects": {}, "events": []}
@@ -319,9 +319,7 @@ def note(case, run, check):
         recording["events"].append(run["events"])
     if news:
         print("\n".join([case["name"] + ": new", *news]))
-    if not check:
-        file.write_text(json.dumps(recording, indent=1, sort_keys=True) + "\n")
-    return bool(news)
+    file.write_text(json.dumps(recording, indent=1, sort_keys=True) + "\n")
 
 
 def difference(before, now):

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -57,9 +57,16 @@ const RACES: &[(&str, &str, &str)] = &[
 /// Where the simulated controllers are known to differ.
 const DIFFERENCES: &[(&str, &str, &str)] = &[];
 
+/// The folder of fresh recordings, where they are compared in place of those of this repository. There were not many
+/// runs then: the real controllers may have left states out as well.
+fn fresh() -> Option<PathBuf> {
+    std::env::var_os("WAVETANK_RECORDINGS").map(PathBuf::from)
+}
+
 #[test]
 fn the_simulated_controllers_do_what_real_ones_did() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recorded");
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recorded");
+    let folder = fresh().unwrap_or(kept);
     let only = std::env::var("RECORDED").unwrap_or_default();
     let mut files: Vec<_> = fs::read_dir(&folder)
         .unwrap()
@@ -258,10 +265,11 @@ const REPEATED: [&str; 4] = [
     " NoPods ",
 ];
 
-/// The Events, those that are repeated once.
+/// The Events, those that are repeated once, and none of a write that lost a race.
 fn heard(events: &[String]) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
-    for line in events {
+    let lost = |line: &&String| line.contains("Operation cannot be fulfilled");
+    for line in events.iter().filter(|line| !lost(line)) {
         let repeated = REPEATED.iter().any(|reason| line.contains(reason));
         let Some((head, (_, message))) = line
             .split_once(" x")
@@ -295,12 +303,13 @@ fn are_alike(real: &Turns, simulated: &Turns) -> bool {
 /// Whether both begin and end alike, and the simulation only leaves out intermediate states: how many of the writes of
 /// others one look sees is a matter of milliseconds.
 fn is_same_story(real: &[String], simulated: &[String]) -> bool {
-    let mut rest = real.iter();
+    let leaves_out = |short: &[String], long: &[String]| {
+        let mut rest = long.iter();
+        short.iter().all(|state| rest.any(|known| known == state))
+    };
     real.first() == simulated.first()
         && real.last() == simulated.last()
-        && simulated
-            .iter()
-            .all(|state| rest.any(|known| known == state))
+        && (leaves_out(simulated, real) || (fresh().is_some() && leaves_out(real, simulated)))
 }
 
 fn keep_last(turns: &mut Turns) {
