@@ -19,6 +19,9 @@ use crate::shared::Shared;
 /// The annotation that confirms prunes and deletions (SYNC-067).
 pub(crate) const APPROVED: &str = "argocd.argoproj.io/deletion-approved";
 
+/// The annotation that names the manager whose client-side fields are taken over (SYNC-096).
+const MIGRATION_MANAGER: &str = "argocd.argoproj.io/client-side-apply-migration-manager";
+
 impl Shared {
     /// Requests a sync; gives the number of the operation.
     ///
@@ -166,6 +169,9 @@ pub(crate) fn app_options(app: &App, items: &[String]) -> SyncOptions {
         .as_ref()
         .map(managed_namespace);
     options.project = project(app).ok().flatten().map(Arc::new);
+    if let Some(manager) = app.annotations.get(MIGRATION_MANAGER) {
+        options.migration_manager.clone_from(manager);
+    }
     options
 }
 
