@@ -116,7 +116,7 @@ def run(work, tests, command, rule):
     try:
         subprocess.run(
             ["nice", str(command), "run", "scenarios", "--format", "json", "-o", str(output)],
-            cwd=work, env=environment, capture_output=True, timeout=300,
+            cwd=work, env=environment, capture_output=True, timeout=90,
         )
     except subprocess.TimeoutExpired:
         verdicts[("(no end)", None)] = "no end"

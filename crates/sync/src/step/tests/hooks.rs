@@ -71,7 +71,7 @@ fn hook_failed_means_the_attempt() {
     ");
 }
 
-/// SYNC-075: in S10 as well.
+/// SYNC-075, SYNC-054, U-081: in S10 as well; without a failed task there is no reason.
 #[test]
 fn a_failed_hook_is_deleted_when_the_attempt_fails() {
     let mut cluster = Cluster::new();
