@@ -137,7 +137,7 @@ def test_texts():
             if place <= end or not re.match(r"\s*#\[(test\]|tokio::test|case|rstest)", line):
                 continue
             start = place
-            while start and lines[start - 1].lstrip().startswith("//"):
+            while start and lines[start - 1].lstrip().startswith(("//", "#[")):
                 start -= 1
             closing = line[: len(line) - len(line.lstrip())] + "}"
             end = next((at for at in range(place, len(lines)) if lines[at] == closing), len(lines) - 1)

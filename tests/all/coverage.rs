@@ -62,7 +62,11 @@ fn tests_of(text: &str) -> Vec<(String, String)> {
         }
         let indent = line.len() - line.trim_start().len();
         let mut start = place;
-        while start > 0 && lines[start - 1].trim_start().starts_with("//") {
+        while start > 0
+            && ["//", "#["]
+                .iter()
+                .any(|mark| lines[start - 1].trim_start().starts_with(mark))
+        {
             start -= 1;
         }
         let closing = format!("{}}}", " ".repeat(indent));

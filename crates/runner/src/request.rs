@@ -198,9 +198,9 @@ fn ignored(app: &App) -> Result<Vec<IgnoredDifference>, String> {
         .iter()
         .map(entry)
         .collect::<Result<_, _>>()?;
-    match entries.iter().find_map(|entry| entry.unsupported().first()) {
+    match entries.iter().find_map(IgnoredDifference::unreadable) {
         Some(path) => Err(format!(
-            "`ignoreDifferences`: the jq path `{path}` cannot be evaluated; write it as a JSON pointer"
+            "`ignoreDifferences`: the jq path `{path}` cannot be read"
         )),
         None => Ok(entries),
     }
@@ -288,13 +288,13 @@ mod tests {
                 .starts_with("`project` cannot be read")
         );
         let jq = App {
-            ignore_differences: vec![json!({"kind": "A", "jqPathExpressions": [".spec"]})],
+            ignore_differences: vec![json!({"kind": "A", "jqPathExpressions": [".spec["]})],
             ..App::default()
         };
         assert!(
             check(&jq)
                 .unwrap_err()
-                .contains("`.spec` cannot be evaluated")
+                .contains("`.spec[` cannot be read")
         );
     }
 
