@@ -118,7 +118,7 @@ fn the_worst_outcome_is_that_of_the_run() {
     }
 }
 
-/// SYNC-037, SYNC-002, SYNC-008: a task takes up what its own result says; the other phase of a hook has one of its own.
+/// SYNC-037, SYNC-002, SYNC-004, SYNC-008: a task takes up what its own result says; the other phase of a hook has one of its own.
 #[test]
 fn results_are_found_by_object_and_phase() {
     let mut cluster = Cluster::new();
@@ -140,6 +140,12 @@ fn results_are_found_by_object_and_phase() {
         .map(|result| format!("{:?}", result.hook_type))
         .collect();
     assert_eq!(types, ["Some(PreSync)", "None", "Some(PostSync)"]);
+    let orders: Vec<u32> = operation
+        .results
+        .iter()
+        .map(|result| result.order)
+        .collect();
+    assert_eq!(orders, [1, 2, 3]);
 }
 
 /// SYNC-077: hooks are deleted at the end without waiting; what cannot be deleted is recorded, and changes nothing.
@@ -209,4 +215,53 @@ fn a_dry_run_does_not_ask_the_server() {
     -- Sync/0
     serversideapply configmap/a
     ");
+}
+
+/// SYNC-138, U-109: a termination releases completed hooks and keeps their results; U-107: those that run are deleted.
+#[test]
+fn a_termination_releases_completed_hooks() {
+    let mut cluster = Cluster::new();
+    let mut operation =
+        Operation::new("Job/done hook=PreSync\nJob/going hook=PreSync\nConfigMap/a");
+    operation.pass(&mut cluster);
+    cluster.finish("Job/done");
+    operation.pass(&mut cluster);
+    cluster.take_log();
+    assert_eq!(
+        operation.terminate(&mut cluster),
+        "Failed Operation terminated"
+    );
+    insta::assert_snapshot!(cluster.take_log(), @r"
+    strip job/done
+    strip job/going
+    delete job/going
+    ");
+    insta::assert_snapshot!(operation.shown(), @r#"
+    PreSync done: Synced/Succeeded "Reached expected number of succeeded pods"
+    PreSync going: Synced/Failed "Terminated"
+    "#);
+}
+
+/// SYNC-139: a hook that ended since the last look keeps its outcome; with HookFailed it is deleted all the same.
+#[test]
+fn a_termination_deletes_hooks_with_hook_failed() {
+    for (policy, deleted) in [("HookFailed", true), ("HookSucceeded", false)] {
+        let mut cluster = Cluster::new();
+        let mut operation =
+            Operation::new(&format!("Job/h hook=PreSync policy={policy}\nConfigMap/a"));
+        operation.pass(&mut cluster);
+        cluster.finish("Job/h");
+        cluster.take_log();
+        operation.terminate(&mut cluster);
+        assert_eq!(
+            cluster.take_log().contains("delete job/h"),
+            deleted,
+            "{policy}"
+        );
+        assert!(
+            operation.shown().contains("Synced/Succeeded"),
+            "{}",
+            operation.shown()
+        );
+    }
 }
