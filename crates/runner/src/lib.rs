@@ -8,6 +8,7 @@
 mod actions;
 mod application;
 mod asks;
+mod child_application;
 mod controller;
 mod deletion;
 mod desired;

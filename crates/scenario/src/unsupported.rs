@@ -10,11 +10,6 @@ const KEYS: &[(&str, &str, &str)] = &[
         "it writes nothing, so that nothing can be seen of it here",
     ),
     (
-        "an ignored difference",
-        "jqPathExpressions",
-        "write the fields as JSON pointers",
-    ),
-    (
         "a kind pattern",
         "name",
         "kinds are permitted whatever the names",

@@ -322,7 +322,7 @@ async fn a_missing_annotation_is_warned_of() {
     );
 }
 
-/// SYNC-089: a dry run reads and writes nothing, and nothing is noted.
+/// SYNC-089, U-167, U-168: a dry run reads and writes nothing, and nothing is noted.
 #[tokio::test]
 async fn a_dry_run_only_reads() {
     let mut bench = Bench::new();
@@ -394,7 +394,7 @@ async fn force_deletes_and_creates() {
     assert_eq!(bench.api.lock().unwrap().objects[CONFIG]["data"]["k"], "1");
 }
 
-/// SYNC-092, SYNC-209.
+/// SYNC-092, SYNC-209, U-167.
 #[tokio::test]
 async fn server_side_apply_is_one_patch() {
     let mut bench = Bench::new();
@@ -420,7 +420,7 @@ async fn server_side_apply_is_one_patch() {
     );
 }
 
-/// SYNC-096: client-side fields are taken over first, when the snapshot shows some.
+/// SYNC-096, U-154: client-side fields are taken over first, with a retry on a conflict, when the snapshot shows some.
 #[tokio::test]
 async fn client_side_fields_are_migrated_before_a_server_side_apply() {
     let mut bench = Bench::new();
@@ -522,7 +522,7 @@ async fn a_new_definition_is_awaited_for_three_seconds() {
     assert_eq!(bench.clock.now(), SimTime::from_millis(3000));
 }
 
-/// SYNC-093: the namespace must be there; output and remarks come before those of the apply.
+/// SYNC-093, U-166: the namespace must be there; output and remarks come before those of the apply.
 #[tokio::test]
 async fn rbac_objects_are_reconciled_first() {
     let mut bench = Bench::new();

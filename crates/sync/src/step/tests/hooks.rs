@@ -71,7 +71,7 @@ fn hook_failed_means_the_attempt() {
     ");
 }
 
-/// SYNC-075: in S10 as well.
+/// SYNC-075, SYNC-054, U-081: in S10 as well; without a failed task there is no reason.
 #[test]
 fn a_failed_hook_is_deleted_when_the_attempt_fails() {
     let mut cluster = Cluster::new();
@@ -101,7 +101,7 @@ fn a_left_over_sync_fail_hook_goes_with_the_next_success() {
     assert!(cluster.take_log().ends_with("delete job/f"));
 }
 
-/// SYNC-170, SYNC-060: a left-over finished hook counts as success without running.
+/// SYNC-170, SYNC-060, SYNC-073: a left-over finished hook counts as success without running.
 #[test]
 fn a_left_over_finished_hook_is_not_run_again() {
     let mut cluster = cluster_with("Job/pre hook=PreSync policy=HookSucceeded");
