@@ -1,0 +1,11 @@
+//! Servers as processes, and clients that reach them over HTTPS.
+
+mod control_plane;
+mod https;
+mod program;
+mod serve;
+
+pub use control_plane::ControlPlane;
+pub use https::{Https, Naming, client};
+pub use program::{Program, assets, program};
+pub use serve::Serve;
