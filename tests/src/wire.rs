@@ -4,8 +4,10 @@ mod control_plane;
 mod https;
 mod program;
 mod serve;
+mod transcript;
 
 pub use control_plane::ControlPlane;
 pub use https::{Https, Naming, client};
 pub use program::{Program, assets, program};
 pub use serve::Serve;
+pub use transcript::{Replay, transcripts};

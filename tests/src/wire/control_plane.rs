@@ -91,7 +91,8 @@ impl ControlPlane {
             "--leader-elect=false",
             "--authentication-skip-lookup",
             "--secure-port=0",
-            "--use-service-account-credentials=false",
+            "--kube-api-qps=1000",
+            "--kube-api-burst=1000",
             &format!("--service-account-private-key-file={}", key.display()),
             &format!("--controllers={controllers}"),
         ])?;
