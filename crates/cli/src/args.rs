@@ -245,6 +245,9 @@ pub(crate) struct ServeArguments {
     /// The cluster's time passes this many times faster
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) time_scale: u32,
+    /// Serve an API server alone: no controllers, no nodes, no Pods that run
+    #[arg(long)]
+    pub(crate) no_controllers: bool,
     /// Write the trace of everything that happened to this file at the end
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,

@@ -63,7 +63,8 @@ async fn serve_in(
         seed: arguments.seed,
         ..Options::default()
     };
-    let config = wavetank::cluster_config(scenario, &options, epoch, arguments.time_scale);
+    let mut config = wavetank::cluster_config(scenario, &options, epoch, arguments.time_scale);
+    config.controllers = !arguments.no_controllers;
     let cluster = Arc::new(SimCluster::new(config)?);
     let pace = tokio::spawn(drive(Arc::clone(&cluster)));
     let seed = arguments.seed.unwrap_or(scenario.seed);
