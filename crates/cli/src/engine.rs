@@ -18,6 +18,8 @@ use crate::output::Streams;
 
 /// The engine that is part of this program.
 pub(crate) const BUILTIN: &str = "builtin";
+/// The newest engine of Argo CD that can be built.
+pub(crate) const NEWEST: &str = "argocd-20260914";
 /// How long a program may do and say nothing, in real time.
 const PATIENCE: Duration = Duration::from_secs(60);
 
