@@ -138,22 +138,41 @@ fn counts(request: &RequestRecord, gets: bool) -> bool {
 /// Takes out of an error text what says nothing: the random name of kubectl's temporary file, the address of the server,
 /// and how a connection was lost.
 fn essence(text: &str) -> String {
-    const FILE: &str = "error when patching \"";
-    const SERVER: &str = "https://127.0.0.1:";
+    let end_of_file = |rest: &str| {
+        rest.split_once("\": ")
+            .map_or(0, |(file, _)| file.len() + 3)
+    };
+    let digits =
+        |rest: &str| rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let text = without(text, "error when patching \"", end_of_file);
+    let text = without(&text, "/dev/shm/", digits);
+    let text = without(&text, "https://127.0.0.1:", digits);
+    text.replace("connect: connection refused", "EOF")
+}
+
+/// Sorts the reasons of a failure: they come in the order in which calls returned that were made at once.
+fn unordered(message: &str) -> String {
+    const REASON: &str = "reason: ";
+    const ENDS: [&str; 2] = [". Retrying attempt", " (retried "];
+    let Some((start, reasons)) = message.split_once(REASON) else {
+        return message.to_owned();
+    };
+    let end = ENDS.iter().filter_map(|end| reasons.rfind(end)).max();
+    let (reasons, end) = reasons.split_at(end.unwrap_or(reasons.len()));
+    let mut sorted: Vec<&str> = reasons.split(',').collect();
+    sorted.sort_unstable();
+    format!("{start}{REASON}{}{end}", sorted.join(","))
+}
+
+/// Leaves out each `what`, and so much of what follows as `length` says, in bytes.
+fn without(text: &str, what: &str, length: impl Fn(&str) -> usize) -> String {
     let mut out = String::new();
     let mut rest = text;
-    while let Some((before, after)) = rest.split_once(FILE) {
+    while let Some((before, after)) = rest.split_once(what) {
         out.push_str(before);
-        rest = after.split_once("\": ").map_or(after, |(_, after)| after);
+        rest = after.get(length(after)..).unwrap_or_default();
     }
-    let text = out + rest;
-    let mut out = String::new();
-    let mut rest = text.as_str();
-    while let Some((before, after)) = rest.split_once(SERVER) {
-        out.push_str(before);
-        rest = after.trim_start_matches(|digit: char| digit.is_ascii_digit());
-    }
-    (out + rest).replace("connect: connection refused", "EOF")
+    out + rest
 }
 
 fn task(event: &Event) -> String {
@@ -179,10 +198,20 @@ fn shown(request: &RequestRecord) -> String {
         .as_ref()
         .map(ToString::to_string)
         .unwrap_or_default();
+    // kubectl learns from the OpenAPI document of version 2, which the simulated server has not, that definitions take
+    // strategic merge patches.
+    let is_definition = request
+        .key
+        .as_ref()
+        .is_some_and(|key| key.kind == "CustomResourceDefinition");
+    let patch = match request.patch.as_str() {
+        "strategic" if is_definition => "merge",
+        patch => patch,
+    };
     let mut text = format!("{} {key}", request.verb);
     for (name, value) in [
         ("subresource", request.subresource.as_str()),
-        ("patch", request.patch.as_str()),
+        ("patch", patch),
         ("manager", request.manager.as_str()),
         ("dryRun", if request.dry_run { "yes" } else { "" }),
     ] {
@@ -212,7 +241,7 @@ impl Pass {
         self.outcome.push(format!(
             "{}: {}",
             state.phase.as_str(),
-            essence(&state.message)
+            unordered(&essence(&state.message))
         ));
         for result in &state.results {
             let status = result
@@ -264,5 +293,36 @@ impl Pass {
             lines.join("\n")
         };
         push("results", results(self, other), results(other, self));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_says_nothing_is_left_out() {
+        for (text, left) in [
+            ("error when patching \"/dev/shm/12\": no", "no"),
+            ("from \"/dev/shm/449393204\": no", "from \"\": no"),
+            (
+                "Post \"https://127.0.0.1:44043/api\": EOF",
+                "Post \"/api\": EOF",
+            ),
+            (
+                "Post \"/api\": connect: connection refused",
+                "Post \"/api\": EOF",
+            ),
+        ] {
+            assert_eq!(essence(text), left);
+        }
+    }
+
+    #[test]
+    fn reasons_have_no_order() {
+        let text =
+            |reasons: &str| format!("failed, reason: {reasons}. Retrying attempt #1 at 12:00AM.");
+        assert_eq!(unordered(&text("b,a")), unordered(&text("a,b")));
+        assert_eq!(unordered("waiting for b,a"), "waiting for b,a");
     }
 }

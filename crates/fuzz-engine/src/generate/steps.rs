@@ -117,7 +117,7 @@ pub(super) fn bound(desired: &[Drawn], live: &[Drawn], dice: &mut Dice) -> Vec<V
         .chain(live)
         .any(|drawn| drawn.object.to_string().contains("confirm"));
     if confirms || dice.chance(5) {
-        out.push(json!({"event": "operation started", "delay": "40s", "optional": true, "do": [{"confirmPrune": {}}]}));
+        out.push(json!({"event": "operation started", "delay": "40037ms", "optional": true, "do": [{"confirmPrune": {}}]}));
     }
     if !dice.chance(18) {
         return out;
@@ -134,7 +134,8 @@ pub(super) fn bound(desired: &[Drawn], live: &[Drawn], dice: &mut Dice) -> Vec<V
         4 => json!({"restart": "engine"}),
         _ => json!({"terminate": {}}),
     };
-    let delay = *dice.pick(&["0s", "1s", "5s", "30s"]);
+    // Never the instant at which something else happens.
+    let delay = *dice.pick(&["137ms", "1037ms", "5037ms", "30037ms"]);
     out.push(json!({
         "event": format!("{} {verb}", drawn.reference), "delay": delay, "optional": true, "do": [action],
     }));
