@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Engine(EngineCommand),
     /// Run scenarios on two engines and report the first difference
     Compare(CompareArguments),
+    /// Draw random scenarios and look for one on which two engines differ
+    FuzzEngine(FuzzArguments),
     /// Print the JSON Schema of scenario files
     Schema,
 }
@@ -139,6 +141,38 @@ pub(crate) struct CompareArguments {
     /// Compare reads as well: kubectl looks up more than an engine needs
     #[arg(long)]
     pub(crate) gets: bool,
+    /// Run N scenarios at a time [default: one per processor]
+    #[arg(long, short, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+}
+
+/// Arguments of `fuzz-engine`.
+#[derive(Debug, Args)]
+pub(crate) struct FuzzArguments {
+    /// How many scenarios are drawn
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) runs: u64,
+    /// Seed of the first scenario; the others have those that follow
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// The two engines [default: builtin and the newest of Argo CD]
+    #[arg(long, value_name = "A,B", value_delimiter = ',', num_args = 1)]
+    pub(crate) engines: Vec<String>,
+    /// Folder to which scenarios that differ are written
+    #[arg(long, short, value_name = "DIR", default_value = "fuzz-engine")]
+    pub(crate) output: PathBuf,
+    /// Stop after so many differences
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) differences: usize,
+    /// Try so often to make a scenario smaller
+    #[arg(long, value_name = "N", default_value_t = 400)]
+    pub(crate) tries: usize,
+    /// Draw no more scenarios after so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) seconds: Option<u64>,
+    /// Run N scenarios at a time [default: one per processor]
+    #[arg(long, short, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
 }
 
 /// Arguments of `list`.

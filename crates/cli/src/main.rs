@@ -7,6 +7,7 @@ mod args;
 mod compare;
 mod engine;
 mod execute;
+mod fuzz;
 mod judge;
 mod list;
 mod load;
@@ -69,6 +70,7 @@ fn dispatch(streams: &mut Streams) -> anyhow::Result<u8> {
         Command::Serve(arguments) => serve::serve(&arguments, streams),
         Command::Engine(command) => engine::engine(&command, streams),
         Command::Compare(arguments) => compare::compare(&arguments, streams),
+        Command::FuzzEngine(arguments) => fuzz::fuzz(&arguments, streams),
         Command::Schema => {
             streams
                 .result(&(serde_json::to_string_pretty(&wavetank_scenario::schema())? + "\n"))?;

@@ -108,7 +108,7 @@ async fn serve_in(
     let acceptor = if arguments.plain_http {
         None
     } else {
-        Some(identity.acceptor()?)
+        Some(identity.acceptor(&[endpoint::HTTP_2, endpoint::HTTP_1])?)
     };
     announce(arguments, &server, &path, streams)?;
 

@@ -335,11 +335,20 @@ async fn a_dry_run_only_reads() {
         "configmap/c created (dry run)"
     );
     bench.put(CONFIG, config("1"));
+    let output = bench.apply(dry(config("2"))).await.unwrap();
+    assert!(
+        output.starts_with("configmap/c configured (dry run). Warning: resource configmaps/c"),
+        "{output}"
+    );
+    bench.put(CONFIG, annotated(&config("2")));
     assert_eq!(
         bench.apply(dry(config("2"))).await.unwrap(),
-        "configmap/c configured (dry run)"
+        "configmap/c unchanged (dry run)"
     );
-    assert_eq!(bench.log(), format!("GET {CONFIG}\nGET {CONFIG}"));
+    assert_eq!(
+        bench.log(),
+        format!("GET {CONFIG}\nGET {CONFIG}\nGET {CONFIG}")
+    );
     assert!(bench.notes.lock().unwrap().is_empty());
 }
 
@@ -376,22 +385,26 @@ async fn force_deletes_and_creates() {
     };
     bench.put(CONFIG, config("1"));
     bench.api.lock().unwrap().refuse = vec![("PATCH", 422, "Invalid")];
-    bench.api.lock().unwrap().lingering = 4;
     assert!(bench.apply(forced()).await.is_ok());
     insta::assert_snapshot!(bench.log(), @r"
     GET /api/v1/namespaces/shop/configmaps/c
     PATCH /api/v1/namespaces/shop/configmaps/c?fieldManager=argocd-controller strategic-merge
     DELETE /api/v1/namespaces/shop/configmaps/c
     GET /api/v1/namespaces/shop/configmaps/c
-    GET /api/v1/namespaces/shop/configmaps/c
-    GET /api/v1/namespaces/shop/configmaps/c
     POST /api/v1/namespaces/shop/configmaps?fieldManager=argocd-controller
     ");
-    assert_eq!(bench.clock.now(), SimTime::from_millis(2000));
     bench.put(CONFIG, config("1"));
     bench.api.lock().unwrap().refuse = vec![("PATCH", 422, "Invalid"), ("POST", 403, "Forbidden")];
     assert_eq!(bench.apply(forced()).await.unwrap_err(), "refused with 403");
     assert_eq!(bench.api.lock().unwrap().objects[CONFIG]["data"]["k"], "1");
+    bench.api.lock().unwrap().refuse = vec![("PATCH", 422, "Invalid")];
+    bench.api.lock().unwrap().lingering = 4;
+    // What is not gone at once is an error.
+    assert_eq!(
+        bench.apply(forced()).await.unwrap_err(),
+        "context deadline exceeded"
+    );
+    assert_eq!(bench.clock.now(), SimTime::ZERO);
 }
 
 /// SYNC-092, SYNC-209, U-167.
@@ -538,7 +551,7 @@ async fn rbac_objects_are_reconciled_first() {
     );
     bench.log();
     let output = bench.apply(ask(role.clone())).await.unwrap();
-    let start = "role.rbac.authorization.k8s.io/r reconciled. reconciliation required create\n\tmissing rules added:\n\t\t{[get] [] [pods] [] []}role.rbac.authorization.k8s.io/r configured. Warning:";
+    let start = "role.rbac.authorization.k8s.io/r reconciled. reconciliation required create\n\tmissing rules added:\n\t\t{Verbs:[get] APIGroups:[] Resources:[pods] ResourceNames:[] NonResourceURLs:[]}role.rbac.authorization.k8s.io/r configured. Warning:";
     assert!(output.starts_with(start), "{output}");
     let output = bench.apply(ask(role)).await.unwrap();
     assert_eq!(
