@@ -45,6 +45,10 @@ pub struct LoadOptions {
     pub root: Option<PathBuf>,
     /// Whether paths may leave it all the same.
     pub allow_outside: bool,
+    /// Where the programs that render are looked for, as in `PATH`.
+    pub programs: Vec<PathBuf>,
+    /// Whether `kustomize` and `helm` sources are refused: rendering runs programs.
+    pub forbid_render: bool,
     /// How much is read.
     pub limits: InputLimits,
 }
@@ -147,6 +151,7 @@ fn load_text(
 fn whole_file(path: &Path, message: String) -> Problem {
     Problem {
         severity: Severity::Error,
+        code: None,
         message,
         location: Location::start_of(path),
         label: String::new(),
@@ -155,14 +160,7 @@ fn whole_file(path: &Path, message: String) -> Problem {
 }
 
 fn finish(path: &Path, scenarios: Vec<Scenario>, context: Context) -> Result<Loaded, Problems> {
-    let mut problems = context.problems;
-    problems.sort_by_cached_key(|problem| {
-        (
-            problem.severity,
-            problem.location.source.path != path,
-            problem.sort_key(),
-        )
-    });
+    let problems = crate::manifests::sorted(context.problems, path);
     if problems
         .iter()
         .any(|problem| problem.severity == Severity::Error)
@@ -418,6 +416,7 @@ pub fn name_conflicts<'a>(scenarios: impl IntoIterator<Item = &'a Scenario>) -> 
         if let Some(first) = known.get(scenario.name.as_str()) {
             out.push(Problem {
                 severity: Severity::Error,
+                code: None,
                 message: format!("two scenarios of this run are called `{}`", scenario.name),
                 location: scenario.declared.clone(),
                 label: format!("{} has the name already", first.path.display()),
