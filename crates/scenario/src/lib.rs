@@ -31,7 +31,9 @@ pub use expectations::{
     OrderItem, RequestCount, ResultExpectation, ResultFields, ResultsExpectation, WaveItem,
     WithinItem,
 };
-pub use load::{InputLimits, LoadOptions, Loaded, discover, load, load_bytes, name_conflicts};
+pub use load::{
+    InputLimits, LoadOptions, Loaded, discover, holds_scenario, load, load_bytes, name_conflicts,
+};
 pub use manifests::{Manifests, Placed, manifests, manifests_of_text};
 pub use problem::{Location, Problem, Problems, Severity, Source};
 pub use schema::schema;

@@ -388,7 +388,7 @@ pub fn discover(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Problems> {
 }
 
 /// Whether a line of the text begins a scenario: `apiVersion: wavetank/…`, or the same in a flow mapping.
-fn holds_scenario(bytes: &[u8]) -> bool {
+pub fn holds_scenario(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     text.lines().any(|line| {
         let line = line
