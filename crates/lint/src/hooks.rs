@@ -2,14 +2,13 @@
 
 use serde_json::Value;
 use wavetank_model::argo::{self, DeletePolicy};
-use wavetank_model::{Phase, object};
+use wavetank_model::{Phase, object, pod};
 use wavetank_workload::command::{self, Run};
 
 use crate::code::{self, Code};
 use crate::finding::Finding;
 use crate::helm::words;
 use crate::item::{Item, Items, is_delete_hook};
-use crate::uses;
 
 /// Kinds whose deletion loses what they hold.
 const STATEFUL: &[(&str, &str, &str)] = &[
@@ -89,10 +88,10 @@ fn deadline(app: &Items<'_>, item: &Item<'_>) -> Option<Finding> {
 
 /// Whether everything its containers do is plain and ends: `sleep 5`, `true`.
 fn ends_by_itself(item: &Item<'_>) -> bool {
-    let Some((_, pod)) = uses::pod_spec(item.object) else {
+    let Some((_, spec)) = pod::spec(item.object) else {
         return false;
     };
-    let containers = pod.get("containers").and_then(Value::as_array);
+    let containers = spec.get("containers").and_then(Value::as_array);
     containers.is_some_and(|containers| {
         containers
             .iter()
@@ -364,7 +363,7 @@ fn in_use(app: &Items<'_>, user: &Item<'_>, found: &mut Vec<Finding>) {
     if user.hook || !user.wants(CODE.id) {
         return;
     }
-    for used in uses::of(user) {
+    for used in pod::needs(user.object) {
         let Some(hook) = app.find(used.kind, &user.key.namespace, &used.name) else {
             continue;
         };

@@ -16,7 +16,6 @@ mod hooks;
 mod input;
 mod item;
 mod order;
-mod uses;
 
 pub use code::{Code, Level};
 pub use finding::{Finding, json};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use wavetank_health::Assessor;
+use wavetank_model::pod::{self, Need};
 use wavetank_model::reference::glob;
 use wavetank_model::{kinds, object};
 
@@ -12,13 +13,12 @@ use crate::code;
 use crate::finding::Finding;
 use crate::input::Binding;
 use crate::item::{Item, Items, Moment};
-use crate::uses::{self, Use};
 
 pub(crate) fn check(app: &Items<'_>, found: &mut Vec<Finding>) {
-    let users: Vec<(&Item<'_>, Vec<Use>)> = app
+    let users: Vec<(&Item<'_>, Vec<Need>)> = app
         .list
         .iter()
-        .map(|item| (item, uses::of(item)))
+        .map(|item| (item, pod::needs(item.object)))
         .filter(|(_, uses)| !uses.is_empty())
         .collect();
     for (user, uses) in &users {
@@ -50,7 +50,7 @@ fn is_awaited(item: &Item<'_>) -> bool {
 }
 
 /// WT201.
-fn needs_later(app: &Items<'_>, user: &Item<'_>, needs: &[Use], found: &mut Vec<Finding>) {
+fn needs_later(app: &Items<'_>, user: &Item<'_>, needs: &[Need], found: &mut Vec<Finding>) {
     let code = &code::NEEDS_LATER;
     if !user.wants(code.id) || !is_awaited(user) {
         return;
@@ -132,7 +132,7 @@ fn grants<'i, 'a>(app: &'i Items<'a>) -> Vec<Grant<'i, 'a>> {
 }
 
 /// WT204, WT205.
-fn permissions(app: &Items<'_>, users: &[(&Item<'_>, Vec<Use>)], found: &mut Vec<Finding>) {
+fn permissions(app: &Items<'_>, users: &[(&Item<'_>, Vec<Need>)], found: &mut Vec<Finding>) {
     let grants = grants(app);
     for (user, uses) in users {
         let (Some(account), Some(when)) = (
@@ -180,7 +180,7 @@ fn permissions(app: &Items<'_>, users: &[(&Item<'_>, Vec<Use>)], found: &mut Vec
 }
 
 /// WT203.
-fn claims(app: &Items<'_>, users: &[(&Item<'_>, Vec<Use>)], found: &mut Vec<Finding>) {
+fn claims(app: &Items<'_>, users: &[(&Item<'_>, Vec<Need>)], found: &mut Vec<Finding>) {
     let code = &code::CLAIM_BEFORE_CONSUMER;
     for claim in app
         .list

@@ -1,44 +1,36 @@
-//! What Pods cannot start without.
+//! What Pods cannot start without: the objects that their specs refer to.
 
 use serde_json::Value;
 
-use crate::item::Item;
-
-/// A reference from a Pod to an object in its namespace.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Use {
-    pub(crate) kind: &'static str,
-    pub(crate) name: String,
-    /// Where the name stands in the object.
-    pub(crate) path: Vec<String>,
+/// A reference from a Pod to an object of the core group in its namespace, or to a cluster-scoped one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// Kind of the object.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Where the name stands: keys, and positions in lists.
+    pub path: Vec<String>,
 }
 
-/// The path and content of the Pod spec that `object` holds.
-pub(crate) fn pod_spec(object: &Value) -> Option<(Vec<String>, &Value)> {
-    let candidates: [&[&str]; 3] = match object.get("kind").and_then(Value::as_str)? {
-        "Pod" => [&["spec"], &[], &[]],
-        "CronJob" => [
-            &["spec", "jobTemplate", "spec", "template", "spec"],
-            &[],
-            &[],
-        ],
-        _ => [&["spec", "template", "spec"], &[], &[]],
+/// The Pod spec that `object` holds, and where: of a Pod, of a template, of a template of Jobs.
+pub fn spec(object: &Value) -> Option<(&'static [&'static str], &Value)> {
+    let path: &[&str] = match object.get("kind").and_then(Value::as_str)? {
+        "Pod" => &["spec"],
+        "CronJob" => &["spec", "jobTemplate", "spec", "template", "spec"],
+        _ => &["spec", "template", "spec"],
     };
-    candidates
-        .into_iter()
-        .filter(|path| !path.is_empty())
-        .find_map(|path| {
-            let spec = path.iter().try_fold(object, |value, key| value.get(key))?;
-            spec.get("containers")?;
-            Some((path.iter().map(|&key| key.to_owned()).collect(), spec))
-        })
+    let spec = path.iter().try_fold(object, |value, key| value.get(key))?;
+    spec.get("containers")?;
+    Some((path, spec))
 }
 
-/// What the Pods of `item` cannot start without; optional references are left out.
-pub(crate) fn of(item: &Item<'_>) -> Vec<Use> {
-    let Some((path, spec)) = pod_spec(item.object) else {
+/// What the Pods of `object` cannot start without; optional references are left out.
+pub fn needs(object: &Value) -> Vec<Need> {
+    let Some((path, spec)) = spec(object) else {
         return Vec::new();
     };
+    let path = path.iter().map(|&key| key.to_owned()).collect();
     let mut uses = Uses {
         path,
         found: Vec::new(),
@@ -81,9 +73,10 @@ pub(crate) fn of(item: &Item<'_>) -> Vec<Use> {
     uses.found
 }
 
+/// Gathers references on the way through a spec.
 struct Uses {
     path: Vec<String>,
-    found: Vec<Use>,
+    found: Vec<Need>,
 }
 
 impl Uses {
@@ -121,10 +114,49 @@ impl Uses {
             .iter()
             .cloned()
             .chain(path.iter().map(|&key| key.to_owned()));
-        self.found.push(Use {
+        self.found.push(Need {
             kind,
             name: name.to_owned(),
             path: path.collect(),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn references_are_found_wherever_they_stand() {
+        let job = json!({"kind": "Job", "spec": {"template": {"spec": {
+            "serviceAccountName": "account",
+            "volumes": [
+                {"name": "a", "persistentVolumeClaim": {"claimName": "claim"}},
+                {"name": "b", "projected": {"sources": [{"secret": {"name": "token"}}]}},
+                {"name": "c", "configMap": {"name": "perhaps", "optional": true}},
+            ],
+            "initContainers": [{"name": "i", "env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "key"}}}]}],
+            "containers": [{"name": "c", "envFrom": [{"configMapRef": {"name": "settings"}}]}],
+        }}}});
+        let found: Vec<String> = needs(&job)
+            .iter()
+            .map(|need| format!("{}/{}", need.kind, need.name))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "ServiceAccount/account",
+                "PersistentVolumeClaim/claim",
+                "Secret/token",
+                "Secret/key",
+                "ConfigMap/settings"
+            ]
+        );
+        let need = &needs(&job)[4];
+        let pointer = format!("/{}", need.path.join("/"));
+        assert_eq!(job.pointer(&pointer), Some(&json!("settings")));
+        assert_eq!(needs(&json!({"kind": "ConfigMap"})), []);
     }
 }
