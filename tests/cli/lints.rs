@@ -15,12 +15,15 @@ fn with_input(arguments: &[&str], input: &str) -> (String, i32) {
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(input.as_bytes()).unwrap();
+        .expect("the command can be started");
+    let mut stdin = child.stdin.take().expect("it was asked for");
+    stdin.write_all(input.as_bytes()).expect("it reads");
     drop(stdin);
-    let output = child.wait_with_output().unwrap();
-    (text(output.stdout), output.status.code().unwrap())
+    let output = child.wait_with_output().expect("it ends");
+    (
+        text(output.stdout),
+        output.status.code().expect("it is not killed"),
+    )
 }
 
 #[test]
@@ -31,7 +34,7 @@ fn manifests_are_linted_without_a_scenario() {
 #[test]
 fn manifests_come_on_standard_input() {
     let manifests = std::fs::read_to_string(folder("tests/fixtures/lint/manifests.yaml")).unwrap();
-    let (from_file, _) = (stdout(&["lint", "lint"]), ());
+    let from_file = stdout(&["lint", "lint"]);
     let (from_input, code) = with_input(&["lint", "-"], &manifests);
     assert_eq!(
         from_input,

@@ -112,6 +112,9 @@ pub(crate) struct RunArguments {
     /// Write the results to this file instead of standard output
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Tell of each run what its waves waited for; of one that does not end what it waits for, which is told anyway
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// Show the timeline of each run; twice: every entry of its trace
     #[arg(long, short, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
