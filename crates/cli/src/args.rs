@@ -24,6 +24,11 @@ pub(crate) enum Command {
     List(ListArguments),
     /// Show what a sync would do: phases, waves, order, and why
     Plan(PlanArguments),
+    /// Tell what will probably go wrong in a sync, without running anything
+    #[command(after_help = LINT_EXIT_CODES)]
+    Lint(LintArguments),
+    /// Explain a code of `wavetank lint`
+    Explain(ExplainArguments),
     /// Judge the expectations of a scenario on a trace, as `serve --trace` writes it
     Judge(JudgeArguments),
     /// Serve the simulated cluster over HTTPS, for kubectl, Helm and other programs
@@ -48,6 +53,12 @@ Exit codes (of several the first of 101, 3, 4, 1, 2):
   4    the target is not available, or every scenario was skipped
   101  a bug in wavetank";
 
+const LINT_EXIT_CODES: &str = "\
+Exit codes:
+  0    nothing to warn of; notes may be there
+  1    at least one warning
+  3    a file or the command line is wrong";
+
 /// Which scenarios.
 #[derive(Debug, Args)]
 pub(crate) struct Selection {
@@ -66,6 +77,9 @@ pub(crate) struct Selection {
     /// Let scenarios name files outside of the current folder
     #[arg(long)]
     pub(crate) allow_outside: bool,
+    /// Let scenarios outside of the current folder run Helm and Kustomize
+    #[arg(long)]
+    pub(crate) allow_render: bool,
 }
 
 /// Arguments of `run`.
@@ -100,6 +114,9 @@ pub(crate) struct RunArguments {
     /// Write the results to this file instead of standard output
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Tell of each run what its waves waited for; of one that does not end what it waits for, which is told anyway
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// Show the timeline of each run; twice: every entry of its trace
     #[arg(long, short, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -185,18 +202,63 @@ pub(crate) struct ListArguments {
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
 pub(crate) struct PlanArguments {
-    /// The scenario file
-    #[arg(value_name = "FILE")]
+    /// A scenario file; or manifests without a scenario: a file, a folder, a chart, a kustomization, or `-` for
+    /// standard input
+    #[arg(value_name = "PATH")]
     pub(crate) path: PathBuf,
     /// Only this case
     #[arg(long, value_name = "NAME")]
     pub(crate) case: Option<String>,
-    /// Let the scenario name files outside of the current folder
+    /// Destination namespace of manifests without a scenario
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub(crate) namespace: String,
+    /// Let scenarios name files outside of the current folder
     #[arg(long)]
     pub(crate) allow_outside: bool,
+    /// Let what lies outside of the current folder run Helm and Kustomize
+    #[arg(long)]
+    pub(crate) allow_render: bool,
     /// Form of the plan
     #[arg(long, value_enum, default_value = "terminal")]
     pub(crate) format: PlanFormat,
+}
+
+/// Arguments of `lint`.
+#[derive(Debug, Args)]
+pub(crate) struct LintArguments {
+    /// Scenario files or folders of them; or manifests without a scenario: files, folders, charts, kustomizations, or
+    /// `-` for standard input
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Destination namespace of manifests without a scenario
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub(crate) namespace: String,
+    /// Do not tell of this code, as `WT101`
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    pub(crate) allow: Vec<String>,
+    /// Tell of warnings only
+    #[arg(long)]
+    pub(crate) no_notes: bool,
+    /// Let scenarios name files outside of the current folder
+    #[arg(long)]
+    pub(crate) allow_outside: bool,
+    /// Let what lies outside of the current folder run Helm and Kustomize
+    #[arg(long)]
+    pub(crate) allow_render: bool,
+    /// Form of the findings
+    #[arg(long, value_enum, default_value = "terminal")]
+    pub(crate) format: PlanFormat,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    /// The code or its name, as `WT101`; all codes are listed without it
+    #[arg(value_name = "CODE")]
+    pub(crate) code: Option<String>,
+    /// Print the page of all codes, for the documentation
+    #[arg(long, hide = true)]
+    pub(crate) page: bool,
 }
 
 /// Form of results.
@@ -210,7 +272,7 @@ pub(crate) enum Format {
     Junit,
 }
 
-/// Form of plans.
+/// Form of plans and findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PlanFormat {
     /// Text for people

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wavetank::{Options, RunOutcome, Verdict};
 use wavetank_kernel::SimTime;
-use wavetank_report::About;
+use wavetank_report::{About, Explanation};
 use wavetank_scenario::Scenario;
 
 use crate::engine::Choice;
@@ -26,6 +26,7 @@ pub(crate) fn execute(scenario: &Arc<Scenario>, seed: u64, engine: &Choice) -> R
         warnings: Vec::new(),
         virtual_time: SimTime::ZERO,
         wall_time: None,
+        explanation: Explanation::default(),
         trace: None,
     };
     let run = || match engine.start() {

@@ -7,8 +7,10 @@ mod args;
 mod compare;
 mod engine;
 mod execute;
+mod explain;
 mod fuzz;
 mod judge;
+mod lint;
 mod list;
 mod load;
 mod output;
@@ -17,6 +19,7 @@ mod plan;
 mod pool;
 mod run;
 mod serve;
+mod subject;
 
 use std::process::ExitCode;
 
@@ -66,6 +69,8 @@ fn dispatch(streams: &mut Streams) -> anyhow::Result<u8> {
         Command::Run(arguments) => run::run(&arguments, streams),
         Command::List(arguments) => list::list(&arguments, streams),
         Command::Plan(arguments) => plan::plan(&arguments, streams),
+        Command::Lint(arguments) => lint::lint(&arguments, streams),
+        Command::Explain(arguments) => explain::explain(&arguments, streams),
         Command::Judge(arguments) => judge::judge(&arguments, streams),
         Command::Serve(arguments) => serve::serve(&arguments, streams),
         Command::Engine(command) => engine::engine(&command, streams),
