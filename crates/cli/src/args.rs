@@ -83,6 +83,9 @@ pub(crate) struct RunArguments {
     /// The engine: `builtin`, one that was built, or the path of a program that speaks the engine protocol
     #[arg(long, value_name = "NAME", default_value = "builtin")]
     pub(crate) engine: String,
+    /// Where scenarios are replayed
+    #[arg(long, value_enum, value_name = "TARGET", default_value = "fake")]
+    pub(crate) target: TargetName,
     /// Stop at the first run that does not pass
     #[arg(long)]
     pub(crate) fail_fast: bool,
@@ -101,6 +104,15 @@ pub(crate) struct RunArguments {
     /// Show the timeline of each run; twice: every entry of its trace
     #[arg(long, short, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+/// Where scenarios are replayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TargetName {
+    /// The simulated cluster, in virtual time
+    Fake,
+    /// etcd, kube-apiserver and kube-controller-manager of `KUBEBUILDER_ASSETS`, started for the run
+    ControlPlane,
 }
 
 /// What to do with engines.

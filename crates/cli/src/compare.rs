@@ -15,6 +15,7 @@ use crate::engine::Choice;
 use crate::execute;
 use crate::load::{self, Item, Refused};
 use crate::output::Streams;
+use crate::target::Target;
 
 /// Compares; gives the exit code: 1 where engines differ, 4 where one could not run.
 pub(crate) fn compare(arguments: &CompareArguments, streams: &mut Streams) -> anyhow::Result<u8> {
@@ -86,7 +87,7 @@ fn differences(
 ) -> Result<Vec<Difference>, String> {
     let mut passes = Vec::new();
     for engine in engines {
-        let outcome = execute::execute(scenario, seed, engine);
+        let outcome = execute::execute(scenario, seed, engine, &Target::Fake);
         if let wavetank::Verdict::Unavailable { reason }
         | wavetank::Verdict::Bug { message: reason } = &outcome.verdict
         {

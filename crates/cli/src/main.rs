@@ -16,6 +16,7 @@ mod plan;
 mod pool;
 mod run;
 mod serve;
+mod target;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The scenario or the command line is wrong.
 const WRONG: u8 = 3;
+/// The target is not available.
+const UNAVAILABLE: u8 = 4;
 /// A bug in wavetank.
 const BUG: u8 = 101;
 

@@ -15,6 +15,7 @@ use crate::engine::Choice;
 use crate::execute;
 use crate::load::{self, Item};
 use crate::output::{OutputError, Streams};
+use crate::target::Target;
 
 /// One run that is to be made.
 struct Task<'a> {
@@ -39,6 +40,13 @@ pub(crate) fn run(arguments: &RunArguments, streams: &mut Streams) -> anyhow::Re
         Layout::plain()
     };
     let engine = Choice::find(&arguments.engine)?;
+    let target = match Target::find(arguments.target) {
+        Ok(target) => target,
+        Err(error) => {
+            streams.message(&format!("error: {error}\n"));
+            return Ok(crate::UNAVAILABLE);
+        }
+    };
     let items = load::load(&arguments.selection, layout.palette)?;
     if let Some(dir) = &arguments.trace_dir {
         fs::create_dir_all(dir)
@@ -65,7 +73,7 @@ pub(crate) fn run(arguments: &RunArguments, streams: &mut Streams) -> anyhow::Re
     crate::pool::in_order(
         &tasks,
         jobs,
-        |task| finish(task, arguments, &engine, &layout),
+        |task| finish(task, arguments, &engine, &target, &layout),
         |finished| results.take(finished, total),
     )
     .context("cannot start a thread")?;
@@ -88,11 +96,17 @@ fn tasks<'a>(items: &'a [Item], arguments: &RunArguments) -> Vec<Task<'a>> {
 }
 
 /// Makes one run and uses up its trace; called on a worker's thread.
-fn finish(task: &Task<'_>, arguments: &RunArguments, engine: &Choice, layout: &Layout) -> Finished {
+fn finish(
+    task: &Task<'_>,
+    arguments: &RunArguments,
+    engine: &Choice,
+    target: &Target,
+    layout: &Layout,
+) -> Finished {
     let mut outcome = match task.item {
         Item::Scenario { scenario, warnings } => RunOutcome {
             warnings: warnings.clone(),
-            ..execute::execute(scenario, task.seed, engine)
+            ..execute::execute(scenario, task.seed, engine, target)
         },
         Item::Invalid { path, problems } => RunOutcome {
             scenario: None,

@@ -18,6 +18,7 @@ use crate::context::{Again, Context};
 use crate::job::Jobs;
 use crate::kubelet::Kubelet;
 use crate::read::text;
+use crate::role::Role;
 use crate::scheduler::Scheduler;
 use crate::script::{Chance, Scripts};
 use crate::selectors::Selectors;
@@ -61,6 +62,7 @@ impl fmt::Display for Waiting {
 pub struct Controllers {
     agenda: Agenda,
     config: Config,
+    role: Role,
     scripts: Scripts,
     chance: Chance,
     kubelet: Kubelet,
@@ -89,6 +91,7 @@ impl Controllers {
         Self {
             agenda: Agenda::default(),
             config,
+            role: Role::Everything,
             scripts: Scripts::new(rules, home),
             chance: Chance::new(seed),
             kubelet: Kubelet::default(),
@@ -107,6 +110,14 @@ impl Controllers {
             refusals: BTreeMap::new(),
             problems: BTreeMap::new(),
         }
+    }
+
+    /// The same as only a part of a cluster.
+    #[must_use]
+    pub fn with_role(mut self, role: Role) -> Self {
+        self.agenda = Agenda::of(&role);
+        self.role = role;
+        self
     }
 
     /// Lets no controller touch `key`, now and later: its status was given by the scenario.
@@ -208,6 +219,7 @@ impl Controllers {
         let mut context = Context {
             api,
             config: &self.config,
+            role: &self.role,
             now,
             scripts: &mut self.scripts,
             chance: &mut self.chance,
@@ -217,6 +229,9 @@ impl Controllers {
         match task {
             Task::Schedule => {
                 let held = self.kubelet.admit(key, context);
+                if !context.role.schedules() {
+                    return Ok(Again::Never);
+                }
                 let outcome = self.scheduler.sync(key, held, context);
                 if context
                     .api

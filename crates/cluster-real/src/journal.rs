@@ -1,0 +1,1 @@
+//! What was started and made, on disk, so that it can be removed by whoever comes later.

@@ -1,0 +1,156 @@
+//! A scenario on any target, judged.
+
+use std::sync::Arc;
+
+use wavetank_cluster::{Capabilities, Capability, Cluster};
+use wavetank_kernel::Seed;
+use wavetank_model::script::Behaviour;
+use wavetank_model::{GroupKind, GroupVersionKind, object};
+use wavetank_report::RunOutcome;
+use wavetank_runner::{RunOptions, RunRecord, replay};
+use wavetank_scenario::Scenario;
+use wavetank_sync::{Builtin, StepEngine};
+
+use crate::check::{judge, skipped};
+use crate::simulate::{Options, Simulation, assessor, unavailable};
+
+/// Kinds whose status the controllers of a real cluster write, whoever else did.
+const CONTROLLED: [(&str, &str); 11] = [
+    ("", "PersistentVolume"),
+    ("", "PersistentVolumeClaim"),
+    ("", "ReplicationController"),
+    ("apps", "DaemonSet"),
+    ("apps", "Deployment"),
+    ("apps", "ReplicaSet"),
+    ("apps", "StatefulSet"),
+    ("autoscaling", "HorizontalPodAutoscaler"),
+    ("batch", "CronJob"),
+    ("batch", "Job"),
+    ("policy", "PodDisruptionBudget"),
+];
+
+/// Why `scenario` cannot be replayed on a target that can do no more than `capabilities`; `None` when it can.
+pub fn lacking(scenario: &Scenario, capabilities: &Capabilities) -> Option<String> {
+    let lacks = |capability: Capability| !capabilities.contains(&capability);
+    if lacks(Capability::ScriptedWorkloads)
+        && let Some(rule) = scenario
+            .workloads
+            .iter()
+            .find(|rule| rule.behaviour.is_some() || rule.deletion.is_some())
+    {
+        return Some(format!(
+            "`workloads` scripts {}, and here workloads are real",
+            rule.matches
+        ));
+    }
+    if lacks(Capability::ReactionLag)
+        && let Some(rule) = scenario
+            .workloads
+            .iter()
+            .find(|rule| rule.reaction.is_some())
+    {
+        return Some(format!(
+            "real controllers notice changes of {} when they do: `reaction` needs a simulated cluster",
+            rule.matches
+        ));
+    }
+    if !lacks(Capability::VirtualTime) {
+        return None;
+    }
+    let frozen = scenario
+        .cluster
+        .objects
+        .iter()
+        .find(|object| is_controlled(object))
+        .map(|object| {
+            let kind = object["kind"].as_str().unwrap_or_default();
+            format!(
+                "`cluster.objects` states the status of {kind}/{}, which real controllers write",
+                object::name(object)
+            )
+        });
+    frozen.or_else(|| {
+        scenario
+            .workloads
+            .iter()
+            .find(|rule| {
+                let plays = matches!(&rule.behaviour, Some(Behaviour::Timeline(entries))
+                    if entries.iter().any(|entry| matches!(entry, wavetank_model::script::TimelineEntry::Status { .. })));
+                let group = rule.matches.group.clone().unwrap_or_else(|| {
+                    wavetank_model::kinds::by_kind(&rule.matches.kind)
+                        .next()
+                        .map(|kind| kind.group.to_owned())
+                        .unwrap_or_default()
+                });
+                plays && is_controlled_kind(&GroupKind::new(group, rule.matches.kind.clone()))
+            })
+            .map(|rule| {
+                format!(
+                    "`workloads` writes the status of {}, which real controllers write",
+                    rule.matches
+                )
+            })
+    })
+}
+
+fn is_controlled(object: &serde_json::Value) -> bool {
+    let stated = object.get("status").is_some_and(|status| !status.is_null());
+    stated && GroupVersionKind::of(object).is_some_and(|gvk| is_controlled_kind(&gvk.group_kind()))
+}
+
+fn is_controlled_kind(kind: &GroupKind) -> bool {
+    CONTROLLED
+        .iter()
+        .any(|(group, name)| kind.group == *group && kind.kind == *name)
+}
+
+/// The outcome of a scenario that says itself that it is to be skipped on `target` with `engine`.
+pub fn skipped_on(
+    scenario: &Scenario,
+    options: &Options,
+    target: &str,
+    engine: &str,
+) -> Option<RunOutcome> {
+    skipped(scenario, options, target, engine)
+}
+
+/// Replays a scenario on `cluster`, which is fresh, and judges its expectations and the invariants. Without an engine it
+/// is the built-in one. Must run in a runtime that the cluster's clock lives in.
+pub async fn check_on(
+    scenario: &Arc<Scenario>,
+    cluster: Arc<dyn Cluster>,
+    options: &Options,
+    engine: Option<Box<dyn StepEngine>>,
+) -> RunOutcome {
+    let seed = Seed(options.seed.unwrap_or(scenario.seed));
+    let target = cluster.target().to_owned();
+    let assessor = match assessor(scenario, cluster.as_ref()) {
+        Ok(assessor) => assessor,
+        Err(reason) => return judge(scenario, unavailable(scenario, &target, seed, reason)),
+    };
+    let engine = engine.unwrap_or_else(|| Box::new(Builtin::new(assessor.clone())));
+    let run_options = RunOptions {
+        seed: seed.0,
+        show_secrets: options.show_secrets,
+    };
+    let assessor = Arc::new(assessor);
+    let RunRecord {
+        trace,
+        ended,
+        unfired,
+    } = replay(
+        Arc::clone(scenario),
+        cluster,
+        engine,
+        assessor,
+        &run_options,
+    )
+    .await;
+    let simulation = Simulation {
+        trace,
+        end: ended,
+        unfired,
+        schedule: Vec::new(),
+    };
+    judge(scenario, simulation)
+}
