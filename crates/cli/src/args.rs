@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -31,7 +32,7 @@ pub(crate) enum Command {
     /// Build and list engines that are programs of their own
     #[command(subcommand)]
     Engine(EngineCommand),
-    /// Run scenarios on two engines and report the first difference
+    /// Run scenarios on two engines, or on two targets, and report the first difference
     Compare(CompareArguments),
     /// Print the JSON Schema of scenario files
     Schema,
@@ -86,6 +87,8 @@ pub(crate) struct RunArguments {
     /// Where scenarios are replayed
     #[arg(long, value_enum, value_name = "TARGET", default_value = "fake")]
     pub(crate) target: TargetName,
+    #[command(flatten)]
+    pub(crate) target_options: TargetOptions,
     /// Stop at the first run that does not pass
     #[arg(long)]
     pub(crate) fail_fast: bool,
@@ -115,6 +118,25 @@ pub(crate) enum TargetName {
     ControlPlane,
 }
 
+impl TargetName {
+    /// As the command line spells it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fake => "fake",
+            Self::ControlPlane => "control-plane",
+        }
+    }
+}
+
+/// What matters on real targets only.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of real targets")]
+pub(crate) struct TargetOptions {
+    /// Skip scenarios that take longer than this on the simulated cluster
+    #[arg(long, value_name = "TIME", value_parser = crate::compare::targets::duration)]
+    pub(crate) at_most: Option<Duration>,
+}
+
 /// What to do with engines.
 #[derive(Debug, Subcommand)]
 pub(crate) enum EngineCommand {
@@ -133,19 +155,33 @@ pub(crate) enum EngineCommand {
 pub(crate) struct CompareArguments {
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// The two engines
+    /// The two engines; with --targets the one engine
     #[arg(
         long,
         value_name = "A,B",
         value_delimiter = ',',
         num_args = 1,
-        required = true
+        required_unless_present = "targets"
     )]
     pub(crate) engines: Vec<String>,
+    /// The two targets
+    #[arg(
+        long,
+        value_name = "A,B",
+        value_enum,
+        value_delimiter = ',',
+        num_args = 1
+    )]
+    pub(crate) targets: Vec<TargetName>,
+    #[command(flatten)]
+    pub(crate) target_options: TargetOptions,
+    /// Compare N scenarios at a time on two targets [default: 1]
+    #[arg(long, short, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
     /// Seed of the runs, in place of the scenarios' own
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// Show every difference of a scenario, not only the first
+    /// Show every difference of a scenario, not only the first; of targets a table too
     #[arg(long)]
     pub(crate) all: bool,
     /// Compare reads as well: kubectl looks up more than an engine needs

@@ -1,5 +1,7 @@
 //! `wavetank compare`: one scenario on two engines.
 
+pub(crate) mod targets;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -19,6 +21,9 @@ use crate::target::Target;
 
 /// Compares; gives the exit code: 1 where engines differ, 4 where one could not run.
 pub(crate) fn compare(arguments: &CompareArguments, streams: &mut Streams) -> anyhow::Result<u8> {
+    if !arguments.targets.is_empty() {
+        return targets::compare(arguments, streams);
+    }
     let [first, second] = arguments.engines.as_slice() else {
         return Err(Refused(
             "error: --engines names two engines, as in builtin,argocd-…\n".to_owned(),

@@ -52,6 +52,9 @@ pub(crate) fn execute(
                 if let Some(reason) = fleet.skips(scenario) {
                     return without_run(Verdict::Skipped { reason });
                 }
+                if let Some(reason) = fleet.is_too_long(scenario, &options) {
+                    return without_run(Verdict::Skipped { reason });
+                }
                 fleet
                     .check(scenario, options, engine)
                     .unwrap_or_else(|error| unavailable(error.to_string()))

@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: &RunArguments, streams: &mut Streams) -> anyhow::Re
         Layout::plain()
     };
     let engine = Choice::find(&arguments.engine)?;
-    let target = match Target::find(arguments.target) {
+    let target = match Target::find(arguments.target, &arguments.target_options) {
         Ok(target) => target,
         Err(error) => {
             streams.message(&format!("error: {error}\n"));
@@ -55,7 +55,11 @@ pub(crate) fn run(arguments: &RunArguments, streams: &mut Streams) -> anyhow::Re
     let tasks = tasks(&items, arguments);
     let jobs = arguments
         .jobs
-        .or_else(|| thread::available_parallelism().ok())
+        .or_else(|| match &target {
+            Target::Fake => thread::available_parallelism().ok(),
+            // Each would have a cluster of its own.
+            Target::Real(_) => None,
+        })
         .unwrap_or(NonZeroUsize::MIN);
     let mut results = Results {
         arguments,

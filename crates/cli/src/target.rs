@@ -11,7 +11,7 @@ use wavetank_cluster_real::{Assets, Machine, SessionConfig};
 use wavetank_model::timestamp::Epoch;
 use wavetank_scenario::Scenario;
 
-use crate::args::TargetName;
+use crate::args::{TargetName, TargetOptions};
 
 /// A target that a command line names.
 pub(crate) enum Target {
@@ -26,11 +26,22 @@ impl Target {
     ///
     /// # Errors
     /// [`ClusterError`] when something is missing.
-    pub(crate) fn find(name: TargetName) -> Result<Self, ClusterError> {
+    pub(crate) fn find(name: TargetName, options: &TargetOptions) -> Result<Self, ClusterError> {
         Ok(match name {
             TargetName::Fake => Self::Fake,
-            TargetName::ControlPlane => Self::Real(Fleet::find()?),
+            TargetName::ControlPlane => Self::Real(Fleet::find(options.clone())?),
         })
+    }
+
+    /// What it is, with its version; nothing where no cluster was started.
+    pub(crate) fn version(&self) -> Option<String> {
+        match self {
+            Self::Fake => None,
+            Self::Real(fleet) => {
+                let version = fleet.version.lock().unwrap_or_else(PoisonError::into_inner);
+                (!version.is_empty()).then(|| format!("{}: Kubernetes {version}", fleet.name()))
+            }
+        }
     }
 }
 
@@ -39,10 +50,12 @@ pub(crate) struct Fleet {
     assets: Assets,
     idle: Mutex<Vec<Machine>>,
     started: AtomicU32,
+    options: TargetOptions,
+    version: Mutex<String>,
 }
 
 impl Fleet {
-    fn find() -> Result<Self, ClusterError> {
+    fn find(options: TargetOptions) -> Result<Self, ClusterError> {
         let folder = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
         let folder = folder.ok_or_else(|| ClusterError::Unavailable {
             target: "control-plane".to_owned(),
@@ -55,6 +68,8 @@ impl Fleet {
             assets: Assets::find(&folder)?,
             idle: Mutex::new(Vec::new()),
             started: AtomicU32::new(0),
+            options,
+            version: Mutex::new(String::new()),
         })
     }
 
@@ -73,7 +88,12 @@ impl Fleet {
         }
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let folder = env::temp_dir().join(format!("wavetank-{}-{number}", std::process::id()));
-        Machine::control_plane(&self.assets, &folder)
+        let machine = Machine::control_plane(&self.assets, &folder)?;
+        machine
+            .plane()
+            .version()
+            .clone_into(&mut self.version.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(machine)
     }
 
     fn give_back(&self, machine: Machine) {
@@ -93,6 +113,17 @@ impl Fleet {
     #[expect(clippy::unused_self, reason = "other kinds can do other things")]
     pub(crate) fn skips(&self, scenario: &Scenario) -> Option<String> {
         wavetank::lacking(scenario, &Self::capabilities())
+    }
+
+    /// Why `scenario` takes too long here, if it does; it is simulated to know.
+    pub(crate) fn is_too_long(
+        &self,
+        scenario: &Arc<Scenario>,
+        options: &Options,
+    ) -> Option<String> {
+        let limit = self.options.at_most?;
+        let time = wavetank::check(scenario, options.clone()).virtual_time;
+        (time.elapsed() > limit).then(|| format!("takes {time} on the simulated cluster"))
     }
 
     /// Replays a scenario on one of the clusters and judges it.
