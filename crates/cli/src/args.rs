@@ -32,6 +32,9 @@ pub(crate) enum Command {
     /// Build and list engines that are programs of their own
     #[command(subcommand)]
     Engine(EngineCommand),
+    /// Show and remove the real clusters that runs have started
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Run scenarios on two engines, or on two targets, and report the first difference
     Compare(CompareArguments),
     /// Print the JSON Schema of scenario files
@@ -116,6 +119,32 @@ pub(crate) enum TargetName {
     Fake,
     /// etcd, kube-apiserver and kube-controller-manager of `KUBEBUILDER_ASSETS`, started for the run
     ControlPlane,
+    /// A cluster of containers, made by the `kind` on PATH
+    Kind,
+}
+
+/// Who runs the containers of a real cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Workloads {
+    /// Virtual nodes, by the scenario's scripts
+    Simulated,
+    /// The cluster's own nodes
+    Real,
+}
+
+/// What to do with real clusters.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// List the clusters that runs have started and not removed
+    List,
+    /// Remove what runs have left over that could not clean up
+    Sweep {
+        /// Also remove clusters that were to be kept
+        #[arg(long)]
+        kept: bool,
+    },
+    /// Say which targets can be used, and what is missing
+    Doctor,
 }
 
 impl TargetName {
@@ -124,6 +153,7 @@ impl TargetName {
         match self {
             Self::Fake => "fake",
             Self::ControlPlane => "control-plane",
+            Self::Kind => "kind",
         }
     }
 }
@@ -135,6 +165,27 @@ pub(crate) struct TargetOptions {
     /// Skip scenarios that take longer than this on the simulated cluster
     #[arg(long, value_name = "TIME", value_parser = crate::compare::targets::duration)]
     pub(crate) at_most: Option<Duration>,
+    /// Who runs the containers
+    #[arg(long, value_enum, value_name = "WHO", default_value = "simulated")]
+    pub(crate) workloads: Workloads,
+    /// Scripts of workloads pass this many times faster; engine and controllers keep their pace
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) time_scale: u32,
+    /// Write objects, Events and logs of runs that do not pass to this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) evidence: Option<PathBuf>,
+    /// Keep the clusters: the next run uses them again
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Configuration of kind's clusters
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kind_config: Option<PathBuf>,
+    /// Node image of kind's clusters [default: `WAVETANK_KIND_IMAGE`, or kind's own]
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) kind_image: Option<String>,
+    /// Image archive that is loaded into kind's nodes; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kind_load: Vec<PathBuf>,
 }
 
 /// What to do with engines.

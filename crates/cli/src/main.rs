@@ -4,9 +4,11 @@
 //! to standard error. Every panic is caught and reported as a bug, with exit code 101.
 
 mod args;
+mod cluster;
 mod compare;
 mod engine;
 mod execute;
+mod interrupt;
 mod judge;
 mod list;
 mod load;
@@ -71,6 +73,7 @@ fn dispatch(streams: &mut Streams) -> anyhow::Result<u8> {
         Command::Judge(arguments) => judge::judge(&arguments, streams),
         Command::Serve(arguments) => serve::serve(&arguments, streams),
         Command::Engine(command) => engine::engine(&command, streams),
+        Command::Cluster(command) => cluster::cluster(&command, streams),
         Command::Compare(arguments) => compare::compare(&arguments, streams),
         Command::Schema => {
             streams

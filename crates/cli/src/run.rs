@@ -40,12 +40,9 @@ pub(crate) fn run(arguments: &RunArguments, streams: &mut Streams) -> anyhow::Re
         Layout::plain()
     };
     let engine = Choice::find(&arguments.engine)?;
-    let target = match Target::find(arguments.target, &arguments.target_options) {
+    let target = match Target::find_or_say(arguments.target, &arguments.target_options, streams)? {
         Ok(target) => target,
-        Err(error) => {
-            streams.message(&format!("error: {error}\n"));
-            return Ok(crate::UNAVAILABLE);
-        }
+        Err(code) => return Ok(code),
     };
     let items = load::load(&arguments.selection, layout.palette)?;
     if let Some(dir) = &arguments.trace_dir {
@@ -78,7 +75,10 @@ pub(crate) fn run(arguments: &RunArguments, streams: &mut Streams) -> anyhow::Re
         &tasks,
         jobs,
         |task| finish(task, arguments, &engine, &target, &layout),
-        |finished| results.take(finished, total),
+        |finished| match results.take(finished, total) {
+            _ if target.is_interrupted() => ControlFlow::Break(()),
+            flow => flow,
+        },
     )
     .context("cannot start a thread")?;
     results.end()
@@ -108,10 +108,11 @@ fn finish(
     layout: &Layout,
 ) -> Finished {
     let mut outcome = match task.item {
-        Item::Scenario { scenario, warnings } => RunOutcome {
-            warnings: warnings.clone(),
-            ..execute::execute(scenario, task.seed, engine, target)
-        },
+        Item::Scenario { scenario, warnings } => {
+            let mut outcome = execute::execute(scenario, task.seed, engine, target);
+            outcome.warnings.splice(0..0, warnings.iter().cloned());
+            outcome
+        }
         Item::Invalid { path, problems } => RunOutcome {
             scenario: None,
             path: path.clone(),
@@ -142,9 +143,17 @@ fn finish(
             text.push_str(&timeline::render(&trace, detail, layout));
             text.push('\n');
         }
+        let evidence = arguments.target_options.evidence.as_ref();
+        if let Some(dir) = evidence.filter(|_| !outcome.verdict.is_fine()) {
+            let folder = dir.join(&trace.header.scenario);
+            trace_error = fs::create_dir_all(&folder)
+                .with_context(|| format!("cannot make {}", folder.display()))
+                .and_then(|()| write_trace(&trace, &folder, false))
+                .err();
+        }
         if let Some(dir) = &arguments.trace_dir {
             let several = arguments.repeat.get() > 1;
-            trace_error = write_trace(&trace, dir, several).err();
+            trace_error = write_trace(&trace, dir, several).err().or(trace_error);
         }
     }
     Finished {

@@ -5,32 +5,46 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use anyhow::Context as _;
+use tokio::sync::watch;
 use wavetank::{Options, RunOutcome, StepEngine, Verdict};
-use wavetank_cluster::{Capabilities, Capability, Cluster, ClusterError};
-use wavetank_cluster_real::{Assets, Machine, SessionConfig};
+use wavetank_cluster::{Cluster, ClusterError};
+use wavetank_cluster_real::{Assets, Driver, Journal, KindOptions, Machine, SessionConfig};
 use wavetank_model::timestamp::Epoch;
 use wavetank_scenario::Scenario;
 
-use crate::args::{TargetName, TargetOptions};
+use crate::args::{TargetName, TargetOptions, Workloads};
+use crate::load::Refused;
+use crate::output::{self, Streams};
+use crate::{UNAVAILABLE, interrupt};
 
 /// A target that a command line names.
 pub(crate) enum Target {
     /// The simulated cluster.
     Fake,
-    /// Control planes of our own.
+    /// Real clusters.
     Real(Fleet),
 }
 
 impl Target {
-    /// Finds what the target needs.
-    ///
-    /// # Errors
-    /// [`ClusterError`] when something is missing.
-    pub(crate) fn find(name: TargetName, options: &TargetOptions) -> Result<Self, ClusterError> {
-        Ok(match name {
-            TargetName::Fake => Self::Fake,
-            TargetName::ControlPlane => Self::Real(Fleet::find(options.clone())?),
-        })
+    /// Finds what the target needs; `Err` holds the exit code of what was said.
+    pub(crate) fn find_or_say(
+        name: TargetName,
+        options: &TargetOptions,
+        streams: &mut Streams,
+    ) -> anyhow::Result<Result<Self, u8>> {
+        let driver = match name {
+            TargetName::Fake => return Ok(Ok(Self::Fake)),
+            TargetName::ControlPlane => control_plane(options)?,
+            TargetName::Kind => kind(options),
+        };
+        match driver {
+            Ok(driver) => Ok(Ok(Self::Real(Fleet::new(driver, options)?))),
+            Err(error) => {
+                streams.message(&format!("error: {error}\n"));
+                Ok(Err(UNAVAILABLE))
+            }
+        }
     }
 
     /// What it is, with its version; nothing where no cluster was started.
@@ -43,76 +57,114 @@ impl Target {
             }
         }
     }
+
+    /// Whether somebody wants the program to end.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        match self {
+            Self::Fake => false,
+            Self::Real(fleet) => *fleet.interrupted.borrow(),
+        }
+    }
 }
 
-/// Real clusters of one kind: as many as are used at a time.
-pub(crate) struct Fleet {
-    assets: Assets,
-    idle: Mutex<Vec<Machine>>,
-    started: AtomicU32,
-    options: TargetOptions,
-    version: Mutex<String>,
-}
-
-impl Fleet {
-    fn find(options: TargetOptions) -> Result<Self, ClusterError> {
-        let folder = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
-        let folder = folder.ok_or_else(|| ClusterError::Unavailable {
+/// The programs of `KUBEBUILDER_ASSETS`.
+fn control_plane(options: &TargetOptions) -> anyhow::Result<Result<Driver, ClusterError>> {
+    if options.workloads == Workloads::Real {
+        let text =
+            "error: a control plane has no containers: --workloads real needs another target\n";
+        return Err(Refused(text.to_owned()).into());
+    }
+    let Some(folder) = env::var_os("KUBEBUILDER_ASSETS") else {
+        return Ok(Err(ClusterError::Unavailable {
             target: "control-plane".to_owned(),
             reason:
                 "KUBEBUILDER_ASSETS is not set: it names the folder with etcd, kube-apiserver and \
                      kube-controller-manager"
                     .to_owned(),
-        })?;
+        }));
+    };
+    Ok(Assets::find(&PathBuf::from(folder)).map(Driver::ControlPlane))
+}
+
+fn kind(options: &TargetOptions) -> Result<Driver, ClusterError> {
+    let absolute = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+    let kind = KindOptions {
+        config: options.kind_config.as_ref().map(absolute),
+        image: options
+            .kind_image
+            .clone()
+            .or_else(|| env::var("WAVETANK_KIND_IMAGE").ok()),
+        archives: options.kind_load.iter().map(absolute).collect(),
+        real_workloads: options.workloads == Workloads::Real,
+    };
+    kind.check().map(|_version| Driver::Kind(kind))
+}
+
+/// The journal of everything that was started: in `WAVETANK_STATE_DIR`, or where programs keep their state.
+///
+/// # Errors
+/// When there is no such place.
+pub(crate) fn journal() -> anyhow::Result<Journal> {
+    let folder = env::var_os("WAVETANK_STATE_DIR")
+        .map(PathBuf::from)
+        .or_else(|| env::var_os("XDG_STATE_HOME").map(|state| PathBuf::from(state).join("wavetank")))
+        .or_else(|| {
+            env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state/wavetank"))
+        })
+        .context("neither WAVETANK_STATE_DIR nor HOME is set: there is no place for the journal of clusters")?;
+    Ok(Journal::new(folder))
+}
+
+/// Real clusters of one kind: as many as are used at a time.
+pub(crate) struct Fleet {
+    driver: Driver,
+    journal: Journal,
+    idle: Mutex<Vec<Machine>>,
+    started: AtomicU32,
+    options: TargetOptions,
+    version: Mutex<String>,
+    interrupted: watch::Receiver<bool>,
+}
+
+impl Fleet {
+    fn new(driver: Driver, options: &TargetOptions) -> anyhow::Result<Self> {
         Ok(Self {
-            assets: Assets::find(&folder)?,
+            driver,
+            journal: journal()?,
             idle: Mutex::new(Vec::new()),
             started: AtomicU32::new(0),
-            options,
+            options: options.clone(),
             version: Mutex::new(String::new()),
+            interrupted: interrupt::listen().context("cannot listen to signals")?,
         })
     }
 
-    fn capabilities() -> Capabilities {
-        [Capability::ScriptedWorkloads, Capability::LoadBalancers].into()
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Machine>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lease(&self) -> Result<Machine, ClusterError> {
-        let idle = self
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
-        if let Some(machine) = idle {
+    fn take(&self) -> Result<Machine, ClusterError> {
+        if let Some(machine) = self.idle().pop() {
             return Ok(machine);
         }
         let number = self.started.fetch_add(1, Ordering::Relaxed);
-        let folder = env::temp_dir().join(format!("wavetank-{}-{number}", std::process::id()));
-        let machine = Machine::control_plane(&self.assets, &folder)?;
+        let machine = self
+            .driver
+            .start(&self.journal, number, self.interrupted.clone())?;
         machine
-            .plane()
             .version()
             .clone_into(&mut self.version.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(machine)
     }
 
-    fn give_back(&self, machine: Machine) {
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(machine);
-    }
-
     /// The name of the target.
-    #[expect(clippy::unused_self, reason = "other kinds have other names")]
     pub(crate) fn name(&self) -> &'static str {
-        "control-plane"
+        self.driver.target()
     }
 
     /// Why `scenario` is skipped here, if it is.
-    #[expect(clippy::unused_self, reason = "other kinds can do other things")]
     pub(crate) fn skips(&self, scenario: &Scenario) -> Option<String> {
-        wavetank::lacking(scenario, &Self::capabilities())
+        wavetank::lacking(scenario, &self.driver.capabilities())
     }
 
     /// Why `scenario` takes too long here, if it does; it is simulated to know.
@@ -139,23 +191,59 @@ impl Fleet {
         let config = wavetank::cluster_config(scenario, &options, Epoch::default(), 1);
         let config = SessionConfig {
             seed: config.seed,
-            workload: Some(config.workload),
+            workload: self.driver.simulates_workloads().then_some(config.workload),
             schedule: false,
-            rules: config.rules,
+            rules: wavetank::faster(config.rules, self.options.time_scale),
             namespace: config.namespace,
         };
-        let mut machine = self.lease()?;
-        let scenario = Arc::clone(scenario);
-        let ran = machine.run(config, |session| {
-            Box::pin(async move {
-                let cluster = session as Arc<dyn Cluster>;
-                wavetank::check_on(&scenario, cluster, &options, engine).await
-            })
-        })?;
-        let lost = matches!(ran.result.verdict, Verdict::Unavailable { .. });
-        if ran.spoilt.is_none() && !lost {
-            self.give_back(machine);
+        let mut machine = self.take()?;
+        let (name, scenario) = (scenario.name.clone(), Arc::clone(scenario));
+        let ran = machine.run(
+            config,
+            self.interrupted.clone(),
+            |session| {
+                Box::pin(async move {
+                    let cluster = session as Arc<dyn Cluster>;
+                    wavetank::check_on(&scenario, cluster, &options, engine).await
+                })
+            },
+            |outcome| {
+                let folder = self.options.evidence.as_ref()?;
+                (!outcome.verdict.is_fine()).then(|| folder.join(&name))
+            },
+        )?;
+        let mut outcome = ran.result;
+        if let Some(lacking) = ran.evidence {
+            outcome.warnings.push(format!(
+                "warning: not all evidence could be kept: {lacking}"
+            ));
         }
-        Ok(ran.result)
+        let lost = matches!(outcome.verdict, Verdict::Unavailable { .. });
+        match ran.spoilt {
+            None if !lost => self.idle().push(machine),
+            None => {}
+            Some(reason) => outcome.warnings.push(format!(
+                "warning: the cluster was thrown away after {name}: {reason}"
+            )),
+        }
+        Ok(outcome)
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        let machines = std::mem::take(&mut *self.idle());
+        if !self.options.keep {
+            return;
+        }
+        for machine in machines {
+            match machine.keep() {
+                Ok((name, kubeconfig)) => output::notice(&format!(
+                    "kept {name}\n  use it     export KUBECONFIG={}\n  remove it  wavetank cluster sweep --kept\n",
+                    kubeconfig.display()
+                )),
+                Err(error) => output::notice(&format!("error: {error}\n")),
+            }
+        }
     }
 }

@@ -34,6 +34,7 @@ fn unavailable(reason: impl Into<String>) -> ClusterError {
 /// The programs of a control plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assets {
+    folder: PathBuf,
     etcd: PathBuf,
     apiserver: PathBuf,
     controller_manager: PathBuf,
@@ -58,6 +59,7 @@ impl Assets {
             )))
         };
         Ok(Self {
+            folder: folder.to_owned(),
             etcd: program("etcd")?,
             apiserver: program("kube-apiserver")?,
             controller_manager: program("kube-controller-manager")?,
@@ -66,7 +68,14 @@ impl Assets {
     }
 }
 
-/// A running control plane; its processes end and its files go when it is dropped.
+impl Assets {
+    /// The folder they are in.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+/// A running control plane; the processes it started end when it is dropped.
 pub struct ControlPlane {
     server: Server,
     schedules: bool,
@@ -76,7 +85,7 @@ pub struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// Starts one in `folder`, which is made, and waits until it is ready.
+    /// Starts one with its files in `folder`, and waits until it is ready.
     ///
     /// # Errors
     /// [`ClusterError`] when a program does not start or does not become ready; what it logged last is part of the text.
@@ -94,16 +103,21 @@ impl ControlPlane {
     }
 
     async fn try_start(assets: &Assets, folder: &Path) -> Result<Self, ClusterError> {
-        let folder = Folder::make(folder)?;
+        let etcd_data = folder.join("etcd");
+        if etcd_data.exists() {
+            std::fs::remove_dir_all(&etcd_data).map_err(|error| {
+                unavailable(format!("cannot remove {}: {error}", etcd_data.display()))
+            })?;
+        }
         let ports = free_ports::<5>()?;
         let authority = Authority::generate().map_err(unavailable)?;
-        let files = Files::write(&folder.0, &authority, ports[2])?;
+        let files = Files::write(folder, &authority, ports[2])?;
         let mut plane = Self {
             server: Server::of_kubeconfig(TARGET, &files.kubeconfig_text, None, true).await?,
             schedules: assets.scheduler.is_some(),
             version: String::new(),
             processes: Vec::new(),
-            folder: folder.keep(),
+            folder: folder.to_owned(),
         };
         plane.run(&assets.etcd, etcd(&files, ports))?;
         plane.run(&assets.apiserver, apiserver(&files, ports))?;
@@ -140,14 +154,44 @@ impl ControlPlane {
         &self.version
     }
 
-    /// The folder with its files and logs.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// The files its programs log to.
+    pub(crate) fn logs(&self) -> Vec<PathBuf> {
+        [
+            "etcd",
+            "kube-apiserver",
+            "kube-controller-manager",
+            "kube-scheduler",
+        ]
+        .iter()
+        .map(|name| self.folder.join(format!("{name}.log")))
+        .filter(|path| path.is_file())
+        .collect()
     }
 
-    /// The ids of its processes.
-    pub fn processes(&self) -> impl Iterator<Item = u32> {
-        self.processes.iter().map(Process::id)
+    /// Uses one that was left running with its files in `folder`.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when it does not answer.
+    pub async fn attach(assets: &Assets, folder: &Path) -> Result<Self, ClusterError> {
+        let path = folder.join("kubeconfig");
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| unavailable(format!("cannot read {}: {error}", path.display())))?;
+        let mut plane = Self {
+            server: Server::of_kubeconfig(TARGET, &text, None, true).await?,
+            schedules: assets.scheduler.is_some(),
+            version: String::new(),
+            processes: Vec::new(),
+            folder: folder.to_owned(),
+        };
+        plane.read_version().await?;
+        Ok(plane)
+    }
+
+    /// Lets its processes run on.
+    pub(crate) fn leave(mut self) {
+        for process in self.processes.drain(..) {
+            process.leave();
+        }
     }
 
     /// Says which process ended, with what it logged last; `None` while all run.
@@ -177,6 +221,11 @@ impl ControlPlane {
             }
             sleep(Duration::from_millis(100)).await;
         }
+        self.read_version().await
+    }
+
+    async fn read_version(&mut self) -> Result<(), ClusterError> {
+        let client = self.server.client()?;
         let version: serde_json::Value = crate::discovery::get(&client, "/version")
             .await
             .map_err(unavailable)?;
@@ -226,31 +275,6 @@ impl Drop for ControlPlane {
         // In the reverse order of their start: nothing complains about what is gone.
         while let Some(process) = self.processes.pop() {
             drop(process);
-        }
-        // What cannot be removed is found by `cluster sweep`.
-        std::fs::remove_dir_all(&self.folder).ok();
-    }
-}
-
-/// A folder that goes when it is dropped, unless it is kept.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn make(path: &Path) -> Result<Self, ClusterError> {
-        std::fs::create_dir_all(path)
-            .map_err(|error| unavailable(format!("cannot make {}: {error}", path.display())))?;
-        Ok(Self(path.to_owned()))
-    }
-
-    fn keep(mut self) -> PathBuf {
-        std::mem::take(&mut self.0)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if !self.0.as_os_str().is_empty() {
-            std::fs::remove_dir_all(&self.0).ok();
         }
     }
 }

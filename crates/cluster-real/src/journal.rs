@@ -129,7 +129,10 @@ impl Journal {
     pub fn reuse(&self, target: &str, recipe: &str) -> Result<Option<Lease>, JournalError> {
         for entry in self.list()? {
             let Record {
-                target: of, recipe: like, kept, ..
+                target: of,
+                recipe: like,
+                kept,
+                ..
             } = &entry.record;
             if entry.in_use || !kept || of != target || like != recipe {
                 continue;
@@ -244,12 +247,11 @@ impl Lease {
 
     fn write(&self) -> Result<(), JournalError> {
         let (path, new) = (self.folder.join(RECORD), self.folder.join("record.new"));
-        let text = serde_json::to_vec_pretty(&self.record).map_err(|source| {
-            JournalError::Record {
+        let text =
+            serde_json::to_vec_pretty(&self.record).map_err(|source| JournalError::Record {
                 path: path.clone(),
                 source,
-            }
-        })?;
+            })?;
         let written = || {
             let mut file = File::create(&new)?;
             file.write_all(&text)?;

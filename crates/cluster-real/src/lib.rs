@@ -1,6 +1,6 @@
 //! Real clusters as targets.
 //!
-//! A [`Machine`] is a cluster that runs: a [`control_plane`] of processes that we started. A run gets a [`Session`] on it,
+//! A [`Driver`] starts clusters: a [`control_plane`] of processes, or [`kind`]. A [`Machine`] is one that runs. A run gets a [`Session`] on it,
 //! which implements [`wavetank_cluster::Cluster`]: the clock is real, every kind the server has is watched from before
 //! the first write ([`hub`] puts the watches into one order), and the answer to a write is held back until the change
 //! was seen, so that what an engine notes after a call stands after what the call did, as in a simulated run.
@@ -15,11 +15,13 @@
 
 pub mod control_plane;
 pub mod journal;
+pub mod kind;
 pub mod machine;
 pub mod session;
 
 mod clock;
 mod discovery;
+mod evidence;
 mod hub;
 mod nodes;
 mod quiet;
@@ -31,6 +33,8 @@ mod standin;
 mod watch;
 
 pub use control_plane::{Assets, ControlPlane};
-pub use machine::{Machine, Ran};
+pub use journal::Journal;
+pub use kind::KindOptions;
+pub use machine::{Driver, Machine, Ran, remove};
 pub use server::Server;
 pub use session::{Session, SessionConfig};

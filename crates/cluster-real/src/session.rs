@@ -189,6 +189,19 @@ impl Session {
         cleaned
     }
 
+    /// Leaves everything as it is: the cluster is thrown away.
+    pub fn abandon(&self) {
+        if let Some(mut standin) = self.standin() {
+            standin.stop();
+        }
+        self.tasks().abort_all();
+    }
+
+    /// A client of our own.
+    pub(crate) fn admin(&self) -> &kube::Client {
+        &self.client
+    }
+
     /// Every object as last seen, ordered by key.
     pub fn objects(&self) -> Vec<Arc<Value>> {
         self.hub

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wavetank_cluster::{Capabilities, Capability, Cluster};
 use wavetank_kernel::Seed;
-use wavetank_model::script::Behaviour;
+use wavetank_model::script::{Attempt, Behaviour, Delay, Deletion, Rule, TimelineEntry};
 use wavetank_model::{GroupKind, GroupVersionKind, object};
 use wavetank_report::RunOutcome;
 use wavetank_runner::{RunOptions, RunRecord, replay};
@@ -75,7 +75,7 @@ pub fn lacking(scenario: &Scenario, capabilities: &Capabilities) -> Option<Strin
             .iter()
             .find(|rule| {
                 let plays = matches!(&rule.behaviour, Some(Behaviour::Timeline(entries))
-                    if entries.iter().any(|entry| matches!(entry, wavetank_model::script::TimelineEntry::Status { .. })));
+                    if entries.iter().any(|entry| matches!(entry, TimelineEntry::Status { .. })));
                 let group = rule.matches.group.clone().unwrap_or_else(|| {
                     wavetank_model::kinds::by_kind(&rule.matches.kind)
                         .next()
@@ -153,4 +153,40 @@ pub async fn check_on(
         schedule: Vec::new(),
     };
     judge(scenario, simulation)
+}
+
+/// The rules with every time of a script divided by `scale`, which is at least 1.
+pub fn faster(rules: Vec<Rule>, scale: u32) -> Vec<Rule> {
+    let scale = scale.max(1);
+    let faster = |delay: &mut Delay| {
+        delay.after /= scale;
+        delay.jitter /= scale;
+    };
+    let mut rules = rules;
+    for rule in &mut rules {
+        match &mut rule.behaviour {
+            Some(Behaviour::Attempts(attempts)) => {
+                for attempt in attempts {
+                    match attempt {
+                        Attempt::Succeed(after) | Attempt::Fail { after, .. } => faster(after),
+                    }
+                }
+            }
+            Some(Behaviour::Timeline(entries)) => {
+                for entry in entries {
+                    match entry {
+                        TimelineEntry::Ready(after)
+                        | TimelineEntry::Crash { after, .. }
+                        | TimelineEntry::Status { after, .. }
+                        | TimelineEntry::Patch { after, .. } => faster(after),
+                    }
+                }
+            }
+            Some(Behaviour::Hang(_)) | None => {}
+        }
+        if let Some(Deletion::After(delay)) = &mut rule.deletion {
+            faster(delay);
+        }
+    }
+    rules
 }

@@ -29,12 +29,9 @@ pub(crate) fn compare(arguments: &CompareArguments, streams: &mut Streams) -> an
     };
     let mut targets = Vec::new();
     for name in [*first, *second] {
-        match Target::find(name, &arguments.target_options) {
+        match Target::find_or_say(name, &arguments.target_options, streams)? {
             Ok(target) => targets.push(target),
-            Err(error) => {
-                streams.message(&format!("error: {error}\n"));
-                return Ok(crate::UNAVAILABLE);
-            }
+            Err(code) => return Ok(code),
         }
     }
     let engine = Choice::find(arguments.engines.first().map_or("builtin", String::as_str))?;
@@ -51,7 +48,8 @@ pub(crate) fn compare(arguments: &CompareArguments, streams: &mut Streams) -> an
             let text = row.text(names, arguments.all);
             table.rows.push(row);
             written = streams.result(&text);
-            if written.is_ok() {
+            let interrupted = targets.iter().any(Target::is_interrupted);
+            if written.is_ok() && !interrupted {
                 ControlFlow::Continue(())
             } else {
                 ControlFlow::Break(())
@@ -315,7 +313,6 @@ fn story(trace: &Trace) -> Vec<String> {
             Event::Phase { .. } | Event::Wave { .. } | Event::EngineRestarted => {
                 entry.event.describe(home).unwrap_or_default()
             }
-            Event::StepStarted { index, name } => format!("step {}: {name}", index + 1),
             _ => continue,
         };
         if !tasks.is_empty() {
@@ -365,7 +362,8 @@ fn lives(trace: &Trace) -> BTreeMap<String, Vec<String>> {
 fn is_named_by_chance(key: &ObjectKey) -> bool {
     matches!(
         key.kind.as_str(),
-        "Pod"
+        "APIService"
+            | "Pod"
             | "ReplicaSet"
             | "ControllerRevision"
             | "EndpointSlice"

@@ -15,6 +15,7 @@ pub(super) struct Process {
     name: String,
     log: PathBuf,
     child: Child,
+    left: bool,
 }
 
 impl Process {
@@ -47,12 +48,17 @@ impl Process {
             .process_group(0)
             .spawn()
             .map_err(|error| format!("{} does not start: {error}", program.display()))?;
-        Ok(Self { name, log, child })
+        Ok(Self {
+            name,
+            log,
+            child,
+            left: false,
+        })
     }
 
-    /// Its process id.
-    pub(super) fn id(&self) -> u32 {
-        self.child.id()
+    /// Lets it run on, without us.
+    pub(super) fn leave(mut self) {
+        self.left = true;
     }
 
     /// Says how it ended, with what it logged last; `None` while it runs.
@@ -79,6 +85,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if self.left {
+            return;
+        }
         // Its data is thrown away: there is nothing it could save.
         self.child.kill().ok();
         self.child.wait().ok();
