@@ -23,7 +23,7 @@ pub(crate) enum Target {
     /// The simulated cluster.
     Fake,
     /// Real clusters.
-    Real(Fleet),
+    Real(Box<Fleet>),
 }
 
 impl Target {
@@ -39,7 +39,7 @@ impl Target {
             TargetName::Kind => kind(options),
         };
         match driver {
-            Ok(driver) => Ok(Ok(Self::Real(Fleet::new(driver, options)?))),
+            Ok(driver) => Ok(Ok(Self::Real(Box::new(Fleet::new(driver, options)?)))),
             Err(error) => {
                 streams.message(&format!("error: {error}\n"));
                 Ok(Err(UNAVAILABLE))

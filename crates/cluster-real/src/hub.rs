@@ -307,6 +307,11 @@ impl Inner {
             ChangeKind::Deleting | ChangeKind::Deleted => {
                 (self.attribution.of_path(&path), String::new())
             }
+            // A binding leaves no trace in the managed fields.
+            ChangeKind::Updated if is_bound(&new) && !old.as_deref().is_some_and(is_bound) => {
+                let scheduler = "kube-scheduler";
+                (wavetank_model::Actor::new(scheduler), scheduler.to_owned())
+            }
             ChangeKind::Created | ChangeKind::Updated => {
                 self.attribution.of_write(&path, old.as_deref(), &new)
             }
@@ -360,6 +365,11 @@ impl Inner {
             self.kinds.unbounded_send(resource).ok();
         }
     }
+}
+
+/// Whether this is a Pod on a node.
+fn is_bound(object: &Value) -> bool {
+    object["kind"] == "Pod" && object["spec"]["nodeName"].is_string()
 }
 
 /// The revision of an object, 0 where it has none.
