@@ -147,6 +147,8 @@ impl Real {
             schedule: false,
             rules: rules(),
             namespace: "default".to_owned(),
+            confined: None,
+            allow_cluster_scoped: false,
         };
         let work = move |session: Arc<wavetank_cluster_real::Session>| -> BoxFuture<'static, _> {
             Box::pin(async move {

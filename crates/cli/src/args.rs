@@ -121,6 +121,8 @@ pub(crate) enum TargetName {
     ControlPlane,
     /// A cluster of containers, made by the `kind` on PATH
     Kind,
+    /// An existing cluster: `--context` names it, and `--allow-cluster` says that it is meant
+    Kubeconfig,
 }
 
 /// Who runs the containers of a real cluster.
@@ -154,6 +156,7 @@ impl TargetName {
             Self::Fake => "fake",
             Self::ControlPlane => "control-plane",
             Self::Kind => "kind",
+            Self::Kubeconfig => "kubeconfig",
         }
     }
 }
@@ -165,9 +168,9 @@ pub(crate) struct TargetOptions {
     /// Skip scenarios that take longer than this on the simulated cluster
     #[arg(long, value_name = "TIME", value_parser = crate::compare::targets::duration)]
     pub(crate) at_most: Option<Duration>,
-    /// Who runs the containers
-    #[arg(long, value_enum, value_name = "WHO", default_value = "simulated")]
-    pub(crate) workloads: Workloads,
+    /// Who runs the containers [default: simulated; real on an existing cluster]
+    #[arg(long, value_enum, value_name = "WHO")]
+    pub(crate) workloads: Option<Workloads>,
     /// Scripts of workloads pass this many times faster; engine and controllers keep their pace
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) time_scale: u32,
@@ -186,6 +189,18 @@ pub(crate) struct TargetOptions {
     /// Image archive that is loaded into kind's nodes; may be given several times
     #[arg(long, value_name = "FILE")]
     pub(crate) kind_load: Vec<PathBuf>,
+    /// Context of an existing cluster; the current one is never taken
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// Where the context is looked up [default: `KUBECONFIG`, or `~/.kube/config`]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// UID of the existing cluster's namespace `kube-system`: this cluster is meant
+    #[arg(long, value_name = "UID")]
+    pub(crate) allow_cluster: Option<String>,
+    /// Let scenarios make cluster-scoped objects on an existing cluster
+    #[arg(long)]
+    pub(crate) allow_cluster_scoped: bool,
 }
 
 /// What to do with engines.

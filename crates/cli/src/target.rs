@@ -9,7 +9,9 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 use wavetank::{Options, RunOutcome, StepEngine, Verdict};
 use wavetank_cluster::{Cluster, ClusterError};
-use wavetank_cluster_real::{Assets, Driver, Journal, KindOptions, Machine, SessionConfig};
+use wavetank_cluster_real::{
+    Assets, Driver, ExistingOptions, Journal, KindOptions, Machine, SessionConfig,
+};
 use wavetank_model::timestamp::Epoch;
 use wavetank_scenario::Scenario;
 
@@ -37,6 +39,7 @@ impl Target {
             TargetName::Fake => return Ok(Ok(Self::Fake)),
             TargetName::ControlPlane => control_plane(options)?,
             TargetName::Kind => kind(options),
+            TargetName::Kubeconfig => existing(options)?,
         };
         match driver {
             Ok(driver) => Ok(Ok(Self::Real(Box::new(Fleet::new(driver, options)?)))),
@@ -69,7 +72,7 @@ impl Target {
 
 /// The programs of `KUBEBUILDER_ASSETS`.
 fn control_plane(options: &TargetOptions) -> anyhow::Result<Result<Driver, ClusterError>> {
-    if options.workloads == Workloads::Real {
+    if options.workloads == Some(Workloads::Real) {
         let text =
             "error: a control plane has no containers: --workloads real needs another target\n";
         return Err(Refused(text.to_owned()).into());
@@ -95,9 +98,41 @@ fn kind(options: &TargetOptions) -> Result<Driver, ClusterError> {
             .clone()
             .or_else(|| env::var("WAVETANK_KIND_IMAGE").ok()),
         archives: options.kind_load.iter().map(absolute).collect(),
-        real_workloads: options.workloads == Workloads::Real,
+        real_workloads: options.workloads == Some(Workloads::Real),
     };
     kind.check().map(|_version| Driver::Kind(kind))
+}
+
+/// The cluster of `--context`.
+fn existing(options: &TargetOptions) -> anyhow::Result<Result<Driver, ClusterError>> {
+    let refused = |text: &str| Err(Refused(format!("error: {text}\n")).into());
+    if options.workloads == Some(Workloads::Simulated) {
+        return refused(
+            "an existing cluster runs its workloads itself: it cannot be given virtual nodes",
+        );
+    }
+    let Some(context) = options.context.clone() else {
+        return refused(
+            "--target kubeconfig needs --context NAME: the current context is never taken",
+        );
+    };
+    let kubeconfig = options
+        .kubeconfig
+        .clone()
+        .or_else(|| {
+            let named = env::var_os("KUBECONFIG")?;
+            env::split_paths(&named).next()
+        })
+        .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".kube/config")))
+        .context("neither --kubeconfig nor KUBECONFIG nor HOME says where the context is")?;
+    let existing = ExistingOptions {
+        kubeconfig: kubeconfig.canonicalize().unwrap_or(kubeconfig),
+        context,
+        allow_cluster: options.allow_cluster.clone(),
+        allow_cluster_scoped: options.allow_cluster_scoped,
+    };
+    // Whether it may be used is asked before anything else, and before any write.
+    Ok(Driver::existing(existing))
 }
 
 /// The journal of everything that was started: in `WAVETANK_STATE_DIR`, or where programs keep their state.
@@ -157,6 +192,23 @@ impl Fleet {
         Ok(machine)
     }
 
+    /// Whether the cluster was there before us.
+    fn is_somebodys(&self) -> bool {
+        matches!(self.driver, Driver::Existing(_))
+    }
+
+    /// The scenario as it is run. On somebody's cluster its application has a name of its own, so that nothing that is
+    /// tracked there can be taken for the run's.
+    fn named(&self, scenario: &Arc<Scenario>) -> Arc<Scenario> {
+        if !self.is_somebodys() {
+            return Arc::clone(scenario);
+        }
+        let mut own = Scenario::clone(scenario);
+        let name = format!("wavetank-{:x}-{}", std::process::id(), own.app.name);
+        own.app.name = name.chars().take(63).collect();
+        Arc::new(own)
+    }
+
     /// The name of the target.
     pub(crate) fn name(&self) -> &'static str {
         self.driver.target()
@@ -164,7 +216,13 @@ impl Fleet {
 
     /// Why `scenario` is skipped here, if it is.
     pub(crate) fn skips(&self, scenario: &Scenario) -> Option<String> {
-        wavetank::lacking(scenario, &self.driver.capabilities())
+        let lacking = wavetank::lacking(scenario, &self.driver.capabilities());
+        lacking.or_else(|| {
+            let allowed = self.options.allow_cluster_scoped;
+            self.is_somebodys()
+                .then(|| wavetank::leaves_its_namespaces(scenario, allowed))
+                .flatten()
+        })
     }
 
     /// Why `scenario` takes too long here, if it does; it is simulated to know.
@@ -195,9 +253,11 @@ impl Fleet {
             schedule: false,
             rules: wavetank::faster(config.rules, self.options.time_scale),
             namespace: config.namespace,
+            confined: None,
+            allow_cluster_scoped: self.options.allow_cluster_scoped,
         };
         let mut machine = self.take()?;
-        let (name, scenario) = (scenario.name.clone(), Arc::clone(scenario));
+        let (name, scenario) = (scenario.name.clone(), self.named(scenario));
         let ran = machine.run(
             config,
             self.interrupted.clone(),

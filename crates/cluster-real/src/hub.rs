@@ -16,6 +16,7 @@ use wavetank_kernel::{Clock, SimTime};
 use wavetank_model::{Change, ChangeKind, GroupKind, GroupVersionKind, ObjectKey, object};
 
 use crate::clock::RealClock;
+use crate::confine::Confinement;
 use crate::resource::Resource;
 use crate::standin::Feed;
 
@@ -51,6 +52,8 @@ struct Inner {
     /// Changes that were told, but for noise.
     changes: u64,
     last_change: SimTime,
+    /// Where set, only what is the run's is told.
+    confinement: Option<Arc<Confinement>>,
 }
 
 /// Everything that was seen of a cluster since the start of a run.
@@ -70,6 +73,7 @@ impl Hub {
         objects: BTreeMap<ObjectKey, Arc<Value>>,
         revision: u64,
         kinds: UnboundedSender<Resource>,
+        confinement: Option<Arc<Confinement>>,
     ) -> Self {
         let resources = resources
             .into_iter()
@@ -86,6 +90,7 @@ impl Hub {
                 kinds,
                 changes: 0,
                 last_change: SimTime::ZERO,
+                confinement,
             }),
             clock,
             arrived: Notify::new(),
@@ -288,6 +293,12 @@ impl Inner {
             seen,
             object: new,
         } = event;
+        let path = resource.item(&key);
+        if let Some(confinement) = &self.confinement
+            && !confinement.concerns(&key, &path)
+        {
+            return;
+        }
         let old = self.objects.get(&key).cloned();
         let kind = match (seen, &old) {
             (Seen::Gone, None) => return,
@@ -302,7 +313,6 @@ impl Inner {
             }
             (Seen::There, Some(_)) => ChangeKind::Updated,
         };
-        let path = resource.item(&key);
         let (actor, manager) = match kind {
             ChangeKind::Deleting | ChangeKind::Deleted => {
                 (self.attribution.of_path(&path), String::new())

@@ -1,6 +1,7 @@
 //! Real clusters as targets.
 //!
-//! A [`Driver`] starts clusters: a [`control_plane`] of processes, or [`kind`]. A [`Machine`] is one that runs. A run gets a [`Session`] on it,
+//! A [`Driver`] starts clusters: a [`control_plane`] of processes, [`kind`], or an
+//! [`existing`] one. A [`Machine`] is one that runs. A run gets a [`Session`] on it,
 //! which implements [`wavetank_cluster::Cluster`]: the clock is real, every kind the server has is watched from before
 //! the first write ([`hub`] puts the watches into one order), and the answer to a write is held back until the change
 //! was seen, so that what an engine notes after a call stands after what the call did, as in a simulated run.
@@ -14,12 +15,14 @@
 //! managers write at once.
 
 pub mod control_plane;
+pub mod existing;
 pub mod journal;
 pub mod kind;
 pub mod machine;
 pub mod session;
 
 mod clock;
+mod confine;
 mod discovery;
 mod evidence;
 mod hub;
@@ -33,6 +36,7 @@ mod standin;
 mod watch;
 
 pub use control_plane::{Assets, ControlPlane};
+pub use existing::ExistingOptions;
 pub use journal::Journal;
 pub use kind::KindOptions;
 pub use machine::{Driver, Machine, Ran, remove};

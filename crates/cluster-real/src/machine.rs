@@ -11,6 +11,7 @@ use wavetank_kernel::BoxFuture;
 
 use crate::control_plane::{self, Assets, ControlPlane};
 use crate::evidence;
+use crate::existing::{self, Existing, ExistingOptions};
 use crate::journal::{Journal, JournalError, Lease, Record};
 use crate::kind::{self, KindCluster, KindOptions};
 use crate::server::Server;
@@ -23,14 +24,26 @@ pub enum Driver {
     ControlPlane(Assets),
     /// Containers, by the program `kind`.
     Kind(KindOptions),
+    /// Somebody's cluster.
+    Existing(ExistingOptions),
 }
 
 impl Driver {
+    /// An existing cluster, once it is known that it may be used. Blocks.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when it is not allowed, or does not answer.
+    pub fn existing(options: ExistingOptions) -> Result<Self, ClusterError> {
+        runtime(existing::TARGET)?.block_on(Existing::connect(&options))?;
+        Ok(Self::Existing(options))
+    }
+
     /// The name of the target.
     pub const fn target(&self) -> &'static str {
         match self {
             Self::ControlPlane(_) => control_plane::TARGET,
             Self::Kind(_) => kind::TARGET,
+            Self::Existing(_) => existing::TARGET,
         }
     }
 
@@ -38,6 +51,7 @@ impl Driver {
     pub fn capabilities(&self) -> Capabilities {
         match self {
             Self::Kind(options) if options.real_workloads => [Capability::RealContainers].into(),
+            Self::Existing(_) => [Capability::RealContainers].into(),
             Self::ControlPlane(_) | Self::Kind(_) => {
                 [Capability::ScriptedWorkloads, Capability::LoadBalancers].into()
             }
@@ -49,6 +63,7 @@ impl Driver {
         match self {
             Self::ControlPlane(_) => true,
             Self::Kind(options) => !options.real_workloads,
+            Self::Existing(_) => false,
         }
     }
 
@@ -57,6 +72,7 @@ impl Driver {
         match self {
             Self::ControlPlane(assets) => assets.folder().display().to_string(),
             Self::Kind(options) => options.recipe(),
+            Self::Existing(options) => options.allow_cluster.clone().unwrap_or_default(),
         }
     }
 
@@ -106,8 +122,23 @@ impl Driver {
         )]
         let now = Timestamp::now();
         let pid = std::process::id();
+        let (context, kubeconfig, name) = match self {
+            // One lease for each cluster.
+            Self::Existing(options) => (
+                options.context.clone(),
+                options.kubeconfig.display().to_string(),
+                format!("kubeconfig-{}", self.recipe()),
+            ),
+            _ => (
+                String::new(),
+                String::new(),
+                format!("wavetank-{:x}-{pid}-{number}", now.as_second()),
+            ),
+        };
         Record {
-            name: format!("wavetank-{:x}-{pid}-{number}", now.as_second()),
+            name,
+            context,
+            kubeconfig,
             target: self.target().to_owned(),
             owner: pid,
             created: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
@@ -121,6 +152,11 @@ impl Driver {
             Self::ControlPlane(assets) => {
                 Body::ControlPlane(ControlPlane::start(assets, folder).await?)
             }
+            Self::Existing(options) => {
+                // What an earlier run could not remove goes first.
+                existing_left(record, folder).await?;
+                Body::Existing(Existing::connect(options).await?)
+            }
             Self::Kind(options) => {
                 Body::Kind(KindCluster::create(options, &record.name, folder).await?)
             }
@@ -132,6 +168,7 @@ impl Driver {
             Self::ControlPlane(assets) => {
                 Body::ControlPlane(ControlPlane::attach(assets, folder).await?)
             }
+            Self::Existing(options) => Body::Existing(Existing::connect(options).await?),
             Self::Kind(options) => {
                 Body::Kind(KindCluster::attach(options, &record.name, folder).await?)
             }
@@ -148,11 +185,27 @@ pub fn remove(lease: Lease) -> Result<(), ClusterError> {
     let unusable = |error: JournalError| unavailable(&record.target, &Causes(&error));
     match record.target.as_str() {
         kind::TARGET => kind::delete(&record.name, lease.folder())?,
+        existing::TARGET => existing::sweep(&record, lease.folder())?,
         _ => {
             lease.end_processes().map_err(unusable)?;
         }
     }
     lease.forget().map_err(unusable)
+}
+
+/// Removes what an earlier run has left on an existing cluster.
+async fn existing_left(record: &Record, folder: &Path) -> Result<(), ClusterError> {
+    if !folder.join(existing::MADE).is_file() {
+        return Ok(());
+    }
+    let (record, folder) = (record.clone(), folder.to_owned());
+    tokio::task::spawn_blocking(move || {
+        existing::sweep(&record, &folder)?;
+        std::fs::remove_file(folder.join(existing::MADE))
+            .map_err(|error| unavailable(existing::TARGET, &error))
+    })
+    .await
+    .map_err(|error| unavailable(existing::TARGET, &error))?
 }
 
 /// An error with its causes, in one line.
@@ -180,6 +233,7 @@ pub(crate) fn unavailable(target: &str, reason: &dyn std::fmt::Display) -> Clust
 enum Body {
     ControlPlane(ControlPlane),
     Kind(KindCluster),
+    Existing(Existing),
 }
 
 impl Body {
@@ -187,6 +241,7 @@ impl Body {
         match self {
             Self::ControlPlane(plane) => plane.server(),
             Self::Kind(cluster) => cluster.server(),
+            Self::Existing(cluster) => cluster.server(),
         }
     }
 
@@ -194,7 +249,7 @@ impl Body {
     fn ended(&mut self) -> Option<String> {
         match self {
             Self::ControlPlane(plane) => plane.ended(),
-            Self::Kind(_) => None,
+            Self::Kind(_) | Self::Existing(_) => None,
         }
     }
 
@@ -203,6 +258,7 @@ impl Body {
         match self {
             Self::ControlPlane(plane) => plane.logs(),
             Self::Kind(cluster) => cluster.logs(folder).await,
+            Self::Existing(_) => Vec::new(),
         }
     }
 }
@@ -231,6 +287,7 @@ impl Machine {
         let version = match &body {
             Body::ControlPlane(plane) => plane.version().to_owned(),
             Body::Kind(cluster) => cluster.version().to_owned(),
+            Body::Existing(cluster) => cluster.version().to_owned(),
         };
         Self {
             body: Some(body),
@@ -266,7 +323,17 @@ impl Machine {
         let gone = || unavailable("cluster", &"it is gone");
         let body = self.body.as_mut().ok_or_else(gone)?;
         let schedule = matches!(body, Body::ControlPlane(plane) if !plane.schedules());
-        let config = SessionConfig { schedule, ..config };
+        let existing = matches!(body, Body::Existing(_));
+        let made = self
+            .lease
+            .as_ref()
+            .filter(|_| existing)
+            .map(|lease| lease.folder().join(existing::MADE));
+        let config = SessionConfig {
+            schedule,
+            confined: made,
+            ..config
+        };
         let server = body.server().clone();
         self.runtime.block_on(async {
             let stopped = raised(&mut interrupted);

@@ -9,11 +9,13 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use kube::client::Body;
 use serde::Deserialize;
+use serde_json::Value;
 use tower::{BoxError, Service};
 use wavetank_cluster::ApiBody;
 use wavetank_kernel::BoxFuture;
-use wavetank_model::Actor;
+use wavetank_model::{Actor, Status, object};
 
+use crate::confine::Confinement;
 use crate::hub::Hub;
 
 /// How long the answer to a write waits for its change.
@@ -27,6 +29,8 @@ pub(crate) struct RealService {
     pub(crate) client: kube::Client,
     pub(crate) actor: Actor,
     pub(crate) hub: Arc<Hub>,
+    /// Where set, writes are only sent when they stay inside of it.
+    pub(crate) confinement: Option<Arc<Confinement>>,
 }
 
 /// What an answer tells of.
@@ -66,12 +70,25 @@ enum Verb {
 impl RealService {
     async fn pass(&self, request: Request<Body>) -> Result<Response<ApiBody>, BoxError> {
         let verb = self.note(&request);
+        let path = request.uri().path().to_owned();
+        let request = match &self.confinement {
+            Some(confinement) if matches!(verb, Verb::Write | Verb::Delete) => {
+                match admit(confinement, request).await? {
+                    Ok(request) => request,
+                    Err(refusal) => return Ok(refusal),
+                }
+            }
+            _ => request,
+        };
         let response = self.client.send(request).await?;
         if verb == Verb::Other || !response.status().is_success() {
             return Ok(response.map(|body| ApiBody::new(body.map_err(BoxError::from))));
         }
         let (parts, body) = response.into_parts();
         let body = body.collect().await?.to_bytes();
+        if let Some(confinement) = self.confinement.as_ref().filter(|_| verb == Verb::Write) {
+            confinement.made(&path, &serde_json::from_slice(&body).unwrap_or_default());
+        }
         self.await_change(verb, &body).await;
         let body = Full::new(body).map_err(|never| match never {});
         Ok(Response::from_parts(parts, ApiBody::new(body)))
@@ -124,6 +141,29 @@ impl RealService {
             PATIENCE
         };
         self.hub.reached(revision, patience).await;
+    }
+}
+
+/// Lets a write through that stays inside of what the run made; another is answered here.
+async fn admit(
+    confinement: &Confinement,
+    request: Request<Body>,
+) -> Result<Result<Request<Body>, Response<ApiBody>>, BoxError> {
+    let (parts, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let name = serde_json::from_slice::<Value>(&body)
+        .map(|object| object::name(&object).to_owned())
+        .unwrap_or_default();
+    match confinement.admit(&parts.method, parts.uri.path(), &name) {
+        Ok(()) => Ok(Ok(Request::from_parts(parts, Body::from(body)))),
+        Err(reason) => {
+            let status = Status::new(403, "Forbidden", reason).to_json().to_string();
+            let body = Full::new(Bytes::from(status)).map_err(|never| match never {});
+            Ok(Err(Response::builder()
+                .status(403)
+                .header(http::header::CONTENT_TYPE, "application/json")
+                .body(ApiBody::new(body))?))
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! One run on a real cluster: what a scenario is replayed on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,13 +26,14 @@ use wavetank_model::{Actor, ObjectKey};
 use wavetank_workload::{Controllers, Role};
 
 use crate::clock::RealClock;
+use crate::confine::Confinement;
 use crate::hub::Hub;
 use crate::quiet::{self, QUIET};
 use crate::resource::Resource;
 use crate::server::Server;
 use crate::service::RealService;
 use crate::standin::StandIn;
-use crate::{discovery, nodes, reset, watch};
+use crate::{discovery, existing, nodes, reset, watch};
 
 /// How often it is looked whether the cluster fell quiet, and whether it is still there.
 const LOOK: Duration = Duration::from_millis(250);
@@ -51,6 +53,10 @@ pub struct SessionConfig {
     pub rules: Vec<Rule>,
     /// Namespace that references of the rules mean.
     pub namespace: String,
+    /// The file for what the run makes, where it may touch nothing else.
+    pub confined: Option<PathBuf>,
+    /// Whether a confined run may make cluster-scoped objects beside namespaces.
+    pub allow_cluster_scoped: bool,
 }
 
 /// One run on a real cluster.
@@ -64,6 +70,8 @@ pub struct Session {
     load_balancers: bool,
     lost: signal::Receiver<Option<String>>,
     tasks: Mutex<JoinSet<()>>,
+    /// What the run may touch; `None`: everything.
+    confinement: Option<Arc<Confinement>>,
     /// What was there before the run.
     before: BTreeMap<ObjectKey, Arc<Value>>,
     client: kube::Client,
@@ -81,7 +89,25 @@ impl Session {
         };
         let client = server.client()?;
         let resources = discovery::discover(&client).await.map_err(failed)?;
-        let before = snapshot(&client, &resources).await.map_err(failed)?.objects;
+        let confined = config.confined.is_some();
+        let (resources, before) = {
+            let seen = snapshot(&client, &resources, confined)
+                .await
+                .map_err(failed)?;
+            let readable = seen.watches.into_iter().map(|(resource, _)| resource);
+            (readable.collect::<Vec<_>>(), seen.objects)
+        };
+        let (tell, lost) = signal::channel(None);
+        let confinement = config
+            .confined
+            .as_ref()
+            .map(|file| {
+                let taken = cluster_scoped(&resources, &before);
+                Confinement::new(file, taken, config.allow_cluster_scoped, tell.clone())
+            })
+            .transpose()
+            .map_err(|error| failed(format!("the journal cannot be written: {error}")))?
+            .map(Arc::new);
         let real: BTreeSet<String> = before
             .keys()
             .filter(|key| key.kind == "Node" && key.group.is_empty())
@@ -92,7 +118,13 @@ impl Session {
                 .await
                 .map_err(failed)?;
         }
-        let seen = snapshot(&client, &resources).await.map_err(failed)?;
+        let mut seen = snapshot(&client, &resources, confined)
+            .await
+            .map_err(failed)?;
+        if confined {
+            // What is somebody's is none of the run's business.
+            seen.objects.clear();
+        }
         let clock = RealClock::start();
         #[expect(
             clippy::disallowed_methods,
@@ -106,6 +138,7 @@ impl Session {
             seen.objects,
             seen.revision,
             kinds,
+            confinement.clone(),
         ));
         let standin = config
             .workload
@@ -145,7 +178,6 @@ impl Session {
         if let Some(workload) = &config.workload {
             tasks.spawn(nodes::keep_alive(client.clone(), workload.nodes));
         }
-        let (tell, lost) = signal::channel(None);
         let session = Arc::new(Self {
             server: server.clone(),
             hub,
@@ -158,6 +190,7 @@ impl Session {
                 .is_some_and(|workload| workload.load_balancers),
             lost,
             tasks: Mutex::new(tasks),
+            confinement,
             before,
             client,
         });
@@ -184,7 +217,10 @@ impl Session {
         if let Some(mut standin) = self.standin() {
             standin.stop();
         }
-        let cleaned = reset::reset(&self.client, &self.hub, &self.before).await;
+        let cleaned = match &self.confinement {
+            Some(confinement) => existing::remove(&self.client, &confinement.paths()).await,
+            None => reset::reset(&self.client, &self.hub, &self.before).await,
+        };
         self.tasks().abort_all();
         cleaned
     }
@@ -243,6 +279,7 @@ impl Cluster for Session {
                 client,
                 actor: actor.clone(),
                 hub: Arc::clone(&self.hub),
+                confinement: self.confinement.clone(),
             }),
             Err(error) => {
                 let reason = error.to_string();
@@ -339,17 +376,30 @@ struct Snapshot {
     revision: u64,
 }
 
-async fn snapshot(client: &kube::Client, resources: &[Resource]) -> Result<Snapshot, String> {
-    let lists = resources
-        .iter()
-        .map(|resource| watch::list(client, resource));
+/// Lists every kind. `partly`: kinds that the user may not list are left out.
+async fn snapshot(
+    client: &kube::Client,
+    resources: &[Resource],
+    partly: bool,
+) -> Result<Snapshot, String> {
+    let lists = resources.iter().map(|resource| async move {
+        match watch::list(client, resource).await {
+            Ok(listed) => Ok(Some(listed)),
+            Err(_forbidden) if partly => Ok(None),
+            Err(error) => Err(error),
+        }
+    });
     let lists = try_join_all(lists).await?;
     let mut out = Snapshot {
         objects: BTreeMap::new(),
         watches: Vec::new(),
         revision: 0,
     };
-    for (resource, listed) in resources.iter().zip(lists) {
+    let listed = resources
+        .iter()
+        .zip(lists)
+        .filter_map(|(resource, listed)| Some((resource, listed?)));
+    for (resource, listed) in listed {
         if !resource.is_noise() {
             out.objects.extend(listed.objects);
         }
@@ -357,6 +407,23 @@ async fn snapshot(client: &kube::Client, resources: &[Resource]) -> Result<Snaps
         out.watches.push((resource.clone(), listed.revision));
     }
     Ok(out)
+}
+
+/// The paths of all cluster-scoped objects.
+fn cluster_scoped(
+    resources: &[Resource],
+    objects: &BTreeMap<ObjectKey, Arc<Value>>,
+) -> BTreeSet<String> {
+    objects
+        .keys()
+        .filter(|key| key.namespace.is_empty())
+        .filter_map(|key| {
+            let resource = resources
+                .iter()
+                .find(|resource| resource.gvk.group_kind() == key.group_kind())?;
+            Some(resource.item(key))
+        })
+        .collect()
 }
 
 /// Watches kinds from the moment they are served. Never ends before the run does.

@@ -1,5 +1,6 @@
 //! A scenario on any target, judged.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use wavetank_cluster::{Capabilities, Capability, Cluster};
@@ -189,4 +190,60 @@ pub fn faster(rules: Vec<Rule>, scale: u32) -> Vec<Rule> {
         }
     }
     rules
+}
+
+/// Why `scenario` cannot be confined to namespaces that the run makes; `None` when it can. Beside namespaces it may make
+/// cluster-scoped objects only where that is allowed.
+pub fn leaves_its_namespaces(scenario: &Scenario, allow_cluster_scoped: bool) -> Option<String> {
+    let app = &scenario.app;
+    let objects = || app.manifests.iter().chain(&scenario.cluster.objects);
+    let is_namespace =
+        |object: &serde_json::Value| object["kind"] == "Namespace" && object["apiVersion"] == "v1";
+    let mut made: BTreeSet<&str> = objects()
+        .filter(|object| is_namespace(object))
+        .map(|object| object::name(object))
+        .collect();
+    let options = app.sync_policy.sync_options.iter();
+    if options
+        .map(String::as_str)
+        .any(|option| option == "CreateNamespace=true")
+    {
+        made.insert(&app.namespace);
+    }
+    for object in objects() {
+        let gvk = GroupVersionKind::of(object)?;
+        let name = object::name(object);
+        if is_namespace(object) {
+            if name.starts_with("kube-") || name == "default" {
+                return Some(format!("Namespace/{name} belongs to the cluster"));
+            }
+            continue;
+        }
+        let namespaced = wavetank_model::kinds::find(&gvk.group, &gvk.kind)
+            .map_or(!object::namespace(object).is_empty(), |kind| {
+                kind.namespaced
+            });
+        if !namespaced && !allow_cluster_scoped {
+            let kind = &gvk.kind;
+            return Some(format!(
+                "{kind}/{name} is cluster-scoped: --allow-cluster-scoped is needed"
+            ));
+        }
+        let namespace = match object::namespace(object) {
+            "" => app.namespace.as_str(),
+            namespace => namespace,
+        };
+        if namespaced && !made.contains(namespace) {
+            return Some(format!(
+                "the run does not make the namespace {namespace} of {}/{name}",
+                gvk.kind
+            ));
+        }
+    }
+    (!made.contains(app.namespace.as_str())).then(|| {
+        format!(
+            "the run does not make the application's namespace {}",
+            app.namespace
+        )
+    })
 }
