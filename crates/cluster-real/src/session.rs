@@ -59,6 +59,23 @@ pub struct SessionConfig {
     pub allow_cluster_scoped: bool,
 }
 
+impl SessionConfig {
+    /// The stand-in's machines, whose nodes are all but the `real` ones.
+    fn controllers(&self, epoch: Epoch, real: BTreeSet<String>) -> Option<Controllers> {
+        let workload = wavetank_workload::Config {
+            epoch,
+            ..self.workload.clone()?
+        };
+        let role = Role::Nodes {
+            schedule: self.schedule,
+            real,
+        };
+        let seed = self.seed.child("workload");
+        let (rules, namespace) = (self.rules.clone(), self.namespace.clone());
+        Some(Controllers::new(rules, namespace, workload, seed).with_role(role))
+    }
+}
+
 /// One run on a real cluster.
 pub struct Session {
     server: Server,
@@ -141,24 +158,8 @@ impl Session {
             confinement.clone(),
         ));
         let standin = config
-            .workload
-            .as_ref()
-            .map(|workload| {
-                let role = Role::Nodes {
-                    schedule: config.schedule,
-                    real,
-                };
-                let workload = wavetank_workload::Config {
-                    epoch,
-                    ..workload.clone()
-                };
-                let controllers = Controllers::new(
-                    config.rules.clone(),
-                    config.namespace.clone(),
-                    workload,
-                    config.seed.child("workload"),
-                )
-                .with_role(role);
+            .controllers(epoch, real)
+            .map(|controllers| {
                 let client = client.clone();
                 StandIn::start(controllers, &hub, client, clock, epoch, Handle::current())
             })
