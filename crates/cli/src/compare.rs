@@ -1,6 +1,7 @@
-//! `wavetank compare`: one scenario on two engines.
+//! `wavetank compare`: one scenario on two engines, or on two targets.
 
 mod passes;
+pub(crate) mod targets;
 
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
@@ -16,6 +17,7 @@ use crate::execute;
 use crate::load::{self, Item, Refused};
 use crate::output::Streams;
 use crate::pool;
+use crate::target::Target;
 
 pub(crate) use passes::Difference;
 
@@ -92,7 +94,7 @@ pub(crate) enum Compared {
 }
 
 fn run(scenario: &Arc<Scenario>, seed: u64, engine: &Choice) -> Result<Trace, Compared> {
-    let outcome = execute::execute(scenario, seed, engine);
+    let outcome = execute::execute(scenario, seed, engine, &Target::Fake);
     match outcome.verdict {
         wavetank::Verdict::Unavailable { reason } => Err(Compared::Unavailable(reason)),
         wavetank::Verdict::Bug { message } => Err(Compared::Bug(message)),
@@ -133,6 +135,9 @@ fn exceptions(scenario: &Scenario, engines: &[String; 2]) -> Vec<String> {
 
 /// Compares; gives the exit code: 1 where engines differ, 4 where one could not run.
 pub(crate) fn compare(arguments: &CompareArguments, streams: &mut Streams) -> anyhow::Result<u8> {
+    if !arguments.targets.is_empty() {
+        return targets::compare(arguments, streams);
+    }
     let engines = Engines::find(&arguments.engines)?;
     let items = load::load(&arguments.selection, streams.stderr.palette)?;
     let mut tally = Tally::default();

@@ -126,6 +126,16 @@ pub trait Cluster: Send + Sync {
     /// What pending work is about, for messages: why a run waits.
     fn waiting(&self) -> Vec<String>;
 
+    /// How the changes it told of were ordered: `commit`, or `observed` where some came later than younger ones.
+    fn order(&self) -> &'static str {
+        "commit"
+    }
+
+    /// Ends when the target is lost, and says why. A simulated one never is.
+    fn lost(&self) -> BoxFuture<'static, String> {
+        Box::pin(std::future::pending())
+    }
+
     /// Releases what the target holds.
     fn shutdown(&self) -> BoxFuture<'_, Result<(), ClusterError>>;
 }
