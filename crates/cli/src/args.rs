@@ -260,7 +260,7 @@ pub(crate) struct CompareArguments {
     pub(crate) targets: Vec<TargetName>,
     #[command(flatten)]
     pub(crate) target_options: TargetOptions,
-    /// Compare N scenarios at a time on two targets [default: 1]
+    /// Compare N scenarios at a time [default: one per processor; on two targets 1]
     #[arg(long, short, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
     /// Seed of the runs, in place of the scenarios' own
@@ -272,9 +272,6 @@ pub(crate) struct CompareArguments {
     /// Compare reads as well: kubectl looks up more than an engine needs
     #[arg(long)]
     pub(crate) gets: bool,
-    /// Run N scenarios at a time [default: one per processor]
-    #[arg(long, short, value_name = "N")]
-    pub(crate) jobs: Option<NonZeroUsize>,
 }
 
 /// Arguments of `fuzz-engine`.
