@@ -63,7 +63,8 @@ async fn serve_in(
         seed: arguments.seed,
         ..Options::default()
     };
-    let config = wavetank::cluster_config(scenario, &options, epoch, arguments.time_scale);
+    let mut config = wavetank::cluster_config(scenario, &options, epoch, arguments.time_scale);
+    config.controllers = !arguments.no_controllers;
     let cluster = Arc::new(SimCluster::new(config)?);
     let pace = tokio::spawn(drive(Arc::clone(&cluster)));
     let seed = arguments.seed.unwrap_or(scenario.seed);
@@ -107,7 +108,7 @@ async fn serve_in(
     let acceptor = if arguments.plain_http {
         None
     } else {
-        Some(identity.acceptor()?)
+        Some(identity.acceptor(&[endpoint::HTTP_2, endpoint::HTTP_1])?)
     };
     announce(arguments, &server, &path, streams)?;
 

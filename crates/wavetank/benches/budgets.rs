@@ -112,6 +112,7 @@ fn cluster() -> Arc<SimCluster> {
         rules: Vec::new(),
         namespace: "default".to_owned(),
         time_scale: 1,
+        controllers: true,
     };
     Arc::new(SimCluster::new(config).unwrap_or_else(|error| panic!("{error}")))
 }

@@ -6,6 +6,7 @@ use wavetank_model::Api;
 use crate::claim::Claims;
 use crate::config::Config;
 use crate::events::Events;
+use crate::role::Role;
 use crate::script::{Chance, Scripts};
 
 /// The manager of the controllers' writes.
@@ -39,6 +40,7 @@ impl Again {
 pub(crate) struct Context<'a> {
     pub(crate) api: &'a mut dyn Api,
     pub(crate) config: &'a Config,
+    pub(crate) role: &'a Role,
     pub(crate) now: SimTime,
     pub(crate) scripts: &'a mut Scripts,
     pub(crate) chance: &'a mut Chance,

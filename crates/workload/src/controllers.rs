@@ -20,6 +20,7 @@ use crate::events::Events;
 use crate::job::Jobs;
 use crate::kubelet::Kubelet;
 use crate::read::text;
+use crate::role::Role;
 use crate::scheduler::Scheduler;
 use crate::script::{Chance, Scripts};
 use crate::selectors::Selectors;
@@ -63,6 +64,7 @@ impl fmt::Display for Waiting {
 pub struct Controllers {
     agenda: Agenda,
     config: Config,
+    role: Role,
     scripts: Scripts,
     chance: Chance,
     kubelet: Kubelet,
@@ -93,6 +95,7 @@ impl Controllers {
         Self {
             agenda: Agenda::default(),
             config,
+            role: Role::Everything,
             scripts: Scripts::new(rules, home),
             chance: Chance::new(seed),
             kubelet: Kubelet::default(),
@@ -113,6 +116,14 @@ impl Controllers {
             events: Events::default(),
             claims: Claims::default(),
         }
+    }
+
+    /// The same as only a part of a cluster.
+    #[must_use]
+    pub fn with_role(mut self, role: Role) -> Self {
+        self.agenda = Agenda::of(&role);
+        self.role = role;
+        self
     }
 
     /// Lets no controller touch `key`, now and later: its status was given by the scenario.
@@ -214,6 +225,7 @@ impl Controllers {
         let mut context = Context {
             api,
             config: &self.config,
+            role: &self.role,
             now,
             scripts: &mut self.scripts,
             chance: &mut self.chance,
@@ -225,6 +237,9 @@ impl Controllers {
         match task {
             Task::Schedule => {
                 let held = self.kubelet.admit(key, context);
+                if !context.role.schedules() {
+                    return Ok(Again::Never);
+                }
                 let outcome = self.scheduler.sync(key, held, context);
                 if context
                     .api

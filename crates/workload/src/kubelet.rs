@@ -80,10 +80,15 @@ impl Kubelet {
             let Some(pod) = context.api.get(key) else {
                 return Ok(Again::Never);
             };
-            if text(&pod, &["spec", "nodeName"]).is_empty() {
+            let node = text(&pod, &["spec", "nodeName"]);
+            if node.is_empty() || context.role.is_real(node) {
                 return Ok(Again::Never);
             }
             let machine = self.machine(key, &pod, context);
+            // A real scheduler knows of no script: the Pod stays Pending on its node.
+            if machine.is_held() && !object::is_terminating(&pod) {
+                return Ok(Again::Never);
+            }
             if machine.since.is_none() {
                 let Some(address) = node_address(context.api, text(&pod, &["spec", "nodeName"]))
                 else {

@@ -40,12 +40,18 @@ impl Volumes {
             return Ok(Again::Never);
         };
         if object::is_terminating(&claim) {
+            if !context.role.binds_volumes() {
+                return Ok(Again::Never);
+            }
             return release_claim(key, &claim, context);
         }
         if text(&claim, &["status", "phase"]) == "Bound" || context.scripts.plays(key, &claim) {
             return Ok(Again::Never);
         }
         if let Some(volume) = matching_volume(&claim, context.api) {
+            if !context.role.binds_volumes() {
+                return Ok(Again::Never);
+            }
             return bind(key, &claim, &volume, context);
         }
         let class_name = text(&claim, &["spec", "storageClassName"]);
@@ -67,8 +73,10 @@ impl Volumes {
             );
             return Ok(Again::Never);
         }
-        let Some(class) = class.filter(|class| text(class, &["provisioner"]) != NO_PROVISIONER)
-        else {
+        let Some(class) = class.filter(|class| match text(class, &["provisioner"]) {
+            NO_PROVISIONER => false,
+            provisioner => context.role.binds_volumes() || provisioner == PROVISIONER,
+        }) else {
             if class_name.is_empty() {
                 let message = format_args!(
                     "no persistent volumes available for this claim and no storage class is set"
@@ -94,6 +102,9 @@ impl Volumes {
             "ProvisioningSucceeded",
             message,
         );
+        if !context.role.binds_volumes() {
+            return Ok(Again::Never);
+        }
         bind(key, &claim, &volume, context)
     }
 }
@@ -310,6 +321,14 @@ pub(crate) fn sync_volume(key: &ObjectKey, context: &mut Context<'_>) -> Result<
     let claim = claim_key
         .and_then(|key| context.api.get(&key))
         .filter(|claim| claims_volume(&volume, claim));
+    if !context.role.binds_volumes() {
+        if phase == "Released" && is_ours_to_delete(&volume) && !object::is_terminating(&volume) {
+            context
+                .api
+                .delete(MANAGER, key, &DeleteOptions::default())?;
+        }
+        return Ok(Again::Never);
+    }
     if object::is_terminating(&volume) {
         if claim.is_none() || phase != "Bound" {
             drop_finalizer(key, &volume, VOLUME_PROTECTION, context)?;
@@ -331,16 +350,18 @@ pub(crate) fn sync_volume(key: &ObjectKey, context: &mut Context<'_>) -> Result<
             json!({"status": {"phase": wanted}}),
         )?;
     }
-    let ours = object::annotation(&volume, "pv.kubernetes.io/provisioned-by") == Some(PROVISIONER);
-    if wanted == "Released"
-        && ours
-        && text(&volume, &["spec", "persistentVolumeReclaimPolicy"]) == "Delete"
-    {
+    if wanted == "Released" && is_ours_to_delete(&volume) {
         context
             .api
             .delete(MANAGER, key, &DeleteOptions::default())?;
     }
     Ok(Again::Never)
+}
+
+/// Whether the provisioner of the class `standard` made the volume, and is to delete it with its claim.
+fn is_ours_to_delete(volume: &Value) -> bool {
+    object::annotation(volume, "pv.kubernetes.io/provisioned-by") == Some(PROVISIONER)
+        && text(volume, &["spec", "persistentVolumeReclaimPolicy"]) == "Delete"
 }
 
 #[cfg(test)]
