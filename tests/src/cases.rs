@@ -71,6 +71,8 @@ pub struct Step {
     pub compact: bool,
     code: Option<u16>,
     expect: Option<Value>,
+    /// Whether the body has nothing beyond what is expected, but for what differs from run to run.
+    exact: bool,
     text: Option<String>,
     response_headers: BTreeMap<String, Option<String>>,
     capture: BTreeMap<String, String>,
@@ -268,6 +270,13 @@ impl Replay<'_> {
         if let Some(expected) = &step.expect {
             self.expectation
                 .matches(expected, &body, "")
+                .and_then(|()| {
+                    if step.exact {
+                        expectation::nothing_more(expected, &body, "")
+                    } else {
+                        Ok(())
+                    }
+                })
                 .map_err(|why| format!("{why}\nin {body:#}"))?;
         }
         for (name, pointer) in &step.capture {

@@ -65,7 +65,13 @@ pub const DIFFERENCES: &[Difference] = &[
         shown_by: ("cases/kinds.yaml", "T-105"),
     },
     Difference {
-        topic: "exec, attach, portforward, log, proxy",
+        topic: "logs of Pods",
+        real: "hold what the containers wrote",
+        here: "hold what the `echo`s of the command would print, and the message a container ended with; following ends at the end",
+        shown_by: ("src/log.rs", "a_log_holds_what_the_echoes_print"),
+    },
+    Difference {
+        topic: "exec, attach, portforward, proxy",
         real: "are served by kubelets",
         here: "answer 501 and say that Pods are simulated",
         shown_by: ("cases/differences.yaml", "kubelet"),
@@ -141,6 +147,36 @@ pub const DIFFERENCES: &[Difference] = &[
         real: "vanish after an hour",
         here: "stay",
         shown_by: ("cases/differences.yaml", "events"),
+    },
+    Difference {
+        topic: "odd pointers of JSON patches",
+        real: "are taken: the first part of one without a slash counts as the empty one, and a patch of the whole loses the name",
+        here: "are refused, or do what they say",
+        shown_by: ("cases/json-patch.yaml", "bad-pointer"),
+    },
+    Difference {
+        topic: "new nodes",
+        real: "are tainted as not ready",
+        here: "are tainted by the simulated controllers only",
+        shown_by: ("cases/defaults.yaml", "nodes"),
+    },
+    Difference {
+        topic: "values in messages",
+        real: "are shown as Go prints them, with differences in Go's names of fields",
+        here: "are shown as JSON",
+        shown_by: ("cases/strategic.yaml", "type"),
+    },
+    Difference {
+        topic: "refused definitions",
+        real: "are told of wrong names and wrong schemas together",
+        here: "are told of wrong schemas when the names are right",
+        shown_by: ("cases/refused.yaml", "customresourcedefinitions-schema"),
+    },
+    Difference {
+        topic: "an apiVersion with two slashes",
+        real: "is called no version",
+        here: "is called an unknown version",
+        shown_by: ("cases/requests.yaml", "no-group"),
     },
     Difference {
         topic: "order of the fields of an object",

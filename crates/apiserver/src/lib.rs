@@ -38,6 +38,8 @@ mod establish;
 mod eviction;
 mod failure;
 mod filter;
+mod log;
+mod metrics;
 mod namespaces;
 mod openapi;
 mod ownership;
