@@ -78,6 +78,49 @@ pub struct Step {
     capture: BTreeMap<String, String>,
 }
 
+impl Step {
+    /// The request as it stands in the file, with the names of captured values in their places.
+    pub fn written(&self) -> Option<Outgoing> {
+        self.outgoing(self.request.as_deref()?, |text| Ok(text.to_owned()))
+            .ok()
+    }
+
+    fn outgoing(
+        &self,
+        line: &str,
+        fill: impl Fn(&str) -> Result<String, String>,
+    ) -> Result<Outgoing, String> {
+        let line = fill(line)?;
+        let (method, uri) = line
+            .split_once(' ')
+            .ok_or("a request reads `METHOD /path`")?;
+        let mut headers = Vec::new();
+        for (name, value) in &self.headers {
+            headers.push((name.clone(), fill(value)?));
+        }
+        if let Some(patch) = &self.patch {
+            let media = match patch.as_str() {
+                "apply" => "application/apply-patch+yaml".to_owned(),
+                "strategic" => "application/strategic-merge-patch+json".to_owned(),
+                other => format!("application/{other}-patch+json"),
+            };
+            headers.push(("content-type".to_owned(), media));
+        }
+        let body = match (&self.body, &self.body_text) {
+            (Some(body), _) => fill(&body.to_string())?,
+            (None, Some(text)) => fill(text)?,
+            (None, None) => String::new(),
+        };
+        Ok(Outgoing {
+            method: method.to_owned(),
+            uri: uri.replace(' ', "%20").replace('"', "%22"),
+            headers,
+            body,
+            watch: self.watch.clone(),
+        })
+    }
+}
+
 /// A request as it goes to a target.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
@@ -215,36 +258,8 @@ impl Replay<'_> {
     }
 
     fn outgoing(&self, line: &str, step: &Step) -> Result<Outgoing, String> {
-        let line = self.expectation.fill(line)?;
-        let (method, uri) = line
-            .split_once(' ')
-            .ok_or("a request reads `METHOD /path`")?;
-        let mut headers = Vec::new();
-        for (name, value) in &step.headers {
-            headers.push((name.clone(), self.expectation.fill(value)?));
-        }
-        if let Some(patch) = &step.patch {
-            let media = match patch.as_str() {
-                "apply" => "application/apply-patch+yaml".to_owned(),
-                "strategic" => "application/strategic-merge-patch+json".to_owned(),
-                other => format!("application/{other}-patch+json"),
-            };
-            headers.push(("content-type".to_owned(), media));
-        }
-        let body = match (&step.body, &step.body_text) {
-            (Some(body), _) => self.expectation.fill(&body.to_string())?,
-            (None, Some(text)) => self.expectation.fill(text)?,
-            (None, None) => String::new(),
-        };
-        Ok(Outgoing {
-            method: method.to_owned(),
-            uri: uri.replace(' ', "%20").replace('"', "%22"),
-            headers,
-            body,
-            watch: step.watch.clone(),
-        })
+        step.outgoing(line, |text| self.expectation.fill(text))
     }
-
     fn check(&mut self, step: &Step, reply: &Reply) -> Result<(), String> {
         let code = reply.code;
         let Some(bytes) = &reply.body else {
