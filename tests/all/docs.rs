@@ -64,3 +64,14 @@ fn the_page_of_known_differences_shows_the_list_of_the_code() {
         "docs/src/reference/known-differences.md must hold:\n\n{table}"
     );
 }
+
+#[test]
+fn the_page_of_conformance_counts_the_cases() {
+    let page = root().join("docs/src/reference/conformance.md");
+    let text = fs::read_to_string(page).unwrap();
+    let table = wavetank_tests::cases::markdown();
+    assert!(
+        text.contains(&table),
+        "docs/src/reference/conformance.md must hold:\n\n{table}"
+    );
+}

@@ -6,6 +6,7 @@
 mod expectation;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::time::Duration;
 
@@ -202,6 +203,28 @@ pub fn all() -> Vec<Case> {
         }));
     }
     cases
+}
+
+/// How many cases each file has, as a Markdown table for the documentation.
+pub fn markdown() -> String {
+    let mut topics: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for case in all() {
+        let (count, differ) = topics.entry(case.topic).or_default();
+        *count += 1;
+        *differ += usize::from(case.differs.is_some());
+    }
+    let (mut count, mut differ) = (0, 0);
+    let mut out =
+        "| file | cases | of these answered otherwise by a real server |\n|---|---|---|\n"
+            .to_owned();
+    for (topic, (here, otherwise)) in topics {
+        // Writing to a String cannot fail.
+        writeln!(out, "| `{topic}.yaml` | {here} | {otherwise} |").ok();
+        count += here;
+        differ += otherwise;
+    }
+    writeln!(out, "| all | {count} | {differ} |").ok();
+    out
 }
 
 /// Replays a case.
