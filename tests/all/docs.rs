@@ -75,3 +75,12 @@ fn the_page_of_conformance_counts_the_cases() {
         "docs/src/reference/conformance.md must hold:\n\n{table}"
     );
 }
+
+#[test]
+fn the_page_of_lint_codes_shows_the_list_of_the_code() {
+    let page = fs::read_to_string(root().join("docs/src/reference/lint.md")).unwrap();
+    assert!(
+        page.ends_with(&wavetank_lint::code::markdown()),
+        "docs/src/reference/lint.md must end with what `wavetank explain --page` prints"
+    );
+}

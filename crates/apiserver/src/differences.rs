@@ -143,12 +143,6 @@ pub const DIFFERENCES: &[Difference] = &[
         shown_by: ("cases/differences.yaml", "autoscaler-v1"),
     },
     Difference {
-        topic: "events",
-        real: "vanish after an hour",
-        here: "stay",
-        shown_by: ("cases/differences.yaml", "events"),
-    },
-    Difference {
         topic: "odd pointers of JSON patches",
         real: "are taken: the first part of one without a slash counts as the empty one, and a patch of the whole loses the name",
         here: "are refused, or do what they say",

@@ -487,7 +487,7 @@ impl Watch {
 
     /// Whether events are sent as they are stored.
     fn is_plain(&self, resource: &Resource) -> bool {
-        self.shape == Shape::Object && self.api_version == resource.storage
+        self.shape == Shape::Object && resource.is_as_stored(&self.api_version)
     }
 }
 
