@@ -45,13 +45,16 @@ impl Server {
         } else {
             String::new()
         };
-        let mut text: String = lines
-            .iter()
-            .map(|line| format!("{stamp}{line}\n"))
-            .collect();
+        let mut text = String::new();
+        for line in &lines {
+            text.extend([stamp.as_str(), line, "\n"]);
+        }
         if let Some(limit) = asked.query.number("limitBytes")? {
-            let limit = usize::try_from(limit).unwrap_or(0).min(text.len());
-            text.truncate(text.floor_char_boundary(limit));
+            let limit = usize::try_from(limit).unwrap_or(0);
+            let end = (0..=limit.min(text.len()))
+                .rev()
+                .find(|end| text.is_char_boundary(*end));
+            text.truncate(end.unwrap_or(0));
         }
         Ok(Answer::text(200, text))
     }
@@ -78,20 +81,18 @@ fn container<'a>(pod: &'a Value, name: &str, wanted: &str) -> Result<&'a Value, 
         let list = pod["spec"][list].as_array().into_iter().flatten();
         list.filter_map(|one| one["name"].as_str()).collect()
     };
-    match main.map(Vec::as_slice) {
-        Some([one]) => Ok(one),
-        _ => {
-            let mut text = format!(
-                "a container name must be specified for pod {name}, choose one of: [{}]",
-                names("containers").join(" ")
-            );
-            let init = names("initContainers");
-            if !init.is_empty() {
-                text = format!("{text} or one of the init containers: [{}]", init.join(" "));
-            }
-            Err(failure::bad_request(text))
-        }
+    if let Some([one]) = main.map(Vec::as_slice) {
+        return Ok(one);
     }
+    let mut text = format!(
+        "a container name must be specified for pod {name}, choose one of: [{}]",
+        names("containers").join(" ")
+    );
+    let init = names("initContainers");
+    if !init.is_empty() {
+        text = format!("{text} or one of the init containers: [{}]", init.join(" "));
+    }
+    Err(failure::bad_request(text))
 }
 
 /// The running or terminated state of a container, or why there is no log.

@@ -102,6 +102,10 @@ enum Start {
 
 impl Server {
     /// Opens a watch.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a watch is asked for by all of these"
+    )]
     pub(crate) fn watch(
         &mut self,
         resource: &Arc<Resource>,

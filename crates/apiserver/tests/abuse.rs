@@ -53,10 +53,10 @@ fn no_request_makes_the_server_panic() {
         match answered {
             Ok(Ok(())) => {}
             Ok(Err(why)) => panic!("{why}; {}", shown()),
-            Err(_) => panic!("a panic; {}", shown()),
+            Err(panic) => panic!("a panic ({:?}); {}", panic.type_id(), shown()),
         }
         if index % 7 == 0 {
-            now = now + std::time::Duration::from_millis(dice.below(2_000));
+            now += std::time::Duration::from_millis(dice.below(2_000));
             server.run_due(now, &mut Chooser::canonical());
         }
     }
@@ -130,7 +130,10 @@ impl Dice {
                 1 => request.uri = self.uri(&request.uri),
                 2 => self.header(&mut request),
                 3 => request.body = self.text(&request.body),
-                4 => request.body = corpus[self.index(corpus.len())].body.clone(),
+                4 => {
+                    let other = &corpus[self.index(corpus.len())];
+                    request.body.clone_from(&other.body);
+                }
                 5..8 => request.body = self.json(&request.body),
                 8 if self.below(200) == 0 => request.body = "x".repeat(3_200_000),
                 _ => {}
@@ -211,7 +214,10 @@ impl Dice {
             "9223372036854775808",
         ];
         let cut = self.index(text.len() + 1);
-        let at = text.floor_char_boundary(cut);
+        let at = (0..=cut)
+            .rev()
+            .find(|at| text.is_char_boundary(*at))
+            .unwrap_or(0);
         match self.below(3) {
             0 => text[..at].to_owned(),
             1 => format!("{}{}{}", &text[..at], self.pick(&PIECES), &text[at..]),
