@@ -9,7 +9,6 @@ use wavetank_model::{EventPattern, Phase, Reference, Subject, Verb, WaveNumber};
 
 use crate::context::Context;
 use crate::problem::nearest;
-use crate::unsupported;
 use crate::yaml::scalar::{Dialect, resolve};
 use crate::yaml::{Node, NodeValue};
 
@@ -281,13 +280,6 @@ fn check_map(node: &Node, shape: &Shape, context: &mut Context) {
             continue;
         };
         present.push(key.name);
-        if let Some(reason) = unsupported::key(shape.name, key.name) {
-            context.error(
-                name.span,
-                format!("`{}` is understood, but not carried out yet", key.name),
-                reason,
-            );
-        }
         check(value, &key.ty, context);
     }
     for key in shape

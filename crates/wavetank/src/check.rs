@@ -16,15 +16,20 @@ use crate::simulate::{Options, Simulation, simulate, simulate_with};
 ///
 /// The outcome carries the trace and no warnings: those belong to the file.
 pub fn check(scenario: &Arc<Scenario>, options: Options) -> RunOutcome {
-    if let Some(skipped) = skipped(scenario, &options, "builtin") {
+    if let Some(skipped) = skipped(scenario, &options, "fake", "builtin") {
         return skipped;
     }
     judge(scenario, simulate(scenario, options))
 }
 
-/// The outcome when the scenario says that it is to be skipped with `engine`.
-fn skipped(scenario: &Scenario, options: &Options, engine: &str) -> Option<RunOutcome> {
-    exceptions::skip(scenario, "fake", engine).map(|reason| RunOutcome {
+/// The outcome when the scenario says that it is to be skipped on `target` with `engine`.
+pub(crate) fn skipped(
+    scenario: &Scenario,
+    options: &Options,
+    target: &str,
+    engine: &str,
+) -> Option<RunOutcome> {
+    exceptions::skip(scenario, target, engine).map(|reason| RunOutcome {
         scenario: Some(scenario.name.clone()),
         path: scenario.path.display().to_string(),
         case: scenario.case.clone(),
@@ -45,7 +50,7 @@ pub fn check_with(
     options: Options,
     engine: Box<dyn StepEngine>,
 ) -> RunOutcome {
-    if let Some(skipped) = skipped(scenario, &options, engine.name()) {
+    if let Some(skipped) = skipped(scenario, &options, "fake", engine.name()) {
         return skipped;
     }
     judge(scenario, simulate_with(scenario, options, engine))
