@@ -308,12 +308,12 @@ static PROJECT: Shape = shape(
         ),
         key(
             "clusterResourceWhitelist",
-            KIND_PATTERNS,
+            NAMED_PATTERNS,
             "Cluster-scoped kinds that are permitted; default all.",
         ),
         key(
             "clusterResourceBlacklist",
-            KIND_PATTERNS,
+            NAMED_PATTERNS,
             "Cluster-scoped kinds that are not permitted.",
         ),
         key(
@@ -368,7 +368,21 @@ static KIND_PATTERN: Shape = shape(
     &[
         key("group", Ty::Text, "API group, perhaps with `*`."),
         required("kind", Ty::Text, "Kind, perhaps with `*`."),
-        key("name", Ty::Text, "Name of the object."),
+    ],
+);
+
+const NAMED_PATTERNS: Ty = Ty::List(&Ty::Map(&NAMED_PATTERN));
+
+static NAMED_PATTERN: Shape = shape(
+    "a pattern of cluster-scoped objects",
+    &[
+        key("group", Ty::Text, "API group, perhaps with `*`."),
+        required("kind", Ty::Text, "Kind, perhaps with `*`."),
+        key(
+            "name",
+            Ty::Text,
+            "Name of the object, perhaps with `*`; default any.",
+        ),
     ],
 );
 
@@ -1087,7 +1101,7 @@ pub(crate) static EXPECT: Shape = shape(
         ),
         key(
             "cel",
-            TEXTS,
+            Ty::List(&Ty::Cel),
             "Expressions in the Common Expression Language.",
         ),
     ],
