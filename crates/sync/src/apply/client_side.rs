@@ -46,14 +46,16 @@ impl Writer<'_> {
                 )));
             }
         };
-        if self.ask.dry_run {
-            return Ok(done(self.ask, "configured"));
-        }
         let warning = object::annotation(&live, LAST_APPLIED)
             .is_none()
             .then(|| missing_annotation(&self.place.plural, &self.place.name));
         let modified = annotated(&self.ask.target);
-        match self.patch_with_retries(&modified, live).await {
+        let outcome = if self.ask.dry_run {
+            self.would_patch(&modified, &live) // SYNC-089: computed here, nothing is sent.
+        } else {
+            self.patch_with_retries(&modified, live).await
+        };
+        match outcome {
             Ok(operation) => Ok(with_warning(done(self.ask, operation), warning)),
             Err(error) => Err(clean_error(&error.to_string())),
         }
@@ -99,6 +101,13 @@ impl Writer<'_> {
             }
             outcome => outcome,
         }
+    }
+
+    fn would_patch(&self, modified: &Value, live: &Value) -> Result<&'static str, CallError> {
+        let original = last_applied_of(live);
+        let (_, patch) = three_way(&self.ask.resource.gvk, &original, modified, live)?;
+        let is_empty = patch.as_object().is_none_or(Map::is_empty);
+        Ok(if is_empty { "unchanged" } else { "configured" })
     }
 
     async fn patch(&self, modified: &Value, live: &Value) -> Result<&'static str, CallError> {
@@ -180,14 +189,17 @@ fn last_applied(object: &Value) -> String {
 }
 
 /// The patch from `live` to `modified` that also removes what `original` had and `modified` has not: strategic for
-/// built-in kinds, a merge patch for custom resources.
+/// built-in kinds, a merge patch for custom resources, and for the kinds of the two servers beside the main one, which
+/// kubectl does not know.
 pub(crate) fn three_way(
     gvk: &GroupVersionKind,
     original: &Value,
     modified: &Value,
     live: &Value,
 ) -> Result<(PatchType, Value), CallError> {
-    let Some(schema) = schema::builtin(gvk) else {
+    let unknown = ["apiextensions.k8s.io", "apiregistration.k8s.io"];
+    let schema = schema::builtin(gvk).filter(|_| !unknown.contains(&gvk.group.as_str()));
+    let Some(schema) = schema else {
         return Ok((
             PatchType::Merge,
             patch::three_way_merge(original, modified, live),

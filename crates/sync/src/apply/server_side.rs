@@ -1,9 +1,13 @@
 //! Server-side apply, and taking over what client-side apply owned (SYNC-092, SYNC-096).
+//!
+//! Fields change hands twice: the engine looks for one manager before the apply; kubectl looks after it for every manager
+//! that owns the annotation of a client-side apply, whatever the engine's option says.
 
 use serde_json::{Map, Value, json};
 use wavetank_model::{PatchType, object};
 
-use super::output::{clean_error, done};
+use super::client_side::LAST_APPLIED;
+use super::output::{clean_error, done, with_warning};
 use super::write::Writer;
 use super::{CONFLICT_PAUSE, RETRIES};
 use crate::engine::CallError;
@@ -17,18 +21,75 @@ impl Writer<'_> {
             );
         }
         self.migrate().await?;
+        let applied = self
+            .apply_patch()
+            .await
+            .map_err(|error| clean_error(&error.to_string()))?;
+        let warning = self.migrate_afterwards(applied).await;
+        Ok(with_warning(done(self.ask, "serverside-applied"), warning))
+    }
+
+    async fn apply_patch(&self) -> Result<Value, CallError> {
         let query = [
             ("fieldManager", self.ask.manager.as_str()),
             ("force", "true"),
         ];
-        match self
-            .connection
+        self.connection
             .patch(self.place, PatchType::Apply, &self.ask.target, &query)
             .await
-        {
-            Ok(_) => Ok(done(self.ask, "serverside-applied")),
-            Err(error) => Err(clean_error(&error.to_string())),
+    }
+
+    /// kubectl's own migration: whoever owns the annotation by Update loses its fields to us, and the object is applied
+    /// again, so that the annotation and what is no longer wanted go. Errors are warnings.
+    async fn migrate_afterwards(&self, mut applied: Value) -> Option<String> {
+        for attempt in 1..=RETRIES {
+            let owners: Vec<String> = managers(&applied)
+                .filter(|entry| entry["operation"] == "Update" && owns_last_applied(entry))
+                .filter_map(|entry| Some(entry.get("manager")?.as_str()?.to_owned()))
+                .collect();
+            if owners.is_empty() {
+                return None;
+            }
+            match self
+                .take_over(
+                    &applied,
+                    &owners,
+                    &[("fieldManager", self.ask.manager.as_str())],
+                )
+                .await
+            {
+                Ok(_) => break,
+                Err(error) if error.is_conflict() && attempt < RETRIES => {
+                    match self.connection.get(self.place).await {
+                        Ok(fresh) => applied = fresh,
+                        Err(error) => return Some(migration_failed(&error)),
+                    }
+                }
+                Err(error) => return Some(migration_failed(&error)),
+            }
         }
+        let again = self.apply_patch().await;
+        again.err().map(|error| {
+            format!(
+                "Warning: failed to re-apply configuration after performing Server-Side Apply migration. This is non-fatal and will be retried next time you apply. Error: {error}"
+            )
+        })
+    }
+
+    /// The JSON patch that moves the fields of managers to ours.
+    async fn take_over(
+        &self,
+        object: &Value,
+        from: &[String],
+        query: &[(&'static str, &str)],
+    ) -> Result<Value, CallError> {
+        let patch = json!([
+            {"op": "replace", "path": "/metadata/managedFields", "value": upgraded(object, from, &self.ask.manager)},
+            {"op": "replace", "path": "/metadata/resourceVersion", "value": object::resource_version(object)},
+        ]);
+        self.connection
+            .patch(self.place, PatchType::Json, &patch, query)
+            .await
     }
 
     /// Moves the fields of the client-side manager to ours, when the snapshot says that it has any (SYNC-096).
@@ -55,16 +116,9 @@ impl Writer<'_> {
             if !is_owned_by_update(&fresh, from) {
                 return Ok(());
             }
-            let patch = json!([
-                {"op": "replace", "path": "/metadata/managedFields", "value": upgraded(&fresh, from, &self.ask.manager)},
-                {"op": "replace", "path": "/metadata/resourceVersion", "value": object::resource_version(&fresh)},
-            ]);
             attempt += 1;
-            match self
-                .connection
-                .patch(self.place, PatchType::Json, &patch, &[])
-                .await
-            {
+            let from = [from.to_owned()];
+            match self.take_over(&fresh, &from, &[]).await {
                 Err(error) if error.is_conflict() && attempt < RETRIES => {
                     self.clock.sleep(CONFLICT_PAUSE).await;
                 }
@@ -97,22 +151,34 @@ fn is_owned_by_update(object: &Value, manager: &str) -> bool {
     managers(object).any(|entry| is_entry(entry, manager, "Update"))
 }
 
+/// Whether an entry of managedFields holds the annotation of a client-side apply.
+fn owns_last_applied(entry: &Value) -> bool {
+    let annotations = &entry["fieldsV1"]["f:metadata"]["f:annotations"];
+    annotations.get(format!("f:{LAST_APPLIED}")).is_some()
+}
+
+fn migration_failed(error: &CallError) -> String {
+    format!(
+        "Warning: server rejected managed fields migration to Server-Side Apply. This is non-fatal and will be retried next time you apply. Error: {error}"
+    )
+}
+
 /// managedFields with the Update entries of `from` merged into the Apply entry of `to`.
-fn upgraded(object: &Value, from: &str, to: &str) -> Value {
+fn upgraded(object: &Value, from: &[String], to: &str) -> Value {
+    let given = |entry: &Value| {
+        from.iter()
+            .any(|manager| is_entry(entry, manager, "Update"))
+    };
     let mut entries: Vec<Value> = managers(object).cloned().collect();
     let own = entries
         .iter()
         .position(|entry| is_entry(entry, to, "Apply"));
-    let Some(place) = own.or_else(|| {
-        entries
-            .iter()
-            .position(|entry| is_entry(entry, from, "Update"))
-    }) else {
+    let Some(place) = own.or_else(|| entries.iter().position(&given)) else {
         return Value::Array(entries);
     };
     let mut fields = Map::new();
     for (other, entry) in entries.iter().enumerate() {
-        if (other == place || is_entry(entry, from, "Update"))
+        if (other == place || given(entry))
             && let Some(more) = entry.get("fieldsV1").and_then(Value::as_object)
         {
             union(&mut fields, more);
@@ -122,7 +188,7 @@ fn upgraded(object: &Value, from: &str, to: &str) -> Value {
     entry["manager"] = to.into();
     entry["operation"] = "Apply".into();
     entry["fieldsV1"] = Value::Object(fields);
-    entries.retain(|entry| !is_entry(entry, from, "Update"));
+    entries.retain(|entry| !given(entry));
     Value::Array(entries)
 }
 
@@ -151,7 +217,7 @@ mod tests {
             entry("argo", "Apply", json!({"f:data": {"f:b": {}}})),
             {"manager": "kubectl", "operation": "Update", "subresource": "status", "fieldsV1": {}},
         ]}});
-        let out = upgraded(&object, "kubectl", "argo");
+        let out = upgraded(&object, &["kubectl".to_owned()], "argo");
         assert_eq!(
             out,
             json!([
@@ -159,7 +225,10 @@ mod tests {
                 {"manager": "kubectl", "operation": "Update", "subresource": "status", "fieldsV1": {}},
             ])
         );
-        assert_eq!(upgraded(&object, "kubectl", "new")[0]["manager"], "new");
+        assert_eq!(
+            upgraded(&object, &["kubectl".to_owned()], "new")[0]["manager"],
+            "new"
+        );
         assert!(!is_owned_by_update(
             &json!({"metadata": {"managedFields": out}}),
             "kubectl"

@@ -322,7 +322,7 @@ async fn a_missing_annotation_is_warned_of() {
     );
 }
 
-/// SYNC-089, U-167, U-168: a dry run reads and writes nothing, and nothing is noted.
+/// SYNC-089, U-167, U-168: a dry run reads, works out the patch and writes nothing; nothing is noted.
 #[tokio::test]
 async fn a_dry_run_only_reads() {
     let mut bench = Bench::new();
@@ -334,12 +334,21 @@ async fn a_dry_run_only_reads() {
         bench.apply(dry(config("1"))).await.unwrap(),
         "configmap/c created (dry run)"
     );
-    bench.put(CONFIG, config("1"));
+    bench.put(CONFIG, super::annotated(&config("1")));
+    assert_eq!(
+        bench.apply(dry(config("1"))).await.unwrap(),
+        "configmap/c unchanged (dry run)"
+    );
     assert_eq!(
         bench.apply(dry(config("2"))).await.unwrap(),
         "configmap/c configured (dry run)"
     );
-    assert_eq!(bench.log(), format!("GET {CONFIG}\nGET {CONFIG}"));
+    bench.put(CONFIG, config("1"));
+    let output = bench.apply(dry(config("2"))).await.unwrap();
+    assert!(output.starts_with(
+        "configmap/c configured (dry run). Warning: resource configmaps/c is missing"
+    ));
+    assert_eq!(bench.log(), vec![format!("GET {CONFIG}"); 4].join("\n"));
     assert!(bench.notes.lock().unwrap().is_empty());
 }
 
@@ -449,6 +458,55 @@ async fn client_side_fields_are_migrated_before_a_server_side_apply() {
         bench.apply(ask).await.unwrap_err(),
         "Failed to perform client-side apply migration for { ConfigMap shop c}: refused with 500"
     );
+}
+
+/// SYNC-092, SYNC-096: after the apply the fields of whoever owns the annotation are taken over, and the object is applied
+/// again; that this fails is a warning.
+#[tokio::test]
+async fn owners_of_the_annotation_lose_their_fields_after_the_apply() {
+    let mut bench = Bench::new();
+    let mut live = config("1");
+    let fields = json!({"f:metadata": {"f:annotations": {"f:kubectl.kubernetes.io/last-applied-configuration": {}}}});
+    live["metadata"]["managedFields"] =
+        json!([{"manager": "somebody", "operation": "Update", "fieldsV1": fields}]);
+    bench.put(CONFIG, live.clone());
+    let ask = ApplyAsk {
+        strategy: Strategy::ServerSideApply,
+        ..ask(config("1"))
+    };
+    assert_eq!(
+        bench.apply(ask.clone()).await.unwrap(),
+        "configmap/c serverside-applied"
+    );
+    assert_eq!(
+        bench.log(),
+        format!(
+            "PATCH {CONFIG}?fieldManager=argocd-controller&force=true apply+yaml\n\
+             PATCH {CONFIG}?fieldManager=argocd-controller json\n\
+             PATCH {CONFIG}?fieldManager=argocd-controller&force=true apply+yaml"
+        )
+    );
+}
+
+/// SYNC-091: kinds that kubectl does not know are patched like custom resources.
+#[test]
+fn definitions_are_patched_like_custom_resources() {
+    let of = |api: &str, kind: &str| {
+        let object = json!({"apiVersion": api, "kind": kind, "metadata": {"name": "x"}});
+        let gvk = wavetank_model::GroupVersionKind::new(api, kind);
+        super::three_way(&gvk, &object, &object, &object).unwrap().0
+    };
+    use wavetank_model::PatchType;
+    assert_eq!(
+        of("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+        PatchType::Merge
+    );
+    assert_eq!(
+        of("apiregistration.k8s.io/v1", "APIService"),
+        PatchType::Merge
+    );
+    assert_eq!(of("apps/v1", "Deployment"), PatchType::Strategic);
+    assert_eq!(of("example.com/v1", "Widget"), PatchType::Merge);
 }
 
 /// SYNC-088, SYNC-094, SYNC-095.
