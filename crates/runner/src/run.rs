@@ -115,6 +115,10 @@ pub async fn replay(
     let ended = Run::new(Arc::clone(&shared), assessor)
         .run(engine, triggers)
         .await;
+    let header = Header {
+        order: shared.cluster.order().to_owned(),
+        ..header
+    };
     let trace = Trace {
         header,
         entries: shared.recorder.take(),
@@ -209,6 +213,7 @@ impl Run {
         let controller =
             Controller::new(Arc::clone(&self.shared), &self.seam(Actor::ENGINE), engine);
         self.tasks.spawn(controller.serve(lost));
+        let lost_target = self.shared.cluster.lost();
         let steps = Steps::new(Arc::clone(&self.shared), actions, user).run();
         let ended = tokio::select! {
             biased;
@@ -220,6 +225,7 @@ impl Run {
                 }
             }
             Ok(reason) = engine_lost => RunEnd::Unavailable(reason),
+            reason = lost_target => RunEnd::Unavailable(reason),
             ended = steps => match ended {
                 Ended::Completed(failures) => RunEnd::Completed(failures),
                 Ended::NotSettled { reason, failures } => RunEnd::NotSettled { reason, failures },

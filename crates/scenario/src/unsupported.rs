@@ -14,12 +14,6 @@ const KEYS: &[(&str, &str, &str)] = &[
         "name",
         "kinds are permitted whatever the names",
     ),
-    (
-        "a source",
-        "kustomize",
-        "give the output of `kustomize build`",
-    ),
-    ("a source", "helm", "give the output of `helm template`"),
 ];
 
 /// First and last version of Argo CD whose rules the built-in engine follows: major, minor.

@@ -1,13 +1,12 @@
 //! Server-side apply, and taking over what client-side apply owned (SYNC-092, SYNC-096).
-//!
-//! Fields change hands twice: the engine looks for one manager before the apply; kubectl looks after it for every manager
-//! that owns the annotation of a client-side apply, whatever the engine's option says.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 use wavetank_model::{PatchType, object};
 
-use super::client_side::LAST_APPLIED;
-use super::output::{clean_error, done, with_warning};
+use super::LAST_APPLIED;
+use super::output::{clean_error, deleting, done, with_warnings};
 use super::write::Writer;
 use super::{CONFLICT_PAUSE, RETRIES};
 use crate::engine::CallError;
@@ -22,14 +21,19 @@ impl Writer<'_> {
         }
         self.migrate().await?;
         let applied = self
-            .apply_patch()
+            .patch_applied()
             .await
             .map_err(|error| clean_error(&error.to_string()))?;
-        let warning = self.migrate_afterwards(applied).await;
-        Ok(with_warning(done(self.ask, "serverside-applied"), warning))
+        let mut warnings = Vec::new();
+        let applied = self.take_over(applied, &mut warnings).await;
+        if object::is_terminating(&applied) {
+            warnings.push(deleting(&self.place.name));
+        }
+        let output = done(self.ask, "serverside-applied");
+        Ok(with_warnings(output, &warnings))
     }
 
-    async fn apply_patch(&self) -> Result<Value, CallError> {
+    async fn patch_applied(&self) -> Result<Value, CallError> {
         let query = [
             ("fieldManager", self.ask.manager.as_str()),
             ("force", "true"),
@@ -39,57 +43,64 @@ impl Writer<'_> {
             .await
     }
 
-    /// kubectl's own migration: whoever owns the annotation by Update loses its fields to us, and the object is applied
-    /// again, so that the annotation and what is no longer wanted go. Errors are warnings.
-    async fn migrate_afterwards(&self, mut applied: Value) -> Option<String> {
-        for attempt in 1..=RETRIES {
-            let owners: Vec<String> = managers(&applied)
-                .filter(|entry| entry["operation"] == "Update" && owns_last_applied(entry))
-                .filter_map(|entry| Some(entry.get("manager")?.as_str()?.to_owned()))
-                .collect();
-            if owners.is_empty() {
-                return None;
-            }
-            match self
-                .take_over(
-                    &applied,
-                    &owners,
-                    &[("fieldManager", self.ask.manager.as_str())],
-                )
-                .await
-            {
-                Ok(_) => break,
-                Err(error) if error.is_conflict() && attempt < RETRIES => {
-                    match self.connection.get(self.place).await {
-                        Ok(fresh) => applied = fresh,
-                        Err(error) => return Some(migration_failed(&error)),
-                    }
+    /// kubectl's own migration, after the apply: who owns the annotation of client-side apply by Update hands all its
+    /// fields over to our Apply, and the object is applied again. Failures are remarks. Gives the object as it is then.
+    async fn take_over(&self, applied: Value, warnings: &mut Vec<String>) -> Value {
+        const AGAIN: &str = "This is non-fatal and will be retried next time you apply. Error:";
+        let (moved, latest) = self.hand_over(applied).await;
+        match moved {
+            Ok(false) => latest,
+            Ok(true) => match self.patch_applied().await {
+                Ok(applied) => applied,
+                Err(error) => {
+                    warnings.push(format!(
+                        "Warning: failed to re-apply configuration after performing Server-Side Apply migration. {AGAIN} {error}"
+                    ));
+                    latest
                 }
-                Err(error) => return Some(migration_failed(&error)),
+            },
+            Err(error) => {
+                warnings.push(format!(
+                    "Warning: server rejected managed fields migration to Server-Side Apply. {AGAIN} {error}"
+                ));
+                latest
             }
         }
-        let again = self.apply_patch().await;
-        again.err().map(|error| {
-            format!(
-                "Warning: failed to re-apply configuration after performing Server-Side Apply migration. This is non-fatal and will be retried next time you apply. Error: {error}"
-            )
-        })
     }
 
-    /// The JSON patch that moves the fields of managers to ours.
-    async fn take_over(
-        &self,
-        object: &Value,
-        from: &[String],
-        query: &[(&'static str, &str)],
-    ) -> Result<Value, CallError> {
-        let patch = json!([
-            {"op": "replace", "path": "/metadata/managedFields", "value": upgraded(object, from, &self.ask.manager)},
-            {"op": "replace", "path": "/metadata/resourceVersion", "value": object::resource_version(object)},
-        ]);
-        self.connection
-            .patch(self.place, PatchType::Json, &patch, query)
-            .await
+    /// Whether fields were handed over, and the object as it was seen last.
+    async fn hand_over(&self, mut object: Value) -> (Result<bool, CallError>, Value) {
+        let owners = owners_of_last_applied(&object);
+        let mut failed = None;
+        for _ in 0..RETRIES {
+            let before = object.pointer("/metadata/managedFields").cloned();
+            let mut fields = before.clone().unwrap_or_default();
+            for owner in &owners {
+                fields = upgraded(&fields, owner, &self.ask.manager);
+            }
+            if owners.is_empty() || before.is_none_or(|before| before == fields) {
+                return (Ok(false), object);
+            }
+            let query = [("fieldManager", self.ask.manager.as_str())];
+            let patch = replacing(fields, &object);
+            match self
+                .connection
+                .patch(self.place, PatchType::Json, &patch, &query)
+                .await
+            {
+                Ok(patched) => return (Ok(true), patched),
+                Err(error) if error.is_conflict() => failed = Some(error),
+                Err(error) => return (Err(error), object),
+            }
+            match self.connection.get(self.place).await {
+                Ok(fresh) => object = fresh,
+                Err(error) => return (Err(error), object),
+            }
+        }
+        match failed {
+            Some(error) => (Err(error), object),
+            None => (Ok(false), object),
+        }
     }
 
     /// Moves the fields of the client-side manager to ours, when the snapshot says that it has any (SYNC-096).
@@ -116,9 +127,15 @@ impl Writer<'_> {
             if !is_owned_by_update(&fresh, from) {
                 return Ok(());
             }
+            let fields = fresh.pointer("/metadata/managedFields").cloned();
+            let fields = upgraded(&fields.unwrap_or_default(), from, &self.ask.manager);
+            let patch = replacing(fields, &fresh);
             attempt += 1;
-            let from = [from.to_owned()];
-            match self.take_over(&fresh, &from, &[]).await {
+            match self
+                .connection
+                .patch(self.place, PatchType::Json, &patch, &[])
+                .await
+            {
                 Err(error) if error.is_conflict() && attempt < RETRIES => {
                     self.clock.sleep(CONFLICT_PAUSE).await;
                 }
@@ -146,41 +163,55 @@ fn is_entry(entry: &Value, manager: &str, operation: &str) -> bool {
             .is_empty()
 }
 
+/// The patch that puts `fields` into `object`, unless somebody else wrote it meanwhile.
+fn replacing(fields: Value, object: &Value) -> Value {
+    json!([
+        {"op": "replace", "path": "/metadata/managedFields", "value": fields},
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": object::resource_version(object)},
+    ])
+}
+
+/// Who owns the annotation of client-side apply by Update, sorted.
+fn owners_of_last_applied(object: &Value) -> BTreeSet<String> {
+    let owns = |entry: &&Value| {
+        entry["operation"] == "Update"
+            && entry["fieldsV1"]["f:metadata"]["f:annotations"]
+                .get(format!("f:{LAST_APPLIED}"))
+                .is_some()
+    };
+    managers(object)
+        .filter(owns)
+        .filter_map(|entry| entry["manager"].as_str().map(str::to_owned))
+        .collect()
+}
+
 /// Whether `manager` owns fields by Update.
 fn is_owned_by_update(object: &Value, manager: &str) -> bool {
     managers(object).any(|entry| is_entry(entry, manager, "Update"))
 }
 
-/// Whether an entry of managedFields holds the annotation of a client-side apply.
-fn owns_last_applied(entry: &Value) -> bool {
-    let annotations = &entry["fieldsV1"]["f:metadata"]["f:annotations"];
-    annotations.get(format!("f:{LAST_APPLIED}")).is_some()
-}
-
-fn migration_failed(error: &CallError) -> String {
-    format!(
-        "Warning: server rejected managed fields migration to Server-Side Apply. This is non-fatal and will be retried next time you apply. Error: {error}"
-    )
-}
-
-/// managedFields with the Update entries of `from` merged into the Apply entry of `to`.
-fn upgraded(object: &Value, from: &[String], to: &str) -> Value {
-    let given = |entry: &Value| {
-        from.iter()
-            .any(|manager| is_entry(entry, manager, "Update"))
-    };
-    let mut entries: Vec<Value> = managers(object).cloned().collect();
+/// managedFields with the Update entries of `from` merged into the Apply entry of `to`; of those for another version only
+/// the ownership goes.
+fn upgraded(fields: &Value, from: &str, to: &str) -> Value {
+    let mut entries: Vec<Value> = fields.as_array().cloned().unwrap_or_default();
     let own = entries
         .iter()
         .position(|entry| is_entry(entry, to, "Apply"));
-    let Some(place) = own.or_else(|| entries.iter().position(&given)) else {
+    let first = |entries: &[Value]| {
+        entries
+            .iter()
+            .position(|entry| is_entry(entry, from, "Update"))
+    };
+    let Some(place) = own.or_else(|| first(&entries)) else {
         return Value::Array(entries);
     };
+    let version = entries[place]["apiVersion"].clone();
+    let donor = entries
+        .iter()
+        .position(|entry| is_entry(entry, from, "Update") && entry["apiVersion"] == version);
     let mut fields = Map::new();
-    for (other, entry) in entries.iter().enumerate() {
-        if (other == place || given(entry))
-            && let Some(more) = entry.get("fieldsV1").and_then(Value::as_object)
-        {
+    for entry in [Some(place), donor].into_iter().flatten() {
+        if let Some(more) = entries[entry].get("fieldsV1").and_then(Value::as_object) {
             union(&mut fields, more);
         }
     }
@@ -188,7 +219,7 @@ fn upgraded(object: &Value, from: &[String], to: &str) -> Value {
     entry["manager"] = to.into();
     entry["operation"] = "Apply".into();
     entry["fieldsV1"] = Value::Object(fields);
-    entries.retain(|entry| !given(entry));
+    entries.retain(|entry| !is_entry(entry, from, "Update"));
     Value::Array(entries)
 }
 
@@ -234,7 +265,8 @@ mod tests {
             entry("argo", "Apply", json!({"f:data": {"f:b": {}}})),
             {"manager": "kubectl", "operation": "Update", "subresource": "status", "fieldsV1": {}},
         ]}});
-        let out = upgraded(&object, &["kubectl".to_owned()], "argo");
+        let fields = &object["metadata"]["managedFields"];
+        let out = upgraded(fields, "kubectl", "argo");
         assert_eq!(
             out,
             json!([
@@ -242,10 +274,7 @@ mod tests {
                 {"manager": "kubectl", "operation": "Update", "subresource": "status", "fieldsV1": {}},
             ])
         );
-        assert_eq!(
-            upgraded(&object, &["kubectl".to_owned()], "new")[0]["manager"],
-            "new"
-        );
+        assert_eq!(upgraded(fields, "kubectl", "new")[0]["manager"], "new");
         assert!(!is_owned_by_update(
             &json!({"metadata": {"managedFields": out}}),
             "kubectl"

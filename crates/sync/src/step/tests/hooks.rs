@@ -145,7 +145,7 @@ fn a_hook_that_cannot_be_deleted_fails_the_wave() {
         operation.pass(&mut cluster),
         "Failed one or more objects failed to apply"
     );
-    insta::assert_snapshot!(operation.shown(), @r#"PreSync pre: /Error "failed to delete resource: refused with 500""#);
+    insta::assert_snapshot!(operation.shown(), @r#"PreSync pre: /Error "failed to delete resource: failed to delete resource: refused with 500""#);
     assert!(!cluster.take_log().contains("apply configmap/b\n"));
 }
 
@@ -247,7 +247,7 @@ fn termination_records_the_outcome_of_finished_hooks() {
     PreSync done: Synced/Succeeded "Reached expected number of succeeded pods"
     PreSync failed: Synced/Failed "Job has reached the specified backoff limit"
     PreSync gone: Synced/Succeeded "Terminated"
-    PreSync stuck: Synced/Failed "Failed to delete: refused with 500"
+    PreSync stuck: Synced/Failed "Failed to delete: failed to delete resource: refused with 500"
     "#);
     insta::assert_snapshot!(cluster.take_log(), @r"
     strip job/done
