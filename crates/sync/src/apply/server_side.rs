@@ -223,14 +223,19 @@ fn upgraded(fields: &Value, from: &str, to: &str) -> Value {
     Value::Array(entries)
 }
 
-/// Adds a trie of fields to another.
+/// Adds a trie of fields to another. An empty node means the field itself; with children beside it that is written `.`.
 fn union(fields: &mut Map<String, Value>, more: &Map<String, Value>) {
     for (key, inner) in more {
-        let entry = fields
-            .entry(key.clone())
-            .or_insert_with(|| Value::Object(Map::new()));
-        if let (Value::Object(entry), Value::Object(inner)) = (entry, inner) {
-            union(entry, inner);
+        match (fields.get_mut(key), inner) {
+            (Some(Value::Object(entry)), Value::Object(inner)) => {
+                if entry.is_empty() != inner.is_empty() {
+                    entry.insert(".".to_owned(), Value::Object(Map::new()));
+                }
+                union(entry, inner);
+            }
+            _ => {
+                fields.insert(key.clone(), inner.clone());
+            }
         }
     }
 }
@@ -238,6 +243,18 @@ fn union(fields: &mut Map<String, Value>, more: &Map<String, Value>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// SYNC-096: a field itself and what is in it.
+    #[test]
+    fn a_field_and_its_children_are_united() {
+        let mut fields = json!({"f:data": {"f:a": {}}, "f:x": {}, "f:y": {}});
+        let more = json!({"f:data": {}, "f:x": {"f:b": {}}, "f:y": {}, "f:z": {"f:c": {}}});
+        if let (Value::Object(fields), Value::Object(more)) = (&mut fields, &more) {
+            union(fields, more);
+        }
+        let expected = json!({"f:data": {".": {}, "f:a": {}}, "f:x": {".": {}, "f:b": {}}, "f:y": {}, "f:z": {"f:c": {}}});
+        assert_eq!(fields, expected);
+    }
 
     /// SYNC-096.
     #[test]

@@ -464,6 +464,55 @@ async fn client_side_fields_are_migrated_before_a_server_side_apply() {
     );
 }
 
+/// SYNC-092, SYNC-096: after the apply the fields of whoever owns the annotation are taken over, and the object is applied
+/// again; that this fails is a warning.
+#[tokio::test]
+async fn owners_of_the_annotation_lose_their_fields_after_the_apply() {
+    let mut bench = Bench::new();
+    let mut live = config("1");
+    let fields = json!({"f:metadata": {"f:annotations": {"f:kubectl.kubernetes.io/last-applied-configuration": {}}}});
+    live["metadata"]["managedFields"] =
+        json!([{"manager": "somebody", "operation": "Update", "fieldsV1": fields}]);
+    bench.put(CONFIG, live.clone());
+    let ask = ApplyAsk {
+        strategy: Strategy::ServerSideApply,
+        ..ask(config("1"))
+    };
+    assert_eq!(
+        bench.apply(ask.clone()).await.unwrap(),
+        "configmap/c serverside-applied"
+    );
+    assert_eq!(
+        bench.log(),
+        format!(
+            "PATCH {CONFIG}?fieldManager=argocd-controller&force=true apply+yaml\n\
+             PATCH {CONFIG}?fieldManager=argocd-controller json\n\
+             PATCH {CONFIG}?fieldManager=argocd-controller&force=true apply+yaml"
+        )
+    );
+}
+
+/// SYNC-091: kinds that kubectl does not know are patched like custom resources.
+#[test]
+fn definitions_are_patched_like_custom_resources() {
+    let of = |api: &str, kind: &str| {
+        let object = json!({"apiVersion": api, "kind": kind, "metadata": {"name": "x"}});
+        let gvk = wavetank_model::GroupVersionKind::new(api, kind);
+        super::three_way(&gvk, &object, &object, &object).unwrap().0
+    };
+    use wavetank_model::PatchType;
+    assert_eq!(
+        of("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+        PatchType::Merge
+    );
+    assert_eq!(
+        of("apiregistration.k8s.io/v1", "APIService"),
+        PatchType::Merge
+    );
+    assert_eq!(of("apps/v1", "Deployment"), PatchType::Strategic);
+    assert_eq!(of("example.com/v1", "Widget"), PatchType::Merge);
+}
+
 /// SYNC-088, SYNC-094, SYNC-095.
 #[tokio::test]
 async fn replace_and_create() {
