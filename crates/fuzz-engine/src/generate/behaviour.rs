@@ -145,7 +145,10 @@ fn reply(reference: &str, dice: &mut Dice) -> Value {
     if dice.chance(60) {
         fault["dryRun"] = false.into();
     }
-    if dice.chance(30) {
+    if reason == "Conflict" {
+        // Who tries again more than once sleeps in between, which a program does in real time.
+        fault["on"] = format!("{} {reference}", dice.pick(&["create", "patch", "delete"])).into();
+    } else if dice.chance(30) {
         fault["times"] = json!(dice.between(2, 3));
     } else if dice.chance(30) {
         fault["times"] = "always".into();

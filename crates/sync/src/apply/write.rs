@@ -92,11 +92,15 @@ impl Writer<'_> {
             .delete(self.place, Propagation::Background)
             .await
         {
-            Err(error) if !error.is_not_found() => return Err(text(error)),
+            Err(error) if !error.is_not_found() => {
+                return Err(clean_error(&format!(
+                    "error when deleting \"/dev/shm/1\": {error}"
+                )));
+            }
             _ => {}
         }
         if !self.wait_until_gone().await.map_err(text)? {
-            return Err("timed out waiting for the condition".to_owned());
+            return Err("context deadline exceeded".to_owned());
         }
         self.connection
             .post(self.place, &self.ask.target, &[])
