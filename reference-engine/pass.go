@@ -191,7 +191,9 @@ func permissions(denied []denial) common.PermissionValidator {
 	return func(obj *unstructured.Unstructured, _ *metav1.APIResource) error {
 		gvk := obj.GroupVersionKind()
 		for _, no := range denied {
-			if no.Group == gvk.Group && no.Kind == gvk.Kind && no.Name == obj.GetName() && no.Namespace == obj.GetNamespace() {
+			// A name that is made up later is not known to the controller.
+			named := no.Name == obj.GetName() || (no.Name == "" && obj.GetGenerateName() != "")
+			if named && no.Group == gvk.Group && no.Kind == gvk.Kind && no.Namespace == obj.GetNamespace() {
 				return errors.New(no.Message)
 			}
 		}

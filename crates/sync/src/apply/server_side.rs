@@ -28,11 +28,6 @@ See https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts"
 impl Writer<'_> {
     /// One PATCH that takes every field it names.
     pub(super) async fn server_side_apply(&self) -> Result<String, String> {
-        if self.ask.force {
-            return Err(
-                "error validating options: --force cannot be used with --server-side".to_owned(),
-            );
-        }
         self.migrate().await?;
         let applied = self.patch_applied().await.map_err(|error| {
             let advice = if error.is_conflict() { CONFLICT } else { "" };

@@ -433,6 +433,24 @@ async fn server_side_apply_is_one_patch() {
     );
 }
 
+/// SYNC-209: that force and server-side apply do not go together is said before the kind is looked for.
+#[tokio::test]
+async fn options_are_checked_before_the_kind() {
+    let mut bench = Bench::new();
+    let widget =
+        json!({"apiVersion": "nowhere.example/v1", "kind": "Widget", "metadata": {"name": "w"}});
+    let mut ask = ApplyAsk {
+        strategy: Strategy::ServerSideApply,
+        force: true,
+        ..ask(widget)
+    };
+    ask.resource.resource = None;
+    assert_eq!(
+        bench.apply(ask).await.unwrap_err(),
+        "error validating options: --force cannot be used with --server-side"
+    );
+}
+
 /// SYNC-092: kubectl's advice comes with every conflict.
 #[tokio::test]
 async fn a_conflict_of_a_server_side_apply_comes_with_advice() {

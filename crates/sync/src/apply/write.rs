@@ -7,7 +7,7 @@ use wavetank_kernel::Clock;
 use wavetank_model::{Propagation, object};
 
 use super::connection::{Connection, Place};
-use super::output::{clean_error, done};
+use super::output::{clean_error, done, named};
 use crate::engine::{ApplyAsk, CallError};
 
 /// Pause between looks at an object that is being deleted, and how long they go on.
@@ -36,7 +36,8 @@ impl Writer<'_> {
             .post(self.place, &self.ask.target, &[])
             .await
         {
-            Ok(_) => Ok(done(self.ask, "created")),
+            // A name that the server made up is told.
+            Ok(created) => Ok(named(self.ask, object::name(&created), "created")),
             Err(error) => Err(clean_error(&error.to_string())),
         }
     }
