@@ -12,12 +12,14 @@ mod interrupt;
 mod judge;
 mod list;
 mod load;
+mod merge;
 mod output;
 mod panics;
 mod plan;
 mod pool;
 mod run;
 mod serve;
+mod shard;
 mod target;
 
 use std::process::ExitCode;
@@ -75,6 +77,7 @@ fn dispatch(streams: &mut Streams) -> anyhow::Result<u8> {
         Command::Engine(command) => engine::engine(&command, streams),
         Command::Cluster(command) => cluster::cluster(&command, streams),
         Command::Compare(arguments) => compare::compare(&arguments, streams),
+        Command::Report(command) => merge::report(&command, streams),
         Command::Schema => {
             streams
                 .result(&(serde_json::to_string_pretty(&wavetank_scenario::schema())? + "\n"))?;

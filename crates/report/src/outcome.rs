@@ -255,7 +255,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Codes of which the first that occurs wins (scenario format, section 10).
-const WINNERS: [u8; 5] = [101, 3, 4, 1, 2];
+pub(crate) const WINNERS: [u8; 5] = [101, 3, 4, 1, 2];
 
 /// How many runs came to what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
