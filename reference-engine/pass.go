@@ -41,9 +41,9 @@ type run struct {
 }
 
 // runPass runs one pass of Argo CD's sync context and gives the message it ends with.
-func runPass(order *incoming, w *wire, config *rest.Config, command kube.Kubectl) (outgoing, error) {
+func runPass(order *incoming, w *wire, target *cluster) (outgoing, error) {
 	p := &pass{wire: w, polled: map[string]bool{}, health: map[kube.ResourceKey]*health.HealthStatus{}}
-	watched := rest.CopyConfig(config)
+	watched := rest.CopyConfig(target.config)
 	watched.Wrap(p.transport)
 	live, foreign, modified, err := p.readLive(order.Live)
 	if err != nil {
@@ -55,7 +55,7 @@ func runPass(order *incoming, w *wire, config *rest.Config, command kube.Kubectl
 	}
 	reconciled := enginesync.Reconcile(targets, live, order.App.Namespace, scopes(order.Kinds))
 	context, cleanup, err := enginesync.NewSyncContext(
-		order.Revision, reconciled, watched, config, &kubectl{Kubectl: command, pass: p}, order.App.Namespace,
+		order.Revision, reconciled, watched, target.config, &kubectl{Kubectl: target.command, pass: p}, order.App.Namespace,
 		p.options(order, foreign, modified)...)
 	if err != nil {
 		return outgoing{}, fmt.Errorf("the engine does not start: %w", err)

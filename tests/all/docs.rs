@@ -64,3 +64,12 @@ fn the_page_of_known_differences_shows_the_list_of_the_code() {
         "docs/src/reference/known-differences.md must hold:\n\n{table}"
     );
 }
+
+#[test]
+fn the_page_of_lint_codes_shows_the_list_of_the_code() {
+    let page = fs::read_to_string(root().join("docs/src/reference/lint.md")).unwrap();
+    assert!(
+        page.ends_with(&wavetank_lint::code::markdown()),
+        "docs/src/reference/lint.md must end with what `wavetank explain --page` prints"
+    );
+}

@@ -31,6 +31,8 @@ pub struct Latencies {
     pub establish: Duration,
     /// Between bookmarks of a watch that wants them (API-206).
     pub bookmark: Duration,
+    /// From the last write of an Event to its end (`--event-ttl`).
+    pub event_life: Duration,
 }
 
 impl Default for Latencies {
@@ -41,6 +43,7 @@ impl Default for Latencies {
             namespace: Duration::from_millis(10),
             establish: Duration::from_millis(10),
             bookmark: Duration::from_secs(60),
+            event_life: Duration::from_secs(3600),
         }
     }
 }

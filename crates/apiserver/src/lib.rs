@@ -36,6 +36,7 @@ mod delete;
 mod discovery;
 mod establish;
 mod eviction;
+mod expire;
 mod failure;
 mod filter;
 mod namespaces;

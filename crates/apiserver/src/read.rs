@@ -92,7 +92,7 @@ impl Server {
         shape: Shape,
         stored: &Stored,
     ) -> Answer {
-        if shape == Shape::Object && api_version == resource.storage {
+        if shape == Shape::Object && resource.is_as_stored(api_version) {
             return Answer::bytes(code, stored.json());
         }
         Answer::json(
@@ -326,7 +326,7 @@ impl<'a> ListWriter<'a> {
             self.items.push(b',');
         }
         self.count += 1;
-        if self.shape == Shape::Object && self.api_version == self.resource.storage {
+        if self.shape == Shape::Object && self.resource.is_as_stored(self.api_version) {
             if self.resource.is_custom() {
                 self.items.extend_from_slice(&stored.json());
             } else {

@@ -10,7 +10,7 @@ use wavetank_model::{Actor, PatchType, RequestRecord, Status, object};
 
 use crate::answer::{self, Answer};
 use crate::asked::Asked;
-use crate::body::delete_options;
+use crate::body::{Media, delete_options};
 use crate::create::{Call, Incoming, accept_body};
 use crate::delete::Deletion;
 use crate::failure;
@@ -74,6 +74,7 @@ impl Server {
             subresource: path.subresource.to_owned(),
             query: Query::parse(request.uri().query().unwrap_or_default()),
             shape: Shape::Object,
+            media: Media::Json,
             actor,
             now,
             wall: self.config.epoch.wall(now),
@@ -83,10 +84,11 @@ impl Server {
             Err(status) => return refuse(status, record),
         };
         asked.describe(verb, record);
-        match asked.accept().and_then(|shape| {
-            asked.shape = shape;
-            self.perform(&asked, verb)
-        }) {
+        let accepted = asked.accept();
+        if let Ok((shape, media)) = accepted {
+            (asked.shape, asked.media) = (shape, media);
+        }
+        let answer = match accepted.and_then(|_| self.perform(&asked, verb)) {
             Ok(mut answer) => {
                 let custom = asked.resource.custom_version(&asked.api_version);
                 if let Some(warning) = custom.and_then(|version| version.deprecation.clone()) {
@@ -95,6 +97,11 @@ impl Server {
                 answer
             }
             Err(status) => refuse(status, record),
+        };
+        if asked.media == Media::Protobuf {
+            answer.into_protobuf()
+        } else {
+            answer
         }
     }
 
@@ -145,6 +152,7 @@ impl Server {
                     &asked.api_version,
                     asked.shape,
                     filter,
+                    asked.media == Media::Protobuf,
                     &asked.query,
                     asked.now,
                 )

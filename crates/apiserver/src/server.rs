@@ -35,6 +35,8 @@ pub(crate) enum Work {
     EndNamespace(String),
     /// Take a `CustomResourceDefinition` one step further.
     Define(String),
+    /// Forget an Event, unless it was written since that revision.
+    Expire(Place, u64),
 }
 
 /// Streams of random numbers, one per concern.
@@ -152,6 +154,7 @@ impl Server {
             Work::Collect(place) => self.collect(place, at),
             Work::EndNamespace(name) => self.end_namespace(&name, at),
             Work::Define(name) => self.define(&name, at),
+            Work::Expire(place, revision) => self.expire(&place, revision, at),
         }
         true
     }

@@ -27,6 +27,11 @@ pub(crate) enum Command {
     List(ListArguments),
     /// Show what a sync would do: phases, waves, order, and why
     Plan(PlanArguments),
+    /// Tell what will probably go wrong in a sync, without running anything
+    #[command(after_help = LINT_EXIT_CODES)]
+    Lint(LintArguments),
+    /// Explain a code of `wavetank lint`
+    Explain(ExplainArguments),
     /// Judge the expectations of a scenario on a trace, as `serve --trace` writes it
     Judge(JudgeArguments),
     /// Serve the simulated cluster over HTTPS, for kubectl, Helm and other programs
@@ -42,6 +47,8 @@ pub(crate) enum Command {
     /// Put the results of several runs together
     #[command(subcommand)]
     Report(ReportCommand),
+    /// Draw random scenarios and look for one on which two engines differ
+    FuzzEngine(FuzzArguments),
     /// Print the JSON Schema of scenario files
     Schema,
 }
@@ -54,6 +61,12 @@ Exit codes (of several the first of 101, 3, 4, 1, 2):
   3    a scenario or the command line is wrong
   4    the target is not available, or every scenario was skipped
   101  a bug in wavetank";
+
+const LINT_EXIT_CODES: &str = "\
+Exit codes:
+  0    nothing to warn of; notes may be there
+  1    at least one warning
+  3    a file or the command line is wrong";
 
 /// Which scenarios.
 #[derive(Debug, Args)]
@@ -73,6 +86,9 @@ pub(crate) struct Selection {
     /// Let scenarios name files outside of the current folder
     #[arg(long)]
     pub(crate) allow_outside: bool,
+    /// Let scenarios outside of the current folder run Helm and Kustomize
+    #[arg(long)]
+    pub(crate) allow_render: bool,
 }
 
 /// Arguments of `run`.
@@ -115,6 +131,9 @@ pub(crate) struct RunArguments {
     /// Write the results to this file instead of standard output
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Tell of each run what its waves waited for; of one that does not end what it waits for, which is told anyway
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// Show the timeline of each run; twice: every entry of its trace
     #[arg(long, short, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -269,9 +288,6 @@ pub(crate) struct CompareArguments {
     pub(crate) targets: Vec<TargetName>,
     #[command(flatten)]
     pub(crate) target_options: TargetOptions,
-    /// Compare N scenarios at a time on two targets [default: 1]
-    #[arg(long, short, value_name = "N")]
-    pub(crate) jobs: Option<NonZeroUsize>,
     /// Seed of the runs, in place of the scenarios' own
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
@@ -281,6 +297,38 @@ pub(crate) struct CompareArguments {
     /// Compare reads as well: kubectl looks up more than an engine needs
     #[arg(long)]
     pub(crate) gets: bool,
+    /// Run N scenarios at a time [default: one per processor; 1 on two targets]
+    #[arg(long, short, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+}
+
+/// Arguments of `fuzz-engine`.
+#[derive(Debug, Args)]
+pub(crate) struct FuzzArguments {
+    /// How many scenarios are drawn
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) runs: u64,
+    /// Seed of the first scenario; the others have those that follow
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// The two engines [default: builtin and the newest of Argo CD]
+    #[arg(long, value_name = "A,B", value_delimiter = ',', num_args = 1)]
+    pub(crate) engines: Vec<String>,
+    /// Folder to which scenarios that differ are written
+    #[arg(long, short, value_name = "DIR", default_value = "fuzz-engine")]
+    pub(crate) output: PathBuf,
+    /// Stop after so many differences
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) differences: usize,
+    /// Try so often to make a scenario smaller
+    #[arg(long, value_name = "N", default_value_t = 400)]
+    pub(crate) tries: usize,
+    /// Draw no more scenarios after so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) seconds: Option<u64>,
+    /// Run N scenarios at a time [default: one per processor]
+    #[arg(long, short, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
 }
 
 /// Arguments of `list`.
@@ -293,18 +341,63 @@ pub(crate) struct ListArguments {
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
 pub(crate) struct PlanArguments {
-    /// The scenario file
-    #[arg(value_name = "FILE")]
+    /// A scenario file; or manifests without a scenario: a file, a folder, a chart, a kustomization, or `-` for
+    /// standard input
+    #[arg(value_name = "PATH")]
     pub(crate) path: PathBuf,
     /// Only this case
     #[arg(long, value_name = "NAME")]
     pub(crate) case: Option<String>,
-    /// Let the scenario name files outside of the current folder
+    /// Destination namespace of manifests without a scenario
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub(crate) namespace: String,
+    /// Let scenarios name files outside of the current folder
     #[arg(long)]
     pub(crate) allow_outside: bool,
+    /// Let what lies outside of the current folder run Helm and Kustomize
+    #[arg(long)]
+    pub(crate) allow_render: bool,
     /// Form of the plan
     #[arg(long, value_enum, default_value = "terminal")]
     pub(crate) format: PlanFormat,
+}
+
+/// Arguments of `lint`.
+#[derive(Debug, Args)]
+pub(crate) struct LintArguments {
+    /// Scenario files or folders of them; or manifests without a scenario: files, folders, charts, kustomizations, or
+    /// `-` for standard input
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Destination namespace of manifests without a scenario
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub(crate) namespace: String,
+    /// Do not tell of this code, as `WT101`
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    pub(crate) allow: Vec<String>,
+    /// Tell of warnings only
+    #[arg(long)]
+    pub(crate) no_notes: bool,
+    /// Let scenarios name files outside of the current folder
+    #[arg(long)]
+    pub(crate) allow_outside: bool,
+    /// Let what lies outside of the current folder run Helm and Kustomize
+    #[arg(long)]
+    pub(crate) allow_render: bool,
+    /// Form of the findings
+    #[arg(long, value_enum, default_value = "terminal")]
+    pub(crate) format: PlanFormat,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    /// The code or its name, as `WT101`; all codes are listed without it
+    #[arg(value_name = "CODE")]
+    pub(crate) code: Option<String>,
+    /// Print the page of all codes, for the documentation
+    #[arg(long, hide = true)]
+    pub(crate) page: bool,
 }
 
 /// Form of results.
@@ -318,7 +411,7 @@ pub(crate) enum Format {
     Junit,
 }
 
-/// Form of plans.
+/// Form of plans and findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PlanFormat {
     /// Text for people
@@ -387,6 +480,9 @@ pub(crate) struct ServeArguments {
     /// The cluster's time passes this many times faster
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) time_scale: u32,
+    /// Serve an API server alone: no controllers, no nodes, no Pods that run
+    #[arg(long)]
+    pub(crate) no_controllers: bool,
     /// Write the trace of everything that happened to this file at the end
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,

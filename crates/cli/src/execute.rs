@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wavetank::{Options, RunOutcome, Verdict};
 use wavetank_kernel::SimTime;
-use wavetank_report::About;
+use wavetank_report::{About, Explanation};
 use wavetank_scenario::Scenario;
 
 use crate::engine::Choice;
@@ -32,6 +32,7 @@ pub(crate) fn execute(
         warnings: Vec::new(),
         virtual_time: SimTime::ZERO,
         wall_time: None,
+        explanation: Explanation::default(),
         trace: None,
     };
     let unavailable = |reason: String| without_run(Verdict::Unavailable { reason });

@@ -8,7 +8,9 @@ use std::thread;
 
 use anyhow::Context as _;
 use wavetank_report::timeline::{self, Detail};
-use wavetank_report::{About, Layout, RunOutcome, Tally, Verdict, json, junit, terminal};
+use wavetank_report::{
+    About, Explanation, Layout, RunOutcome, Tally, Verdict, json, junit, terminal,
+};
 
 use crate::args::{Format, RunArguments};
 use crate::engine::Choice;
@@ -128,9 +130,13 @@ fn finish(
             warnings: Vec::new(),
             virtual_time: wavetank_kernel::SimTime::ZERO,
             wall_time: None,
+            explanation: Explanation::default(),
             trace: None,
         },
     };
+    if arguments.explain {
+        outcome.explain(true);
+    }
     let mut text = String::new();
     if arguments.format == Format::Terminal {
         text = terminal::run(&outcome, layout);

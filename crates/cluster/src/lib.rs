@@ -67,6 +67,18 @@ pub enum ClusterError {
     },
 }
 
+/// A connection that ends without an answer. Whoever serves an API on sockets ends the connection of the client, too.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct HangUp(pub String);
+
+impl HangUp {
+    /// Whether this is what an error comes from.
+    pub fn is_cause(error: &(dyn std::error::Error + 'static)) -> bool {
+        std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<Self>())
+    }
+}
+
 /// Is told what a target did. Called while the target is at work: it must return soon and must not call the target.
 pub trait Observer: Send + Sync {
     /// One change was committed. Called once for each, in commit order.

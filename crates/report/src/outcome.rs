@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use wavetank_expect::{Judgement, Line};
+use wavetank_expect::{Judgement, Line, Waiting, WaveWait};
 use wavetank_kernel::SimTime;
 use wavetank_scenario::Scenario;
 use wavetank_trace::Trace;
@@ -29,8 +29,19 @@ pub struct RunOutcome {
     pub virtual_time: SimTime,
     /// Time that passed outside, where it was measured.
     pub wall_time: Option<Duration>,
+    /// What it waits for, or waited for, as far as that was asked.
+    pub explanation: Explanation,
     /// What happened; `None` when nothing was run, or when nobody needs it any more.
     pub trace: Option<Trace>,
+}
+
+/// What a run waits for at its end, and what it waited for on the way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Explanation {
+    /// What the operation, or the deletion of the app, waits for; told of every run that did not settle.
+    pub waiting: Option<Waiting>,
+    /// The waves that took time; told only where it was asked.
+    pub waits: Vec<WaveWait>,
 }
 
 /// What a scenario says of itself, for readers of a report.
@@ -221,6 +232,15 @@ impl Verdict {
 }
 
 impl RunOutcome {
+    /// Reads off the trace, while it is there, what the run waits for; with `all` also what it waited for on the way.
+    pub fn explain(&mut self, all: bool) {
+        let Some(trace) = &self.trace else { return };
+        self.explanation.waiting = wavetank_expect::waiting(trace);
+        if all {
+            self.explanation.waits = wavetank_expect::history(trace);
+        }
+    }
+
     /// What reports call the run: the file, with `@case` where it has one.
     pub fn title(&self) -> String {
         match &self.case {

@@ -91,6 +91,8 @@ pub struct App {
     pub revision: Option<String>,
     /// The desired objects of the first commit, as rendered, in order of the sources.
     pub manifests: Vec<Arc<Value>>,
+    /// Where each of them was written, in the same order.
+    pub places: Vec<Location>,
     /// Sync policy.
     pub sync_policy: SyncPolicy,
     /// `ignoreDifferences`, as in Argo CD.

@@ -10,21 +10,10 @@ const KEYS: &[(&str, &str, &str)] = &[
         "it writes nothing, so that nothing can be seen of it here",
     ),
     (
-        "an ignored difference",
-        "jqPathExpressions",
-        "write the fields as JSON pointers",
-    ),
-    (
         "a kind pattern",
         "name",
         "kinds are permitted whatever the names",
     ),
-    (
-        "a source",
-        "kustomize",
-        "give the output of `kustomize build`",
-    ),
-    ("a source", "helm", "give the output of `helm template`"),
 ];
 
 /// First and last version of Argo CD whose rules the built-in engine follows: major, minor.

@@ -213,9 +213,6 @@ fn what_is_not_carried_out_yet_is_refused_with_the_reason() {
     let spec = "
 app:
   settings: {version: \"2.14\"}
-  manifests:
-    - kustomize: overlays/test
-    - helm: {chart: chart/}
 on:
   - {event: operation started, do: [{plan: {}}]}
 ";

@@ -422,7 +422,7 @@ mod tests {
         )
     }
 
-    /// SYNC-011: scope decides about the namespace.
+    /// SYNC-011, U-193: scope decides about the namespace.
     #[test]
     fn cluster_scoped_targets_lose_their_namespace_and_others_get_one() {
         let targets = normalised(vec![
@@ -450,7 +450,7 @@ mod tests {
         );
     }
 
-    /// SYNC-011: the last of equal keys stays, with a warning; generateName-only targets are never duplicates.
+    /// SYNC-011, U-191: the last of equal keys stays, with a warning; generateName-only targets are never duplicates.
     #[test]
     fn the_last_duplicate_stays() {
         let config = |value: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"k": value}});

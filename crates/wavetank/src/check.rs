@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wavetank_kernel::SimTime;
-use wavetank_report::{About, Failure, RunOutcome, Verdict};
+use wavetank_report::{About, Explanation, Failure, RunOutcome, Verdict};
 use wavetank_runner::{RunEnd, StepFailure, UnfiredFault};
 use wavetank_scenario::Scenario;
 use wavetank_sync::StepEngine;
@@ -39,6 +39,7 @@ pub(crate) fn skipped(
         warnings: Vec::new(),
         virtual_time: SimTime::ZERO,
         wall_time: None,
+        explanation: Explanation::default(),
         trace: None,
     })
 }
@@ -86,7 +87,8 @@ pub fn judge(scenario: &Scenario, simulation: Simulation) -> RunOutcome {
         }
     };
     let verdict = exceptions::apply(scenario, &trace.header, verdict);
-    RunOutcome {
+    let settled = !matches!(verdict, Verdict::NotSettled { .. });
+    let mut outcome = RunOutcome {
         scenario: Some(scenario.name.clone()),
         path: scenario.path.display().to_string(),
         case: scenario.case.clone(),
@@ -99,8 +101,13 @@ pub fn judge(scenario: &Scenario, simulation: Simulation) -> RunOutcome {
             .last()
             .map_or(SimTime::ZERO, |entry| entry.time),
         wall_time: None,
+        explanation: Explanation::default(),
         trace: Some(trace),
+    };
+    if !settled {
+        outcome.explain(false);
     }
+    outcome
 }
 
 /// Steps and bound actions that could not do what they say.

@@ -190,6 +190,7 @@ pub fn cluster_config(
         rules: scenario.workloads.clone(),
         namespace: scenario.app.namespace.clone(),
         time_scale,
+        controllers: true,
     }
 }
 

@@ -3,7 +3,9 @@
 use wavetank_kernel::{Chooser, Load, SimTime};
 use wavetank_model::Api;
 
+use crate::claim::Claims;
 use crate::config::Config;
+use crate::events::Events;
 use crate::role::Role;
 use crate::script::{Chance, Scripts};
 
@@ -43,4 +45,6 @@ pub(crate) struct Context<'a> {
     pub(crate) scripts: &'a mut Scripts,
     pub(crate) chance: &'a mut Chance,
     pub(crate) chooser: &'a mut Chooser,
+    pub(crate) events: &'a mut Events,
+    pub(crate) claims: &'a Claims,
 }

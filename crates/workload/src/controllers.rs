@@ -13,8 +13,10 @@ use wavetank_model::{Api, EventPattern, ObjectKey, Status};
 
 use crate::agenda::{Agenda, Task};
 use crate::balancer::Balancer;
+use crate::claim::Claims;
 use crate::config::Config;
 use crate::context::{Again, Context};
+use crate::events::Events;
 use crate::job::Jobs;
 use crate::kubelet::Kubelet;
 use crate::read::text;
@@ -83,6 +85,8 @@ pub struct Controllers {
     unscheduled: BTreeSet<Arc<ObjectKey>>,
     refusals: BTreeMap<(Task, Arc<ObjectKey>), (u32, String)>,
     problems: BTreeMap<ObjectKey, String>,
+    events: Events,
+    claims: Claims,
 }
 
 impl Controllers {
@@ -109,6 +113,8 @@ impl Controllers {
             unscheduled: BTreeSet::new(),
             refusals: BTreeMap::new(),
             problems: BTreeMap::new(),
+            events: Events::default(),
+            claims: Claims::default(),
         }
     }
 
@@ -224,6 +230,8 @@ impl Controllers {
             scripts: &mut self.scripts,
             chance: &mut self.chance,
             chooser,
+            events: &mut self.events,
+            claims: &self.claims,
         };
         let context = &mut context;
         match task {

@@ -7,6 +7,7 @@ pub mod machine;
 pub(crate) mod conduct;
 pub(crate) mod container;
 pub(crate) mod report;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -110,13 +111,15 @@ impl Kubelet {
                 Step::Wait { at: None, .. } => return Ok(Again::Never),
                 Step::Wait { at: Some(at), load } => return Ok(Again::At(at, load)),
                 Step::Report(patch) => {
-                    if let Err(refusal) =
-                        context
-                            .api
-                            .patch(MANAGER, key, "status", PatchType::Strategic, patch)
+                    match context
+                        .api
+                        .patch(MANAGER, key, "status", PatchType::Strategic, patch)
                     {
-                        machine.report_refused();
-                        return Err(refusal);
+                        Ok(reported) => words::note(&pod, &reported, context),
+                        Err(refusal) => {
+                            machine.report_refused();
+                            return Err(refusal);
+                        }
                     }
                 }
                 Step::Remove => return remove(key, &pod, context),

@@ -8,11 +8,13 @@ use wavetank_kernel::SimTime;
 use wavetank_model::{Api, DeleteOptions, GroupKind, ObjectKey, PatchType, Status, object};
 
 use crate::context::{Again, Context, MANAGER};
+use crate::events::{Kind, Source};
 use crate::latency;
 use crate::node::PROVISIONER;
 use crate::read::{at, list, pod_ended, text};
 use crate::scheduler;
 
+const SOURCE: Source = Source::Controller("persistentvolume-controller");
 const CLAIM_PROTECTION: &str = "kubernetes.io/pvc-protection";
 const VOLUME_PROTECTION: &str = "kubernetes.io/pv-protection";
 const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
@@ -59,16 +61,30 @@ impl Volumes {
             "",
             class_name,
         ));
+        let selected = object::annotation(&claim, "volume.kubernetes.io/selected-node").is_some();
+        if !selected && scheduler::waits_for_consumer(context.api, &claim) {
+            let message = format_args!("waiting for first consumer to be created before binding");
+            context.event(
+                SOURCE,
+                &claim,
+                Kind::Normal,
+                "WaitForFirstConsumer",
+                message,
+            );
+            return Ok(Again::Never);
+        }
         let Some(class) = class.filter(|class| match text(class, &["provisioner"]) {
             NO_PROVISIONER => false,
             provisioner => context.role.binds_volumes() || provisioner == PROVISIONER,
         }) else {
+            if class_name.is_empty() {
+                let message = format_args!(
+                    "no persistent volumes available for this claim and no storage class is set"
+                );
+                context.event(SOURCE, &claim, Kind::Normal, "FailedBinding", message);
+            }
             return Ok(Again::Never);
         };
-        let selected = object::annotation(&claim, "volume.kubernetes.io/selected-node").is_some();
-        if !selected && scheduler::waits_for_consumer(context.api, &claim) {
-            return Ok(Again::Never);
-        }
         let due = *self
             .due
             .entry(object::uid(&claim).to_owned())
@@ -78,6 +94,14 @@ impl Volumes {
         }
         self.due.remove(object::uid(&claim));
         let volume = context.api.create(MANAGER, provisioned(&claim, &class))?;
+        let message = format_args!("Successfully provisioned volume {}", object::name(&volume));
+        context.event(
+            SOURCE,
+            &claim,
+            Kind::Normal,
+            "ProvisioningSucceeded",
+            message,
+        );
         if !context.role.binds_volumes() {
             return Ok(Again::Never);
         }

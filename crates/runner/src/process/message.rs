@@ -19,6 +19,7 @@ pub(super) enum Said {
         protocol: String,
         engine: String,
         version: String,
+        capabilities: Vec<String>,
     },
     /// A report, to be answered; dry runs and calls that mean nothing for the trace carry no note.
     Note { number: u64, note: Option<Note> },
@@ -42,6 +43,8 @@ enum Raw {
         protocol: String,
         engine: String,
         version: String,
+        #[serde(default)]
+        capabilities: Vec<String>,
     },
     Wave {
         n: u64,
@@ -130,10 +133,12 @@ pub(super) fn read(line: &str) -> Result<Said, EngineError> {
             protocol,
             engine,
             version,
+            capabilities,
         } => Said::Hello {
             protocol,
             engine,
             version,
+            capabilities,
         },
         Raw::Wave { n, phase, wave } => Said::Note {
             number: n,
@@ -267,6 +272,11 @@ impl RawResult {
             order: self.order,
         })
     }
+}
+
+/// What a program is told first, and again when a new run begins.
+pub(super) fn start(kubeconfig: &str) -> String {
+    json!({"type": "start", "protocol": super::PROTOCOL, "kubeconfig": kubeconfig}).to_string()
 }
 
 /// The answer to a report; `failure` is empty when all is well.

@@ -13,11 +13,17 @@ pub(super) fn done(ask: &ApplyAsk, operation: &str) -> String {
 }
 
 /// Output and warnings, joined as the engine joins stdout and stderr.
-pub(super) fn with_warning(output: String, warning: Option<String>) -> String {
-    match warning {
-        Some(warning) => format!("{output}. {warning}"),
-        None => output,
+pub(super) fn with_warnings(output: String, warnings: &[String]) -> String {
+    if warnings.is_empty() {
+        output
+    } else {
+        format!("{output}. {}", warnings.join("\n"))
     }
+}
+
+/// kubectl's remark on an object that goes.
+pub(super) fn deleting(name: &str) -> String {
+    format!("Warning: Detected changes to resource {name} which is currently being deleted.")
 }
 
 /// kubectl's remark on objects that were not made by an apply; the blanks stand for its empty command name.

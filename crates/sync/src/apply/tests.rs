@@ -322,7 +322,7 @@ async fn a_missing_annotation_is_warned_of() {
     );
 }
 
-/// SYNC-089: a dry run reads and writes nothing, and nothing is noted.
+/// SYNC-089, U-167, U-168: a dry run reads and writes nothing, and nothing is noted.
 #[tokio::test]
 async fn a_dry_run_only_reads() {
     let mut bench = Bench::new();
@@ -335,11 +335,20 @@ async fn a_dry_run_only_reads() {
         "configmap/c created (dry run)"
     );
     bench.put(CONFIG, config("1"));
+    let output = bench.apply(dry(config("2"))).await.unwrap();
+    assert!(
+        output.starts_with("configmap/c configured (dry run). Warning: resource configmaps/c"),
+        "{output}"
+    );
+    bench.put(CONFIG, annotated(&config("2")));
     assert_eq!(
         bench.apply(dry(config("2"))).await.unwrap(),
-        "configmap/c configured (dry run)"
+        "configmap/c unchanged (dry run)"
     );
-    assert_eq!(bench.log(), format!("GET {CONFIG}\nGET {CONFIG}"));
+    assert_eq!(
+        bench.log(),
+        format!("GET {CONFIG}\nGET {CONFIG}\nGET {CONFIG}")
+    );
     assert!(bench.notes.lock().unwrap().is_empty());
 }
 
@@ -376,25 +385,29 @@ async fn force_deletes_and_creates() {
     };
     bench.put(CONFIG, config("1"));
     bench.api.lock().unwrap().refuse = vec![("PATCH", 422, "Invalid")];
-    bench.api.lock().unwrap().lingering = 4;
     assert!(bench.apply(forced()).await.is_ok());
     insta::assert_snapshot!(bench.log(), @r"
     GET /api/v1/namespaces/shop/configmaps/c
     PATCH /api/v1/namespaces/shop/configmaps/c?fieldManager=argocd-controller strategic-merge
     DELETE /api/v1/namespaces/shop/configmaps/c
     GET /api/v1/namespaces/shop/configmaps/c
-    GET /api/v1/namespaces/shop/configmaps/c
-    GET /api/v1/namespaces/shop/configmaps/c
     POST /api/v1/namespaces/shop/configmaps?fieldManager=argocd-controller
     ");
-    assert_eq!(bench.clock.now(), SimTime::from_millis(2000));
     bench.put(CONFIG, config("1"));
     bench.api.lock().unwrap().refuse = vec![("PATCH", 422, "Invalid"), ("POST", 403, "Forbidden")];
     assert_eq!(bench.apply(forced()).await.unwrap_err(), "refused with 403");
     assert_eq!(bench.api.lock().unwrap().objects[CONFIG]["data"]["k"], "1");
+    bench.api.lock().unwrap().refuse = vec![("PATCH", 422, "Invalid")];
+    bench.api.lock().unwrap().lingering = 4;
+    // What is not gone at once is an error.
+    assert_eq!(
+        bench.apply(forced()).await.unwrap_err(),
+        "context deadline exceeded"
+    );
+    assert_eq!(bench.clock.now(), SimTime::ZERO);
 }
 
-/// SYNC-092, SYNC-209.
+/// SYNC-092, SYNC-209, U-167.
 #[tokio::test]
 async fn server_side_apply_is_one_patch() {
     let mut bench = Bench::new();
@@ -420,7 +433,7 @@ async fn server_side_apply_is_one_patch() {
     );
 }
 
-/// SYNC-096: client-side fields are taken over first, when the snapshot shows some.
+/// SYNC-096, U-154: client-side fields are taken over first, with a retry on a conflict, when the snapshot shows some.
 #[tokio::test]
 async fn client_side_fields_are_migrated_before_a_server_side_apply() {
     let mut bench = Bench::new();
@@ -522,7 +535,7 @@ async fn a_new_definition_is_awaited_for_three_seconds() {
     assert_eq!(bench.clock.now(), SimTime::from_millis(3000));
 }
 
-/// SYNC-093: the namespace must be there; output and remarks come before those of the apply.
+/// SYNC-093, U-166: the namespace must be there; output and remarks come before those of the apply.
 #[tokio::test]
 async fn rbac_objects_are_reconciled_first() {
     let mut bench = Bench::new();
@@ -538,7 +551,7 @@ async fn rbac_objects_are_reconciled_first() {
     );
     bench.log();
     let output = bench.apply(ask(role.clone())).await.unwrap();
-    let start = "role.rbac.authorization.k8s.io/r reconciled. reconciliation required create\n\tmissing rules added:\n\t\t{[get] [] [pods] [] []}role.rbac.authorization.k8s.io/r configured. Warning:";
+    let start = "role.rbac.authorization.k8s.io/r reconciled. reconciliation required create\n\tmissing rules added:\n\t\t{Verbs:[get] APIGroups:[] Resources:[pods] ResourceNames:[] NonResourceURLs:[]}role.rbac.authorization.k8s.io/r configured. Warning:";
     assert!(output.starts_with(start), "{output}");
     let output = bench.apply(ask(role)).await.unwrap();
     assert_eq!(

@@ -135,21 +135,25 @@ impl Writer<'_> {
             self.clock.sleep(DELETE_PAUSE).await;
         }
     }
+}
 
-    /// Looks at a new CRD until it is Established; going on without is no error (SYNC-098, SYNC-189).
-    pub(super) async fn wait_until_established(&self) {
-        let end = self.clock.now() + ESTABLISHED_LIMIT;
-        loop {
-            if let Ok(definition) = self.connection.get(self.place).await
-                && is_established(&definition)
-            {
-                return;
-            }
-            if self.clock.now() >= end {
-                return;
-            }
-            self.clock.sleep(ESTABLISHED_PAUSE).await;
+/// Looks at a new CRD until it is Established; going on without is no error (SYNC-098, SYNC-189).
+pub(super) async fn wait_until_established(
+    connection: &Connection,
+    clock: &dyn Clock,
+    place: &Place,
+) {
+    let end = clock.now() + ESTABLISHED_LIMIT;
+    loop {
+        if let Ok(definition) = connection.get(place).await
+            && is_established(&definition)
+        {
+            return;
         }
+        if clock.now() >= end {
+            return;
+        }
+        clock.sleep(ESTABLISHED_PAUSE).await;
     }
 }
 

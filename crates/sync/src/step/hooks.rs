@@ -128,7 +128,8 @@ impl Step<'_> {
             }
             match self.delete(place, DeleteReason::HookDone).await {
                 Err(error) if !error.is_not_found() => {
-                    let text = format!("failed to delete resource: {error}");
+                    let text =
+                        format!("failed to delete resource: failed to delete resource: {error}");
                     self.record_error(place, OperationPhase::Error, &text);
                 }
                 _ => {}
@@ -157,7 +158,8 @@ impl Step<'_> {
                     return Ok(());
                 }
                 Err(error) => {
-                    let text = format!("Failed to get live resource: {error}");
+                    let text =
+                        format!("Failed to get live resource: failed to get resource: {error}");
                     self.record_error(place, OperationPhase::Error, &text);
                     return Err(());
                 }
@@ -185,7 +187,7 @@ impl Step<'_> {
                     self.record_error(
                         place,
                         OperationPhase::Failed,
-                        &format!("Failed to delete: {error}"),
+                        &format!("Failed to delete: failed to delete resource: {error}"),
                     );
                     return Err(());
                 }
