@@ -378,6 +378,12 @@ pub(crate) struct LintArguments {
     /// Tell of warnings only
     #[arg(long)]
     pub(crate) no_notes: bool,
+    /// Say which scenarios would be skipped on this target, and why
+    #[arg(long, value_enum, value_name = "TARGET")]
+    pub(crate) target: Option<TargetName>,
+    /// Who would run the containers there
+    #[arg(long, value_enum, value_name = "WHO", requires = "target")]
+    pub(crate) workloads: Option<Workloads>,
     /// Let scenarios name files outside of the current folder
     #[arg(long)]
     pub(crate) allow_outside: bool,

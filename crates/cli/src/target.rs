@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use wavetank::{Options, RunOutcome, StepEngine, Verdict};
-use wavetank_cluster::{Cluster, ClusterError};
+use wavetank_cluster::{Capabilities, Capability, Cluster, ClusterError};
 use wavetank_cluster_real::{
     Assets, Driver, ExistingOptions, Journal, KindOptions, Machine, SessionConfig,
 };
@@ -67,6 +67,24 @@ impl Target {
         match self {
             Self::Fake => false,
             Self::Real(fleet) => *fleet.interrupted.borrow(),
+        }
+    }
+}
+
+impl TargetName {
+    /// What such a target can do.
+    pub(crate) fn capabilities(self, workloads: Option<Workloads>) -> Capabilities {
+        let real = self == Self::Kubeconfig || workloads == Some(Workloads::Real);
+        match self {
+            Self::Fake => [
+                Capability::VirtualTime,
+                Capability::ScriptedWorkloads,
+                Capability::ReactionLag,
+                Capability::LoadBalancers,
+            ]
+            .into(),
+            _ if real => [Capability::RealContainers].into(),
+            _ => [Capability::ScriptedWorkloads, Capability::LoadBalancers].into(),
         }
     }
 }
