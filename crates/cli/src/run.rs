@@ -123,6 +123,7 @@ fn finish(
             path: path.clone(),
             case: None,
             seed: 0,
+            target: "fake".to_owned(),
             about: About::default(),
             verdict: Verdict::Invalid {
                 problems: problems.clone(),

@@ -62,6 +62,14 @@ impl Target {
         }
     }
 
+    /// Its name, as the command line spells it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Fake => "fake",
+            Self::Real(fleet) => fleet.name(),
+        }
+    }
+
     /// Whether somebody wants the program to end.
     pub(crate) fn is_interrupted(&self) -> bool {
         match self {
