@@ -31,27 +31,12 @@ func main() {
 func serve(w *wire) error {
 	hello := outgoing{
 		Type: "hello", Protocol: protocolVersion, Engine: "argocd", Version: engineVersion,
-		Capabilities: []string{"terminate", "waves"},
+		Capabilities: []string{"terminate", "waves", "runs"},
 	}
 	if err := w.send(hello); err != nil {
 		return err
 	}
-	start, err := w.order()
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if start.Type != "start" || start.Protocol != protocolVersion {
-		return fmt.Errorf("the first message must be `start` of %s, this is %q of %q", protocolVersion, start.Type, start.Protocol)
-	}
-	config, err := restConfig(start.Kubeconfig)
-	if err != nil {
-		return err
-	}
-	command := &kube.KubectlCmd{Log: logr.Discard(), Tracer: tracing.NopTracer{}}
-	warm := false
+	var current *cluster
 	for {
 		order, err := w.order()
 		if errors.Is(err, io.EOF) {
@@ -61,12 +46,16 @@ func serve(w *wire) error {
 			return err
 		}
 		switch order.Type {
-		case "pass", "terminate":
-			if !warm {
-				warmDiscovery(config, start.Kubeconfig)
-				warm = true
+		case "start":
+			if current, err = newCluster(order); err != nil {
+				return err
 			}
-			done, err := runPass(order, w, config, command)
+		case "pass", "terminate":
+			if current == nil {
+				return fmt.Errorf("the first message must be `start`, this is %q", order.Type)
+			}
+			current.warmDiscovery()
+			done, err := runPass(order, w, current)
 			if err != nil {
 				return err
 			}
@@ -77,6 +66,32 @@ func serve(w *wire) error {
 			return fmt.Errorf("the runner's message %q is not known", order.Type)
 		}
 	}
+}
+
+// cluster is what the program knows of the cluster of one run.
+type cluster struct {
+	kubeconfig string
+	config     *rest.Config
+	command    *kube.KubectlCmd
+	warm       bool
+}
+
+// newCluster begins a run: whatever was learned of the cluster of the run before is forgotten.
+func newCluster(start *incoming) (*cluster, error) {
+	if start.Protocol != protocolVersion {
+		return nil, fmt.Errorf("the runner speaks %q, this program %s", start.Protocol, protocolVersion)
+	}
+	if cache := os.Getenv("KUBECACHEDIR"); cache != "" {
+		if err := os.RemoveAll(cache); err != nil {
+			return nil, fmt.Errorf("the cache of the run before cannot be removed: %w", err)
+		}
+	}
+	config, err := restConfig(start.Kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	command := &kube.KubectlCmd{Log: logr.Discard(), Tracer: tracing.NopTracer{}}
+	return &cluster{kubeconfig: start.Kubeconfig, config: config, command: command}, nil
 }
 
 // restConfig reads the kubeconfig. Everything is JSON, and nothing waits for a client's own rate limit: time stands
@@ -96,9 +111,13 @@ func restConfig(path string) (*rest.Config, error) {
 // warmDiscovery fills kubectl's discovery cache, as it is in a controller that has been running for a while. What a
 // process has cached itself it takes for current: with a cold cache kubectl would not look again for kinds that a
 // custom resource definition of the same pass brings.
-func warmDiscovery(config *rest.Config, kubeconfig string) {
-	flags := genericclioptions.NewConfigFlags(true).WithDiscoveryBurst(config.Burst).WithDiscoveryQPS(config.QPS)
-	flags.KubeConfig = &kubeconfig
+func (c *cluster) warmDiscovery() {
+	if c.warm {
+		return
+	}
+	c.warm = true
+	flags := genericclioptions.NewConfigFlags(true).WithDiscoveryBurst(c.config.Burst).WithDiscoveryQPS(c.config.QPS)
+	flags.KubeConfig = &c.kubeconfig
 	client, err := flags.ToDiscoveryClient()
 	if err == nil {
 		_, _, err = client.ServerGroupsAndResources()

@@ -2,6 +2,7 @@
 //! `tests/scenarios.rs`.
 
 mod arrows;
+mod coverage;
 mod docs;
 mod msrv;
 mod style;

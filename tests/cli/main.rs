@@ -4,6 +4,7 @@
 
 mod arguments;
 mod engines;
+mod lints;
 mod loading;
 mod plans;
 mod runs;

@@ -185,3 +185,9 @@ fn the_scenario_of_the_tutorial_passes() {
     let shown = wavetank(&["run", file.to_str().unwrap()]);
     assert!(shown.ends_with("---- exit code: 0\n"), "{shown}");
 }
+
+#[test]
+fn explain_tells_what_the_waves_waited_for() {
+    let run = wavetank(&["run", "two-cases.yaml", "stuck.yaml", "--explain"]);
+    insta::assert_snapshot!(run);
+}

@@ -1,4 +1,9 @@
-//! Shared helpers of the tests: where the repository is, and what cargo says of it.
+//! Shared helpers of the tests: where the repository is, what cargo says of it, the differential cases, and servers as
+//! processes.
+
+pub mod cases;
+#[cfg(feature = "wire")]
+pub mod wire;
 
 use std::env;
 use std::path::{Path, PathBuf};

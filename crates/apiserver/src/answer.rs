@@ -7,6 +7,7 @@ use http::{Response, StatusCode};
 use serde_json::{Value, json};
 use wavetank_model::Status;
 
+use crate::protobuf;
 use crate::registry::Resource;
 use crate::store::write_object;
 
@@ -15,7 +16,7 @@ use crate::store::write_object;
 pub enum ResponseBody {
     /// The whole body.
     Full(Bytes),
-    /// A watch: one JSON line per item; it ends when the server closes it. Dropping the receiver unsubscribes.
+    /// A watch: one JSON line, or one frame of protobuf, per item; it ends when the server closes it. Dropping the receiver unsubscribes.
     Watch(UnboundedReceiver<Bytes>),
 }
 
@@ -99,6 +100,19 @@ impl Answer {
             let quoted = shown.replace('\\', "\\\\").replace('"', "\\\"");
             self.headers.push((WARNING, format!("299 - \"{quoted}\"")));
         }
+    }
+
+    /// The same answer as protobuf (API-062), where its object has that form; watches write theirs themselves.
+    pub(crate) fn into_protobuf(mut self) -> Self {
+        if let ResponseBody::Full(body) = &self.body
+            && self.content_type == JSON
+            && let Ok(object) = serde_json::from_slice(body)
+            && let Some(encoded) = protobuf::encode(&object)
+        {
+            self.content_type = protobuf::MEDIA_TYPE;
+            self.body = ResponseBody::Full(encoded.into());
+        }
+        self
     }
 
     pub(crate) fn into_response(self) -> Response<ResponseBody> {

@@ -14,6 +14,7 @@ use crate::body::{self, Media};
 use crate::create::{Call, Incoming};
 use crate::failure;
 use crate::printing::Include;
+use crate::protobuf;
 use crate::read::Shape;
 use crate::registry::Resource;
 use crate::request::{Query, WriteOptions};
@@ -36,6 +37,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) subresource: String,
     pub(crate) query: Query,
     pub(crate) shape: Shape,
+    pub(crate) media: Media,
     pub(crate) actor: &'a Actor,
     pub(crate) now: SimTime,
     pub(crate) wall: Timestamp,
@@ -47,6 +49,11 @@ pub(crate) fn header<'a>(request: &'a Request<Bytes>, name: &http::HeaderName) -
         .get(name)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default()
+}
+
+/// Whether a clause of an Accept header asks for version 1 of a kind.
+fn is_version_1(clause: &str) -> bool {
+    clause.contains("v=v1;") || clause.trim_end().ends_with("v=v1")
 }
 
 impl Asked<'_> {
@@ -124,35 +131,34 @@ impl Asked<'_> {
         }
     }
 
-    /// Reads the Accept header, clause by clause (API-059, 064, 065).
-    pub(crate) fn accept(&self) -> Result<Shape, Status> {
+    /// Reads the Accept header, clause by clause (API-059, 064, 065): in which shape objects go out, and as JSON or
+    /// protobuf. YAML is not written; who asks for it gets JSON, which is YAML.
+    pub(crate) fn accept(&self) -> Result<(Shape, Media), Status> {
         let accept = header(self.request, &ACCEPT);
         if accept.trim().is_empty() {
-            return Ok(Shape::Object);
+            return Ok((Shape::Object, Media::Json));
         }
         for clause in accept.split(',') {
             let mut parts = clause.split(';').map(str::trim);
-            let media = parts.next().unwrap_or_default();
-            if !matches!(
-                media,
-                "application/json" | "*/*" | "application/*" | "application/yaml"
-            ) {
-                continue;
-            }
+            let media = match parts.next().unwrap_or_default() {
+                "application/json" | "*/*" | "application/*" | "application/yaml" => Media::Json,
+                protobuf::MEDIA_TYPE => Media::Protobuf,
+                _ => continue,
+            };
             let wanted = parts.find_map(|part| part.strip_prefix("as="));
             match wanted {
-                None => return Ok(Shape::Object),
+                None if media == Media::Protobuf && self.resource.is_custom() => {}
+                None => return Ok((Shape::Object, media)),
                 Some("PartialObjectMetadata" | "PartialObjectMetadataList") => {
-                    return Ok(Shape::Metadata);
+                    return Ok((Shape::Metadata, media));
                 }
-                Some("Table")
-                    if clause.contains("v=v1;") || clause.trim_end().ends_with("v=v1") =>
-                {
+                Some("Table") if media == Media::Json && is_version_1(clause) => {
                     let include = Include::parse(self.query.text("includeObject"));
-                    return Ok(Shape::Table {
+                    let shape = Shape::Table {
                         include,
                         now: self.wall,
-                    });
+                    };
+                    return Ok((shape, media));
                 }
                 Some(_) => {}
             }
@@ -198,6 +204,7 @@ impl Asked<'_> {
             options,
             now: self.now,
             applied: false,
+            patched: false,
             inside: false,
             warnings: Vec::new(),
         }

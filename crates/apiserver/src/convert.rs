@@ -20,7 +20,8 @@ pub(crate) fn to_storage(resource: &Resource, api_version: &str, object: &mut Va
 /// A stored object in another version.
 pub(crate) fn from_storage(resource: &Resource, api_version: &str, object: &Value) -> Value {
     let mut out = object.clone();
-    if api_version == resource.storage {
+    let stored = object["apiVersion"].as_str();
+    if api_version == resource.storage && (!resource.mixed || stored == Some(api_version)) {
         return out;
     }
     out["apiVersion"] = Value::from(api_version);

@@ -215,6 +215,9 @@ pub(crate) fn resource(definition: &Value, table: TableId, discoverable: bool) -
         subresources,
         versions,
         storage: format!("{group}/{}", text(&storage["name"])),
+        mixed: definition["status"]["storedVersions"]
+            .as_array()
+            .is_some_and(|stored| stored.len() > 1),
         origin: Origin::Custom { discoverable },
         strategy: Behaviour::new(custom_resource(has_status)),
         resets: Resets::default(),

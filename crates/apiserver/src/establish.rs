@@ -51,6 +51,7 @@ impl Server {
         let name = object::name(value);
         if event.deleted {
             self.unserve(value);
+            self.plan_rivals(value, now);
             return;
         }
         let old = event.old.as_ref().map(|old| self.store.value(old));
@@ -65,6 +66,24 @@ impl Server {
             || (is_true(value, "NamesAccepted") && !is_true(value, "Established"))
         {
             self.plan_definition(name, now);
+        }
+    }
+
+    /// Names that a definition had are free: others of its group may have waited for them.
+    fn plan_rivals(&mut self, gone: &Value, now: SimTime) {
+        let Some(definitions) = self.definitions() else {
+            return;
+        };
+        let waiting: Vec<String> = self
+            .store
+            .scan(definitions.table, "")
+            .map(|stored| self.store.value(stored))
+            .filter(|other| other["spec"]["group"] == gone["spec"]["group"])
+            .filter(|other| !is_true(other, "NamesAccepted"))
+            .map(|other| object::name(&other).to_owned())
+            .collect();
+        for name in waiting {
+            self.plan_definition(&name, now);
         }
     }
 

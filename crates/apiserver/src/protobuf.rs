@@ -1,11 +1,12 @@
-//! Protobuf bodies of built-in kinds, read into JSON (API-060, 062, appendix A).
+//! Protobuf bodies of built-in kinds: read into JSON, and written from it (API-060, 062, appendix A).
 //!
 //! A body is a `runtime.Unknown` behind four magic bytes. What stands in it is read by a table of field numbers into the
 //! JSON that a client would have sent: a field that is there is set, an empty time is null. Field numbers that are not
 //! known are refused, for dropping them would change what the client asked for.
 //!
-//! Answers are JSON: clients that prefer protobuf take it as well.
+//! Answers are made as JSON and written anew for who asks for protobuf.
 
+mod encode;
 mod table;
 mod wire;
 
@@ -14,6 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Map, Number, Value};
 
+pub(crate) use encode::{WATCH_MEDIA_TYPE, encode, watch_frame};
 use table::{Field, Kind, Shape};
 use wire::{Payload, Reader};
 

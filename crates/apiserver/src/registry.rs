@@ -99,6 +99,8 @@ pub(crate) struct Resource {
     pub(crate) versions: Vec<Version>,
     /// `apiVersion` in which objects are stored.
     pub(crate) storage: String,
+    /// Whether some may still be stored in an `apiVersion` that was `storage` before.
+    pub(crate) mixed: bool,
     pub(crate) origin: Origin,
     pub(crate) strategy: Behaviour,
     pub(crate) resets: Resets,
@@ -140,10 +142,16 @@ impl Resource {
                 .collect(),
             versions: kind.versions.iter().map(version).collect(),
             storage: kind.api_version(),
+            mixed: false,
             origin: Origin::BuiltIn,
             strategy: Behaviour(strategy(&kind.group_kind())),
             resets: Resets::default(),
         }
+    }
+
+    /// Whether objects of that `apiVersion` are sent as they are stored.
+    pub(crate) fn is_as_stored(&self, api_version: &str) -> bool {
+        api_version == self.storage && !self.mixed
     }
 
     /// `deployments.apps`, `pods` (GR).

@@ -10,7 +10,7 @@ use wavetank_model::{Actor, PatchType, RequestRecord, Status, object};
 
 use crate::answer::{self, Answer};
 use crate::asked::Asked;
-use crate::body::delete_options;
+use crate::body::{Media, delete_options};
 use crate::create::{Call, Incoming, accept_body};
 use crate::delete::Deletion;
 use crate::failure;
@@ -74,6 +74,7 @@ impl Server {
             subresource: path.subresource.to_owned(),
             query: Query::parse(request.uri().query().unwrap_or_default()),
             shape: Shape::Object,
+            media: Media::Json,
             actor,
             now,
             wall: self.config.epoch.wall(now),
@@ -83,18 +84,34 @@ impl Server {
             Err(status) => return refuse(status, record),
         };
         asked.describe(verb, record);
-        match asked.accept().and_then(|shape| {
-            asked.shape = shape;
-            self.perform(&asked, verb)
-        }) {
+        let accepted = asked.accept();
+        if let Ok((shape, media)) = accepted {
+            (asked.shape, asked.media) = (shape, media);
+        }
+        let answer = match accepted.and_then(|_| self.perform(&asked, verb)) {
             Ok(mut answer) => {
                 let custom = asked.resource.custom_version(&asked.api_version);
+                if matches!(
+                    verb,
+                    "get" | "list" | "watch" | "delete" | "deletecollection"
+                ) && asked.resource.kind() == "Endpoints"
+                {
+                    // The whole kind is deprecated, not what is written.
+                    let warnings = asked.resource.strategy.warnings(&Value::Null);
+                    answer.warn(&warnings);
+                }
                 if let Some(warning) = custom.and_then(|version| version.deprecation.clone()) {
                     answer.warn(&[warning]);
                 }
                 answer
             }
             Err(status) => refuse(status, record),
+        };
+        self.counted.count(asked.resource.table, verb, answer.code);
+        if asked.media == Media::Protobuf {
+            answer.into_protobuf()
+        } else {
+            answer
         }
     }
 
@@ -125,9 +142,7 @@ impl Server {
             }
             ("update" | "patch", "scale") => self.scale(asked, verb),
             ("create", "binding" | "eviction" | "token") => self.act_on(asked),
-            ("get", "log") => Err(failure::not_implemented(
-                "log is not supported by this server: Pods are simulated, nothing in them writes any",
-            )),
+            ("get", "log") => self.read_log(asked),
             ("list", _) => {
                 let filter = Filter::parse(&asked.resource, &asked.namespace, &asked.query)?;
                 self.read_list(
@@ -145,6 +160,7 @@ impl Server {
                     &asked.api_version,
                     asked.shape,
                     filter,
+                    asked.media == Media::Protobuf,
                     &asked.query,
                     asked.now,
                 )

@@ -35,6 +35,8 @@ pub(crate) enum Work {
     EndNamespace(String),
     /// Take a `CustomResourceDefinition` one step further.
     Define(String),
+    /// Forget an Event, unless it was written since that revision.
+    Expire(Place, u64),
 }
 
 /// Streams of random numbers, one per concern.
@@ -59,6 +61,7 @@ pub struct Server {
     pub(crate) dice: Dice,
     pub(crate) allocations: Allocations,
     pub(crate) planned: crate::collector::Planned,
+    pub(crate) counted: crate::metrics::Requests,
     /// The time of the last commit or watch.
     pub(crate) clock: SimTime,
     stamp: RefCell<(SimTime, String)>,
@@ -102,6 +105,7 @@ impl Server {
             dice,
             allocations: Allocations::default(),
             planned: crate::collector::Planned::default(),
+            counted: crate::metrics::Requests::default(),
             clock: SimTime::ZERO,
             stamp: RefCell::default(),
             changes: Vec::new(),
@@ -152,6 +156,7 @@ impl Server {
             Work::Collect(place) => self.collect(place, at),
             Work::EndNamespace(name) => self.end_namespace(&name, at),
             Work::Define(name) => self.define(&name, at),
+            Work::Expire(place, revision) => self.expire(&place, revision, at),
         }
         true
     }

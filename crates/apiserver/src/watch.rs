@@ -20,6 +20,7 @@ use crate::answer::{Answer, JSON, ResponseBody};
 use crate::failure::{self, Problem};
 use crate::filter::Filter;
 use crate::printing;
+use crate::protobuf;
 use crate::read::Shape;
 use crate::registry::{Resource, TableId};
 use crate::request::Query;
@@ -58,6 +59,10 @@ pub(crate) struct Watch {
     named: Cell<bool>,
     /// Revision from which on events are wanted.
     after: u64,
+    /// Lines that may wait for the client to read them; more end the watch (API-212).
+    patience: usize,
+    /// Whether the client takes frames of protobuf instead of lines.
+    protobuf: bool,
     sender: UnboundedSender<Bytes>,
 }
 
@@ -97,12 +102,17 @@ enum Start {
 
 impl Server {
     /// Opens a watch.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a watch is asked for by all of these"
+    )]
     pub(crate) fn watch(
         &mut self,
         resource: &Arc<Resource>,
         api_version: &str,
         shape: Shape,
         filter: Filter,
+        protobuf: bool,
         query: &Query,
         now: SimTime,
     ) -> Result<Answer, Status> {
@@ -124,6 +134,8 @@ impl Server {
             armed: false,
             named: Cell::new(false),
             after: self.store.revision(),
+            patience: self.config.watch_backlog,
+            protobuf,
             sender,
         };
         Ok(self.begin(resource, watch, start, timeout, receiver, now))
@@ -219,18 +231,21 @@ impl Server {
                         );
                         let mut body = Vec::new();
                         crate::store::write_object(&mut body, &status.to_json());
-                        drop(watch.sender.unbounded_send(watch_line("ERROR", &body)));
-                        return stream(receiver);
+                        watch.send(watch_line("ERROR", &body));
+                        return stream(receiver, watch.protobuf);
                     }
                 }
             }
         }
+        // What a watch begins with is the server's own doing.
+        watch.patience = watch.patience.saturating_add(first.len());
         for line in first {
             // The receiver is still in our hands.
-            drop(watch.sender.unbounded_send(line));
+            watch.send(line);
         }
+        let protobuf = watch.protobuf;
         self.subscribe(watch, timeout, now);
-        stream(receiver)
+        stream(receiver, protobuf)
     }
 
     fn subscribe(&mut self, watch: Watch, timeout: Option<i64>, now: SimTime) {
@@ -328,7 +343,7 @@ impl Server {
         }
         if watch.lines.front().is_some_and(|line| line.at <= now)
             && let Some(line) = watch.lines.pop_front()
-            && watch.sender.unbounded_send(line.bytes).is_err()
+            && (!watch.send(line.bytes) || watch.sender.len() > watch.patience)
         {
             self.watches.close(id);
             return;
@@ -347,8 +362,8 @@ impl Server {
     /// Ends a watch cleanly; what is on its way goes out first.
     pub(crate) fn close_watch(&mut self, id: WatchId) {
         if let Some(watch) = self.watches.open.get_mut(&id) {
-            for line in watch.lines.drain(..) {
-                drop(watch.sender.unbounded_send(line.bytes));
+            for line in std::mem::take(&mut watch.lines) {
+                watch.send(line.bytes);
             }
         }
         self.watches.close(id);
@@ -464,16 +479,30 @@ impl Server {
 }
 
 impl Watch {
+    /// Sends a line, or the frame that stands for it; whether anybody still listens.
+    fn send(&self, line: Bytes) -> bool {
+        let sent = if self.protobuf {
+            protobuf::watch_frame(&line).map_or(line, Bytes::from)
+        } else {
+            line
+        };
+        self.sender.unbounded_send(sent).is_ok()
+    }
+
     /// Whether events are sent as they are stored.
     fn is_plain(&self, resource: &Resource) -> bool {
-        self.shape == Shape::Object && self.api_version == resource.storage
+        self.shape == Shape::Object && resource.is_as_stored(&self.api_version)
     }
 }
 
-fn stream(receiver: UnboundedReceiver<Bytes>) -> Answer {
+fn stream(receiver: UnboundedReceiver<Bytes>, protobuf: bool) -> Answer {
     Answer {
         code: 200,
-        content_type: JSON,
+        content_type: if protobuf {
+            protobuf::WATCH_MEDIA_TYPE
+        } else {
+            JSON
+        },
         body: ResponseBody::Watch(receiver),
         headers: Vec::new(),
     }

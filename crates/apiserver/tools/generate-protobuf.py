@@ -30,7 +30,9 @@ STAGING = "v0." + VERSION.split(".", 1)[1]
 K8S = pathlib.Path(sys.argv[1]) / "k8s.io"
 
 EXTRA = [("autoscaling", "v1", "Scale"), ("policy", "v1", "Eviction"), ("authentication.k8s.io", "v1", "TokenRequest"),
-         ("", "v1", "DeleteOptions")]
+         ("", "v1", "DeleteOptions"), ("", "v1", "Status"), ("meta.k8s.io", "v1", "PartialObjectMetadata"),
+         ("meta.k8s.io", "v1", "ListMeta")]
+OF_META = {"DeleteOptions", "Status", "PartialObjectMetadata", "ListMeta"}
 SCALARS = {"string": "s", "bool": "b", "int32": "i", "int64": "i", "double": "n", "bytes": "y"}
 META = "k8s.io.apimachinery.pkg.apis.meta.v1."
 SCHEMA = "k8s.io.apiextensions_apiserver.pkg.apis.apiextensions.v1."
@@ -127,7 +129,7 @@ def main():
     number(META + "ObjectMeta")
     roots = []
     for group, version, kind in kinds():
-        package = META[:-1] if kind == "DeleteOptions" else GROUPS.get((group, version))
+        package = META[:-1] if kind in OF_META else GROUPS.get((group, version))
         if f"{package}.{kind}" not in MESSAGES:
             sys.exit(f"no message for {group}/{version} {kind}")
         api_version = f"{group}/{version}" if group else version

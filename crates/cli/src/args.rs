@@ -2,8 +2,11 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::shard::ShardChoice;
 
 /// Replays a GitOps sync against a simulated cluster, in virtual time, and says in which order things happen.
 #[derive(Debug, Parser)]
@@ -24,6 +27,11 @@ pub(crate) enum Command {
     List(ListArguments),
     /// Show what a sync would do: phases, waves, order, and why
     Plan(PlanArguments),
+    /// Tell what will probably go wrong in a sync, without running anything
+    #[command(after_help = LINT_EXIT_CODES)]
+    Lint(LintArguments),
+    /// Explain a code of `wavetank lint`
+    Explain(ExplainArguments),
     /// Judge the expectations of a scenario on a trace, as `serve --trace` writes it
     Judge(JudgeArguments),
     /// Serve the simulated cluster over HTTPS, for kubectl, Helm and other programs
@@ -31,8 +39,16 @@ pub(crate) enum Command {
     /// Build and list engines that are programs of their own
     #[command(subcommand)]
     Engine(EngineCommand),
-    /// Run scenarios on two engines and report the first difference
+    /// Show and remove the real clusters that runs have started
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
+    /// Run scenarios on two engines, or on two targets, and report the first difference
     Compare(CompareArguments),
+    /// Put the results of several runs together
+    #[command(subcommand)]
+    Report(ReportCommand),
+    /// Draw random scenarios and look for one on which two engines differ
+    FuzzEngine(FuzzArguments),
     /// Print the JSON Schema of scenario files
     Schema,
 }
@@ -45,6 +61,12 @@ Exit codes (of several the first of 101, 3, 4, 1, 2):
   3    a scenario or the command line is wrong
   4    the target is not available, or every scenario was skipped
   101  a bug in wavetank";
+
+const LINT_EXIT_CODES: &str = "\
+Exit codes:
+  0    nothing to warn of; notes may be there
+  1    at least one warning
+  3    a file or the command line is wrong";
 
 /// Which scenarios.
 #[derive(Debug, Args)]
@@ -64,6 +86,9 @@ pub(crate) struct Selection {
     /// Let scenarios name files outside of the current folder
     #[arg(long)]
     pub(crate) allow_outside: bool,
+    /// Let scenarios outside of the current folder run Helm and Kustomize
+    #[arg(long)]
+    pub(crate) allow_render: bool,
 }
 
 /// Arguments of `run`.
@@ -77,12 +102,20 @@ pub(crate) struct RunArguments {
     /// Run each scenario N times, with the seeds from its first seed on
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) repeat: NonZeroUsize,
-    /// Run N scenarios at a time [default: one per processor]
+    /// Run only one part of the scenarios: `2/5`, or `auto` for what the CI system's environment says
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<ShardChoice>,
+    /// Run N scenarios at a time [default: one per processor; 1 on real targets]
     #[arg(long, short, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
     /// The engine: `builtin`, one that was built, or the path of a program that speaks the engine protocol
     #[arg(long, value_name = "NAME", default_value = "builtin")]
     pub(crate) engine: String,
+    /// Where scenarios are replayed
+    #[arg(long, value_enum, value_name = "TARGET", default_value = "fake")]
+    pub(crate) target: TargetName,
+    #[command(flatten)]
+    pub(crate) target_options: TargetOptions,
     /// Stop at the first run that does not pass
     #[arg(long)]
     pub(crate) fail_fast: bool,
@@ -98,9 +131,123 @@ pub(crate) struct RunArguments {
     /// Write the results to this file instead of standard output
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Tell of each run what its waves waited for; of one that does not end what it waits for, which is told anyway
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// Show the timeline of each run; twice: every entry of its trace
     #[arg(long, short, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+/// Where scenarios are replayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TargetName {
+    /// The simulated cluster, in virtual time
+    Fake,
+    /// etcd, kube-apiserver and kube-controller-manager of `KUBEBUILDER_ASSETS`, started for the run
+    ControlPlane,
+    /// A cluster of containers, made by the `kind` on PATH
+    Kind,
+    /// An existing cluster: `--context` names it, and `--allow-cluster` says that it is meant
+    Kubeconfig,
+}
+
+/// Who runs the containers of a real cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Workloads {
+    /// Virtual nodes, by the scenario's scripts
+    Simulated,
+    /// The cluster's own nodes
+    Real,
+}
+
+/// What to do with results.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReportCommand {
+    /// Put the JSON results of shards together; the exit code is that of all runs
+    Merge {
+        /// Results of `run --format json`
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+        /// Write the result to this file instead of standard output
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Exit with 4 when a scenario was skipped
+        #[arg(long)]
+        fail_on_skip: bool,
+    },
+}
+
+/// What to do with real clusters.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// List the clusters that runs have started and not removed
+    List,
+    /// Remove what runs have left over that could not clean up
+    Sweep {
+        /// Also remove clusters that were to be kept
+        #[arg(long)]
+        kept: bool,
+    },
+    /// Say which targets can be used, and what is missing
+    Doctor,
+}
+
+impl TargetName {
+    /// As the command line spells it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fake => "fake",
+            Self::ControlPlane => "control-plane",
+            Self::Kind => "kind",
+            Self::Kubeconfig => "kubeconfig",
+        }
+    }
+}
+
+/// What matters on real targets only.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of real targets")]
+pub(crate) struct TargetOptions {
+    /// Skip scenarios that take longer than this on the simulated cluster
+    #[arg(long, value_name = "TIME", value_parser = crate::compare::targets::duration)]
+    pub(crate) at_most: Option<Duration>,
+    /// Begin no further run after this time; what is left is skipped
+    #[arg(long, value_name = "TIME", value_parser = crate::compare::targets::duration)]
+    pub(crate) stop_after: Option<Duration>,
+    /// Who runs the containers [default: simulated; real on an existing cluster]
+    #[arg(long, value_enum, value_name = "WHO")]
+    pub(crate) workloads: Option<Workloads>,
+    /// Scripts of workloads pass this many times faster; engine and controllers keep their pace
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) time_scale: u32,
+    /// Write objects, Events and logs of runs that do not pass to this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) evidence: Option<PathBuf>,
+    /// Keep the clusters: the next run uses them again
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// Configuration of kind's clusters
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kind_config: Option<PathBuf>,
+    /// Node image of kind's clusters [default: `WAVETANK_KIND_IMAGE`, or kind's own]
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) kind_image: Option<String>,
+    /// Image archive that is loaded into kind's nodes; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kind_load: Vec<PathBuf>,
+    /// Context of an existing cluster; the current one is never taken
+    #[arg(long, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// Where the context is looked up [default: `KUBECONFIG`, or `~/.kube/config`]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// UID of the existing cluster's namespace `kube-system`: this cluster is meant
+    #[arg(long, value_name = "UID")]
+    pub(crate) allow_cluster: Option<String>,
+    /// Let scenarios make cluster-scoped objects on an existing cluster
+    #[arg(long)]
+    pub(crate) allow_cluster_scoped: bool,
 }
 
 /// What to do with engines.
@@ -121,24 +268,67 @@ pub(crate) enum EngineCommand {
 pub(crate) struct CompareArguments {
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// The two engines
+    /// The two engines; with --targets the one engine
     #[arg(
         long,
         value_name = "A,B",
         value_delimiter = ',',
         num_args = 1,
-        required = true
+        required_unless_present = "targets"
     )]
     pub(crate) engines: Vec<String>,
+    /// The two targets
+    #[arg(
+        long,
+        value_name = "A,B",
+        value_enum,
+        value_delimiter = ',',
+        num_args = 1
+    )]
+    pub(crate) targets: Vec<TargetName>,
+    #[command(flatten)]
+    pub(crate) target_options: TargetOptions,
     /// Seed of the runs, in place of the scenarios' own
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// Show every difference of a scenario, not only the first
+    /// Show every difference of a scenario, not only the first; of targets a table too
     #[arg(long)]
     pub(crate) all: bool,
     /// Compare reads as well: kubectl looks up more than an engine needs
     #[arg(long)]
     pub(crate) gets: bool,
+    /// Run N scenarios at a time [default: one per processor; 1 on two targets]
+    #[arg(long, short, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+}
+
+/// Arguments of `fuzz-engine`.
+#[derive(Debug, Args)]
+pub(crate) struct FuzzArguments {
+    /// How many scenarios are drawn
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) runs: u64,
+    /// Seed of the first scenario; the others have those that follow
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// The two engines [default: builtin and the newest of Argo CD]
+    #[arg(long, value_name = "A,B", value_delimiter = ',', num_args = 1)]
+    pub(crate) engines: Vec<String>,
+    /// Folder to which scenarios that differ are written
+    #[arg(long, short, value_name = "DIR", default_value = "fuzz-engine")]
+    pub(crate) output: PathBuf,
+    /// Stop after so many differences
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) differences: usize,
+    /// Try so often to make a scenario smaller
+    #[arg(long, value_name = "N", default_value_t = 400)]
+    pub(crate) tries: usize,
+    /// Draw no more scenarios after so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) seconds: Option<u64>,
+    /// Run N scenarios at a time [default: one per processor]
+    #[arg(long, short, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
 }
 
 /// Arguments of `list`.
@@ -151,18 +341,69 @@ pub(crate) struct ListArguments {
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
 pub(crate) struct PlanArguments {
-    /// The scenario file
-    #[arg(value_name = "FILE")]
+    /// A scenario file; or manifests without a scenario: a file, a folder, a chart, a kustomization, or `-` for
+    /// standard input
+    #[arg(value_name = "PATH")]
     pub(crate) path: PathBuf,
     /// Only this case
     #[arg(long, value_name = "NAME")]
     pub(crate) case: Option<String>,
-    /// Let the scenario name files outside of the current folder
+    /// Destination namespace of manifests without a scenario
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub(crate) namespace: String,
+    /// Let scenarios name files outside of the current folder
     #[arg(long)]
     pub(crate) allow_outside: bool,
+    /// Let what lies outside of the current folder run Helm and Kustomize
+    #[arg(long)]
+    pub(crate) allow_render: bool,
     /// Form of the plan
     #[arg(long, value_enum, default_value = "terminal")]
     pub(crate) format: PlanFormat,
+}
+
+/// Arguments of `lint`.
+#[derive(Debug, Args)]
+pub(crate) struct LintArguments {
+    /// Scenario files or folders of them; or manifests without a scenario: files, folders, charts, kustomizations, or
+    /// `-` for standard input
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Destination namespace of manifests without a scenario
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub(crate) namespace: String,
+    /// Do not tell of this code, as `WT101`
+    #[arg(long, value_name = "CODE", value_delimiter = ',')]
+    pub(crate) allow: Vec<String>,
+    /// Tell of warnings only
+    #[arg(long)]
+    pub(crate) no_notes: bool,
+    /// Say which scenarios would be skipped on this target, and why
+    #[arg(long, value_enum, value_name = "TARGET")]
+    pub(crate) target: Option<TargetName>,
+    /// Who would run the containers there
+    #[arg(long, value_enum, value_name = "WHO", requires = "target")]
+    pub(crate) workloads: Option<Workloads>,
+    /// Let scenarios name files outside of the current folder
+    #[arg(long)]
+    pub(crate) allow_outside: bool,
+    /// Let what lies outside of the current folder run Helm and Kustomize
+    #[arg(long)]
+    pub(crate) allow_render: bool,
+    /// Form of the findings
+    #[arg(long, value_enum, default_value = "terminal")]
+    pub(crate) format: PlanFormat,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArguments {
+    /// The code or its name, as `WT101`; all codes are listed without it
+    #[arg(value_name = "CODE")]
+    pub(crate) code: Option<String>,
+    /// Print the page of all codes, for the documentation
+    #[arg(long, hide = true)]
+    pub(crate) page: bool,
 }
 
 /// Form of results.
@@ -176,7 +417,7 @@ pub(crate) enum Format {
     Junit,
 }
 
-/// Form of plans.
+/// Form of plans and findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PlanFormat {
     /// Text for people
@@ -245,6 +486,9 @@ pub(crate) struct ServeArguments {
     /// The cluster's time passes this many times faster
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) time_scale: u32,
+    /// Serve an API server alone: no controllers, no nodes, no Pods that run
+    #[arg(long)]
+    pub(crate) no_controllers: bool,
     /// Write the trace of everything that happened to this file at the end
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,

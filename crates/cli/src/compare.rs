@@ -1,321 +1,270 @@
-//! `wavetank compare`: one scenario on two engines.
+//! `wavetank compare`: one scenario on two engines, or on two targets.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+mod passes;
+pub(crate) mod targets;
+
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use serde_json::Value;
-use wavetank_model::{Actor, RequestRecord};
+use wavetank_model::reference::glob;
 use wavetank_scenario::Scenario;
-use wavetank_trace::entry::{ApiEvent, Content};
-use wavetank_trace::{Event, OperationEvent, Trace};
+use wavetank_trace::Trace;
 
 use crate::args::CompareArguments;
 use crate::engine::Choice;
 use crate::execute;
 use crate::load::{self, Item, Refused};
 use crate::output::Streams;
+use crate::pool;
+use crate::target::Target;
+
+pub(crate) use passes::Difference;
+
+/// Two engines and their names.
+pub(crate) struct Engines {
+    /// The names.
+    pub(crate) names: [String; 2],
+    choices: [Choice; 2],
+}
+
+impl Engines {
+    /// Finds the engines of a command line.
+    ///
+    /// # Errors
+    /// [`Refused`] unless there are two, and both can be used.
+    pub(crate) fn find(names: &[String]) -> anyhow::Result<Self> {
+        let [first, second] = names else {
+            let text = "error: --engines names two engines, as in builtin,argocd-…\n".to_owned();
+            return Err(Refused(text).into());
+        };
+        Ok(Self {
+            names: [first.clone(), second.clone()],
+            choices: [Choice::find(first)?, Choice::find(second)?],
+        })
+    }
+
+    /// The names, to be shown.
+    pub(crate) fn shown(&self) -> [&str; 2] {
+        [&self.names[0], &self.names[1]]
+    }
+
+    /// Runs a scenario on both.
+    pub(crate) fn compare(&self, scenario: &Arc<Scenario>, seed: u64, gets: bool) -> Compared {
+        let mut traces = Vec::new();
+        for choice in &self.choices {
+            match run(scenario, seed, choice) {
+                Ok(trace) => traces.push(trace),
+                Err(compared) => return compared,
+            }
+        }
+        let mut found = passes::differences(&traces[0], &traces[1], gets);
+        let known = exceptions(scenario, &self.names);
+        let before = found.len();
+        found.retain(|difference| {
+            !known
+                .iter()
+                .any(|what| what == difference.what || what == "all")
+        });
+        if found.is_empty() {
+            return if before > 0 {
+                Compared::Known
+            } else {
+                Compared::Same
+            };
+        }
+        Compared::Different(found)
+    }
+}
+
+/// What a comparison gave.
+pub(crate) enum Compared {
+    /// Both did the same.
+    Same,
+    /// They differ in what the scenario says they do.
+    Known,
+    /// They differ.
+    Different(Vec<Difference>),
+    /// The scenario is skipped with one of them, or takes too long.
+    Skipped(String),
+    /// One could not run.
+    Unavailable(String),
+    /// One ended in a bug of this program.
+    Bug(String),
+}
+
+fn run(scenario: &Arc<Scenario>, seed: u64, engine: &Choice) -> Result<Trace, Compared> {
+    let outcome = execute::execute(scenario, seed, engine, &Target::Fake);
+    match outcome.verdict {
+        wavetank::Verdict::Unavailable { reason } => Err(Compared::Unavailable(reason)),
+        wavetank::Verdict::Bug { message } => Err(Compared::Bug(message)),
+        wavetank::Verdict::Skipped { reason } => Err(Compared::Skipped(reason)),
+        // What it did until then depends on the machine.
+        wavetank::Verdict::NotSettled { reason, .. } if reason.contains("of real time") => {
+            Err(Compared::Skipped(reason))
+        }
+        _ => outcome
+            .trace
+            .ok_or_else(|| Compared::Unavailable("the run left no trace".to_owned())),
+    }
+}
+
+/// What the scenario's exceptions say of comparisons with these engines: `all`, or what of a pass differs.
+fn exceptions(scenario: &Scenario, engines: &[String; 2]) -> Vec<String> {
+    const COMPARE: &str = "compare";
+    let case = scenario.case.as_deref().unwrap_or_default();
+    let fits = |pattern: &Option<String>, texts: &[&str]| {
+        pattern
+            .as_ref()
+            .is_none_or(|pattern| texts.iter().any(|text| glob(pattern, text)))
+    };
+    scenario
+        .exceptions
+        .iter()
+        .filter(|exception| {
+            fits(&exception.engine, &[&engines[0], &engines[1]])
+                && fits(&exception.case, &[case])
+                && fits(&exception.target, &["fake"])
+        })
+        .filter_map(|exception| {
+            let rest = exception.fails.as_deref()?.strip_prefix(COMPARE)?;
+            match rest.strip_prefix('.') {
+                Some(what) => Some(what.to_owned()),
+                None if rest.is_empty() => Some("all".to_owned()),
+                None => None,
+            }
+        })
+        .collect()
+}
 
 /// Compares; gives the exit code: 1 where engines differ, 4 where one could not run.
 pub(crate) fn compare(arguments: &CompareArguments, streams: &mut Streams) -> anyhow::Result<u8> {
-    let [first, second] = arguments.engines.as_slice() else {
-        return Err(Refused(
-            "error: --engines names two engines, as in builtin,argocd-…\n".to_owned(),
-        )
-        .into());
+    if !arguments.targets.is_empty() {
+        return targets::compare(arguments, streams);
+    }
+    let engines = Engines::find(&arguments.engines)?;
+    let items = load::load(&arguments.selection, streams.stderr.palette)?;
+    let mut tally = Tally::default();
+    let mut written = Ok(());
+    let work = |item: &Item| match item {
+        Item::Scenario { scenario, .. } => {
+            let seed = arguments.seed.unwrap_or(scenario.seed);
+            (
+                Some(scenario.name.clone()),
+                engines.compare(scenario, seed, arguments.gets),
+            )
+        }
+        Item::Invalid { path, problems } => {
+            let text = format!("INVALID {path}\n\n{}\n\n", problems.join("\n\n"));
+            (None, Compared::Unavailable(text))
+        }
     };
-    let engines = [Choice::find(first)?, Choice::find(second)?];
-    let names = [first.as_str(), second.as_str()];
-    let (mut same, mut different, mut code) = (0, 0, 0);
-    for item in load::load(&arguments.selection, streams.stderr.palette)? {
-        let (scenario, seed) = match &item {
-            Item::Scenario { scenario, .. } => (scenario, arguments.seed.unwrap_or(scenario.seed)),
-            Item::Invalid { path, problems } => {
-                code = crate::WRONG;
-                streams.message(&format!("INVALID {path}\n\n{}\n\n", problems.join("\n\n")));
-                continue;
-            }
-        };
-        match differences(scenario, seed, &engines, arguments.gets) {
-            Ok(found) if found.is_empty() => {
-                same += 1;
-                streams.result(&format!("SAME {}\n", scenario.name))?;
-            }
-            Ok(found) => {
-                different += 1;
-                code = if code == 0 { 1 } else { code };
-                let shown = if arguments.all { found.len() } else { 1 };
-                let mut text = format!("DIFFERENT {}\n", scenario.name);
-                for difference in found.iter().take(shown) {
-                    difference.write(&mut text, names)?;
-                }
-                streams.result(&text)?;
-            }
-            Err(reason) => {
-                code = if code == crate::WRONG { code } else { 4 };
-                streams.result(&format!("UNAVAILABLE {}\n  {reason}\n", scenario.name))?;
-            }
+    pool::in_order(&items, jobs(arguments.jobs), work, |(name, compared)| {
+        written = tally.take(name, compared, &engines, arguments.all, streams);
+        if written.is_ok() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
         }
-    }
-    streams.result(&format!("\n{same} agree, {different} differ\n"))?;
-    Ok(code)
+    })?;
+    written?;
+    streams.result(&tally.text())?;
+    Ok(tally.code())
 }
 
-/// One difference.
-struct Difference {
-    place: String,
-    what: String,
-    sides: [String; 2],
+/// So many at a time.
+pub(crate) fn jobs(asked: Option<NonZeroUsize>) -> NonZeroUsize {
+    asked.unwrap_or_else(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
 }
 
-impl Difference {
-    fn write(&self, text: &mut String, names: [&str; 2]) -> std::fmt::Result {
-        writeln!(text, "  {}: {}", self.place, self.what)?;
-        for (name, side) in names.iter().zip(&self.sides) {
-            writeln!(text, "    {name}: {}", side.replace('\n', "\n      "))?;
-        }
-        Ok(())
-    }
-}
-
-fn differences(
-    scenario: &Arc<Scenario>,
-    seed: u64,
-    engines: &[Choice; 2],
-    gets: bool,
-) -> Result<Vec<Difference>, String> {
-    let mut passes = Vec::new();
-    for engine in engines {
-        let outcome = execute::execute(scenario, seed, engine);
-        if let wavetank::Verdict::Unavailable { reason }
-        | wavetank::Verdict::Bug { message: reason } = &outcome.verdict
-        {
-            return Err(reason.clone());
-        }
-        passes.push(split(&outcome.trace.ok_or("the run left no trace")?, gets));
-    }
-    let mut out = Vec::new();
-    let (left, right) = (&passes[0], &passes[1]);
-    for (a, b) in left.iter().zip(right) {
-        a.against(b, &mut out);
-    }
-    if left.len() != right.len() {
-        let next = |passes: &[Pass]| {
-            passes
-                .get(left.len().min(right.len()))
-                .map_or("nothing more".to_owned(), |pass| pass.name.clone())
-        };
-        out.push(Difference {
-            place: "at the end".to_owned(),
-            what: "number of passes".to_owned(),
-            sides: [next(left), next(right)],
-        });
-    }
-    Ok(out)
-}
-
-/// The lines of one side that the other has not, or not as often.
-fn counted(lines: &BTreeMap<String, u32>, others: &BTreeMap<String, u32>) -> String {
-    let lines: Vec<String> = lines
-        .iter()
-        .filter(|(line, count)| others.get(*line) != Some(count))
-        .map(|(line, count)| format!("{count} x {line}"))
-        .collect();
-    lines.join("\n")
-}
-
-/// What one pass did.
+/// How many comparisons ended how.
 #[derive(Default)]
-struct Pass {
-    name: String,
-    /// Requests by what they ask, counted: what an engine does at once has no order.
-    requests: BTreeMap<String, u32>,
-    /// Tasks, and beginnings and ends of phases and waves, likewise.
-    tasks: BTreeMap<String, u32>,
-    /// What the engine's writes changed, by object.
-    changes: BTreeMap<String, Vec<String>>,
-    outcome: Vec<String>,
-    results: BTreeMap<String, String>,
+struct Tally {
+    same: usize,
+    known: usize,
+    different: usize,
+    skipped: usize,
+    unavailable: usize,
+    invalid: usize,
+    bugs: usize,
 }
 
-/// Splits a trace into its passes.
-fn split(trace: &Trace, gets: bool) -> Vec<Pass> {
-    let mut passes: Vec<Pass> = Vec::new();
-    let mut operation = 0;
-    for entry in &trace.entries {
-        match &entry.event {
-            Event::Pass { number, cause } => passes.push(Pass {
-                name: format!(
-                    "operation {operation}, pass {number} ({cause}) at {}",
-                    entry.time
-                ),
-                ..Pass::default()
-            }),
-            Event::Operation(event) => {
-                operation = event.number;
-                if event.desired.is_none()
-                    && let Some(pass) = passes.last_mut()
-                {
-                    pass.ended(event);
-                }
+impl Tally {
+    fn take(
+        &mut self,
+        name: Option<String>,
+        compared: Compared,
+        engines: &Engines,
+        all: bool,
+        streams: &mut Streams,
+    ) -> anyhow::Result<()> {
+        let Some(name) = name else {
+            self.invalid += 1;
+            if let Compared::Unavailable(text) = compared {
+                streams.message(&text);
             }
-            Event::Api(change) if change.actor.as_str() == Actor::ENGINE => {
-                if let Some(pass) = passes.last_mut() {
-                    pass.changed(change);
-                }
+            return Ok(());
+        };
+        let text = match compared {
+            Compared::Same => {
+                self.same += 1;
+                format!("SAME {name}\n")
             }
-            Event::Task(_) | Event::Phase { .. } | Event::Wave { .. } => {
-                if let Some(pass) = passes.last_mut() {
-                    *pass.tasks.entry(task(&entry.event)).or_default() += 1;
-                }
+            Compared::Known => {
+                self.known += 1;
+                format!("KNOWN {name}\n")
             }
-            Event::Request(request) if counts(request, gets) => {
-                if let Some(pass) = passes.last_mut() {
-                    *pass.requests.entry(shown(request)).or_default() += 1;
+            Compared::Different(found) => {
+                self.different += 1;
+                let shown = if all { found.len() } else { 1 };
+                let mut text = format!("DIFFERENT {name}\n");
+                for difference in found.iter().take(shown) {
+                    difference.write(&mut text, engines.shown())?;
                 }
+                text
             }
-            _ => {}
+            Compared::Skipped(reason) => {
+                self.skipped += 1;
+                format!("SKIPPED {name}\n  {reason}\n")
+            }
+            Compared::Unavailable(reason) => {
+                self.unavailable += 1;
+                format!("UNAVAILABLE {name}\n  {reason}\n")
+            }
+            Compared::Bug(message) => {
+                self.bugs += 1;
+                format!("BUG {name}\n  {message}\n")
+            }
+        };
+        Ok(streams.result(&text)?)
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("\n{} agree, {} differ", self.same, self.different);
+        for (count, what) in [
+            (self.known, "differ as known"),
+            (self.skipped, "skipped"),
+            (self.unavailable, "not available"),
+            (self.invalid, "invalid"),
+            (self.bugs, "ended in a bug"),
+        ] {
+            if count > 0 {
+                text.push_str(&format!(", {count} {what}"));
+            }
         }
+        text + "\n"
     }
-    passes
-}
 
-/// The text of a change without what depends on the order of writes that are made at once.
-fn masked(change: &Value) -> String {
-    let mut change = change.clone();
-    if let Some(meta) = change.get_mut("metadata").and_then(Value::as_object_mut) {
-        meta.remove("uid");
-        meta.remove("resourceVersion");
-    }
-    change.to_string()
-}
-
-/// Requests of the engine itself; how it learns what the API serves, and what the view reads, is no matter.
-fn counts(request: &RequestRecord, gets: bool) -> bool {
-    (gets || request.verb != "get")
-        && request.actor.as_str() == Actor::ENGINE
-        && !matches!(request.verb.as_str(), "discover" | "list" | "watch")
-}
-
-/// Takes kubectl's mention of its temporary file out of an error text: its name is random, and says nothing.
-fn without_file(text: &str) -> String {
-    const BEFORE: &str = "error when patching \"";
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once(BEFORE) {
-        out.push_str(before);
-        rest = after.split_once("\": ").map_or(after, |(_, after)| after);
-    }
-    out + rest
-}
-
-fn task(event: &Event) -> String {
-    match event {
-        Event::Task(task) => format!(
-            "{:?} {} in {}/{}{}: {}",
-            task.verb,
-            task.key,
-            task.phase,
-            task.wave,
-            if task.hook { " (hook)" } else { "" },
-            without_file(&task.message)
-        ),
-        Event::Phase { phase, verb } => format!("{phase} {verb:?}"),
-        Event::Wave { phase, wave, verb } => format!("{phase}/{wave} {verb:?}"),
-        _ => String::new(),
-    }
-}
-
-fn shown(request: &RequestRecord) -> String {
-    let key = request
-        .key
-        .as_ref()
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    let mut text = format!("{} {key}", request.verb);
-    for (name, value) in [
-        ("subresource", request.subresource.as_str()),
-        ("patch", request.patch.as_str()),
-        ("manager", request.manager.as_str()),
-        ("dryRun", if request.dry_run { "yes" } else { "" }),
-    ] {
-        if !value.is_empty() {
-            text.push(' ');
-            text.push_str(name);
-            text.push('=');
-            text.push_str(value);
+    /// Of several exit codes the first of 101, 3, 4, 1.
+    fn code(&self) -> u8 {
+        match self {
+            Self { bugs: 1.., .. } => crate::BUG,
+            Self { invalid: 1.., .. } => crate::WRONG,
+            Self {
+                unavailable: 1.., ..
+            } => 4,
+            Self { different: 1.., .. } => 1,
+            _ => 0,
         }
-    }
-    format!("{text} -> {}", request.code)
-}
-
-impl Pass {
-    fn changed(&mut self, change: &ApiEvent) {
-        let key = format!("{:?} {}", change.verb, change.key);
-        let text = match change.content.as_ref() {
-            Some(Content::Object(object)) => masked(object),
-            Some(Content::Patch(patch)) => masked(patch),
-            None => String::new(),
-        };
-        self.changes.entry(key).or_default().push(text);
-    }
-
-    fn ended(&mut self, event: &OperationEvent) {
-        let state = &event.state;
-        self.outcome.push(format!(
-            "{}: {}",
-            state.phase.as_str(),
-            without_file(&state.message)
-        ));
-        for result in &state.results {
-            let status = result
-                .status
-                .map_or("-", wavetank_trace::ResultStatus::as_str);
-            let phase = result
-                .hook_phase
-                .map_or("-", wavetank_trace::OperationPhase::as_str);
-            self.results.insert(
-                format!("{} in {}", result.key, result.sync_phase),
-                format!("{status} {phase} {}", without_file(&result.message)),
-            );
-        }
-    }
-
-    fn against(&self, other: &Self, out: &mut Vec<Difference>) {
-        let mut push = |what: &str, left: String, right: String| {
-            if left != right {
-                out.push(Difference {
-                    place: self.name.clone(),
-                    what: what.to_owned(),
-                    sides: [left, right],
-                });
-            }
-        };
-        push("start", self.name.clone(), other.name.clone());
-        let (left, right) = (&self.requests, &other.requests);
-        push("requests", counted(left, right), counted(right, left));
-        let (left, right) = (&self.tasks, &other.tasks);
-        push("tasks", counted(left, right), counted(right, left));
-        let changes = |pass: &Self, without: &Self| {
-            let lines: Vec<String> = pass
-                .changes
-                .iter()
-                .filter(|(key, texts)| without.changes.get(*key) != Some(texts))
-                .map(|(key, texts)| format!("{key}: {}", texts.join(" then ")))
-                .collect();
-            lines.join("\n")
-        };
-        push("changes", changes(self, other), changes(other, self));
-        push("outcome", self.outcome.join("\n"), other.outcome.join("\n"));
-        let results = |pass: &Self, without: &Self| {
-            let lines: Vec<String> = pass
-                .results
-                .iter()
-                .filter(|(key, result)| without.results.get(*key) != Some(result))
-                .map(|(key, result)| format!("{key}: {result}"))
-                .collect();
-            lines.join("\n")
-        };
-        push("results", results(self, other), results(other, self));
     }
 }

@@ -4,12 +4,13 @@ mod build;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use wavetank::StepEngine;
 use wavetank_cluster_sim::endpoint;
-use wavetank_runner::{Doorway, EngineProgram, Opened, ProcessEngine};
+use wavetank_runner::{Doorway, EngineProgram, Opened, Programs};
 
 use crate::args::EngineCommand;
 use crate::load::Refused;
@@ -17,6 +18,8 @@ use crate::output::Streams;
 
 /// The engine that is part of this program.
 pub(crate) const BUILTIN: &str = "builtin";
+/// The newest engine of Argo CD that can be built.
+pub(crate) const NEWEST: &str = "argocd-20260914";
 /// How long a program may do and say nothing, in real time.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -30,7 +33,7 @@ pub(crate) fn engine(command: &EngineCommand, streams: &mut Streams) -> anyhow::
         EngineCommand::List => {
             let mut text = format!("{BUILTIN}  part of this program\n");
             for version in build::VERSIONS {
-                let program = build::program(version.name)?;
+                let program = version.program()?;
                 let state = if program.is_file() {
                     program.display().to_string()
                 } else {
@@ -45,12 +48,12 @@ pub(crate) fn engine(command: &EngineCommand, streams: &mut Streams) -> anyhow::
 }
 
 /// An engine that a command line names.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) enum Choice {
     /// The built-in one.
     Builtin,
-    /// A program.
-    Program(PathBuf),
+    /// A program; it serves one run after the other.
+    Program(Arc<Programs>),
 }
 
 impl Choice {
@@ -66,7 +69,7 @@ impl Choice {
             let path = Path::new(name);
             let path = std::fs::canonicalize(path)
                 .with_context(|| format!("there is no engine at {name}"))?;
-            return Ok(Self::Program(path));
+            return Ok(Self::program(path));
         }
         let Some(version) = build::VERSIONS.iter().find(|version| version.name == name) else {
             let known: Vec<&str> = build::VERSIONS.iter().map(|version| version.name).collect();
@@ -77,14 +80,23 @@ impl Choice {
             );
             return Err(Refused(text).into());
         };
-        let program = build::program(version.name)?;
+        let program = version.program()?;
         if !program.is_file() {
             let text = format!(
                 "error: the engine `{name}` is not built\n  = wavetank engine build {name}\n"
             );
             return Err(Refused(text).into());
         }
-        Ok(Self::Program(program))
+        Ok(Self::program(program))
+    }
+
+    fn program(path: PathBuf) -> Self {
+        let program = EngineProgram {
+            path,
+            arguments: Vec::new(),
+            patience: PATIENCE,
+        };
+        Self::Program(Arc::new(Programs::new(program, doorway())))
     }
 
     /// Starts it for one run; `None` is the built-in engine, the facade's own.
@@ -92,23 +104,17 @@ impl Choice {
     /// # Errors
     /// Why the program cannot be used.
     pub(crate) fn start(&self) -> Result<Option<Box<dyn StepEngine>>, String> {
-        let Self::Program(path) = self else {
+        let Self::Program(programs) = self else {
             return Ok(None);
         };
-        let program = EngineProgram {
-            path: path.clone(),
-            arguments: Vec::new(),
-            patience: PATIENCE,
-        };
-        let engine =
-            ProcessEngine::start(&program, doorway()).map_err(|error| error.to_string())?;
+        let engine = programs.engine().map_err(|error| error.to_string())?;
         Ok(Some(Box::new(engine)))
     }
 }
 
 /// A loopback port over HTTPS.
 fn doorway() -> Doorway {
-    Box::new(|service| {
+    Arc::new(|service| {
         Box::pin(async move {
             let endpoint = endpoint::open(service)
                 .await

@@ -57,7 +57,11 @@ pub(crate) fn load(selection: &Selection, palette: Palette) -> anyhow::Result<Ve
 /// # Errors
 /// [`Refused`] when the file is no scenario, or has cases.
 pub(crate) fn one(path: &Path) -> anyhow::Result<Scenario> {
-    let loaded = wavetank_scenario::load(path, &LoadOptions::default());
+    let options = LoadOptions {
+        programs: programs(),
+        ..LoadOptions::default()
+    };
+    let loaded = wavetank_scenario::load(path, &options);
     only(
         path,
         loaded.map_err(|problems| Refused(problems.render(false) + "\n"))?,
@@ -104,12 +108,7 @@ fn only(path: &Path, mut loaded: wavetank_scenario::Loaded) -> anyhow::Result<Sc
 /// The scenarios of one file that fit the selection, or its problems.
 fn read(file: &Path, selection: &Selection, styled: bool, found: &mut Vec<Item>) {
     let path = file.display().to_string();
-    let options = LoadOptions {
-        root: root(file, selection),
-        allow_outside: selection.allow_outside,
-        ..LoadOptions::default()
-    };
-    match wavetank_scenario::load(file, &options) {
+    match wavetank_scenario::load(file, &options(file, selection)) {
         Ok(loaded) => {
             let mut warnings = rendered(&loaded.warnings, styled);
             for scenario in loaded
@@ -139,6 +138,26 @@ fn read(file: &Path, selection: &Selection, styled: bool, found: &mut Vec<Item>)
     }
 }
 
+/// How a file is read. What lies outside of the current folder runs no programs, unless that is allowed.
+pub(crate) fn options(file: &Path, selection: &Selection) -> LoadOptions {
+    let here = env::current_dir().and_then(|folder| folder.canonicalize());
+    let inside =
+        here.is_ok_and(|here| file.canonicalize().is_ok_and(|file| file.starts_with(here)));
+    LoadOptions {
+        root: root(file, selection),
+        allow_outside: selection.allow_outside,
+        forbid_render: !inside && !selection.allow_render,
+        programs: programs(),
+        ..LoadOptions::default()
+    }
+}
+
+/// Where programs are looked for.
+pub(crate) fn programs() -> Vec<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).collect()
+}
+
 /// The root of the suite: the folder the command was started in when the file lies there, so that a file has the same
 /// root alone and among others; else the folder on the command line in which it was found.
 fn root(file: &Path, selection: &Selection) -> Option<PathBuf> {
@@ -155,7 +174,7 @@ fn root(file: &Path, selection: &Selection) -> Option<PathBuf> {
         })
 }
 
-fn fits(scenario: &Scenario, path: &str, selection: &Selection) -> bool {
+pub(crate) fn fits(scenario: &Scenario, path: &str, selection: &Selection) -> bool {
     let by_text = selection
         .filter
         .as_ref()

@@ -4,18 +4,27 @@
 //! to standard error. Every panic is caught and reported as a bug, with exit code 101.
 
 mod args;
+mod cluster;
 mod compare;
 mod engine;
 mod execute;
+mod explain;
+mod fuzz;
+mod interrupt;
 mod judge;
+mod lint;
 mod list;
 mod load;
+mod merge;
 mod output;
 mod panics;
 mod plan;
 mod pool;
 mod run;
 mod serve;
+mod shard;
+mod subject;
+mod target;
 
 use std::process::ExitCode;
 
@@ -32,6 +41,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The scenario or the command line is wrong.
 const WRONG: u8 = 3;
+/// The target is not available.
+const UNAVAILABLE: u8 = 4;
 /// A bug in wavetank.
 const BUG: u8 = 101;
 
@@ -65,10 +76,15 @@ fn dispatch(streams: &mut Streams) -> anyhow::Result<u8> {
         Command::Run(arguments) => run::run(&arguments, streams),
         Command::List(arguments) => list::list(&arguments, streams),
         Command::Plan(arguments) => plan::plan(&arguments, streams),
+        Command::Lint(arguments) => lint::lint(&arguments, streams),
+        Command::Explain(arguments) => explain::explain(&arguments, streams),
         Command::Judge(arguments) => judge::judge(&arguments, streams),
         Command::Serve(arguments) => serve::serve(&arguments, streams),
         Command::Engine(command) => engine::engine(&command, streams),
+        Command::Cluster(command) => cluster::cluster(&command, streams),
         Command::Compare(arguments) => compare::compare(&arguments, streams),
+        Command::Report(command) => merge::report(&command, streams),
+        Command::FuzzEngine(arguments) => fuzz::fuzz(&arguments, streams),
         Command::Schema => {
             streams
                 .result(&(serde_json::to_string_pretty(&wavetank_scenario::schema())? + "\n"))?;

@@ -80,3 +80,8 @@ impl Streams {
         }
     }
 }
+
+/// Writes to standard error from wherever something has to be said at once.
+pub(crate) fn notice(text: &str) {
+    let _closed = anstream::stderr().lock().write_all(text.as_bytes());
+}

@@ -1,12 +1,15 @@
 //! `wavetank plan`.
 
-use wavetank_report::{Layout, json, plan as text};
+use wavetank_lint::{Finding, Input};
+use wavetank_report::{Layout, Plan, json, plan as text};
+use wavetank_scenario::Scenario;
 
 use crate::args::{PlanArguments, PlanFormat, Selection};
-use crate::load::{self, Item, Refused};
+use crate::load::{self, Refused};
 use crate::output::Streams;
+use crate::subject::{self, Subject};
 
-/// Prints the plan of the first sync of each case of a file; gives the exit code.
+/// Prints the plan of the first sync of each case of a file, or of manifests; gives the exit code.
 pub(crate) fn plan(arguments: &PlanArguments, streams: &mut Streams) -> anyhow::Result<u8> {
     let selection = Selection {
         paths: vec![arguments.path.clone()],
@@ -14,20 +17,42 @@ pub(crate) fn plan(arguments: &PlanArguments, streams: &mut Streams) -> anyhow::
         select: Vec::new(),
         case: arguments.case.clone(),
         allow_outside: arguments.allow_outside,
+        allow_render: arguments.allow_render,
     };
     let mut plans = Vec::new();
-    for item in load::load(&selection, streams.stderr.palette)? {
-        match item {
-            Item::Scenario { scenario, warnings } => {
-                for warning in warnings {
-                    streams.message(&(warning + "\n\n"));
-                }
-                plans.push(wavetank::plan(&scenario)?);
+    for subject in subject::read(&selection, &arguments.namespace)? {
+        let subject = subject.map_err(|problems| Refused(problems.render(false) + "\n"))?;
+        let (warnings, scenarios): (_, Vec<_>) = match subject {
+            Subject::Scenarios(loaded) => {
+                let path = arguments.path.display().to_string();
+                let mut scenarios = loaded.scenarios;
+                scenarios.retain(|scenario| load::fits(scenario, &path, &selection));
+                let with_input = |scenario: Scenario| {
+                    let input = Input::of(&scenario);
+                    (scenario, input)
+                };
+                (
+                    loaded.warnings,
+                    scenarios.into_iter().map(with_input).collect(),
+                )
             }
-            Item::Invalid { problems, .. } => {
-                return Err(Refused(problems.join("\n\n") + "\n").into());
+            Subject::Manifests(path, read) => {
+                let scenario = subject::scenario(&path, &read, &arguments.namespace)?;
+                let input = Input::of_manifests(read.objects, &arguments.namespace);
+                (read.warnings, vec![(scenario, input)])
             }
+        };
+        for warning in warnings {
+            let styled = streams.stderr.palette != wavetank_report::Palette::plain();
+            streams.message(&(warning.render(styled) + "\n\n"));
         }
+        for (scenario, input) in &scenarios {
+            plans.push(of(scenario, input)?);
+        }
+    }
+    if plans.is_empty() {
+        let path = arguments.path.display();
+        return Err(Refused(format!("error: no scenario in {path} fits the selection\n")).into());
     }
     let shown = match arguments.format {
         PlanFormat::Json => json::plans(&plans)?,
@@ -42,4 +67,13 @@ pub(crate) fn plan(arguments: &PlanArguments, streams: &mut Streams) -> anyhow::
     };
     streams.result(&shown)?;
     Ok(0)
+}
+
+/// The plan, with what `wavetank lint` warns of.
+fn of(scenario: &Scenario, input: &Input) -> anyhow::Result<Plan> {
+    let mut plan = wavetank::plan(scenario)?;
+    let findings = wavetank_lint::lint(input);
+    let warnings = findings.iter().filter(|finding| finding.is_warning());
+    plan.warnings.extend(warnings.map(Finding::line));
+    Ok(plan)
 }

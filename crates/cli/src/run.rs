@@ -8,13 +8,16 @@ use std::thread;
 
 use anyhow::Context as _;
 use wavetank_report::timeline::{self, Detail};
-use wavetank_report::{About, Layout, RunOutcome, Tally, Verdict, json, junit, terminal};
+use wavetank_report::{
+    About, Explanation, Layout, RunOutcome, Tally, Verdict, json, junit, terminal,
+};
 
 use crate::args::{Format, RunArguments};
 use crate::engine::Choice;
 use crate::execute;
 use crate::load::{self, Item};
 use crate::output::{OutputError, Streams};
+use crate::target::Target;
 
 /// One run that is to be made.
 struct Task<'a> {
@@ -39,7 +42,14 @@ pub(crate) fn run(arguments: &RunArguments, streams: &mut Streams) -> anyhow::Re
         Layout::plain()
     };
     let engine = Choice::find(&arguments.engine)?;
-    let items = load::load(&arguments.selection, layout.palette)?;
+    let target = match Target::find_or_say(arguments.target, &arguments.target_options, streams)? {
+        Ok(target) => target,
+        Err(code) => return Ok(code),
+    };
+    let mut items = load::load(&arguments.selection, layout.palette)?;
+    if let Some(choice) = arguments.shard {
+        items = choice.find()?.pick(items);
+    }
     if let Some(dir) = &arguments.trace_dir {
         fs::create_dir_all(dir)
             .with_context(|| format!("cannot create the folder {}", dir.display()))?;
@@ -47,7 +57,11 @@ pub(crate) fn run(arguments: &RunArguments, streams: &mut Streams) -> anyhow::Re
     let tasks = tasks(&items, arguments);
     let jobs = arguments
         .jobs
-        .or_else(|| thread::available_parallelism().ok())
+        .or_else(|| match &target {
+            Target::Fake => thread::available_parallelism().ok(),
+            // Each would have a cluster of its own.
+            Target::Real(_) => None,
+        })
         .unwrap_or(NonZeroUsize::MIN);
     let mut results = Results {
         arguments,
@@ -65,8 +79,11 @@ pub(crate) fn run(arguments: &RunArguments, streams: &mut Streams) -> anyhow::Re
     crate::pool::in_order(
         &tasks,
         jobs,
-        |task| finish(task, arguments, &engine, &layout),
-        |finished| results.take(finished, total),
+        |task| finish(task, arguments, &engine, &target, &layout),
+        |finished| match results.take(finished, total) {
+            _ if target.is_interrupted() => ControlFlow::Break(()),
+            flow => flow,
+        },
     )
     .context("cannot start a thread")?;
     results.end()
@@ -88,17 +105,25 @@ fn tasks<'a>(items: &'a [Item], arguments: &RunArguments) -> Vec<Task<'a>> {
 }
 
 /// Makes one run and uses up its trace; called on a worker's thread.
-fn finish(task: &Task<'_>, arguments: &RunArguments, engine: &Choice, layout: &Layout) -> Finished {
+fn finish(
+    task: &Task<'_>,
+    arguments: &RunArguments,
+    engine: &Choice,
+    target: &Target,
+    layout: &Layout,
+) -> Finished {
     let mut outcome = match task.item {
-        Item::Scenario { scenario, warnings } => RunOutcome {
-            warnings: warnings.clone(),
-            ..execute::execute(scenario, task.seed, engine)
-        },
+        Item::Scenario { scenario, warnings } => {
+            let mut outcome = execute::execute(scenario, task.seed, engine, target);
+            outcome.warnings.splice(0..0, warnings.iter().cloned());
+            outcome
+        }
         Item::Invalid { path, problems } => RunOutcome {
             scenario: None,
             path: path.clone(),
             case: None,
             seed: 0,
+            target: "fake".to_owned(),
             about: About::default(),
             verdict: Verdict::Invalid {
                 problems: problems.clone(),
@@ -106,9 +131,13 @@ fn finish(task: &Task<'_>, arguments: &RunArguments, engine: &Choice, layout: &L
             warnings: Vec::new(),
             virtual_time: wavetank_kernel::SimTime::ZERO,
             wall_time: None,
+            explanation: Explanation::default(),
             trace: None,
         },
     };
+    if arguments.explain {
+        outcome.explain(true);
+    }
     let mut text = String::new();
     if arguments.format == Format::Terminal {
         text = terminal::run(&outcome, layout);
@@ -124,9 +153,17 @@ fn finish(task: &Task<'_>, arguments: &RunArguments, engine: &Choice, layout: &L
             text.push_str(&timeline::render(&trace, detail, layout));
             text.push('\n');
         }
+        let evidence = arguments.target_options.evidence.as_ref();
+        if let Some(dir) = evidence.filter(|_| !outcome.verdict.is_fine()) {
+            let folder = dir.join(&trace.header.scenario);
+            trace_error = fs::create_dir_all(&folder)
+                .with_context(|| format!("cannot make {}", folder.display()))
+                .and_then(|()| write_trace(&trace, &folder, false))
+                .err();
+        }
         if let Some(dir) = &arguments.trace_dir {
             let several = arguments.repeat.get() > 1;
-            trace_error = write_trace(&trace, dir, several).err();
+            trace_error = write_trace(&trace, dir, several).err().or(trace_error);
         }
     }
     Finished {

@@ -63,7 +63,8 @@ async fn serve_in(
         seed: arguments.seed,
         ..Options::default()
     };
-    let config = wavetank::cluster_config(scenario, &options, epoch, arguments.time_scale);
+    let mut config = wavetank::cluster_config(scenario, &options, epoch, arguments.time_scale);
+    config.controllers = !arguments.no_controllers;
     let cluster = Arc::new(SimCluster::new(config)?);
     let pace = tokio::spawn(drive(Arc::clone(&cluster)));
     let seed = arguments.seed.unwrap_or(scenario.seed);
@@ -107,7 +108,7 @@ async fn serve_in(
     let acceptor = if arguments.plain_http {
         None
     } else {
-        Some(identity.acceptor()?)
+        Some(identity.acceptor(&[endpoint::HTTP_2, endpoint::HTTP_1])?)
     };
     announce(arguments, &server, &path, streams)?;
 
@@ -130,14 +131,17 @@ async fn serve_in(
     }
 }
 
-/// The scenario to serve: the one that is named, or an empty one; with the objects of `--objects` on top.
+/// The scenario to serve: the one that is named, or an empty one, as noisy as a real cluster; with the objects of
+/// `--objects` on top.
 fn scenario(arguments: &ServeArguments) -> anyhow::Result<Scenario> {
-    let mut text = "apiVersion: wavetank/v1\nkind: Scenario\nmetadata: {name: served}\n".to_owned();
+    let mut text = "apiVersion: wavetank/v1\nkind: Scenario\nmetadata: {name: served}\n\
+                    spec: {cluster: {noise: true}}\n"
+        .to_owned();
     if let Some(objects) = &arguments.objects {
         let objects = fs::canonicalize(objects)
             .with_context(|| format!("cannot read {}", objects.display()))?;
         let quoted = serde_json::to_string(&objects.display().to_string())?;
-        text = format!("{text}spec: {{cluster: {{objects: [{quoted}]}}}}\n");
+        text = text.replace("noise: true", &format!("noise: true, objects: [{quoted}]"));
     }
     match &arguments.scenario {
         Some(path) => {

@@ -35,6 +35,9 @@ pub struct SimConfig {
     pub namespace: String,
     /// World time passes this many times faster than the runtime's clock.
     pub time_scale: u32,
+    /// Whether there are controllers, nodes and kubelets; else the world is an API server and what belongs to it
+    /// (garbage collection, namespaces, definitions).
+    pub controllers: bool,
 }
 
 /// A simulated cluster.
@@ -55,13 +58,15 @@ impl SimCluster {
         let epoch = config.server.epoch;
         let load_balancers = config.workload.load_balancers;
         let server = Server::new(config.server, config.seed.child("apiserver"));
-        let start = wavetank_workload::bootstrap(&config.workload);
-        let controllers = Controllers::new(
-            config.rules,
-            config.namespace,
-            config.workload,
-            config.seed.child("workload"),
-        );
+        let (start, controllers) = if config.controllers {
+            let start = wavetank_workload::bootstrap(&config.workload);
+            let seed = config.seed.child("workload");
+            let controllers =
+                Controllers::new(config.rules, config.namespace, config.workload, seed);
+            (start, Some(controllers))
+        } else {
+            (Vec::new(), None)
+        };
         let mut world = World::new(server, controllers, config.chooser);
         world
             .bootstrap(start, SimTime::ZERO)

@@ -15,7 +15,7 @@ use wavetank_kernel::BoxFuture;
 
 pub use kubeconfig::{Kubeconfig, Written, token};
 pub use listener::{Door, Listener};
-pub use tls::Identity;
+pub use tls::{HTTP_1, HTTP_2, Identity};
 
 /// Why the API cannot be offered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +45,8 @@ pub struct Endpoint {
 
 /// Offers `service` on a free loopback port over HTTPS, to whoever has the kubeconfig. Needs a runtime with I/O.
 ///
+/// Speaks HTTP/1.1 only: where an answer is lost, the connection ends and no other request with it.
+///
 /// # Errors
 /// [`EndpointError`] when the operating system gives no port or no random numbers.
 pub async fn open(service: ApiService) -> Result<Endpoint, EndpointError> {
@@ -66,7 +68,7 @@ pub async fn open(service: ApiService) -> Result<Endpoint, EndpointError> {
     .text();
     let listener = Listener {
         tcp,
-        acceptor: Some(identity.acceptor()?),
+        acceptor: Some(identity.acceptor(&[HTTP_1])?),
         doors: [Door { token, service }].into(),
     };
     Ok(Endpoint {

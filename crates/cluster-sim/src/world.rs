@@ -15,7 +15,8 @@ use wavetank_workload::Controllers;
 /// The simulated cluster at one point of time.
 pub struct World {
     server: Server,
-    controllers: Controllers,
+    /// `None` in a world that has an API server and nothing else.
+    controllers: Option<Controllers>,
     timers: Queue<oneshot::Sender<()>>,
     chooser: Arc<Mutex<Chooser>>,
     observers: Vec<Arc<dyn Observer>>,
@@ -23,8 +24,8 @@ pub struct World {
 }
 
 impl World {
-    /// A world of `server` and `controllers` whose choices `chooser` makes.
-    pub fn new(server: Server, controllers: Controllers, chooser: Chooser) -> Self {
+    /// A world of `server` and `controllers`, if any, whose choices `chooser` makes.
+    pub fn new(server: Server, controllers: Option<Controllers>, chooser: Chooser) -> Self {
         Self {
             server,
             controllers,
@@ -42,7 +43,9 @@ impl World {
 
     /// No controller touches this object from now on.
     pub fn freeze(&mut self, key: &ObjectKey) {
-        self.controllers.freeze(key);
+        if let Some(controllers) = &mut self.controllers {
+            controllers.freeze(key);
+        }
     }
 
     /// Answers a request.
@@ -80,15 +83,15 @@ impl World {
 
     /// When the next pending work of server and controllers is due.
     pub fn next_work(&self) -> Option<SimTime> {
-        [self.server.next_work(), self.controllers.next_work()]
-            .into_iter()
-            .flatten()
-            .min()
+        let controllers = self.controllers.as_ref();
+        let work = controllers.and_then(Controllers::next_work);
+        [self.server.next_work(), work].into_iter().flatten().min()
     }
 
     /// What pending work is about.
     pub fn waiting(&self) -> Vec<String> {
-        self.controllers.waiting()
+        let controllers = self.controllers.as_ref();
+        controllers.map(Controllers::waiting).unwrap_or_default()
     }
 
     /// Does everything that is due at `now` or before, in order.
@@ -103,8 +106,9 @@ impl World {
                 }
                 Part::Controllers => {
                     let mut api = ServerApi::new(&mut self.server, at);
-                    self.controllers
-                        .run_due(at, &mut api, &mut choices(&self.chooser));
+                    if let Some(controllers) = &mut self.controllers {
+                        controllers.run_due(at, &mut api, &mut choices(&self.chooser));
+                    }
                 }
                 Part::Timers => {
                     if let Some((_, sleeper)) = self.timers.pop_due(at) {
@@ -137,7 +141,10 @@ impl World {
         let entry = |due: Option<(SimTime, Class)>, part| due.map(|(at, class)| (at, class, part));
         [
             entry(self.server.next_due(), Part::Server),
-            entry(self.controllers.next_due(), Part::Controllers),
+            entry(
+                self.controllers.as_ref().and_then(Controllers::next_due),
+                Part::Controllers,
+            ),
             entry(self.timers.next_due(), Part::Timers),
         ]
         .into_iter()
@@ -158,7 +165,9 @@ impl World {
         for observer in &self.observers {
             observer.committed(change);
         }
-        self.controllers.observe(change);
+        if let Some(controllers) = &mut self.controllers {
+            controllers.observe(change);
+        }
     }
 
     fn report_idle(&mut self) {

@@ -67,6 +67,19 @@ pub enum ClusterError {
     },
 }
 
+/// A connection that ends without an answer. Whoever serves an API on sockets ends the connection of the client, too.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct HangUp(pub String);
+
+impl HangUp {
+    /// Whether this is what an error comes from.
+    pub fn is_cause(error: &(dyn std::error::Error + 'static)) -> bool {
+        std::iter::successors(Some(error), |error| error.source())
+            .any(<dyn std::error::Error>::is::<Self>)
+    }
+}
+
 /// Is told what a target did. Called while the target is at work: it must return soon and must not call the target.
 pub trait Observer: Send + Sync {
     /// One change was committed. Called once for each, in commit order.
@@ -113,6 +126,16 @@ pub trait Cluster: Send + Sync {
 
     /// What pending work is about, for messages: why a run waits.
     fn waiting(&self) -> Vec<String>;
+
+    /// How the changes it told of were ordered: `commit`, or `observed` where some came later than younger ones.
+    fn order(&self) -> &'static str {
+        "commit"
+    }
+
+    /// Ends when the target is lost, and says why. A simulated one never is.
+    fn lost(&self) -> BoxFuture<'static, String> {
+        Box::pin(std::future::pending())
+    }
 
     /// Releases what the target holds.
     fn shutdown(&self) -> BoxFuture<'_, Result<(), ClusterError>>;

@@ -2,6 +2,7 @@
 //!
 //! - [`judge`] judges a whole trace against a scenario; [`RunMonitor`] does the same while the run goes on
 //! - [`Monitor`] judges the expectations of one part, the whole run or a step
+//! - [`waiting()`]: what a run that does not end waits for
 //! - [`invariants`]: what holds in every run, with the engine's gates written a second time
 //!
 //! An expectation answers *yes*, *not yet* or *never* ([`Answer`]). Every failure says what was expected, what was
@@ -31,9 +32,11 @@ mod run;
 mod state;
 #[cfg(test)]
 mod testing;
+mod waiting;
 mod waves;
 mod within;
 
 pub use judgement::{Answer, Failure, Judgement, Line};
 pub use monitor::{Context, Monitor};
 pub use run::{RunMonitor, judge};
+pub use waiting::{Blocker, Waiting, WaveWait, history, waiting};

@@ -22,6 +22,7 @@ fn claim(phase: &str, annotations: Value) -> Value {
         "status": {"phase": phase}})
 }
 
+/// SYNC-126, SYNC-107, U-248, U-249, U-259.
 #[test]
 fn the_worst_object_decides() {
     let (bound, pending) = (claim("Bound", json!({})), claim("Pending", json!({})));
@@ -42,6 +43,7 @@ fn the_worst_object_decides() {
     );
 }
 
+/// SYNC-126, SYNC-127, U-248, U-253.
 #[rstest]
 #[case::ignored(json!({"argocd.argoproj.io/ignore-healthcheck": "true"}), HealthStatus::Healthy)]
 #[case::ignored_only_by_true(json!({"argocd.argoproj.io/ignore-healthcheck": "yes"}), HealthStatus::Degraded)]
@@ -58,6 +60,7 @@ fn annotations_keep_objects_out(#[case] annotations: Value, #[case] expected: He
     );
 }
 
+/// SYNC-126.
 #[test]
 fn skipped_targets_do_not_count() {
     let skipped = claim("Lost", json!({"argocd.argoproj.io/hook": "Skip"}));
@@ -68,6 +71,7 @@ fn skipped_targets_do_not_count() {
     );
 }
 
+/// SYNC-126, U-250, U-256.
 #[test]
 fn the_app_is_missing_only_when_all_its_objects_are() {
     let (one, two) = (claim("Bound", json!({})), claim("Pending", json!({})));
@@ -117,4 +121,33 @@ fn a_failed_assessment_is_unknown_and_reported() {
         health.error.unwrap().to_string(),
         "unsupported Deployment GVK: apps/v2, Kind=Deployment"
     );
+}
+
+/// SYNC-126, U-254: a child application that is unknown does not count, one that is degraded does.
+#[cfg(feature = "lua")]
+#[rstest]
+#[case("Unknown", HealthStatus::Healthy)]
+#[case("Missing", HealthStatus::Healthy)]
+#[case("Degraded", HealthStatus::Degraded)]
+fn child_applications_that_are_unknown_do_not_count(
+    #[case] status: &str,
+    #[case] expected: HealthStatus,
+) {
+    let child = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": {"name": "child"},
+        "status": {"health": {"status": status}}});
+    let script = wavetank_health::LuaHealth::new("return {status = obj.status.health.status}");
+    let assessor =
+        Assessor::new().with_override("argoproj.io/Application", std::sync::Arc::new(script));
+    let pairs = [
+        Pair {
+            target: None,
+            live: Some(&child),
+        },
+        Pair {
+            target: Some(&json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}})),
+            live: None,
+        },
+    ];
+    let app = ObjectKey::new("argoproj.io", "Application", "argocd", "shop");
+    assert_eq!(application(&assessor, &app, &pairs).status, expected);
 }

@@ -241,7 +241,88 @@ mod tests {
         object
     }
 
-    /// The truth table of SYNC-019.
+    /// SYNC-005, U-157: items are trimmed, empty and repeated ones dropped; an option is the whole item.
+    #[rstest]
+    #[case(None, &[])]
+    #[case(Some(""), &[])]
+    #[case(Some("bar"), &["bar"])]
+    #[case(Some("bar,bar"), &["bar"])]
+    #[case(Some("bar,baz"), &["bar", "baz"])]
+    #[case(Some(" bar , ,baz"), &["bar", "baz"])]
+    fn lists_are_trimmed_and_without_repeats(
+        #[case] text: Option<&str>,
+        #[case] expected: &[&str],
+    ) {
+        let mut object = json!({"metadata": {"annotations": {}}});
+        if let Some(text) = text {
+            object["metadata"]["annotations"][SYNC_OPTIONS] = text.into();
+        }
+        assert_eq!(annotation_items(&object, SYNC_OPTIONS), expected);
+        assert_eq!(
+            has_option(&object, "bar"),
+            text.is_some_and(|text| text.contains("bar"))
+        );
+        assert!(!has_option(&object, "ba"));
+    }
+
+    /// SYNC-005: of several values the first counts, and names are exact.
+    #[test]
+    fn the_first_value_of_an_option_counts() {
+        let object = json!({"metadata": {"annotations": {
+            SYNC_OPTIONS: "PruneLast=true, prune=x, Prune=confirm, Prune=false"}}});
+        assert_eq!(option_value(&object, "Prune"), Some("confirm"));
+        assert_eq!(option_value(&object, "Delete"), None);
+        assert!(has_option(&object, "Prune=false") && !has_option(&object, "Prune=False"));
+    }
+
+    /// SYNC-014, SYNC-015, U-002, U-013, U-014, U-015: names are exact; Helm's types count where there is no other.
+    #[rstest]
+    #[case(None, None, &[])]
+    #[case(Some("Garbage"), None, &[])]
+    #[case(Some("presync"), None, &[])]
+    #[case(Some("PreSync"), None, &[HookType::PreSync])]
+    #[case(Some("Sync,Garbage"), None, &[HookType::Sync])]
+    #[case(Some("PostSync, SyncFail"), Some("pre-install"), &[HookType::PostSync, HookType::SyncFail])]
+    #[case(Some("Garbage"), Some("post-upgrade"), &[HookType::PostSync])]
+    #[case(None, Some("pre-install"), &[HookType::PreSync])]
+    #[case(None, Some("pre-upgrade"), &[HookType::PreSync])]
+    #[case(None, Some("pre-install,pre-upgrade"), &[HookType::PreSync])]
+    #[case(None, Some("post-install"), &[HookType::PostSync])]
+    #[case(None, Some("crd-install,post-upgrade"), &[HookType::PostSync])]
+    #[case(None, Some("pre-rollback,post-rollback,test-success,test-failure"), &[])]
+    fn types_of_hooks(
+        #[case] argo: Option<&str>,
+        #[case] helm: Option<&str>,
+        #[case] expected: &[HookType],
+    ) {
+        assert_eq!(hook_types(&object(argo, helm)), expected);
+    }
+
+    /// SYNC-143, U-305, U-306, U-308, U-310: either annotation makes a delete hook, of one phase or of both.
+    #[rstest]
+    #[case(Some("PreDelete"), None, true, false)]
+    #[case(Some("PostDelete"), None, false, true)]
+    #[case(None, Some("pre-delete"), true, false)]
+    #[case(None, Some("post-delete"), false, true)]
+    #[case(Some("PostDelete,PreDelete"), None, true, true)]
+    #[case(None, Some("post-delete,pre-delete"), true, true)]
+    #[case(Some("PreSync"), Some("pre-install"), false, false)]
+    #[case(Some("predelete"), None, false, false)]
+    #[case(None, None, false, false)]
+    fn delete_hooks(
+        #[case] argo: Option<&str>,
+        #[case] helm: Option<&str>,
+        #[case] before: bool,
+        #[case] after: bool,
+    ) {
+        let object = object(argo, helm);
+        assert_eq!(is_delete_hook(&object, Phase::PreDelete), before);
+        assert_eq!(is_delete_hook(&object, Phase::PostDelete), after);
+        assert!(!is_delete_hook(&object, Phase::PreSync));
+        assert_eq!(is_hook(&object), argo.is_some() || helm.is_some());
+    }
+
+    /// The truth table of SYNC-019; SYNC-016, SYNC-017, SYNC-018.
     #[rstest]
     #[case(None, None, "resource")]
     #[case(None, Some("pre-install"), "PreSync")]
@@ -290,7 +371,7 @@ mod tests {
         assert_eq!(parse_wave(text), wave);
     }
 
-    /// SYNC-072: Argo CD's and Helm's policies add up; the default applies only when there is none.
+    /// SYNC-072, U-087, U-088: Argo CD's and Helm's policies add up; the default applies only when there is none.
     #[test]
     fn delete_policies_add_up() {
         let object = json!({"metadata": {"annotations": {

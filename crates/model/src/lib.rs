@@ -4,7 +4,7 @@
 //!
 //! - [`key`], [`kinds`]: what an object is called and which kinds are built in
 //! - [`mod@reference`], [`event`]: the references and the one event grammar of the scenario format, section 4
-//! - [`object`]: reading metadata out of an object
+//! - [`object`], [`pod`]: reading metadata out of an object, what Pods cannot start without
 //! - [`argo`]: Argo CD's annotations: hook types, waves, delete policies, sync options
 //! - [`script`]: scripted behaviour of workloads, section 5 of the format
 //! - [`selector`], [`quantity`], [`timestamp`]: Kubernetes' small languages
@@ -19,6 +19,7 @@ pub mod key;
 pub mod kinds;
 pub mod object;
 pub mod patch;
+pub mod pod;
 pub mod quantity;
 pub mod reference;
 pub mod schema;

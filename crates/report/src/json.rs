@@ -4,6 +4,7 @@
 //! removed within one. Times are in milliseconds. The trace is not part of it: it has a form of its own (JSON Lines).
 
 use serde::Serialize;
+use wavetank_expect::{Blocker, Waiting, WaveWait};
 use wavetank_kernel::SimTime;
 
 use crate::outcome::{Failure, RunOutcome, Tally, Verdict};
@@ -27,6 +28,8 @@ struct Run<'a> {
     path: &'a str,
     case: Option<&'a str>,
     seed: u64,
+    #[serde(skip_serializing_if = "is_simulated")]
+    target: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -38,6 +41,10 @@ struct Run<'a> {
     problems: &'a [String],
     failures: Vec<JsonFailure<'a>>,
     warnings: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting: Option<JsonWaiting<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    waits: Vec<JsonWait<'a>>,
     virtual_time_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     wall_time_ms: Option<u128>,
@@ -63,6 +70,36 @@ struct JsonLine<'a> {
     ms: Option<u64>,
     event: &'a str,
     decisive: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonWaiting<'a> {
+    what: &'a str,
+    since_ms: u64,
+    blockers: Vec<JsonBlocker<'a>>,
+    held_back: &'a [String],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonBlocker<'a> {
+    subject: &'a str,
+    state: &'a str,
+    since_ms: Option<u64>,
+    held_by: &'a [String],
+    unblock: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonWait<'a> {
+    wave: &'a str,
+    from_ms: u64,
+    to_ms: u64,
+    last: Option<&'a str>,
+    done_ms: Option<u64>,
+    noticed_ms: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -100,6 +137,10 @@ pub fn plans(plans: &[Plan]) -> Result<String, serde_json::Error> {
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
 
+fn is_simulated(target: &str) -> bool {
+    target == "fake"
+}
+
 fn run(outcome: &RunOutcome) -> Run<'_> {
     let (reason, problems): (Option<&str>, &[String]) = match &outcome.verdict {
         Verdict::Passed | Verdict::Failed { .. } | Verdict::Fixed { .. } => (None, &[]),
@@ -115,6 +156,7 @@ fn run(outcome: &RunOutcome) -> Run<'_> {
         path: &outcome.path,
         case: outcome.case.as_deref(),
         seed: outcome.seed,
+        target: &outcome.target,
         description: outcome.about.description.as_deref(),
         links: &outcome.about.links,
         verdict: outcome.verdict.as_str(),
@@ -122,9 +164,41 @@ fn run(outcome: &RunOutcome) -> Run<'_> {
         problems,
         failures: outcome.verdict.failures().iter().map(failure).collect(),
         warnings: &outcome.warnings,
+        waiting: outcome.explanation.waiting.as_ref().map(waiting),
+        waits: outcome.explanation.waits.iter().map(wait).collect(),
         virtual_time_ms: outcome.virtual_time.as_millis(),
         wall_time_ms: outcome.wall_time.map(|time| time.as_millis()),
         again: outcome.again(),
+    }
+}
+
+fn waiting(waiting: &Waiting) -> JsonWaiting<'_> {
+    JsonWaiting {
+        what: &waiting.what,
+        since_ms: waiting.since.as_millis(),
+        blockers: waiting.blockers.iter().map(blocker).collect(),
+        held_back: &waiting.held_back,
+    }
+}
+
+fn blocker(blocker: &Blocker) -> JsonBlocker<'_> {
+    JsonBlocker {
+        subject: &blocker.subject,
+        state: &blocker.state,
+        since_ms: blocker.since.map(SimTime::as_millis),
+        held_by: &blocker.held_by,
+        unblock: &blocker.unblock,
+    }
+}
+
+fn wait(wait: &WaveWait) -> JsonWait<'_> {
+    JsonWait {
+        wave: &wait.wave,
+        from_ms: wait.from.as_millis(),
+        to_ms: wait.to.as_millis(),
+        last: wait.last.as_ref().map(|(object, _)| &**object),
+        done_ms: wait.last.as_ref().map(|(_, at)| at.as_millis()),
+        noticed_ms: wait.noticed.as_ref().map(|(at, _)| at.as_millis()),
     }
 }
 

@@ -13,15 +13,17 @@
 
 pub mod json;
 pub mod junit;
+pub mod merge;
 pub mod outcome;
 pub mod plan;
 pub mod style;
 pub mod terminal;
 pub mod timeline;
+mod waiting;
 
 #[cfg(test)]
 mod sample;
 
-pub use outcome::{About, ExcerptLine, Failure, RunOutcome, Tally, Verdict};
+pub use outcome::{About, ExcerptLine, Explanation, Failure, RunOutcome, Tally, Verdict};
 pub use plan::{Plan, PlannedTask};
 pub use style::{Layout, Palette};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use wavetank_expect::{Judgement, Line};
+use wavetank_expect::{Judgement, Line, Waiting, WaveWait};
 use wavetank_kernel::SimTime;
 use wavetank_scenario::Scenario;
 use wavetank_trace::Trace;
@@ -19,6 +19,8 @@ pub struct RunOutcome {
     pub case: Option<String>,
     /// Seed of the run.
     pub seed: u64,
+    /// Where it was run: `fake`, `kind` …
+    pub target: String,
     /// What the file says of itself.
     pub about: About,
     /// What it came to.
@@ -29,8 +31,19 @@ pub struct RunOutcome {
     pub virtual_time: SimTime,
     /// Time that passed outside, where it was measured.
     pub wall_time: Option<Duration>,
+    /// What it waits for, or waited for, as far as that was asked.
+    pub explanation: Explanation,
     /// What happened; `None` when nothing was run, or when nobody needs it any more.
     pub trace: Option<Trace>,
+}
+
+/// What a run waits for at its end, and what it waited for on the way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Explanation {
+    /// What the operation, or the deletion of the app, waits for; told of every run that did not settle.
+    pub waiting: Option<Waiting>,
+    /// The waves that took time; told only where it was asked.
+    pub waits: Vec<WaveWait>,
 }
 
 /// What a scenario says of itself, for readers of a report.
@@ -221,6 +234,15 @@ impl Verdict {
 }
 
 impl RunOutcome {
+    /// Reads off the trace, while it is there, what the run waits for; with `all` also what it waited for on the way.
+    pub fn explain(&mut self, all: bool) {
+        let Some(trace) = &self.trace else { return };
+        self.explanation.waiting = wavetank_expect::waiting(trace);
+        if all {
+            self.explanation.waits = wavetank_expect::history(trace);
+        }
+    }
+
     /// What reports call the run: the file, with `@case` where it has one.
     pub fn title(&self) -> String {
         match &self.case {
@@ -240,7 +262,12 @@ impl RunOutcome {
         if self.scenario.is_none() {
             return format!("wavetank run {path}");
         }
-        format!("wavetank run {path}{case} --seed {}", self.seed)
+        let target = if self.target == "fake" {
+            String::new()
+        } else {
+            format!(" --target {}", quoted(&self.target))
+        };
+        format!("wavetank run {path}{case} --seed {}{target}", self.seed)
     }
 }
 
@@ -255,7 +282,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Codes of which the first that occurs wins (scenario format, section 10).
-const WINNERS: [u8; 5] = [101, 3, 4, 1, 2];
+pub(crate) const WINNERS: [u8; 5] = [101, 3, 4, 1, 2];
 
 /// How many runs came to what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use wavetank_trace::{
     OperationState, TaskEvent, Trace,
 };
 
-use crate::outcome::{About, ExcerptLine, Failure, RunOutcome, Verdict};
+use crate::outcome::{About, ExcerptLine, Explanation, Failure, RunOutcome, Verdict};
 
 /// A trace from lines `MS subject verb [hook] [by ACTOR] [: message]`; `MS step NAME` and `MS note TEXT` besides.
 pub(crate) fn trace(text: &str) -> Trace {
@@ -199,6 +199,7 @@ pub(crate) fn outcome(path: &str, verdict: Verdict) -> RunOutcome {
         path: path.to_owned(),
         case: None,
         seed: 7,
+        target: "fake".to_owned(),
         about: About {
             description: None,
             links: vec!["argoproj/argo-cd#21055".to_owned()],
@@ -207,6 +208,7 @@ pub(crate) fn outcome(path: &str, verdict: Verdict) -> RunOutcome {
         warnings: Vec::new(),
         virtual_time: SimTime::from_millis(41_010),
         wall_time: None,
+        explanation: Explanation::default(),
         trace: None,
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::outcome::{ExcerptLine, Failure, RunOutcome, Tally, Verdict};
 use crate::style::{Layout, Line, columns, labelled};
+use crate::waiting;
 
 /// One run: a line when it passed, the whole story when it did not.
 pub fn run(outcome: &RunOutcome, layout: &Layout) -> String {
@@ -11,6 +12,7 @@ pub fn run(outcome: &RunOutcome, layout: &Layout) -> String {
             head(outcome, layout)
                 .text(format!(", {}", outcome.virtual_time))
                 .write(layout, &mut out);
+            waiting::write(&outcome.explanation, layout, &mut out);
         }
         Verdict::KnownFailure { reason, .. } => {
             head(outcome, layout)
@@ -18,11 +20,13 @@ pub fn run(outcome: &RunOutcome, layout: &Layout) -> String {
                 .hang_here()
                 .text(reason.as_str())
                 .write(layout, &mut out);
+            waiting::write(&outcome.explanation, layout, &mut out);
         }
         Verdict::Failed { failures } | Verdict::Fixed { failures } => {
             for failure in failures {
                 write_failure(outcome, failure, layout, &mut out);
             }
+            waiting::write(&outcome.explanation, layout, &mut out);
             again(outcome, layout, &mut out);
         }
         Verdict::NotSettled { reason, failures } => {
@@ -30,6 +34,7 @@ pub fn run(outcome: &RunOutcome, layout: &Layout) -> String {
                 .text(format!(", at {}", outcome.virtual_time))
                 .write(layout, &mut out);
             field("reason", reason, layout, &mut out);
+            waiting::write(&outcome.explanation, layout, &mut out);
             for failure in failures {
                 write_failure(outcome, failure, layout, &mut out);
             }

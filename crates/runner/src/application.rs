@@ -200,7 +200,10 @@ impl Controller {
         let app = Arc::clone(&state.app);
         let revision = state.desired.head().clone();
         let options = app_options(&app, &app.sync_policy.sync_options);
-        let found = compare(&revision.manifests, &live, &self.identity, &kinds, &options);
+        let mut found = compare(&revision.manifests, &live, &self.identity, &kinds, &options);
+        if metadata_changed(state.operation.as_ref(), &options) {
+            found.status = SyncCode::OutOfSync;
+        }
         let mut conditions = BTreeMap::new();
         if let Some(error) = state
             .deletion
@@ -325,6 +328,12 @@ impl Controller {
             }
         }
     }
+}
+
+/// Whether the managed metadata of the namespace differs from what the last operation had (SYNC-104, SYNC-148).
+fn metadata_changed(last: Option<&OperationRecord>, options: &SyncOptions) -> bool {
+    options.managed_namespace.is_some()
+        && last.is_some_and(|last| last.options.managed_namespace != options.managed_namespace)
 }
 
 /// The record of an operation that auto-sync starts.

@@ -48,7 +48,7 @@ impl Deletion {
 }
 
 impl Shared {
-    /// Asks for the deletion of the app; without `cascade` its resources stay.
+    /// Asks for the deletion of the app; without `cascade` its resources stay. A request while it goes changes nothing.
     ///
     /// # Errors
     /// When it is deleted already.
@@ -56,8 +56,10 @@ impl Shared {
         let now = self.clock.now();
         let mut guard = self.state();
         let state = &mut *guard;
-        if state.deletion.is_some() {
-            return Err("the application is deleted already".to_owned());
+        match &state.deletion {
+            Some(deletion) if deletion.in_progress() => return Ok(()),
+            Some(_) => return Err("the application is deleted already".to_owned()),
+            None => {}
         }
         let mut finalizers = state.app.finalizers.clone();
         let kind = match cascade {

@@ -8,6 +8,7 @@
 mod actions;
 mod application;
 mod asks;
+mod child_application;
 mod controller;
 mod deletion;
 mod desired;
@@ -29,7 +30,7 @@ mod view;
 
 pub use controller::identity;
 pub use fault::UnfiredFault;
-pub use process::{Doorway, EngineProgram, Opened, PROTOCOL, ProcessEngine};
+pub use process::{Doorway, EngineProgram, Opened, PROTOCOL, ProcessEngine, Programs};
 pub use recording::Recording;
 pub use request::sync_options;
 pub use run::{RunEnd, RunOptions, RunRecord, header, replay};

@@ -8,19 +8,18 @@
 mod child;
 mod message;
 mod polls;
+mod running;
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::channel::{mpsc, oneshot};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use kube::client::Body;
-use wavetank_cluster::ApiService;
+use tower::BoxError;
+use wavetank_cluster::{ApiService, HangUp};
 use wavetank_kernel::BoxFuture;
 use wavetank_model::Status;
 use wavetank_sync::target::TargetMemo;
@@ -31,7 +30,8 @@ use wavetank_sync::{
 
 use child::{Call, Event};
 use message::Said;
-use polls::Polls;
+use polls::{Polls, Takes};
+use running::Running;
 
 /// The version of the engine protocol.
 pub const PROTOCOL: &str = "wavetank-engine/v1";
@@ -55,101 +55,80 @@ pub struct Opened {
     pub serve: BoxFuture<'static, String>,
 }
 
-/// Opens a way in for a program: called once, inside a runtime with I/O.
+/// Opens a way in for a program: called once for each, inside a runtime with I/O.
 pub type Doorway =
-    Box<dyn FnOnce(ApiService) -> BoxFuture<'static, Result<Opened, String>> + Send + 'static>;
+    Arc<dyn Fn(ApiService) -> BoxFuture<'static, Result<Opened, String>> + Send + Sync>;
 
-/// A running program as an engine.
+/// Programs of one kind, kept between runs: what starts once may serve many runs, one after the other.
+pub struct Programs {
+    program: EngineProgram,
+    doorway: Doorway,
+    idle: Mutex<Vec<Running>>,
+}
+
+impl Programs {
+    /// Nothing is started yet.
+    pub fn new(program: EngineProgram, doorway: Doorway) -> Self {
+        Self {
+            program,
+            doorway,
+            idle: Mutex::default(),
+        }
+    }
+
+    /// A program as the engine of one run: one that is idle, or else a new one. Blocks this thread until it has said
+    /// hello, at most for the program's patience.
+    ///
+    /// # Errors
+    /// [`EngineError`] when it does not start, speaks another protocol, or says nothing.
+    pub fn engine(self: &Arc<Self>) -> Result<ProcessEngine, EngineError> {
+        let running = self.take()?;
+        Ok(ProcessEngine {
+            name: running.name.clone(),
+            programs: Arc::clone(self),
+            running: Some(running),
+            started: false,
+            link: None,
+            memo: TargetMemo::default(),
+        })
+    }
+
+    fn take(&self) -> Result<Running, EngineError> {
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        match idle {
+            Some(running) => Ok(running),
+            None => Running::start(&self.program, Arc::clone(&self.doorway)),
+        }
+    }
+
+    /// Keeps a program that is between two passes, if it can serve another run.
+    fn keep(&self, running: Running) {
+        if running.serves_runs() && running.nothing_between().is_ok() {
+            self.idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(running);
+        }
+    }
+}
+
+/// A running program as the engine of one run.
 pub struct ProcessEngine {
     name: String,
-    patience: Duration,
-    events: Arc<Mutex<Receiver<Event>>>,
-    orders: mpsc::UnboundedSender<String>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    programs: Arc<Programs>,
+    /// `None` during a pass: one that is dropped in the middle, by a restart of the engine, ends its program.
+    running: Option<Running>,
+    /// Whether the program knows of this run.
+    started: bool,
     link: Option<EngineLink>,
     memo: TargetMemo,
 }
 
 impl ProcessEngine {
-    /// Starts a program and waits until it has said hello. Blocks this thread, at most for the program's patience.
-    ///
-    /// # Errors
-    /// [`EngineError`] when it does not start, speaks another protocol, or says nothing.
-    pub fn start(program: &EngineProgram, doorway: Doorway) -> Result<Self, EngineError> {
-        let (sender, events) = std::sync::mpsc::channel();
-        let (orders, queue) = mpsc::unbounded();
-        let (stop, stopped) = oneshot::channel();
-        let outside = child::Outside {
-            program: program.clone(),
-            events: sender,
-            orders: queue,
-            stopped,
-        };
-        let thread = std::thread::Builder::new()
-            .name("engine".to_owned())
-            .spawn(move || outside.run(doorway))
-            .map_err(|error| EngineError::Lost(format!("it cannot have a thread: {error}")))?;
-        let mut engine = Self {
-            name: String::new(),
-            patience: program.patience,
-            events: Arc::new(Mutex::new(events)),
-            orders,
-            stop: Some(stop),
-            thread: Some(thread),
-            link: None,
-            memo: TargetMemo::default(),
-        };
-        engine.name = engine.hello()?;
-        Ok(engine)
-    }
-
-    /// Reads the program's first message; gives its name.
-    fn hello(&self) -> Result<String, EngineError> {
-        let event = receive(&self.events, self.patience)?;
-        let Event::Line(line) = event else {
-            return Err(unexpected(&event, "before it said hello"));
-        };
-        match message::read(&line)? {
-            Said::Hello {
-                protocol,
-                engine,
-                version,
-            } if protocol == PROTOCOL => Ok(format!("{engine}-{version}")),
-            Said::Hello { protocol, .. } => Err(EngineError::Protocol(format!(
-                "it speaks `{protocol}`, not {PROTOCOL}"
-            ))),
-            _ => Err(EngineError::Protocol(format!(
-                "its first message is not hello: {}",
-                message::shown(&line)
-            ))),
-        }
-    }
-
-    /// The next event. The clock stands still meanwhile.
-    async fn next(&self) -> Result<Event, EngineError> {
-        let (events, patience) = (Arc::clone(&self.events), self.patience);
-        tokio::task::spawn_blocking(move || receive(&events, patience))
-            .await
-            .map_err(|error| EngineError::Lost(error.to_string()))?
-    }
-
-    /// Whatever came since the last pass: a program may not act between passes.
-    fn nothing_between(&self) -> Result<(), EngineError> {
-        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        match events.try_recv() {
-            Err(TryRecvError::Empty) => Ok(()),
-            Err(TryRecvError::Disconnected) => Err(EngineError::Lost("it is gone".to_owned())),
-            Ok(event) => Err(unexpected(&event, "between two passes")),
-        }
-    }
-
-    fn send(&self, line: String) -> Result<(), EngineError> {
-        self.orders
-            .unbounded_send(line)
-            .map_err(|_| EngineError::Lost("it is gone".to_owned()))
-    }
-
     /// One pass: the order, then everything the program does, until it is done.
     async fn converse(
         &mut self,
@@ -161,17 +140,29 @@ impl ProcessEngine {
             .link
             .clone()
             .ok_or_else(|| EngineError::Lost("it has no way to the API".to_owned()))?;
-        self.nothing_between()?;
+        let running = match self.running.take() {
+            Some(running) => running,
+            None => {
+                self.started = false;
+                self.programs.take()?
+            }
+        };
+        running.nothing_between()?;
+        if !self.started {
+            running.send(message::start(&running.kubeconfig))?;
+            self.started = true;
+        }
         let prepared = external::prepare(&input, &mut self.memo, &link.assessor);
-        self.send(message::order(kind, &input, &prepared))?;
+        running.send(message::order(kind, &input, &prepared))?;
         let mut polls = Polls::default();
         loop {
-            match self.next().await? {
+            match running.next().await? {
                 Event::Call(call) => serve(&link, &mut polls, *call).await,
                 Event::Line(said) => match message::read(&said)? {
                     Said::Done(output) => {
                         let mut output = output;
                         texts::augment(&mut output.results, &input.kinds);
+                        self.running = Some(running);
                         return Ok(output);
                     }
                     Said::Note { number, note } => {
@@ -179,7 +170,7 @@ impl ProcessEngine {
                         if let Some(note) = note {
                             asks.note(message::in_scope(note, &input.kinds));
                         }
-                        self.send(message::ok(number, ""))?;
+                        running.send(message::ok(number, ""))?;
                     }
                     Said::Wait {
                         number,
@@ -189,18 +180,20 @@ impl ProcessEngine {
                     } => {
                         polls.reported();
                         let waited = asks.wave_delay(phase, wave, is_final).await;
-                        self.send(message::ok(number, waited.err().as_deref().unwrap_or("")))?;
+                        running.send(message::ok(number, waited.err().as_deref().unwrap_or("")))?;
                     }
                     Said::Sleep { number, duration } => {
                         polls.reported();
                         link.clock.sleep(duration).await;
-                        self.send(message::ok(number, ""))?;
+                        running.send(message::ok(number, ""))?;
                     }
                     Said::Hello { .. } => {
                         return Err(EngineError::Protocol("it said hello twice".to_owned()));
                     }
                 },
-                event @ Event::Ended(_) => return Err(unexpected(&event, "during a pass")),
+                event @ (Event::Ended(_) | Event::Opened(_)) => {
+                    return Err(running::unexpected(&event, "during a pass"));
+                }
             }
         }
     }
@@ -208,13 +201,8 @@ impl ProcessEngine {
 
 impl Drop for ProcessEngine {
     fn drop(&mut self) {
-        if let Some(stop) = self.stop.take() {
-            // The thread may have ended by itself.
-            stop.send(()).ok();
-        }
-        if let Some(thread) = self.thread.take() {
-            // A panic there was told as the end of the program.
-            thread.join().ok();
+        if let Some(running) = self.running.take() {
+            self.programs.keep(running);
         }
     }
 }
@@ -250,55 +238,36 @@ impl StepEngine for ProcessEngine {
     }
 }
 
-fn receive(events: &Mutex<Receiver<Event>>, patience: Duration) -> Result<Event, EngineError> {
-    let events = events.lock().unwrap_or_else(PoisonError::into_inner);
-    events.recv_timeout(patience).map_err(|error| match error {
-        RecvTimeoutError::Timeout => EngineError::Lost(format!(
-            "it did and said nothing for {} s",
-            patience.as_secs()
-        )),
-        RecvTimeoutError::Disconnected => EngineError::Lost("it is gone".to_owned()),
-    })
-}
-
-fn unexpected(event: &Event, when: &str) -> EngineError {
-    match event {
-        Event::Line(line) => {
-            EngineError::Protocol(format!("it spoke {when}: {}", message::shown(line)))
-        }
-        Event::Call(call) => EngineError::Protocol(format!(
-            "it called the API {when}: {} {}",
-            call.parts.method, call.parts.uri
-        )),
-        Event::Ended(reason) => EngineError::Lost(format!("{reason}, {when}")),
-    }
-}
-
 /// Answers one request of the program, through the seam.
 async fn serve(link: &EngineLink, polls: &mut Polls, call: Call) {
-    if polls.takes_time(&call.parts) {
-        let now = link.clock.now();
-        let due = (link.next_work)().unwrap_or(now + polls::LONGEST);
-        let until = due
-            .min(now + polls::LONGEST)
-            .max(now + Duration::from_millis(1));
-        link.clock.sleep_until(until).await;
+    match polls.takes_time(&call.parts) {
+        Takes::Nothing => {}
+        Takes::UntilDue => {
+            let now = link.clock.now();
+            let due = (link.next_work)().unwrap_or(now + polls::LONGEST);
+            let until = due
+                .min(now + polls::LONGEST)
+                .max(now + Duration::from_millis(1));
+            link.clock.sleep_until(until).await;
+        }
+        Takes::Second => link.clock.sleep(polls::LONGEST).await,
     }
-    let response = match answer(link, call.parts, call.body).await {
-        Ok(response) => response,
-        Err(error) => failure(500, "InternalError", &error),
+    let answer = match answer(link, call.parts, call.body).await {
+        Ok(response) => Ok(response),
+        Err(error) if HangUp::is_cause(&*error) => Err(HangUp(error.to_string())),
+        Err(error) => Ok(failure(500, "InternalError", &error.to_string())),
     };
     // What is due at this instant happens before the program goes on.
     tokio::task::yield_now().await;
     // A program that hung up needs no answer.
-    call.reply.send(response).ok();
+    call.reply.send(answer).ok();
 }
 
 async fn answer(
     link: &EngineLink,
     parts: http::request::Parts,
     body: Bytes,
-) -> Result<Response<Bytes>, String> {
+) -> Result<Response<Bytes>, BoxError> {
     let query = parts.uri.query().unwrap_or_default();
     if query
         .split('&')
@@ -317,20 +286,10 @@ async fn answer(
             request = request.header(name, value);
         }
     }
-    let request = request
-        .body(Body::from(body))
-        .map_err(|error| error.to_string())?;
-    let response = link
-        .client
-        .send(request)
-        .await
-        .map_err(|error| error.to_string())?;
+    let request = request.body(Body::from(body))?;
+    let response = link.client.send(request).await?;
     let (parts, body) = response.into_parts();
-    let body = body
-        .collect()
-        .await
-        .map_err(|error| error.to_string())?
-        .to_bytes();
+    let body = body.collect().await?.to_bytes();
     Ok(Response::from_parts(parts, body))
 }
 
@@ -350,19 +309,23 @@ fn failure(code: u16, reason: &str, text: &str) -> Response<Bytes> {
 mod tests {
     use super::*;
 
-    fn start(script: &str) -> Result<String, EngineError> {
+    fn programs(script: &str, doorway: Doorway) -> Arc<Programs> {
         let program = EngineProgram {
             path: "/bin/sh".into(),
             arguments: vec!["-c".to_owned(), script.to_owned()],
             patience: Duration::from_millis(300),
         };
-        let doorway: Doorway = Box::new(|_| {
+        Arc::new(Programs::new(program, doorway))
+    }
+
+    fn start(script: &str) -> Result<String, EngineError> {
+        let doorway: Doorway = Arc::new(|_| {
             Box::pin(std::future::ready(Ok(Opened {
                 kubeconfig: String::new(),
                 serve: Box::pin(std::future::pending()),
             })))
         });
-        let engine = ProcessEngine::start(&program, doorway)?;
+        let engine = programs(script, doorway).engine()?;
         Ok(engine.name().to_owned())
     }
 
@@ -382,15 +345,10 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_not_there_is_lost() {
-        let program = EngineProgram {
-            path: "/no/such/engine".into(),
-            arguments: Vec::new(),
-            patience: Duration::from_secs(5),
-        };
+    fn a_program_without_an_api_is_lost() {
         let doorway: Doorway =
-            Box::new(|_| Box::pin(std::future::ready(Err("no port".to_owned()))));
-        let lost = ProcessEngine::start(&program, doorway).err();
+            Arc::new(|_| Box::pin(std::future::ready(Err("no port".to_owned()))));
+        let lost = programs("true", doorway).engine().err();
         assert_eq!(
             lost,
             Some(EngineError::Lost(

@@ -19,6 +19,9 @@ use crate::shared::Shared;
 /// The annotation that confirms prunes and deletions (SYNC-067).
 pub(crate) const APPROVED: &str = "argocd.argoproj.io/deletion-approved";
 
+/// The annotation that names the manager whose client-side fields are taken over (SYNC-096).
+const MIGRATION_MANAGER: &str = "argocd.argoproj.io/client-side-apply-migration-manager";
+
 impl Shared {
     /// Requests a sync; gives the number of the operation.
     ///
@@ -166,6 +169,9 @@ pub(crate) fn app_options(app: &App, items: &[String]) -> SyncOptions {
         .as_ref()
         .map(managed_namespace);
     options.project = project(app).ok().flatten().map(Arc::new);
+    if let Some(manager) = app.annotations.get(MIGRATION_MANAGER) {
+        options.migration_manager.clone_from(manager);
+    }
     options
 }
 
@@ -192,9 +198,9 @@ fn ignored(app: &App) -> Result<Vec<IgnoredDifference>, String> {
         .iter()
         .map(entry)
         .collect::<Result<_, _>>()?;
-    match entries.iter().find_map(|entry| entry.unsupported().first()) {
+    match entries.iter().find_map(IgnoredDifference::unreadable) {
         Some(path) => Err(format!(
-            "`ignoreDifferences`: the jq path `{path}` cannot be evaluated; write it as a JSON pointer"
+            "`ignoreDifferences`: the jq path `{path}` cannot be read"
         )),
         None => Ok(entries),
     }
@@ -282,13 +288,13 @@ mod tests {
                 .starts_with("`project` cannot be read")
         );
         let jq = App {
-            ignore_differences: vec![json!({"kind": "A", "jqPathExpressions": [".spec"]})],
+            ignore_differences: vec![json!({"kind": "A", "jqPathExpressions": [".spec["]})],
             ..App::default()
         };
         assert!(
             check(&jq)
                 .unwrap_err()
-                .contains("`.spec` cannot be evaluated")
+                .contains("`.spec[` cannot be read")
         );
     }
 

@@ -9,7 +9,7 @@ use futures::stream::FuturesUnordered;
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use wavetank_cluster::Cluster;
+use wavetank_cluster::{Capability, Cluster};
 use wavetank_health::Assessor;
 use wavetank_kernel::SimTime;
 use wavetank_model::timestamp::Epoch;
@@ -19,6 +19,7 @@ use wavetank_sync::{EngineLink, StepEngine};
 use wavetank_trace::{Header, Trace, entry};
 
 use crate::actions::Actions;
+use crate::child_application;
 use crate::controller::Controller;
 use crate::desired::Desired;
 use crate::fault::UnfiredFault;
@@ -75,6 +76,11 @@ pub async fn replay(
     assessor: Arc<Assessor>,
     options: &RunOptions,
 ) -> RunRecord {
+    let scenario = if cluster.capabilities().contains(&Capability::VirtualTime) {
+        child_application::with_definition(scenario)
+    } else {
+        scenario
+    };
     let changed = Arc::new(Notify::new());
     let (recorder, triggers) = Recorder::new(
         cluster.clock(),
@@ -113,6 +119,10 @@ pub async fn replay(
     let ended = Run::new(Arc::clone(&shared), assessor)
         .run(engine, triggers)
         .await;
+    let header = Header {
+        order: shared.cluster.order().to_owned(),
+        ..header
+    };
     let trace = Trace {
         header,
         entries: shared.recorder.take(),
@@ -207,6 +217,7 @@ impl Run {
         let controller =
             Controller::new(Arc::clone(&self.shared), &self.seam(Actor::ENGINE), engine);
         self.tasks.spawn(controller.serve(lost));
+        let lost_target = self.shared.cluster.lost();
         let steps = Steps::new(Arc::clone(&self.shared), actions, user).run();
         let ended = tokio::select! {
             biased;
@@ -218,6 +229,7 @@ impl Run {
                 }
             }
             Ok(reason) = engine_lost => RunEnd::Unavailable(reason),
+            reason = lost_target => RunEnd::Unavailable(reason),
             ended = steps => match ended {
                 Ended::Completed(failures) => RunEnd::Completed(failures),
                 Ended::NotSettled { reason, failures } => RunEnd::NotSettled { reason, failures },
@@ -344,7 +356,7 @@ pub(crate) fn resource_names(scenario: &Scenario) -> ResourceNames {
 }
 
 /// Everything the scenario can bring into being.
-fn world_objects(scenario: &Scenario) -> impl Iterator<Item = &Arc<Value>> {
+pub(crate) fn world_objects(scenario: &Scenario) -> impl Iterator<Item = &Arc<Value>> {
     let actions = scenario.steps.iter().flat_map(|step| {
         std::iter::once(&step.action).chain(step.on.iter().flat_map(|bound| &bound.actions))
     });

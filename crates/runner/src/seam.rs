@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use kube::client::Body;
 use serde::Deserialize;
 use tower::{BoxError, Service, ServiceExt};
-use wavetank_cluster::{ApiBody, ApiService};
+use wavetank_cluster::{ApiBody, ApiService, HangUp};
 use wavetank_kernel::BoxFuture;
 use wavetank_model::{Actor, GroupKind, ObjectKey, Phase, RequestRecord, Verb, WaveNumber, kinds};
 use wavetank_trace::{Event, TaskEvent};
@@ -103,7 +103,7 @@ impl Seam {
         let lost = |mut record: RequestRecord, what: &str, error: &str| {
             (record.code, record.reason) = (0, what.to_owned());
             self.recorder.push(Event::Request(record));
-            Err(error.into())
+            Err(HangUp(error.to_owned()).into())
         };
         let response = match &bent.end {
             None => self.inner.clone().oneshot(request).await?,

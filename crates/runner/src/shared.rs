@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use wavetank_cluster::Cluster;
+use wavetank_cluster::{Capability, Cluster};
 use wavetank_kernel::{Clock, SimTime};
 use wavetank_model::{EventPattern, ObjectKey};
 use wavetank_scenario::{App, Scenario};
@@ -245,7 +245,7 @@ impl Shared {
 
     /// Waits until something comes, nothing can come any more, `deadline` passes, or the run has to be given up.
     pub(crate) async fn wait(&self, until: Until, deadline: Option<SimTime>) -> Waited {
-        let limit = SimTime::ZERO + self.scenario.limits.time;
+        let limit = self.limit();
         let end = deadline.unwrap_or(SimTime::MAX).min(limit);
         let actions = !matches!(until, Until::Quiet { actions: false });
         loop {
@@ -286,7 +286,7 @@ impl Shared {
 
     /// Lets time pass until `end`, whatever happens; ends early only when the run is to be given up.
     pub(crate) async fn pass_time(&self, end: SimTime) -> Waited {
-        let limit = SimTime::ZERO + self.scenario.limits.time;
+        let limit = self.limit();
         loop {
             let notified = self.changed.notified();
             tokio::pin!(notified);
@@ -303,6 +303,21 @@ impl Shared {
                 () = self.clock.sleep_until(end.min(limit)) => {}
             }
         }
+    }
+
+    /// When the run is given up. Where waiting takes real time, the limit of real time counts as well.
+    fn limit(&self) -> SimTime {
+        let limits = &self.scenario.limits;
+        let virtual_time = self
+            .cluster
+            .capabilities()
+            .contains(&Capability::VirtualTime);
+        let longest = if virtual_time {
+            limits.time
+        } else {
+            limits.time.min(limits.wall)
+        };
+        SimTime::ZERO + longest
     }
 
     /// Why the run has to be given up now.

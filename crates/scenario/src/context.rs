@@ -70,7 +70,22 @@ impl Context {
         message: impl Into<String>,
         label: impl Into<String>,
     ) {
-        self.put(Severity::Error, span, message.into(), label.into());
+        self.put(Severity::Error, None, span, message.into(), label.into());
+    }
+
+    /// Notes an error, with what a program said below.
+    pub(crate) fn error_with_note(
+        &mut self,
+        span: Span,
+        message: impl Into<String>,
+        label: impl Into<String>,
+        note: impl Into<String>,
+    ) {
+        let before = self.problems.len();
+        self.error(span, message, label);
+        if let Some(problem) = self.problems.get_mut(before) {
+            problem.note = note.into();
+        }
     }
 
     /// Notes a warning.
@@ -80,15 +95,35 @@ impl Context {
         message: impl Into<String>,
         label: impl Into<String>,
     ) {
-        self.put(Severity::Warning, span, message.into(), label.into());
+        self.put(Severity::Warning, None, span, message.into(), label.into());
+    }
+
+    /// Notes a warning that `wavetank explain` knows by `code`.
+    pub(crate) fn coded_warning(
+        &mut self,
+        code: &'static str,
+        span: Span,
+        message: impl Into<String>,
+        label: impl Into<String>,
+    ) {
+        let (message, label) = (message.into(), label.into());
+        self.put(Severity::Warning, Some(code), span, message, label);
     }
 
     /// Cases read the same text several times: a problem is told once.
-    fn put(&mut self, severity: Severity, span: Span, message: String, label: String) {
+    fn put(
+        &mut self,
+        severity: Severity,
+        code: Option<&'static str>,
+        span: Span,
+        message: String,
+        label: String,
+    ) {
         if self.seen.insert((span, message.clone())) {
             let location = self.location(span);
             self.problems.push(Problem {
                 severity,
+                code,
                 message,
                 location,
                 label,

@@ -3,18 +3,22 @@
 //! [`load`] reads a file into [`Scenario`]s, the checked form that runner and expectations work on ([`types`],
 //! [`expectations`]). Bad input is no exception: everything that is wrong is returned as [`Problem`]s with positions.
 //! The format is one table, which loader and JSON Schema share, so that they cannot differ. What the format has and
-//! this version does not carry out is refused by one list, `unsupported`.
+//! this version does not carry out, other versions of Argo CD and of Kubernetes, is refused by one list, `unsupported`.
 //!
-//! No async, no cluster. Rendering with kustomize and helm is left out so far.
+//! [`manifests()`] reads objects without a scenario. `kustomize` and `helm` sources run those programs; nothing else here does
+//! more than read files. No async, no cluster.
 
+mod annotations;
 mod cases;
 mod context;
 pub mod expectations;
 mod format;
 mod load;
+mod manifests;
 mod names;
 mod problem;
 mod read;
+mod render;
 mod schema;
 mod shape;
 mod sources;
@@ -27,7 +31,10 @@ pub use expectations::{
     OrderItem, RequestCount, ResultExpectation, ResultFields, ResultsExpectation, WaveItem,
     WithinItem,
 };
-pub use load::{InputLimits, LoadOptions, Loaded, discover, load, load_bytes, name_conflicts};
+pub use load::{
+    InputLimits, LoadOptions, Loaded, discover, holds_scenario, load, load_bytes, name_conflicts,
+};
+pub use manifests::{Manifests, Placed, manifests, manifests_of_text};
 pub use problem::{Location, Problem, Problems, Severity, Source};
 pub use schema::schema;
 pub use types::{

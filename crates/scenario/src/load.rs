@@ -45,6 +45,10 @@ pub struct LoadOptions {
     pub root: Option<PathBuf>,
     /// Whether paths may leave it all the same.
     pub allow_outside: bool,
+    /// Where the programs that render are looked for, as in `PATH`.
+    pub programs: Vec<PathBuf>,
+    /// Whether `kustomize` and `helm` sources are refused: rendering runs programs.
+    pub forbid_render: bool,
     /// How much is read.
     pub limits: InputLimits,
 }
@@ -147,6 +151,7 @@ fn load_text(
 fn whole_file(path: &Path, message: String) -> Problem {
     Problem {
         severity: Severity::Error,
+        code: None,
         message,
         location: Location::start_of(path),
         label: String::new(),
@@ -155,14 +160,7 @@ fn whole_file(path: &Path, message: String) -> Problem {
 }
 
 fn finish(path: &Path, scenarios: Vec<Scenario>, context: Context) -> Result<Loaded, Problems> {
-    let mut problems = context.problems;
-    problems.sort_by_cached_key(|problem| {
-        (
-            problem.severity,
-            problem.location.source.path != path,
-            problem.sort_key(),
-        )
-    });
+    let problems = crate::manifests::sorted(context.problems, path);
     if problems
         .iter()
         .any(|problem| problem.severity == Severity::Error)
@@ -390,7 +388,7 @@ pub fn discover(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Problems> {
 }
 
 /// Whether a line of the text begins a scenario: `apiVersion: wavetank/…`, or the same in a flow mapping.
-fn holds_scenario(bytes: &[u8]) -> bool {
+pub fn holds_scenario(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     text.lines().any(|line| {
         let line = line
@@ -418,6 +416,7 @@ pub fn name_conflicts<'a>(scenarios: impl IntoIterator<Item = &'a Scenario>) -> 
         if let Some(first) = known.get(scenario.name.as_str()) {
             out.push(Problem {
                 severity: Severity::Error,
+                code: None,
                 message: format!("two scenarios of this run are called `{}`", scenario.name),
                 location: scenario.declared.clone(),
                 label: format!("{} has the name already", first.path.display()),

@@ -82,6 +82,8 @@ pub enum Severity {
 pub struct Problem {
     /// How bad.
     pub severity: Severity,
+    /// The code by which `wavetank explain` knows it, as `WT001`; only warnings have one.
+    pub code: Option<&'static str>,
     /// What is wrong: lower case, no full stop.
     pub message: String,
     /// Where.
@@ -95,13 +97,23 @@ pub struct Problem {
 impl Problem {
     /// The problem as text in the manner of rustc, without a newline at the end.
     pub fn render(&self, styled: bool) -> String {
+        self.render_as(false, styled)
+    }
+
+    /// As [`render`](Self::render); with `mild` a warning is called a note.
+    pub fn render_as(&self, mild: bool, styled: bool) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
+            Severity::Warning if mild => Level::NOTE,
             Severity::Warning => Level::WARNING,
         };
         let path = self.location.source.path.display().to_string();
         let (window, line) = self.window();
-        let mut group = level.primary_title(self.message.as_str());
+        let mut title = level.primary_title(self.message.as_str());
+        if let Some(code) = self.code {
+            title = title.id(code);
+        }
+        let mut group = title;
         let text = &self.location.source.text[window.clone()];
         let group = if self.location.source.text.is_empty() {
             group = group.id_url("");
@@ -286,6 +298,7 @@ mod tests {
             };
             let problem = Problem {
                 severity: Severity::Error,
+                code: None,
                 message: "m".into(),
                 location,
                 label: "l".into(),

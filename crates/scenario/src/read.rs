@@ -21,7 +21,7 @@ use crate::names;
 use crate::problem::Severity;
 use crate::shape::{self, Ty, check};
 use crate::sources::{Declared, Sources, report};
-use crate::types::{App, Exception, Limits, Scenario};
+use crate::types::{App, Cluster, Exception, Limits, Scenario};
 use crate::yaml::manifest::to_json;
 use crate::yaml::scalar::{Dialect, resolve};
 use crate::yaml::{Node, NodeValue};
@@ -96,7 +96,9 @@ pub(crate) fn scenario(
         app: App::default(),
     };
     let metadata = |key: &str| text_map(node.at(&["metadata", key]));
-    let app = reader.app(spec.get("app"), &base_name, documents);
+    let version = spec.at(&["cluster", "version"]).and_then(Node::string);
+    let version = version.unwrap_or_else(|| Cluster::default().version);
+    let app = reader.app(spec.get("app"), &base_name, &version, documents);
     reader.app.clone_from(&app);
     let cluster = reader.cluster(spec.get("cluster"));
     let scenario = Scenario {
@@ -202,12 +204,17 @@ impl Reader<'_, '_> {
 
     /// The objects of a list of sources; they may come into being.
     fn source_list(&mut self, node: Option<&Node>) -> Vec<std::sync::Arc<Value>> {
-        let objects = self.sources.list(node, self.context);
-        self.declared.extend(objects.iter().cloned());
-        objects
+        self.declared_list(node)
             .into_iter()
             .map(|declared| declared.object)
             .collect()
+    }
+
+    /// The same, with their places.
+    fn declared_list(&mut self, node: Option<&Node>) -> Vec<Declared> {
+        let objects = self.sources.list(node, self.context);
+        self.declared.extend(objects.iter().cloned());
+        objects
     }
 
     fn exceptions(&mut self, node: Option<&Node>) -> Vec<Exception> {
@@ -219,8 +226,7 @@ impl Reader<'_, '_> {
                 && let Some(path) = fails.string()
                 && !is_failure_path(&path)
             {
-                let label =
-                    "as `expect.order`, `steps.2.expect.waves`, `invariant.NAME` or `settled`";
+                let label = "as `expect.order`, `steps.2.expect.waves`, `invariant.NAME`, `settled` or `compare.results`";
                 self.context
                     .error(fails.span, format!("`{path}` names no expectation"), label);
             }
@@ -247,6 +253,8 @@ fn is_failure_path(path: &str) -> bool {
             number.bytes().all(|byte| byte.is_ascii_digit()) && is_expectation(key)
         }
         ["invariant", name] => format::INVARIANTS.contains(name),
+        ["compare"] => true,
+        ["compare", what] => format::COMPARED.contains(what),
         _ => false,
     }
 }

@@ -5,12 +5,13 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::Value;
-use wavetank_model::argo;
 
+use crate::annotations;
 use crate::context::Context;
 use crate::format;
 use crate::load::{InputLimits, LoadOptions};
-use crate::problem::nearest;
+use crate::problem::{Severity, nearest};
+use crate::render::{Destination, RenderError, Rendering};
 use crate::shape::{Ty, check};
 use crate::yaml::manifest::{Finding, to_json};
 use crate::yaml::scalar::Dialect;
@@ -26,12 +27,18 @@ pub(crate) struct Declared {
     pub span: Span,
 }
 
+/// What makes a folder one that Kustomize renders.
+const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+
 /// Loads sources; files are read once per load.
 pub(crate) struct Sources<'a> {
     options: &'a LoadOptions,
     scenario: PathBuf,
     files: BTreeMap<PathBuf, Option<Vec<Declared>>>,
+    rendered: BTreeMap<Rendering, Option<Vec<Declared>>>,
     bytes: usize,
+    /// What renderers are told of the application.
+    pub destination: Destination,
     /// Whether something could not be loaded, so that nothing can be said of names.
     pub incomplete: bool,
 }
@@ -43,7 +50,9 @@ impl<'a> Sources<'a> {
             options,
             scenario: scenario.to_owned(),
             files: BTreeMap::new(),
+            rendered: BTreeMap::new(),
             bytes: 0,
+            destination: Destination::default(),
             incomplete: false,
         }
     }
@@ -64,8 +73,16 @@ impl<'a> Sources<'a> {
                 self.objects(node, Dialect::Scenario, context, out);
             }
             NodeValue::Map(_) => {
+                let before = context.problems.len();
                 check(node, &Ty::Map(&format::SOURCE), context);
-                self.incomplete = true;
+                let fine = context.problems[before..]
+                    .iter()
+                    .all(|problem| problem.severity != Severity::Error);
+                let rendering = fine.then(|| self.rendering(node, context)).flatten();
+                match rendering {
+                    Some((rendering, span)) => self.rendered(rendering, span, context, out),
+                    None => self.incomplete = true,
+                }
             }
             NodeValue::List(_) => {}
         }
@@ -177,6 +194,172 @@ impl<'a> Sources<'a> {
                 None => self.incomplete = true,
             }
         }
+    }
+
+    /// What a source that is to be rendered asks for; `None` when that is wrong, which was told.
+    fn rendering(&self, node: &Node, context: &mut Context) -> Option<(Rendering, Span)> {
+        if let Some(folder) = node.get("kustomize") {
+            let folder = self.folder(folder, context)?;
+            return Some((Rendering::Kustomize { folder }, node.span));
+        }
+        let helm = node.get("helm")?;
+        let chart = self.folder(helm.get("chart")?, context)?;
+        let mut values = Vec::new();
+        for file in helm.get("values").into_iter().flat_map(Node::items) {
+            let text = file.scalar_text().unwrap_or_default();
+            // As everywhere relative to the scenario, and as in Argo CD relative to the chart.
+            let in_chart = chart.join(text);
+            let beside = self.scenario.parent().unwrap_or(Path::new("")).join(text);
+            if !beside.exists() && !climbs_out(text, &chart, &chart) && in_chart.is_file() {
+                values.push(in_chart);
+            } else {
+                values.push(self.resolve(text, file.span, context)?);
+            }
+        }
+        let set: Vec<_> = helm
+            .get("set")
+            .map_or(&[][..], Node::entries)
+            .iter()
+            .filter_map(|(name, value)| {
+                let NodeValue::Scalar(scalar) = &value.value else {
+                    let message = "`set` gives single values";
+                    context.error(
+                        value.span,
+                        message,
+                        "write the path as the key: `image.tag`",
+                    );
+                    return None;
+                };
+                let is_text = crate::yaml::scalar::resolve(scalar, Dialect::Scenario)
+                    .is_ok_and(|value| value.is_string());
+                Some((
+                    name.scalar_text()?.to_owned(),
+                    scalar.text.to_string(),
+                    is_text,
+                ))
+            })
+            .collect();
+        let release = helm.get("release").and_then(Node::scalar_text);
+        let rendering = Rendering::helm(chart, &self.destination, release, &values, &set);
+        Some((rendering, node.span))
+    }
+
+    fn folder(&self, node: &Node, context: &mut Context) -> Option<PathBuf> {
+        let text = node.scalar_text()?;
+        let path = self.resolve(text, node.span, context)?;
+        if !path.is_dir() {
+            context.error(node.span, format!("`{text}` is no folder"), "");
+            return None;
+        }
+        Some(path)
+    }
+
+    /// Renders, once per load, and takes the objects of the output.
+    pub(crate) fn rendered(
+        &mut self,
+        rendering: Rendering,
+        span: Span,
+        context: &mut Context,
+        out: &mut Vec<Declared>,
+    ) {
+        if let Some(known) = self.rendered.get(&rendering) {
+            out.extend(known.iter().flatten().cloned());
+            return;
+        }
+        let objects = self.render(&rendering, span, context);
+        self.incomplete |= objects.is_none();
+        out.extend(objects.iter().flatten().cloned());
+        self.rendered.insert(rendering, objects);
+    }
+
+    fn render(
+        &mut self,
+        rendering: &Rendering,
+        span: Span,
+        context: &mut Context,
+    ) -> Option<Vec<Declared>> {
+        let title = rendering.title();
+        if self.options.forbid_render {
+            let message = format!("`{}` is not run", title.display());
+            let label = "this file is outside of the suite's root: needs --allow-render";
+            context.error(span, message, label);
+            return None;
+        }
+        let limit = self.options.limits.bytes.saturating_sub(self.bytes);
+        let bytes = match rendering.run(&self.options.programs, limit) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let message = format!("`{}` cannot be rendered", title.display());
+                match error {
+                    RenderError::Failed(said) => context.error_with_note(span, message, "", said),
+                    other => context.error(span, message, other.to_string()),
+                }
+                return None;
+            }
+        };
+        self.bytes += bytes.len();
+        let text = text_of(&title, &bytes, span, context)?;
+        self.text_objects(&title, text, context)
+    }
+
+    /// The objects of a text that is called `path`; `None` when it is no YAML.
+    fn text_objects(
+        &mut self,
+        path: &Path,
+        text: Arc<str>,
+        context: &mut Context,
+    ) -> Option<Vec<Declared>> {
+        let number = context.add_source(path, text);
+        let before = context.problems.len();
+        let documents = parse(number, self.options.limits, context);
+        if context.problems.len() > before && context.has_errors() {
+            return None;
+        }
+        let mut out = Vec::new();
+        for document in &documents {
+            self.objects(document, Dialect::Manifest, context, &mut out);
+        }
+        Some(out)
+    }
+
+    /// The objects at `path` without any scenario: of a file, of a folder, of a folder that is rendered.
+    pub(crate) fn plain(&mut self, path: &Path, context: &mut Context, out: &mut Vec<Declared>) {
+        let span = Span::default();
+        let holds = |name: &str| path.join(name).is_file();
+        if holds("Chart.yaml") {
+            let rendering = Rendering::helm(path.to_owned(), &self.destination, None, &[], &[]);
+            return self.rendered(rendering, span, context, out);
+        }
+        if KUSTOMIZATIONS.iter().any(|name| holds(name)) {
+            let folder = path.to_owned();
+            return self.rendered(Rendering::Kustomize { folder }, span, context, out);
+        }
+        let mut files = Vec::new();
+        if path.is_dir() {
+            collect(path, &mut files);
+            files.sort();
+        } else {
+            files.push(path.to_owned());
+        }
+        for file in files {
+            match self.file(file, span, context) {
+                Some(objects) => out.extend(objects),
+                None => self.incomplete = true,
+            }
+        }
+    }
+
+    /// The objects of `bytes`, which are called `path`.
+    pub(crate) fn plain_text(
+        &mut self,
+        path: &Path,
+        bytes: &[u8],
+        context: &mut Context,
+    ) -> Vec<Declared> {
+        let Some(text) = text_of(path, bytes, Span::default(), context) else {
+            return Vec::new();
+        };
+        self.text_objects(path, text, context).unwrap_or_default()
     }
 
     /// The file or folder `text`, relative to the scenario file and within the root of the suite.
@@ -341,7 +524,7 @@ impl<'a> Sources<'a> {
                 "",
             );
         }
-        annotations(node, context);
+        annotations::check(node, context);
         let mut findings = Vec::new();
         let value = to_json(node, dialect, &mut findings);
         report(findings, dialect, context);
@@ -508,107 +691,5 @@ fn first_line(node: &Node, context: &Context) -> Span {
     Span {
         end: node.span.start + u32::try_from(length).unwrap_or(0),
         ..node.span
-    }
-}
-
-/// Argo CD passes over what it does not know in annotations; somebody who wrote it meant something.
-fn annotations(node: &Node, context: &mut Context) {
-    const HOOKS: &[&str] = &[
-        "PreSync",
-        "Sync",
-        "PostSync",
-        "SyncFail",
-        "Skip",
-        "PreDelete",
-        "PostDelete",
-    ];
-    const POLICIES: &[&str] = &["HookSucceeded", "HookFailed", "BeforeHookCreation"];
-    let Some(annotations) = node.at(&["metadata", "annotations"]) else {
-        return;
-    };
-    for (key, value) in annotations.entries() {
-        let (Some(key), Some(text)) = (key.scalar_text(), value.scalar_text()) else {
-            continue;
-        };
-        match key {
-            argo::HOOK => words(
-                value,
-                text,
-                HOOKS,
-                "hook type",
-                "Argo CD passes over it (SYNC-018)",
-                context,
-            ),
-            argo::HOOK_DELETE_POLICY => words(
-                value,
-                text,
-                POLICIES,
-                "hook delete policy",
-                "Argo CD passes over it (SYNC-072)",
-                context,
-            ),
-            argo::SYNC_WAVE | argo::HELM_HOOK_WEIGHT if argo::parse_wave(text).is_none() => {
-                context.warning(
-                    value.span,
-                    format!("`{text}` is no wave number"),
-                    "counts as 0 (SYNC-034)",
-                );
-            }
-            argo::SYNC_OPTIONS => options(value, text, context),
-            _ => {}
-        }
-    }
-}
-
-fn words(node: &Node, text: &str, known: &[&str], what: &str, effect: &str, context: &mut Context) {
-    for item in argo::items(text) {
-        if !known.contains(&item) {
-            let label = match nearest(item, known.iter().copied()) {
-                Some(word) => format!("did you mean `{word}`? {effect}"),
-                None => effect.to_owned(),
-            };
-            context.warning(
-                context.part_of(node, item),
-                format!("`{item}` is no {what}"),
-                label,
-            );
-        }
-    }
-}
-
-/// Sync options that Argo CD knows on an object (SYNC-101).
-const OBJECT_OPTIONS: &[&str] = &[
-    "Prune=false",
-    "Prune=true",
-    "Prune=confirm",
-    "PruneLast=true",
-    "PruneLast=false",
-    "Delete=false",
-    "Delete=true",
-    "Delete=confirm",
-    "Validate=false",
-    "Validate=true",
-    "SkipDryRunOnMissingResource=true",
-    "SkipDryRunOnMissingResource=false",
-    "Replace=true",
-    "Replace=false",
-    "Force=true",
-    "Force=false",
-    "ServerSideApply=true",
-    "ServerSideApply=false",
-];
-
-fn options(node: &Node, text: &str, context: &mut Context) {
-    for item in argo::items(text) {
-        if !OBJECT_OPTIONS.contains(&item)
-            && let Some(word) = nearest(item, OBJECT_OPTIONS.iter().copied())
-        {
-            let span = context.part_of(node, item);
-            context.warning(
-                span,
-                format!("`{item}` is no sync option"),
-                format!("did you mean `{word}`? Argo CD passes over it (SYNC-005)"),
-            );
-        }
     }
 }

@@ -91,6 +91,8 @@ pub struct App {
     pub revision: Option<String>,
     /// The desired objects of the first commit, as rendered, in order of the sources.
     pub manifests: Vec<Arc<Value>>,
+    /// Where each of them was written, in the same order.
+    pub places: Vec<Location>,
     /// Sync policy.
     pub sync_policy: SyncPolicy,
     /// `ignoreDifferences`, as in Argo CD.
@@ -502,7 +504,8 @@ pub struct Exception {
     pub engine: Option<String>,
     /// Case glob.
     pub case: Option<String>,
-    /// The expectation that fails: `expect.order`, `steps.2.expect.waves`, `invariant.NAME`, `settled`.
+    /// The expectation that fails: `expect.order`, `steps.2.expect.waves`, `invariant.NAME`, `settled`; `compare…`
+    /// is about comparisons of engines alone.
     pub fails: Option<String>,
     /// Why the scenario is skipped.
     pub skip: Option<String>,

@@ -26,8 +26,8 @@ use connection::Connection;
 use discovery::Discovery;
 
 #[cfg(test)]
-pub(crate) use client_side::{LAST_APPLIED, annotated};
-pub(crate) use client_side::{last_applied_of, three_way};
+pub(crate) use client_side::annotated;
+pub(crate) use client_side::{LAST_APPLIED, last_applied_of, three_way};
 pub use connection::USER_AGENT;
 pub use output::clean_error;
 
@@ -116,6 +116,11 @@ impl KubeAsks {
 
     /// Writes one object; gives the output or the error text.
     async fn write(&mut self, ask: &ApplyAsk) -> Result<String, String> {
+        // kubectl looks at its options before it looks for the kind.
+        if ask.force && ask.strategy == Strategy::ServerSideApply {
+            let text = "error validating options: --force cannot be used with --server-side";
+            return Err(text.to_owned());
+        }
         let Ok(resource) = self.resolve(&ask.resource).await else {
             return Err(output::no_match(ask));
         };
@@ -126,17 +131,21 @@ impl KubeAsks {
             ask,
             place: &place,
         };
-        let outcome = match ask.strategy {
+        match ask.strategy {
             Strategy::Apply => writer.client_side_apply().await,
             Strategy::ServerSideApply => writer.server_side_apply().await,
             Strategy::Create => writer.create().await,
             Strategy::Replace => writer.replace().await,
             Strategy::Update => writer.update().await,
-        };
-        if outcome.is_ok() && !ask.dry_run && crate::plan::defined_kind(&ask.target).is_some() {
-            writer.wait_until_established().await;
         }
-        outcome
+    }
+
+    /// Waits for a new CRD to be Established.
+    async fn wait_for_definition(&mut self, ask: &ApplyAsk) {
+        if let Ok(resource) = self.resolve(&ask.resource).await {
+            let place = connection::Place::new(&ask.resource, &resource);
+            write::wait_until_established(&self.connection, self.clock.as_ref(), &place).await;
+        }
     }
 
     async fn delete_one(&mut self, ask: &DeleteAsk) -> Result<(), CallError> {
@@ -158,17 +167,22 @@ impl KubeAsks {
                         self.clock.sleep(CONFLICT_PAUSE).await;
                     }
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(twice("failed to update resource: ", &error)),
             }
             match self.connection.get(&place).await {
                 Ok(fresh) if !has_hook_finalizer(&fresh) => return Ok(()),
                 Ok(fresh) => stripped = Arc::new(crate::step::without_finalizer(&fresh)),
                 Err(error) if error.is_not_found() => return Ok(()),
-                Err(error) => return Err(error),
+                Err(error) => return Err(twice("failed to get resource: ", &error)),
             }
         }
         Ok(())
     }
+}
+
+/// The engine says what failed where it calls, and again where it gives up.
+fn twice(what: &str, error: &CallError) -> CallError {
+    CallError::Transport(format!("{what}{what}{error}"))
 }
 
 fn has_hook_finalizer(object: &Value) -> bool {
@@ -221,6 +235,12 @@ impl Asks for KubeAsks {
                 let outcome = self.write(ask).await;
                 if let Some(note) = ask.note(&outcome) {
                     (self.notes)(note);
+                }
+                if outcome.is_ok()
+                    && !ask.dry_run
+                    && crate::plan::defined_kind(&ask.target).is_some()
+                {
+                    self.wait_for_definition(ask).await;
                 }
                 outcomes.push(outcome);
             }

@@ -1,8 +1,10 @@
 //! Ignored differences, and what is never compared (SYNC-103, SYNC-149).
 
+mod jq;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use wavetank_model::{ObjectKey, object, reference::glob};
+use wavetank_model::{GroupVersionKind, ObjectKey, object, patch, reference::glob, schema};
 
 /// One entry of an Application's `ignoreDifferences`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,16 +20,17 @@ pub struct IgnoredDifference {
     pub namespace: String,
     /// JSON pointers of ignored fields.
     pub json_pointers: Vec<String>,
-    /// jq paths of ignored fields: not supported, see [`IgnoredDifference::unsupported`].
+    /// jq paths of ignored fields.
     pub jq_path_expressions: Vec<String>,
     /// Fields of these managers are ignored.
     pub managed_fields_managers: Vec<String>,
 }
 
 impl IgnoredDifference {
-    /// The parts of the entry that this engine does not carry out.
-    pub fn unsupported(&self) -> &[String] {
-        &self.jq_path_expressions
+    /// The first jq path that cannot be read.
+    pub fn unreadable(&self) -> Option<&str> {
+        let mut paths = self.jq_path_expressions.iter();
+        paths.find(|path| !jq::check(path)).map(String::as_str)
     }
 
     /// Whether the entry is about `key`.
@@ -41,6 +44,12 @@ impl IgnoredDifference {
 
 /// Takes ignored fields out of a desired and a live object, for comparison.
 pub(crate) fn normalise_pair(ignored: &[IgnoredDifference], target: &mut Value, live: &mut Value) {
+    strip_ignored(ignored, target, live);
+    always(target);
+    always(live);
+}
+
+fn strip_ignored(ignored: &[IgnoredDifference], target: &mut Value, live: &mut Value) {
     let Some(key) = ObjectKey::of(live) else {
         return;
     };
@@ -49,13 +58,15 @@ pub(crate) fn normalise_pair(ignored: &[IgnoredDifference], target: &mut Value, 
             remove(target, pointer);
             remove(live, pointer);
         }
+        for path in &entry.jq_path_expressions {
+            jq::delete(target, path);
+            jq::delete(live, path);
+        }
         for fields in fields_of_managers(live, &entry.managed_fields_managers) {
             strip_fields(target, &fields);
             strip_fields(live, &fields);
         }
     }
-    always(target);
-    always(live);
 }
 
 /// What no comparison looks at: the status and the time of creation; Secrets are compared by `data`.
@@ -91,35 +102,71 @@ fn fold_string_data(secret: &mut Map<String, Value>) {
 }
 
 /// The desired object with the live values of ignored fields (SYNC-103); `status` is left alone.
+///
+/// What the normalisation takes from the live object is put into the normalised desired one: into built-in kinds by the
+/// merge keys of their lists, into custom resources by place.
 pub(crate) fn with_live_values(
     ignored: &[IgnoredDifference],
     target: &Value,
     live: &Value,
 ) -> Value {
-    let mut out = target.clone();
-    let Some(key) = ObjectKey::of(live) else {
+    let (mut out, mut rest) = (target.clone(), live.clone());
+    strip_ignored(ignored, &mut out, &mut rest);
+    if rest == *live && out == *target {
         return out;
-    };
-    for entry in ignored.iter().filter(|entry| entry.matches(&key)) {
-        for pointer in entry
-            .json_pointers
-            .iter()
-            .filter(|pointer| !is_status(pointer))
-        {
-            match live.pointer(pointer) {
-                Some(value) => insert(&mut out, pointer, value.clone()),
-                None => remove(&mut out, pointer),
-            }
+    }
+    let mut whole = live.clone();
+    for object in [&mut rest, &mut whole] {
+        if let Value::Object(map) = object {
+            map.remove("status");
         }
-        for fields in fields_of_managers(live, &entry.managed_fields_managers) {
-            copy_fields(&mut out, live, &fields);
+    }
+    if let Some(gvk) = GroupVersionKind::of(target)
+        && let Some(schema) = schema::builtin(&gvk)
+        && let Ok(patch) = patch::three_way_strategic(&rest, &whole, &rest, schema)
+    {
+        let mut patched = out.clone();
+        if patch::strategic(&mut patched, &patch, schema).is_ok() {
+            out = patched;
         }
+    } else {
+        overlay(&mut out, &rest, &whole);
+    }
+    if let (Value::Object(out), Some(status)) = (&mut out, target.get("status")) {
+        out.insert("status".to_owned(), status.clone());
     }
     out
 }
 
-fn is_status(pointer: &str) -> bool {
-    pointer == "/status" || pointer.starts_with("/status/")
+/// Puts into `out` what `whole` has and `rest` has not; a list that lost elements is taken whole.
+fn overlay(out: &mut Value, rest: &Value, whole: &Value) {
+    match (rest, whole) {
+        _ if rest == whole => {}
+        (Value::Object(rest), Value::Object(whole)) => {
+            if !out.is_object() {
+                *out = Value::Object(Map::new());
+            }
+            let Value::Object(out) = out else { return };
+            for (key, value) in whole {
+                match rest.get(key) {
+                    None => {
+                        out.insert(key.clone(), value.clone());
+                    }
+                    Some(left) if left != value => {
+                        overlay(out.entry(key.clone()).or_insert(Value::Null), left, value);
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        (Value::Array(rest), Value::Array(whole)) if rest.len() == whole.len() => {
+            let Value::Array(out) = out else { return };
+            for ((out, rest), whole) in out.iter_mut().zip(rest).zip(whole) {
+                overlay(out, rest, whole);
+            }
+        }
+        _ => *out = whole.clone(),
+    }
 }
 
 fn parts(pointer: &str) -> Option<Vec<String>> {
@@ -161,28 +208,6 @@ fn remove(object: &mut Value, pointer: &str) {
         }
         _ => {}
     }
-}
-
-/// Puts a value where a pointer says; mappings are made on the way, list elements are not.
-fn insert(object: &mut Value, pointer: &str, value: Value) {
-    let Some(parts) = parts(pointer) else { return };
-    let mut at = object;
-    for part in &parts {
-        let next = match at {
-            Value::Object(map) => Some(
-                map.entry(part.clone())
-                    .or_insert_with(|| Value::Object(Map::new())),
-            ),
-            Value::Array(list) => part
-                .parse()
-                .ok()
-                .and_then(|place: usize| list.get_mut(place)),
-            _ => None,
-        };
-        let Some(next) = next else { return };
-        at = next;
-    }
-    *at = value;
 }
 
 fn fields_of_managers(live: &Value, managers: &[String]) -> Vec<Value> {
@@ -227,32 +252,6 @@ fn strip_fields(object: &mut Value, fields: &Value) {
             (Value::Array(list), None) => {
                 if let Some(place) = element_place(list, key) {
                     strip_fields(&mut list[place], inner);
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Copies the fields that a `FieldsV1` trie names from the live object.
-fn copy_fields(object: &mut Value, live: &Value, fields: &Value) {
-    for (key, inner) in fields.as_object().into_iter().flatten() {
-        let leaf = inner.as_object().is_none_or(Map::is_empty);
-        match (object as &mut Value, live, key.strip_prefix("f:")) {
-            (Value::Object(map), Value::Object(live), Some(field)) if field != "status" => {
-                match (map.get_mut(field), live.get(field)) {
-                    (Some(child), Some(live)) if !leaf => copy_fields(child, live, inner),
-                    (_, Some(value)) => {
-                        map.insert(field.to_owned(), value.clone());
-                    }
-                    (_, None) => {}
-                }
-            }
-            (Value::Array(list), Value::Array(live), None) => {
-                if let (Some(own), Some(other)) =
-                    (element_place(list, key), element_place(live, key))
-                {
-                    copy_fields(&mut list[own], &live[other], inner);
                 }
             }
             _ => {}
@@ -305,6 +304,100 @@ mod tests {
         assert_eq!(
             with_live_values(&ignored, &deployment(1, "new"), &live),
             deployment(1, "injected")
+        );
+    }
+
+    fn by_jq(paths: &[&str]) -> IgnoredDifference {
+        IgnoredDifference {
+            group: "*".to_owned(),
+            kind: "*".to_owned(),
+            jq_path_expressions: paths.iter().map(|path| (*path).to_owned()).collect(),
+            ..IgnoredDifference::default()
+        }
+    }
+
+    /// SYNC-103, U-162: lists of built-in kinds by their merge keys, those of custom resources whole where elements go.
+    #[test]
+    fn ignored_elements_of_lists_carry_live_values() {
+        let proxy = |routes: Value| json!({"apiVersion": "projectcontour.io/v1", "kind": "HTTPProxy", "metadata": {"name": "p"}, "spec": {"routes": routes}});
+        let (target, live) = (
+            proxy(json!([{"services": [{"name": "new", "weight": 1}]}, {"services": []}])),
+            proxy(json!([{"services": [{"name": "old", "weight": 2}]}])),
+        );
+        assert_eq!(
+            with_live_values(&[by_jq(&[".spec.routes[]"])], &target, &live),
+            live
+        );
+
+        let with_env = |env: Value| {
+            let mut object = deployment(1, "a");
+            object["spec"]["template"]["spec"]["containers"][0]["env"] = env;
+            object
+        };
+        let path = ".spec.template.spec.containers[] | select(.name == \"a\") | .env[] | select(.name == \"LIVE\")";
+        let target = with_env(
+            json!([{"name": "ONE", "value": "1"}, {"name": "LIVE", "value": "new"}, {"name": "TWO", "value": "2"}]),
+        );
+        let live =
+            with_env(json!([{"name": "ONE", "value": "old"}, {"name": "LIVE", "value": "kept"}]));
+        let out = with_live_values(&[by_jq(&[path])], &target, &live);
+        let mut env: Vec<String> = out["spec"]["template"]["spec"]["containers"][0]["env"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        env.sort();
+        assert_eq!(
+            env,
+            [
+                "{\"name\":\"LIVE\",\"value\":\"kept\"}",
+                "{\"name\":\"ONE\",\"value\":\"1\"}",
+                "{\"name\":\"TWO\",\"value\":\"2\"}"
+            ]
+        );
+
+        let mut target = deployment(4, "new");
+        target["metadata"]["labels"] = json!({"added": "yes"});
+        target["spec"]["template"]["spec"]["containers"][0]["resources"] =
+            json!({"limits": {"cpu": "1"}});
+        let mut expected = target.clone();
+        expected["spec"]["replicas"] = 1.into();
+        expected["spec"]["template"]["spec"]["containers"][0]["image"] = "alpine:3".into();
+        let ignored = [by_jq(&[
+            ".spec.replicas",
+            ".spec.template.spec.containers[].image",
+        ])];
+        assert_eq!(
+            with_live_values(&ignored, &target, &deployment(1, "alpine:3")),
+            expected
+        );
+    }
+
+    /// SYNC-103, U-163: by index in custom resources; what is not ignored beside it is as desired.
+    #[test]
+    fn ignored_fields_of_elements_carry_live_values() {
+        let servers = |list: Value| json!({"apiVersion": "example.com/v1", "kind": "Pool", "metadata": {"name": "p"}, "spec": {"servers": list}});
+        let target = servers(
+            json!([{"name": "a", "port": 1, "enabled": true}, {"name": "b", "port": 2, "enabled": true}]),
+        );
+        let live = servers(
+            json!([{"name": "x", "port": 91, "enabled": false}, {"name": "y", "port": 92, "enabled": false}]),
+        );
+        let expected = servers(
+            json!([{"name": "a", "port": 91, "enabled": true}, {"name": "b", "port": 2, "enabled": false}]),
+        );
+        let by_path = by_jq(&[".spec.servers[1].enabled", ".spec.servers[0].port"]);
+        let mut by_pointer = ignoring(&["/spec/servers/1/enabled", "/spec/servers/0/port"], &[]);
+        (by_pointer.group, by_pointer.kind) = ("example.com".to_owned(), "Pool".to_owned());
+        for ignored in [by_path, by_pointer] {
+            assert_eq!(with_live_values(&[ignored], &target, &live), expected);
+        }
+        // A child application whose ignored field is not there on either side.
+        let app = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": {"name": "c"}, "spec": {"project": "default"}});
+        assert_eq!(
+            with_live_values(&[by_jq(&[".spec.syncPolicy.automated"])], &app, &app),
+            app
         );
     }
 

@@ -147,3 +147,105 @@ pub fn group_version_not_found(gvk: &GroupVersionKind) -> String {
 pub fn kind_not_found(gvk: &GroupVersionKind) -> String {
     format!("{} \"\" not found", gvk.group_kind())
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::ledger::Ledger;
+    use crate::plan;
+    use crate::testing::{Cluster, Operation, block_on};
+
+    /// The tasks of a text, in the order of the text.
+    fn tasks(text: &str) -> Vec<Task> {
+        let mut cluster = Cluster::new();
+        let input = Operation::new(text).input(&cluster);
+        let targets = crate::target::normalise(&input.targets, &input.app, &input.kinds);
+        let ledger = &mut Ledger::default();
+        let mut tasks = block_on(plan::build(&input, &targets, ledger, &mut cluster)).tasks;
+        let place = |task: &Task| text.find(&format!("/{} ", task.key.name));
+        tasks.sort_by_key(place);
+        tasks
+    }
+
+    /// SYNC-082, U-054: hooks are named first; the noun depends on what is waited for.
+    #[rstest]
+    #[case("", WaitingFor::Health, "")]
+    #[case(
+        "Pod/my-pod ",
+        WaitingFor::Health,
+        "waiting for healthy state of /Pod/my-pod"
+    )]
+    #[case(
+        "Pod/pod-1 \nPod/pod-2 \nPod/pod-3 ",
+        WaitingFor::Health,
+        "waiting for healthy state of /Pod/pod-1 and 2 more resources"
+    )]
+    #[case(
+        "Pod/hook-1 hook=Sync",
+        WaitingFor::Health,
+        "waiting for completion of hook /Pod/hook-1"
+    )]
+    #[case(
+        "Pod/hook-1 hook=Sync\nPod/hook-2 hook=Sync",
+        WaitingFor::Health,
+        "waiting for completion of hook /Pod/hook-1 and 1 more hooks"
+    )]
+    #[case(
+        "Pod/pod-1 \nPod/hook-1 hook=Sync\nPod/pod-2 ",
+        WaitingFor::Health,
+        "waiting for completion of hook /Pod/hook-1 and 2 more resources"
+    )]
+    #[case(
+        "Pod/my-pod ",
+        WaitingFor::Deletion,
+        "waiting for deletion of /Pod/my-pod"
+    )]
+    #[case(
+        "Pod/pod-1 \nPod/pod-2 \nPod/pod-3 ",
+        WaitingFor::Deletion,
+        "waiting for deletion of /Pod/pod-1 and 2 more resources"
+    )]
+    #[case(
+        "Pod/hook-1 hook=Sync",
+        WaitingFor::Deletion,
+        "waiting for deletion of hook /Pod/hook-1"
+    )]
+    #[case(
+        "Pod/hook-1 hook=Sync\nPod/hook-2 hook=Sync",
+        WaitingFor::Deletion,
+        "waiting for deletion of hook /Pod/hook-1 and 1 more hooks"
+    )]
+    #[case(
+        "Pod/pod-1 \nPod/hook-1 hook=Sync\nPod/pod-2 ",
+        WaitingFor::Deletion,
+        "waiting for deletion of hook /Pod/hook-1 and 2 more resources"
+    )]
+    #[case(
+        "Deployment/web ",
+        WaitingFor::Health,
+        "waiting for healthy state of apps/Deployment/web"
+    )]
+    fn a_waiting_message_names_hooks_first(
+        #[case] text: &str,
+        #[case] what: WaitingFor,
+        #[case] expected: &str,
+    ) {
+        let tasks = tasks(text);
+        let all: Vec<&Task> = tasks.iter().collect();
+        assert_eq!(waiting(&all, what, |_| false), expected);
+    }
+
+    /// SYNC-082: what waits for a confirmation is named before anything else.
+    #[test]
+    fn an_unconfirmed_prune_is_named_first() {
+        let tasks = tasks("Pod/a hook=Sync\nPod/b \nPod/c ");
+        let all: Vec<&Task> = tasks.iter().collect();
+        let text = waiting(&all, WaitingFor::Deletion, |task| !task.hook);
+        assert_eq!(
+            text,
+            "waiting for pruning confirmation of /Pod/b and 1 more resources"
+        );
+    }
+}

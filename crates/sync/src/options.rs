@@ -225,11 +225,50 @@ mod tests {
         assert_eq!(options, expected);
     }
 
-    /// SYNC-023: the apply strategy and a resource list both switch hooks off.
+    /// SYNC-006, U-159: an option is there or not; repeating it changes nothing.
+    #[test]
+    fn an_option_is_there_or_not() {
+        let none: [&str; 0] = [];
+        assert_eq!(SyncOptions::from_items(&none), SyncOptions::default());
+        assert!(SyncOptions::from_items(&["PruneLast=true", "PruneLast=true"]).prune_last);
+        assert!(!SyncOptions::from_items(&["a=1"]).prune_last);
+    }
+
+    /// SYNC-022, U-224, U-230: group, kind and name must be equal; an entry without namespace fits every namespace.
+    #[test]
+    fn an_entry_without_namespace_fits_every_namespace() {
+        let entry = |namespace: &str| ResourceFilter {
+            group: "apps".to_owned(),
+            kind: "Deployment".to_owned(),
+            name: "web".to_owned(),
+            namespace: namespace.to_owned(),
+        };
+        let key =
+            |namespace: &str, name: &str| ObjectKey::new("apps", "Deployment", namespace, name);
+        assert!(entry("").matches(&key("a", "web")) && entry("").matches(&key("b", "web")));
+        assert!(entry("a").matches(&key("a", "web")) && !entry("a").matches(&key("b", "web")));
+        assert!(!entry("").matches(&key("a", "other")));
+        assert!(!entry("").matches(&ObjectKey::new("", "Deployment", "a", "web")));
+        let mut options = SyncOptions::default();
+        assert!(
+            options.selects(&key("a", "web")),
+            "no list selects everything"
+        );
+        options.resources.push(ResourceFilter {
+            name: "hello".to_owned(),
+            ..ResourceFilter::default()
+        });
+        assert!(!options.selects(&key("a", "web")));
+    }
+
+    /// SYNC-023, U-160: the apply strategy and a resource list both switch hooks off.
     #[test]
     fn a_selective_sync_skips_hooks() {
         let mut options = SyncOptions::default();
         assert!(!options.skip_hooks());
+        options.strategy = SyncStrategy::Apply;
+        assert!(options.skip_hooks());
+        options.strategy = SyncStrategy::Hook;
         options.resources.push(ResourceFilter::default());
         assert!(options.skip_hooks());
     }

@@ -201,6 +201,66 @@ mod tests {
         );
     }
 
+    /// SYNC-007: the version is no part of the key.
+    #[test]
+    fn versions_do_not_matter_for_a_pair() {
+        let live = [config("example.com/v1beta1", "a", &json!({}))];
+        assert_eq!(
+            pairs_of(&[config("example.com/v1", "a", &json!({}))], &live),
+            ["a a"]
+        );
+        let live = [config("other.com/v1", "a", &json!({}))];
+        assert_eq!(
+            pairs_of(&[config("example.com/v1", "a", &json!({}))], &live),
+            ["a -"]
+        );
+    }
+
+    /// SYNC-009, U-189: a kind of unknown scope is found with and without namespace.
+    #[test]
+    fn unknown_scopes_are_paired_too() {
+        let target =
+            json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}});
+        let mut live = target.clone();
+        live["metadata"]["annotations"] =
+            json!({argo::TRACKING_ID: "shop:example.com/Widget:shop/w"});
+        assert_eq!(
+            pairs_of(&[Arc::new(target.clone())], &[Arc::new(live.clone())]),
+            ["w w"]
+        );
+        live["metadata"]["namespace"] = "shop".into();
+        assert_eq!(pairs_of(&[Arc::new(target)], &[Arc::new(live)]), ["w w"]);
+    }
+
+    /// SYNC-030, U-055: by group, kind, name and namespace; what has no namespace fits every one.
+    #[test]
+    fn the_index_finds_by_kind_and_name() {
+        let role = Arc::new(
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "wide"}}),
+        );
+        let pairs: Vec<Pair> = [config("v1", "a", &json!({})), role]
+            .into_iter()
+            .map(|live| Pair {
+                target: None,
+                live: Some(live),
+                foreign_copy: false,
+            })
+            .collect();
+        let index = LiveIndex::new(&pairs);
+        let gvk = GroupVersionKind::new("v1", "ConfigMap");
+        assert!(index.find(&gvk, "shop", "a").is_some());
+        assert!(index.find(&gvk, "other", "a").is_none());
+        assert!(index.find(&gvk, "shop", "b").is_none());
+        assert!(index.find(&gvk, "shop", "wide").is_some());
+        assert!(
+            index
+                .find(&GroupVersionKind::new("apps/v1", "ConfigMap"), "shop", "a")
+                .is_none()
+        );
+        let none = LiveIndex::new(&[]);
+        assert!(none.find(&gvk, "shop", "a").is_none());
+    }
+
     /// SYNC-009, item 2: one object served under two groups is one object.
     #[test]
     fn twins_of_one_uid_are_one_object() {

@@ -114,3 +114,41 @@ pub struct ResourceResult {
     /// Place among the results, from 1, given when first recorded.
     pub order: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SYNC-065, SYNC-080: what a call left behind, until health is looked at.
+    #[test]
+    fn a_result_code_has_a_phase() {
+        let phases = [
+            ("Synced", ResultCode::Synced, OperationPhase::Running),
+            ("SyncFailed", ResultCode::SyncFailed, OperationPhase::Failed),
+            ("Pruned", ResultCode::Pruned, OperationPhase::Succeeded),
+            (
+                "PruneSkipped",
+                ResultCode::PruneSkipped,
+                OperationPhase::Succeeded,
+            ),
+        ];
+        for (name, code, phase) in phases {
+            assert_eq!((code.as_str(), code.phase()), (name, phase));
+        }
+    }
+
+    /// SYNC-079.
+    #[test]
+    fn three_phases_are_the_end() {
+        let phases = [
+            ("Running", OperationPhase::Running, false),
+            ("Terminating", OperationPhase::Terminating, false),
+            ("Succeeded", OperationPhase::Succeeded, true),
+            ("Failed", OperationPhase::Failed, true),
+            ("Error", OperationPhase::Error, true),
+        ];
+        for (name, phase, completed) in phases {
+            assert_eq!((phase.as_str(), phase.completed()), (name, completed));
+        }
+    }
+}

@@ -107,6 +107,8 @@ pub(crate) struct Cluster {
     pub(crate) reject_dry: BTreeMap<String, String>,
     /// Names whose deletion is refused with that code.
     pub(crate) refuse_delete: BTreeMap<String, u16>,
+    /// Every read is refused with that code.
+    pub(crate) refuse_get: Option<u16>,
     /// Names that stay terminating when they are deleted.
     pub(crate) lingering: BTreeSet<String>,
     /// Names that the view does not show.
@@ -292,7 +294,10 @@ impl Asks for Cluster {
             .get(&self.full_key(resource))
             .cloned()
             .map(Arc::new);
-        Box::pin(async { Ok(found) })
+        let refused = self
+            .refuse_get
+            .map(|code| CallError::Api(Status::new(code, "", format!("refused with {code}"))));
+        Box::pin(async { refused.map_or(Ok(found), Err) })
     }
 
     fn apply(&mut self, asks: Vec<ApplyAsk>) -> BoxFuture<'_, Vec<Result<String, String>>> {

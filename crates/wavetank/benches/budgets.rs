@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use serde_json::{Value, json};
 use wavetank::{Options, RunEnd, simulate};
+use wavetank_apiserver::{ResponseBody, Server, ServerApi, ServerConfig};
 use wavetank_cluster::{Cluster, Observer};
 use wavetank_cluster_sim::{SimCluster, SimConfig, drive, runtime};
-use wavetank_kernel::{Chooser, Seed};
-use wavetank_model::{Actor, Change, object};
+use wavetank_kernel::{Chooser, Seed, SimTime};
+use wavetank_model::{Actor, Api, Change, object};
 use wavetank_scenario::{LoadOptions, Scenario, load_bytes};
 
 /// As the command has it.
@@ -75,8 +76,11 @@ fn ten_objects() -> String {
     text + &job("report", "PostSync") + &config_map("last", 1)
 }
 
-fn many(count: usize, object: impl Fn(&str, usize) -> String) -> Arc<Scenario> {
-    let mut text = HEAD.to_owned();
+/// The same with all that a real cluster does unasked, Events above all.
+const NOISY: &str = "apiVersion: wavetank/v1\nkind: Scenario\nmetadata: {name: bench}\nspec: {limits: {time: 24h}, cluster: {noise: true}}\n";
+
+fn many(head: &str, count: usize, object: impl Fn(&str, usize) -> String) -> Arc<Scenario> {
+    let mut text = head.to_owned();
     for number in 0..count {
         text += &object(&format!("object-{number:05}"), number * 20 / count);
     }
@@ -103,11 +107,12 @@ fn cluster() -> Arc<SimCluster> {
     let config = SimConfig {
         seed: Seed(0),
         chooser: Chooser::canonical(),
-        server: wavetank_apiserver::ServerConfig::default(),
+        server: ServerConfig::default(),
         workload: wavetank_workload::Config::default(),
         rules: Vec::new(),
         namespace: "default".to_owned(),
         time_scale: 1,
+        controllers: true,
     };
     Arc::new(SimCluster::new(config).unwrap_or_else(|error| panic!("{error}")))
 }
@@ -166,6 +171,36 @@ fn creates(count: u64) -> Duration {
     })
 }
 
+/// A server that has `count` Deployments with status.
+fn deployments(count: usize) -> Server {
+    let mut server = Server::new(ServerConfig::default(), Seed(0));
+    for number in 0..count {
+        let name = format!("web-{number:05}");
+        let deployment = json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": "default", "labels": {"app": name}},
+            "spec": {"selector": {"matchLabels": {"app": name}}, "template": {
+                "metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "main", "image": "nginx:1"}]}}},
+        });
+        let mut api = ServerApi::new(&mut server, SimTime::ZERO);
+        api.create("user", deployment)
+            .unwrap_or_else(|refusal| panic!("{}", refusal.message));
+    }
+    server
+}
+
+/// The length of the answer to a LIST.
+fn list(server: &mut Server, query: &str) -> usize {
+    let request = http::Request::get(format!(
+        "/apis/apps/v1/namespaces/default/deployments{query}"
+    ));
+    let request = request.body(bytes::Bytes::new()).unwrap_or_default();
+    let answer = server.handle(&request, &Actor::new(Actor::USER), SimTime::ZERO);
+    match answer.into_body() {
+        ResponseBody::Full(bytes) => bytes.len(),
+        ResponseBody::Watch(_) => 0,
+    }
+}
+
 fn library() -> Vec<Arc<Scenario>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scenarios");
     let files =
@@ -203,18 +238,33 @@ fn budgets(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     group.bench_function("600-byte ConfigMap", |bencher| bencher.iter_custom(creates));
     group.finish();
+    let mut group = criterion.benchmark_group("LIST of 10000 Deployments");
+    let mut server = deployments(10_000);
+    for (name, query) in [
+        ("whole", ""),
+        ("a page of 500", "?limit=500"),
+        ("by label", "?labelSelector=app%3Dweb-00500"),
+    ] {
+        group.bench_function(name, |bencher| bencher.iter(|| list(&mut server, query)));
+    }
+    group.finish();
+    drop(server);
     let mut group = criterion.benchmark_group("an app in 20 waves");
     group.sample_size(10);
     for count in [1000, 5000] {
         let mut name = String::new();
         write!(name, "{count} ConfigMaps").ok();
-        let scenario = many(count, config_map);
+        let scenario = many(HEAD, count, config_map);
         group.bench_function(name, |bencher| bencher.iter(|| run(&scenario)));
     }
-    let scenario = many(5000, deployment);
-    group.bench_function("5000 one-replica Deployments", |bencher| {
-        bencher.iter(|| run(&scenario));
-    });
+    for (name, head, count) in [
+        ("500 one-replica Deployments", HEAD, 500),
+        ("500 one-replica Deployments with Events", NOISY, 500),
+        ("5000 one-replica Deployments", HEAD, 5000),
+    ] {
+        let scenario = many(head, count, deployment);
+        group.bench_function(name, |bencher| bencher.iter(|| run(&scenario)));
+    }
     group.finish();
 }
 

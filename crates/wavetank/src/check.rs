@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use wavetank_kernel::SimTime;
-use wavetank_report::{About, Failure, RunOutcome, Verdict};
+use wavetank_report::{About, Explanation, Failure, RunOutcome, Verdict};
 use wavetank_runner::{RunEnd, StepFailure, UnfiredFault};
 use wavetank_scenario::Scenario;
 use wavetank_sync::StepEngine;
@@ -16,24 +16,31 @@ use crate::simulate::{Options, Simulation, simulate, simulate_with};
 ///
 /// The outcome carries the trace and no warnings: those belong to the file.
 pub fn check(scenario: &Arc<Scenario>, options: Options) -> RunOutcome {
-    if let Some(skipped) = skipped(scenario, &options, "builtin") {
+    if let Some(skipped) = skipped(scenario, &options, "fake", "builtin") {
         return skipped;
     }
     judge(scenario, simulate(scenario, options))
 }
 
-/// The outcome when the scenario says that it is to be skipped with `engine`.
-fn skipped(scenario: &Scenario, options: &Options, engine: &str) -> Option<RunOutcome> {
-    exceptions::skip(scenario, "fake", engine).map(|reason| RunOutcome {
+/// The outcome when the scenario says that it is to be skipped on `target` with `engine`.
+pub(crate) fn skipped(
+    scenario: &Scenario,
+    options: &Options,
+    target: &str,
+    engine: &str,
+) -> Option<RunOutcome> {
+    exceptions::skip(scenario, target, engine).map(|reason| RunOutcome {
         scenario: Some(scenario.name.clone()),
         path: scenario.path.display().to_string(),
         case: scenario.case.clone(),
         seed: options.seed.unwrap_or(scenario.seed),
+        target: target.to_owned(),
         about: About::of(scenario),
         verdict: Verdict::Skipped { reason },
         warnings: Vec::new(),
         virtual_time: SimTime::ZERO,
         wall_time: None,
+        explanation: Explanation::default(),
         trace: None,
     })
 }
@@ -44,7 +51,7 @@ pub fn check_with(
     options: Options,
     engine: Box<dyn StepEngine>,
 ) -> RunOutcome {
-    if let Some(skipped) = skipped(scenario, &options, engine.name()) {
+    if let Some(skipped) = skipped(scenario, &options, "fake", engine.name()) {
         return skipped;
     }
     judge(scenario, simulate_with(scenario, options, engine))
@@ -81,11 +88,13 @@ pub fn judge(scenario: &Scenario, simulation: Simulation) -> RunOutcome {
         }
     };
     let verdict = exceptions::apply(scenario, &trace.header, verdict);
-    RunOutcome {
+    let settled = !matches!(verdict, Verdict::NotSettled { .. });
+    let mut outcome = RunOutcome {
         scenario: Some(scenario.name.clone()),
         path: scenario.path.display().to_string(),
         case: scenario.case.clone(),
         seed: trace.header.seed,
+        target: trace.header.target.clone(),
         about: About::of(scenario),
         verdict,
         warnings: Vec::new(),
@@ -94,8 +103,13 @@ pub fn judge(scenario: &Scenario, simulation: Simulation) -> RunOutcome {
             .last()
             .map_or(SimTime::ZERO, |entry| entry.time),
         wall_time: None,
+        explanation: Explanation::default(),
         trace: Some(trace),
+    };
+    if !settled {
+        outcome.explain(false);
     }
+    outcome
 }
 
 /// Steps and bound actions that could not do what they say.

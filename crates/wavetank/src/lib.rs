@@ -10,10 +10,12 @@ mod check;
 mod exceptions;
 mod plan;
 mod simulate;
+mod target;
 
 pub use check::{check, check_with, judge};
 pub use plan::{PlanError, plan};
 pub use simulate::{Choices, Options, Simulation, cluster_config, simulate, simulate_with};
+pub use target::{check_on, faster, lacking, leaves_its_namespaces, skipped_on};
 pub use wavetank_kernel::Choice;
 pub use wavetank_report::{RunOutcome, Verdict};
 pub use wavetank_runner::{RunEnd, StepFailure, UnfiredFault};

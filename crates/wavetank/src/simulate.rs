@@ -77,6 +77,7 @@ fn simulate_on(
         Ok(runtime) => runtime.block_on(simulate_in(scenario, seed, options, engine)),
         Err(error) => unavailable(
             scenario,
+            "fake",
             seed,
             format!("the operating system gives no runtime: {error}"),
         ),
@@ -91,12 +92,12 @@ async fn simulate_in(
 ) -> Simulation {
     let cluster = match SimCluster::new(cluster_config(scenario, &options, Epoch::default(), 1)) {
         Ok(cluster) => Arc::new(cluster),
-        Err(error) => return unavailable(scenario, seed, error.to_string()),
+        Err(error) => return unavailable(scenario, "fake", seed, error.to_string()),
     };
     let pace = tokio::spawn(drive(Arc::clone(&cluster)));
     let assessor = match assessor(scenario, cluster.as_ref()) {
         Ok(assessor) => assessor,
-        Err(reason) => return unavailable(scenario, seed, reason),
+        Err(reason) => return unavailable(scenario, "fake", seed, reason),
     };
     let engine = engine.unwrap_or_else(|| Box::new(Builtin::new(assessor.clone())));
     let assessor = Arc::new(assessor);
@@ -133,7 +134,7 @@ async fn simulate_in(
 /// The rules of health that `scenario` asks for: the built-in ones and its scripts.
 #[cfg(feature = "lua")]
 #[expect(clippy::unnecessary_wraps, reason = "without Lua it fails")]
-fn assessor(scenario: &Scenario, cluster: &dyn Cluster) -> Result<Assessor, String> {
+pub(crate) fn assessor(scenario: &Scenario, cluster: &dyn Cluster) -> Result<Assessor, String> {
     let (clock, epoch) = (cluster.clock(), cluster.epoch());
     let now: wavetank_health::LuaClock = Arc::new(move || epoch.wall(clock.now()).as_second());
     Ok(Assessor::new().with_scripts(&scenario.app.settings.health_scripts, &now))
@@ -141,7 +142,7 @@ fn assessor(scenario: &Scenario, cluster: &dyn Cluster) -> Result<Assessor, Stri
 
 /// The rules of health that `scenario` asks for, which must be the built-in ones.
 #[cfg(not(feature = "lua"))]
-fn assessor(scenario: &Scenario, _cluster: &dyn Cluster) -> Result<Assessor, String> {
+pub(crate) fn assessor(scenario: &Scenario, _cluster: &dyn Cluster) -> Result<Assessor, String> {
     if scenario.app.settings.health_scripts.is_empty() {
         return Ok(Assessor::new());
     }
@@ -189,11 +190,17 @@ pub fn cluster_config(
         rules: scenario.workloads.clone(),
         namespace: scenario.app.namespace.clone(),
         time_scale,
+        controllers: true,
     }
 }
 
-fn unavailable(scenario: &Scenario, seed: Seed, reason: String) -> Simulation {
-    let header = wavetank_runner::header(scenario, "fake", "builtin", seed.0, Epoch::default());
+pub(crate) fn unavailable(
+    scenario: &Scenario,
+    target: &str,
+    seed: Seed,
+    reason: String,
+) -> Simulation {
+    let header = wavetank_runner::header(scenario, target, "builtin", seed.0, Epoch::default());
     Simulation {
         trace: Trace {
             header,

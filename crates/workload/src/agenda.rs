@@ -6,6 +6,8 @@ use std::sync::Arc;
 use wavetank_kernel::{Class, Load, Queue, SimTime, Ticket};
 use wavetank_model::ObjectKey;
 
+use crate::role::Role;
+
 /// Which controller looks at an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Task {
@@ -85,11 +87,23 @@ type Entry = (Task, Arc<ObjectKey>);
 pub(crate) struct Agenda {
     queue: Queue<Entry>,
     pending: BTreeMap<Entry, (SimTime, Load, Ticket)>,
+    role: Role,
 }
 
 impl Agenda {
+    /// An agenda that takes only what `role` does.
+    pub(crate) fn of(role: &Role) -> Self {
+        Self {
+            role: role.clone(),
+            ..Self::default()
+        }
+    }
+
     /// Lets `task` look at `key` at `at`, or earlier if that was planned. Work stays work.
     pub(crate) fn push(&mut self, task: Task, key: Arc<ObjectKey>, at: SimTime, load: Load) {
+        if !self.role.does(task) {
+            return;
+        }
         let entry = (task, key);
         let (mut at, mut load) = (at, load);
         if let Some((planned, planned_load, ticket)) = self.pending.get(&entry) {

@@ -4,10 +4,13 @@ use serde_json::{Map, Value, json};
 use wavetank_model::{Api, ObjectKey, Status, object};
 
 use crate::context::{Again, Context, MANAGER};
+use crate::events::{Kind, Source};
 use crate::pods;
 use crate::read::{at, int, map, status_of, text, with_status};
 use crate::script::owner_key;
 use crate::selectors::Selectors;
+
+const SOURCE: Source = Source::Controller("controllermanager");
 
 /// Counts the Pods of one budget.
 pub(crate) fn sync(
@@ -22,6 +25,10 @@ pub(crate) fn sync(
     let selector = at(&budget, &["spec", "selector"]);
     let mut picked = selectors.pods(context.api, &key.namespace, selector.unwrap_or(&nothing));
     picked.retain(|pod| selector.is_some() && !crate::read::pod_ended(pod));
+    if picked.is_empty() {
+        let message = format_args!("No matching pods found");
+        context.event(SOURCE, &budget, Kind::Normal, "NoPods", message);
+    }
     let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     let healthy = count(
         picked

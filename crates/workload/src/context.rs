@@ -3,7 +3,10 @@
 use wavetank_kernel::{Chooser, Load, SimTime};
 use wavetank_model::Api;
 
+use crate::claim::Claims;
 use crate::config::Config;
+use crate::events::Events;
+use crate::role::Role;
 use crate::script::{Chance, Scripts};
 
 /// The manager of the controllers' writes.
@@ -37,8 +40,11 @@ impl Again {
 pub(crate) struct Context<'a> {
     pub(crate) api: &'a mut dyn Api,
     pub(crate) config: &'a Config,
+    pub(crate) role: &'a Role,
     pub(crate) now: SimTime,
     pub(crate) scripts: &'a mut Scripts,
     pub(crate) chance: &'a mut Chance,
     pub(crate) chooser: &'a mut Chooser,
+    pub(crate) events: &'a mut Events,
+    pub(crate) claims: &'a Claims,
 }

@@ -13,11 +13,14 @@ use wavetank_model::{Api, EventPattern, ObjectKey, Status};
 
 use crate::agenda::{Agenda, Task};
 use crate::balancer::Balancer;
+use crate::claim::Claims;
 use crate::config::Config;
 use crate::context::{Again, Context};
+use crate::events::Events;
 use crate::job::Jobs;
 use crate::kubelet::Kubelet;
 use crate::read::text;
+use crate::role::Role;
 use crate::scheduler::Scheduler;
 use crate::script::{Chance, Scripts};
 use crate::selectors::Selectors;
@@ -61,6 +64,7 @@ impl fmt::Display for Waiting {
 pub struct Controllers {
     agenda: Agenda,
     config: Config,
+    role: Role,
     scripts: Scripts,
     chance: Chance,
     kubelet: Kubelet,
@@ -81,6 +85,8 @@ pub struct Controllers {
     unscheduled: BTreeSet<Arc<ObjectKey>>,
     refusals: BTreeMap<(Task, Arc<ObjectKey>), (u32, String)>,
     problems: BTreeMap<ObjectKey, String>,
+    events: Events,
+    claims: Claims,
 }
 
 impl Controllers {
@@ -89,6 +95,7 @@ impl Controllers {
         Self {
             agenda: Agenda::default(),
             config,
+            role: Role::Everything,
             scripts: Scripts::new(rules, home),
             chance: Chance::new(seed),
             kubelet: Kubelet::default(),
@@ -106,7 +113,17 @@ impl Controllers {
             unscheduled: BTreeSet::new(),
             refusals: BTreeMap::new(),
             problems: BTreeMap::new(),
+            events: Events::default(),
+            claims: Claims::default(),
         }
+    }
+
+    /// The same as only a part of a cluster.
+    #[must_use]
+    pub fn with_role(mut self, role: Role) -> Self {
+        self.agenda = Agenda::of(&role);
+        self.role = role;
+        self
     }
 
     /// Lets no controller touch `key`, now and later: its status was given by the scenario.
@@ -208,15 +225,21 @@ impl Controllers {
         let mut context = Context {
             api,
             config: &self.config,
+            role: &self.role,
             now,
             scripts: &mut self.scripts,
             chance: &mut self.chance,
             chooser,
+            events: &mut self.events,
+            claims: &self.claims,
         };
         let context = &mut context;
         match task {
             Task::Schedule => {
                 let held = self.kubelet.admit(key, context);
+                if !context.role.schedules() {
+                    return Ok(Again::Never);
+                }
                 let outcome = self.scheduler.sync(key, held, context);
                 if context
                     .api

@@ -13,11 +13,13 @@ use wavetank_model::{DeleteOptions, GroupKind, ObjectKey, Propagation, Status, o
 
 use self::schedule::Schedule;
 use crate::context::{Again, Context, MANAGER};
+use crate::events::{Kind, Source};
 use crate::job;
 use crate::read::{
     controller_reference, flag, int, is_true, list, map, status_of, text, with_status,
 };
 
+const SOURCE: Source = Source::Controller("cronjob-controller");
 const SCHEDULED: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
 
 /// Why the controller cannot follow a `CronJob`.
@@ -62,6 +64,16 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
         if known < last {
             status.insert("lastSuccessfulTime".to_owned(), last.into());
         }
+    }
+    for job in jobs.iter().filter(|job| is_listed(&cron, job)) {
+        let Some(end) = ["Complete", "Failed"]
+            .into_iter()
+            .find(|end| is_true(job, end))
+        else {
+            continue;
+        };
+        let message = format_args!("Saw completed job: {}, condition: {end}", object::name(job));
+        context.event(SOURCE, &cron, Kind::Normal, "SawCompletedJob", message);
     }
     let mut active: Vec<Arc<Value>> = jobs
         .into_iter()
@@ -111,6 +123,13 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
     Ok(again)
 }
 
+/// Whether the `CronJob` still lists the Job as active.
+fn is_listed(cron: &Value, job: &Value) -> bool {
+    list(cron, &["status", "active"])
+        .iter()
+        .any(|known| text(known, &["uid"]) == object::uid(job))
+}
+
 fn reference(job: &Value) -> Value {
     json!({
         "apiVersion": "batch/v1",
@@ -155,10 +174,16 @@ fn start(
     context: &mut Context<'_>,
 ) -> Result<Option<Arc<Value>>, Status> {
     match text(cron, &["spec", "concurrencyPolicy"]) {
-        "Forbid" if !active.is_empty() => return Ok(None),
+        "Forbid" if !active.is_empty() => {
+            let message = format_args!(
+                "Not starting job because prior execution is running and concurrency policy is Forbid"
+            );
+            context.event(SOURCE, cron, Kind::Normal, "JobAlreadyActive", message);
+            return Ok(None);
+        }
         "Replace" => {
             for job in active.drain(..) {
-                delete(&job, context)?;
+                delete(cron, &job, context)?;
             }
         }
         _ => {}
@@ -181,7 +206,11 @@ fn start(
     job["metadata"]["annotations"][SCHEDULED] = context.config.epoch.time(time).into();
     job["metadata"]["ownerReferences"] = json!([controller_reference(cron)]);
     match context.api.create(MANAGER, job) {
-        Ok(job) => Ok(Some(job)),
+        Ok(job) => {
+            let message = format_args!("Created job {}", object::name(&job));
+            context.event(SOURCE, cron, Kind::Normal, "SuccessfulCreate", message);
+            Ok(Some(job))
+        }
         Err(refusal) if refusal.is_already_exists() => Ok(context
             .api
             .get(&ObjectKey::new(
@@ -191,11 +220,15 @@ fn start(
                 name,
             ))
             .filter(|job| !job::is_finished(job))),
-        Err(refusal) => Err(refusal),
+        Err(refusal) => {
+            let message = format_args!("Error creating job: {}", refusal.message);
+            context.event(SOURCE, cron, Kind::Warning, "FailedCreate", message);
+            Err(refusal)
+        }
     }
 }
 
-fn delete(job: &Value, context: &mut Context<'_>) -> Result<(), Status> {
+fn delete(cron: &Value, job: &Value, context: &mut Context<'_>) -> Result<(), Status> {
     let key = ObjectKey::new("batch", "Job", object::namespace(job), object::name(job));
     let options = DeleteOptions {
         propagation: Some(Propagation::Background),
@@ -203,7 +236,12 @@ fn delete(job: &Value, context: &mut Context<'_>) -> Result<(), Status> {
     };
     match context.api.delete(MANAGER, &key, &options) {
         Err(status) if !status.is_not_found() => Err(status),
-        _ => Ok(()),
+        Err(_) => Ok(()),
+        Ok(()) => {
+            let message = format_args!("Deleted job {}", object::name(job));
+            context.event(SOURCE, cron, Kind::Normal, "SuccessfulDelete", message);
+            Ok(())
+        }
     }
 }
 
@@ -225,7 +263,7 @@ fn clean_up(cron: &Value, jobs: &[Arc<Value>], context: &mut Context<'_>) -> Res
             )
         });
         for job in ended.iter().take(ended.len().saturating_sub(limit)) {
-            delete(job, context)?;
+            delete(cron, job, context)?;
         }
     }
     Ok(())

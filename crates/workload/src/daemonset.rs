@@ -1,6 +1,4 @@
 //! The `DaemonSet` controller (API-349).
-//!
-//! Known difference: `maxSurge` is carried out as `maxUnavailable` 1.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,13 +6,16 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use wavetank_model::{GroupKind, ObjectKey, Status, object};
 
+use crate::claim;
 use crate::context::{Again, Context, MANAGER};
+use crate::events::{Kind, Source};
 use crate::history::History;
 use crate::pods;
 use crate::read::{at, int, list, map, pod_ended, set_counter, text, with_status};
 use crate::scheduler;
 
 const HASH: &str = "controller-revision-hash";
+const SOURCE: Source = Source::Controller("daemonset-controller");
 const TOLERATED: [(&str, &str); 6] = [
     ("node.kubernetes.io/not-ready", "NoExecute"),
     ("node.kubernetes.io/unreachable", "NoExecute"),
@@ -46,7 +47,7 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
         .filter(|node| scheduler::refusal(&pattern, node).is_none())
         .map(|node| object::name(node))
         .collect();
-    let by_node = by_node(pods::of(&set, context));
+    let by_node = by_node(claim::pods(&set, None, |_| true, context)?);
     let mut outcome = Ok(());
     let mut touched = false;
     for pod in by_node
@@ -54,17 +55,14 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
         .flatten()
         .filter(|pod| pod_ended(pod) && !object::is_terminating(pod))
     {
-        outcome = outcome.and(pods::delete(pod, context));
+        note_end(&set, pod, context);
+        outcome = outcome.and(pods::delete(&set, pod, SOURCE, context));
         touched = true;
     }
     for node in &wanted {
         if !by_node.contains_key(*node) {
-            outcome = outcome.and(
-                context
-                    .api
-                    .create(MANAGER, blank_pod(&set, &hash, node))
-                    .map(|_| ()),
-            );
+            let pod = blank_pod(&set, &hash, node);
+            outcome = outcome.and(pods::create(&set, pod, SOURCE, context).map(|_| ()));
             touched = true;
         }
     }
@@ -74,7 +72,7 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
         .flat_map(|(_, pods)| pods)
     {
         if !object::is_terminating(pod) {
-            outcome = outcome.and(pods::delete(pod, context));
+            outcome = outcome.and(pods::delete(&set, pod, SOURCE, context));
             touched = true;
         }
     }
@@ -101,6 +99,27 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
     )?;
     outcome?;
     Ok(next)
+}
+
+/// Says why a Pod that ended is replaced.
+fn note_end(set: &Value, pod: &Value, context: &mut Context<'_>) {
+    let (kind, reason, ended, act) = if text(pod, &["status", "phase"]) == "Failed" {
+        (Kind::Warning, "FailedDaemonPod", "failed", "kill")
+    } else {
+        (Kind::Normal, "SucceededDaemonPod", "succeeded", "delete")
+    };
+    context.event(
+        SOURCE,
+        set,
+        kind,
+        reason,
+        format_args!(
+            "Found {ended} daemon pod {}/{} on node {}, will try to {act} it",
+            object::namespace(pod),
+            object::name(pod),
+            node_of(pod)
+        ),
+    );
 }
 
 type ByNode = BTreeMap<String, Vec<Arc<Value>>>;
@@ -146,24 +165,11 @@ fn roll(
     by_node: &ByNode,
     context: &mut Context<'_>,
 ) -> Result<(), Status> {
-    let total = i64::try_from(wanted.len()).unwrap_or(i64::MAX);
-    let allowed = match at(
-        set,
-        &["spec", "updateStrategy", "rollingUpdate", "maxUnavailable"],
-    ) {
-        Some(Value::String(percent)) => {
-            let number = percent
-                .strip_suffix('%')
-                .and_then(|number| number.parse::<i64>().ok())
-                .unwrap_or(0);
-            number
-                .saturating_mul(total)
-                .saturating_add(99)
-                .div_euclid(100)
-        }
-        Some(number) => number.as_i64().unwrap_or(1),
-        None => 1,
-    };
+    let surge = bound(set, "maxSurge", wanted.len()).unwrap_or(0);
+    if surge > 0 {
+        return surge_over(set, hash, wanted, by_node, surge, context);
+    }
+    let allowed = bound(set, "maxUnavailable", wanted.len()).unwrap_or(1);
     let min_ready = int(set, &["spec", "minReadySeconds"]).unwrap_or(0);
     let (mut unavailable, mut doomed, mut candidates) = (0, Vec::new(), Vec::new());
     for pods in by_node
@@ -190,7 +196,63 @@ fn roll(
     doomed.extend(candidates.into_iter().take(room));
     doomed
         .into_iter()
-        .try_for_each(|pod| pods::delete(pod, context))
+        .try_for_each(|pod| pods::delete(set, pod, SOURCE, context))
+}
+
+/// A bound of the rolling update: a number of nodes, or a share of `total`, rounded up.
+fn bound(set: &Value, field: &str, total: usize) -> Option<i64> {
+    match at(set, &["spec", "updateStrategy", "rollingUpdate", field])? {
+        Value::String(percent) => {
+            let number = percent.strip_suffix('%')?.parse::<i64>().ok()?;
+            let total = i64::try_from(total).unwrap_or(i64::MAX);
+            let hundredths = number.saturating_mul(total).saturating_add(99);
+            Some(hundredths.div_euclid(100))
+        }
+        number => number.as_i64(),
+    }
+}
+
+/// Replaces outdated Pods by new ones beside them, on as many nodes at a time as `surge` says; an old Pod goes when the
+/// new one is available.
+fn surge_over(
+    set: &Value,
+    hash: &str,
+    wanted: &[&str],
+    by_node: &ByNode,
+    surge: i64,
+    context: &mut Context<'_>,
+) -> Result<(), Status> {
+    let min_ready = int(set, &["spec", "minReadySeconds"]).unwrap_or(0);
+    let (now, epoch) = (context.now, context.config.epoch);
+    let is_available =
+        |pod: &Value| pods::available_at(pod, min_ready, epoch).is_some_and(|at| at <= now);
+    let (mut surging, mut doomed) = (0, Vec::new());
+    let (mut at_once, mut candidates) = (Vec::new(), Vec::new());
+    for (node, on_node) in by_node
+        .iter()
+        .filter(|(node, _)| wanted.contains(&node.as_str()))
+    {
+        let mut living = on_node.iter().filter(|pod| !object::is_terminating(pod));
+        let (new, old): (Vec<_>, Vec<_>) = living
+            .by_ref()
+            .partition(|pod| object::label(pod, HASH) == Some(hash));
+        match (new.first(), old.first()) {
+            (Some(new), Some(_)) if !is_available(new) => surging += 1,
+            (Some(_), Some(_)) => doomed.extend(old),
+            (None, Some(old)) if is_available(old) => candidates.push(node),
+            (None, Some(_)) => at_once.push(node),
+            (_, None) => {}
+        }
+    }
+    let room = usize::try_from(surge - surging).unwrap_or(0);
+    at_once.extend(candidates.into_iter().take(room));
+    for pod in doomed {
+        pods::delete(set, pod, SOURCE, context)?;
+    }
+    for node in at_once {
+        pods::create(set, blank_pod(set, hash, node), SOURCE, context)?;
+    }
+    Ok(())
 }
 
 fn blank_pod(set: &Value, hash: &str, node: &str) -> Value {

@@ -9,8 +9,12 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use wavetank_model::{GroupKind, ObjectKey, Status, object};
 
+use crate::claim;
 use crate::context::{Again, Context, MANAGER};
+use crate::events::Source;
 use crate::read::{at, condition, flag, int, text, with_status};
+
+const SOURCE: Source = Source::Controller("deployment-controller");
 
 /// One look at one Deployment: the object as last written, and its `ReplicaSets` by name.
 struct Rollout {
@@ -25,11 +29,8 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
     let Some(deployment) = context.api.get(key) else {
         return Ok(Again::Never);
     };
-    let uid = object::uid(&deployment);
-    let mut sets = context
-        .api
-        .owned(&GroupKind::new("apps", "ReplicaSet"), uid);
-    sets.retain(|set| object::controller(set).is_some_and(|owner| owner.uid == uid));
+    let kind = GroupKind::new("apps", "ReplicaSet");
+    let sets = claim::objects(&deployment, &kind, None, |_| true, context)?;
     let mut rollout = Rollout {
         deployment,
         sets,
@@ -156,7 +157,8 @@ impl Rollout {
         self.write_progress(context)
     }
 
-    /// Notes that the Deployment was paused or resumed (API-344).
+    /// Notes that the Deployment was paused or resumed (API-344). What is known of the Deployment stays that from before
+    /// the write, as with the real controller: the next write of its status in this look is refused, and tried again.
     fn note_pause(&mut self, context: &mut Context<'_>) -> Result<(), Status> {
         if !progress::has_deadline(&self.deployment) {
             return Ok(());
@@ -185,7 +187,9 @@ impl Rollout {
             message,
             &context.api.timestamp(),
         );
-        self.write(status, context)?;
+        let noted = with_status(&self.deployment, status);
+        context.api.update(MANAGER, noted.clone(), "status")?;
+        self.deployment = Arc::new(noted);
         Ok(())
     }
 }

@@ -1,10 +1,8 @@
 //! The Job controller (API-326…338).
-//!
-//! Known differences: `podFailurePolicy`, `successPolicy` and `backoffLimitPerIndex` are not carried out; such a Job is
-//! left alone and named among the problems ([`crate::Controllers::problems`]).
 
 mod indexes;
 mod judge;
+mod policy;
 mod status;
 
 use std::collections::BTreeMap;
@@ -17,10 +15,14 @@ use wavetank_model::{DeleteOptions, ObjectKey, PatchType, Propagation, Status, o
 
 use self::judge::{Manage, View};
 use self::status::JobStatus;
+use crate::claim;
 use crate::context::{Again, Context, MANAGER};
+use crate::events::{Kind, Source};
 use crate::latency;
 use crate::pods;
-use crate::read::{at, condition, int, is_true, list, text};
+use crate::read::{condition, int, is_true, list, text};
+
+const SOURCE: Source = Source::Controller("job-controller");
 
 /// The finalizer that keeps a Pod until it is counted.
 pub(crate) const TRACKING: &str = "batch.kubernetes.io/job-tracking";
@@ -59,13 +61,6 @@ pub(crate) fn is_finished(job: &Value) -> bool {
     is_true(job, "Complete") || is_true(job, "Failed")
 }
 
-/// Why the controller cannot run a Job.
-pub(crate) fn unsupported(job: &Value) -> Option<&'static str> {
-    ["podFailurePolicy", "successPolicy", "backoffLimitPerIndex"]
-        .into_iter()
-        .find(|field| at(job, &["spec", field]).is_some())
-}
-
 fn is_tracked(pod: &Value) -> bool {
     object::finalizers(pod).any(|finalizer| finalizer == TRACKING)
 }
@@ -96,13 +91,10 @@ impl Jobs {
             return Ok(Again::Never);
         };
         let manager = text(&job, &["spec", "managedBy"]);
-        if is_finished(&job)
-            || unsupported(&job).is_some()
-            || !matches!(manager, "" | "kubernetes.io/job-controller")
-        {
+        if is_finished(&job) || !matches!(manager, "" | "kubernetes.io/job-controller") {
             return Ok(Again::Never);
         }
-        let owned = pods::of(&job, context);
+        let owned = claim::pods(&job, Some(TRACKING), |_| true, context)?;
         let view = View::new(&job, owned);
         let back_off = self.count_failures(&job, &view, context.now);
         let mut status = JobStatus::of(&job, context.api.timestamp());
@@ -118,26 +110,30 @@ impl Jobs {
             outcome = view
                 .active
                 .iter()
-                .try_for_each(|pod| pods::delete(pod, context));
+                .try_for_each(|pod| pods::delete(&job, pod, SOURCE, context));
             tally.removed(view.active.iter());
         } else {
             if !object::is_terminating(&job) {
                 again = deadline(&job, &status, suspended, context);
-                match view.manage(&job, back_off.until(), context.now) {
+                let ended = |pod: &Value| {
+                    let known = self.ended.get(object::uid(pod)).copied();
+                    known.unwrap_or(context.now)
+                };
+                match view.manage(&job, back_off, &ended, context.now) {
                     Manage::Nothing => {}
                     Manage::Delete(surplus) => {
                         // These do not count as failed: they are let go of before they are deleted.
                         outcome = surplus.iter().try_for_each(|pod| {
-                            release_pod(pod, context).and_then(|()| pods::delete(pod, context))
+                            release_pod(pod, context)?;
+                            pods::delete(&job, pod, SOURCE, context)
                         });
                         tally.removed(surplus.iter());
                     }
                     Manage::Create(indexes) => {
                         let (made, refusal) =
                             pods::slow_start(indexes.len(), context, |number, context| {
-                                context
-                                    .api
-                                    .create(MANAGER, blank_pod(&job, indexes[number]))
+                                let pod = blank_pod(&job, indexes[number], &view);
+                                pods::create(&job, pod, SOURCE, context)
                             });
                         tally.active += i64::try_from(made).unwrap_or(i64::MAX);
                         outcome = refusal;
@@ -155,7 +151,11 @@ impl Jobs {
             }
             end = view.success(&tally);
             if end.is_none() && !object::is_terminating(&job) {
-                status.note_suspension(suspended);
+                match status.note_suspension(suspended) {
+                    Some(true) => say(&job, Kind::Normal, "Suspended", "Job suspended", context),
+                    Some(false) => say(&job, Kind::Normal, "Resumed", "Job resumed", context),
+                    None => {}
+                }
             }
         }
         status.set_tally(&tally);
@@ -175,12 +175,18 @@ impl Jobs {
         context: &mut Context<'_>,
     ) -> Result<(), Status> {
         status.count_untracked(|uid| view.is_tracked(uid));
+        if view.indexed {
+            let end = int(job, &["spec", "completions"]).unwrap_or(0);
+            status.keep_indexes_below(u32::try_from(end).unwrap_or(0));
+            status.set_failed_indexes(view.failed_indexes());
+        }
         let mut release: Vec<&Arc<Value>> = Vec::new();
         for pod in view.owned.iter().filter(|pod| is_tracked(pod)) {
             let failed = view.is_failed(pod);
             let succeeded = text(pod, &["status", "phase"]) == "Succeeded";
             let failing = end.as_ref().is_some_and(status::End::is_failure);
-            if !(object::is_terminating(job) || failed || succeeded || failing) {
+            let over = object::is_terminating(job) || end.is_some() || succeeded;
+            if !(over || (failed && !view.is_delayed(pod))) {
                 continue;
             }
             release.push(pod);
@@ -190,7 +196,10 @@ impl Jobs {
                     None if !view.indexed => status.note_succeeded(object::uid(pod)),
                     None => {}
                 }
-            } else if failed || failing {
+            } else if (failed || failing)
+                && (!view.indexed || view.index_of(pod).is_some())
+                && policy::on_failure(job, pod).counts()
+            {
                 status.note_failed(object::uid(pod));
             }
             if status.uncounted() >= pods::BURST {
@@ -215,13 +224,18 @@ impl Jobs {
             }
         }
         status.count_untracked(|uid| held.iter().any(|(held, _)| *held == uid));
-        if let Some(end) = end {
-            status.finish(&end);
-        }
+        let finished = end.filter(|end| status.finish(end));
         if status.is_changed() {
             context
                 .api
                 .update(MANAGER, status.applied_to(&job), "status")?;
+        }
+        match finished {
+            Some(end) if end.is_failure() => {
+                say(&job, Kind::Warning, end.reason(), end.message(), context);
+            }
+            Some(_) => say(&job, Kind::Normal, "Completed", "Job completed", context),
+            None => {}
         }
         held.into_iter()
             .next()
@@ -259,6 +273,11 @@ impl Jobs {
     }
 }
 
+/// Says something about the Job.
+fn say(job: &Value, kind: Kind, reason: &str, message: &str, context: &mut Context<'_>) {
+    context.event(SOURCE, job, kind, reason, format_args!("{message}"));
+}
+
 /// When an active Job is over its `activeDeadlineSeconds`.
 fn deadline_at(job: &Value, status: &JobStatus, context: &Context<'_>) -> Option<SimTime> {
     let seconds = u64::try_from(int(job, &["spec", "activeDeadlineSeconds"])?).ok()?;
@@ -274,7 +293,7 @@ fn deadline(job: &Value, status: &JobStatus, suspended: bool, context: &Context<
 }
 
 /// A new Pod of the Job (API-327).
-fn blank_pod(job: &Value, index: Option<u32>) -> Value {
+fn blank_pod(job: &Value, index: Option<u32>, view: &View) -> Value {
     let name = object::name(job);
     let prefix = index.map_or_else(|| format!("{name}-"), |index| format!("{name}-{index}-"));
     let mut pod = pods::from_template(job, &prefix);
@@ -283,8 +302,24 @@ fn blank_pod(job: &Value, index: Option<u32>) -> Value {
     pod["metadata"]["finalizers"] = Value::Array(finalizers);
     if let Some(index) = index {
         indexes::mark(&mut pod, name, index);
+        if view.failed_indexes().is_some() {
+            indexes::note_failures(&mut pod, failures_before(job, view.predecessor(index)));
+        }
     }
     pod
+}
+
+/// How often an index failed before the Pod that follows `predecessor`.
+fn failures_before(job: &Value, predecessor: Option<&Arc<Value>>) -> (i64, i64) {
+    let Some(pod) = predecessor else {
+        return (0, 0);
+    };
+    let (counted, ignored) = indexes::failures(pod);
+    if policy::on_failure(job, pod).counts() {
+        (counted + 1, ignored)
+    } else {
+        (counted, ignored + 1)
+    }
 }
 
 fn release_pod(pod: &Value, context: &mut Context<'_>) -> Result<(), Status> {

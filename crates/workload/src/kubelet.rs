@@ -7,6 +7,7 @@ pub mod machine;
 pub(crate) mod conduct;
 pub(crate) mod container;
 pub(crate) mod report;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -79,10 +80,15 @@ impl Kubelet {
             let Some(pod) = context.api.get(key) else {
                 return Ok(Again::Never);
             };
-            if text(&pod, &["spec", "nodeName"]).is_empty() {
+            let node = text(&pod, &["spec", "nodeName"]);
+            if node.is_empty() || context.role.is_real(node) {
                 return Ok(Again::Never);
             }
             let machine = self.machine(key, &pod, context);
+            // A real scheduler knows of no script: the Pod stays Pending on its node.
+            if machine.is_held() && !object::is_terminating(&pod) {
+                return Ok(Again::Never);
+            }
             if machine.since.is_none() {
                 let Some(address) = node_address(context.api, text(&pod, &["spec", "nodeName"]))
                 else {
@@ -105,13 +111,15 @@ impl Kubelet {
                 Step::Wait { at: None, .. } => return Ok(Again::Never),
                 Step::Wait { at: Some(at), load } => return Ok(Again::At(at, load)),
                 Step::Report(patch) => {
-                    if let Err(refusal) =
-                        context
-                            .api
-                            .patch(MANAGER, key, "status", PatchType::Strategic, patch)
+                    match context
+                        .api
+                        .patch(MANAGER, key, "status", PatchType::Strategic, patch)
                     {
-                        machine.report_refused();
-                        return Err(refusal);
+                        Ok(reported) => words::note(&pod, &reported, context),
+                        Err(refusal) => {
+                            machine.report_refused();
+                            return Err(refusal);
+                        }
                     }
                 }
                 Step::Remove => return remove(key, &pod, context),

@@ -12,8 +12,8 @@
 //!
 //! The kubelet's decisions ([`kubelet::machine`]) know no API at all and also run Pods of a real control plane.
 //!
-//! Left out: adoption of orphans by selector, resources and preemption in the scheduler, liveness probes, metrics for
-//! autoscalers, `podFailurePolicy`, `successPolicy`, `backoffLimitPerIndex`, Events.
+//! Left out: resources and preemption in the scheduler, liveness probes, adoption of `ControllerRevisions`, metrics for
+//! autoscalers.
 
 pub mod command;
 pub mod config;
@@ -29,17 +29,20 @@ mod agenda;
 mod autoscaler;
 mod balancer;
 mod budget;
+mod claim;
 mod context;
 mod cronjob;
 mod daemonset;
 mod deployment;
 mod endpoints;
+mod events;
 mod hash;
 mod history;
 mod job;
 mod pods;
 mod read;
 mod replicaset;
+mod role;
 mod script;
 mod selectors;
 mod statefulset;
@@ -49,3 +52,4 @@ pub use config::{BindingMode, Config};
 pub use context::MANAGER;
 pub use controllers::{Controllers, Waiting};
 pub use node::bootstrap;
+pub use role::Role;

@@ -9,6 +9,7 @@ use wavetank_model::timestamp::{self, Epoch};
 use wavetank_model::{DeleteOptions, GroupKind, ObjectKey, Status, object};
 
 use crate::context::{Context, MANAGER};
+use crate::events::{Kind, Source};
 use crate::read::{condition, controller_reference, int, is_true, list, map, pod_ended, text};
 
 /// The most Pods one look at an owner makes or removes.
@@ -121,12 +122,70 @@ pub(crate) fn slow_start(
     (created, Ok(()))
 }
 
-/// Deletes a Pod; one that is gone already is no error.
-pub(crate) fn delete(pod: &Value, context: &mut Context<'_>) -> Result<(), Status> {
+/// Creates a Pod of `owner`.
+pub(crate) fn create(
+    owner: &Value,
+    pod: Value,
+    source: Source,
+    context: &mut Context<'_>,
+) -> Result<Arc<Value>, Status> {
+    let created = context.api.create(MANAGER, pod);
+    match &created {
+        Ok(pod) => context.event(
+            source,
+            owner,
+            Kind::Normal,
+            "SuccessfulCreate",
+            format_args!("Created pod: {}", object::name(pod)),
+        ),
+        Err(status) => context.event(
+            source,
+            owner,
+            Kind::Warning,
+            "FailedCreate",
+            format_args!("Error creating: {}", status.message),
+        ),
+    }
+    created
+}
+
+/// Deletes a Pod of `owner`; one that is gone already is no error.
+pub(crate) fn delete(
+    owner: &Value,
+    pod: &Value,
+    source: Source,
+    context: &mut Context<'_>,
+) -> Result<(), Status> {
+    match remove(pod, context) {
+        Ok(true) => context.event(
+            source,
+            owner,
+            Kind::Normal,
+            "SuccessfulDelete",
+            format_args!("Deleted pod: {}", object::name(pod)),
+        ),
+        Ok(false) => {}
+        Err(status) => {
+            context.event(
+                source,
+                owner,
+                Kind::Warning,
+                "FailedDelete",
+                format_args!("Error deleting: {}", status.message),
+            );
+            return Err(status);
+        }
+    }
+    Ok(())
+}
+
+/// Deletes a Pod and says whether it was there.
+pub(crate) fn remove(pod: &Value, context: &mut Context<'_>) -> Result<bool, Status> {
     let key = ObjectKey::new("", "Pod", object::namespace(pod), object::name(pod));
     match context.api.delete(MANAGER, &key, &DeleteOptions::default()) {
-        Err(status) if !status.is_not_found() => Err(status),
-        _ => Ok(()),
+        Err(status) if status.is_not_found() => Ok(false),
+        Err(status) => Err(status),
+        Ok(()) => Ok(true),
     }
 }
 

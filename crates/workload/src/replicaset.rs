@@ -5,11 +5,15 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use wavetank_model::{ObjectKey, Status, object};
 
+use crate::claim;
 use crate::context::{Again, Context, MANAGER};
+use crate::events::Source;
 use crate::pods;
 use crate::read::{
     condition, has_labels, int, list, map, set_counter, status_of, text, with_status,
 };
+
+const SOURCE: Source = Source::Controller("replicaset-controller");
 
 /// What a `ReplicaSet` lacks.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +44,7 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
     let Some(set) = context.api.get(key) else {
         return Ok(Again::Never);
     };
-    let owned = pods::of(&set, context);
+    let owned = claim::pods(&set, None, |_| true, context)?;
     let terminating = owned.iter().filter(|pod| pods::is_terminating(pod)).count();
     let active: Vec<Arc<Value>> = owned
         .into_iter()
@@ -52,7 +56,7 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
             let prefix = format!("{}-", object::name(&set));
             let pod = pods::from_template(&set, &prefix);
             let (_, outcome) = pods::slow_start(count, context, |_, context| {
-                context.api.create(MANAGER, pod.clone())
+                pods::create(&set, pod.clone(), SOURCE, context)
             });
             ("FailedCreate", outcome)
         }
@@ -60,7 +64,7 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
             "FailedDelete",
             surplus
                 .iter()
-                .try_for_each(|pod| pods::delete(pod, context)),
+                .try_for_each(|pod| pods::delete(&set, pod, SOURCE, context)),
         ),
     };
     let min_ready = int(&set, &["spec", "minReadySeconds"]).unwrap_or(0);

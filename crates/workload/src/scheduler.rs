@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use wavetank_model::{Api, GroupKind, ObjectKey, PatchType, Status, object};
 
 use crate::context::{Again, Context};
+use crate::events::{Kind, Source};
 use crate::read::{condition, flag, int, list, map, text};
 
 /// The manager of the scheduler's writes.
@@ -62,9 +63,10 @@ impl Scheduler {
         }
         let nodes = context.api.list(&GroupKind::new("", "Node"), None);
         if held {
-            let message = format!(
-                "0/{0} nodes are available: {0} Insufficient cpu.",
-                nodes.len()
+            let message = unschedulable(
+                nodes.len(),
+                &format!("{} Insufficient cpu", nodes.len()),
+                NO_VICTIMS,
             );
             return refuse(key, &pod, "Unschedulable", &message, context);
         }
@@ -76,10 +78,19 @@ impl Scheduler {
             Claims::Ready => {}
             Claims::Wait => return Ok(Again::Never),
             Claims::Missing(message) => {
+                let message = format!(
+                    "0/{} nodes are available: {message}. not found",
+                    nodes.len()
+                );
                 return refuse(key, &pod, "Unschedulable", &message, context);
             }
         }
         context.api.bind(MANAGER, key, &node)?;
+        let message = format_args!(
+            "Successfully assigned {}/{} to {node}",
+            key.namespace, key.name
+        );
+        context.event(Source::Scheduler, &pod, Kind::Normal, "Scheduled", message);
         Ok(Again::Never)
     }
 
@@ -105,14 +116,20 @@ impl Scheduler {
             if nodes.is_empty() {
                 "no nodes available to schedule pods".to_owned()
             } else {
-                format!(
-                    "0/{} nodes are available: {}.",
-                    nodes.len(),
-                    reasons.join(", ")
-                )
+                unschedulable(nodes.len(), &reasons.join(", "), NOT_HELPFUL)
             }
         })
     }
+}
+
+const NOT_HELPFUL: &str = "Preemption is not helpful for scheduling";
+const NO_VICTIMS: &str = "No preemption victims found for incoming pod";
+
+/// What the scheduler says of a Pod that none of the nodes takes, nor would after the removal of others.
+fn unschedulable(nodes: usize, reasons: &str, preemption: &str) -> String {
+    format!(
+        "0/{nodes} nodes are available: {reasons}. no new claims to deallocate, preemption: 0/{nodes} nodes are available: {nodes} {preemption}."
+    )
 }
 
 /// Why the Pod cannot be on the node.
@@ -301,6 +318,16 @@ fn refuse(
         context
             .api
             .patch(MANAGER, key, "status", PatchType::Strategic, patch)?;
+        if reason == "Unschedulable" {
+            let message = format_args!("{message}");
+            context.event(
+                Source::Scheduler,
+                pod,
+                Kind::Warning,
+                "FailedScheduling",
+                message,
+            );
+        }
     }
     Ok(Again::Never)
 }

@@ -35,20 +35,91 @@ impl<T: Ord> ByLabel<T> {
     }
 }
 
-/// The index of Pods by label, and of selecting objects by one label they ask for.
+/// Objects by each of their labels.
+#[derive(Debug, Default)]
+pub(crate) struct Labelled(ByLabel<Arc<ObjectKey>>);
+
+impl Labelled {
+    /// An object came.
+    pub(crate) fn insert(&mut self, key: &Arc<ObjectKey>, object: &Value) {
+        for slot in slots(&key.namespace, object) {
+            self.0.insert(slot, Arc::clone(key));
+        }
+    }
+
+    /// An object, which looked like that, went.
+    pub(crate) fn remove(&mut self, key: &Arc<ObjectKey>, object: &Value) {
+        if self.0.0.is_empty() {
+            return;
+        }
+        for slot in slots(&key.namespace, object) {
+            self.0.remove(&slot, key);
+        }
+    }
+
+    /// Those that the selector may pick.
+    pub(crate) fn candidates(&self, namespace: &str, selector: &Value) -> Vec<Arc<ObjectKey>> {
+        if self.0.0.is_empty() {
+            return Vec::new();
+        }
+        let (label, value) = handle(selector);
+        let found = self.0.0.get(&slot(namespace, label, value));
+        found.into_iter().flatten().map(Arc::clone).collect()
+    }
+}
+
+/// The slots an object stands in.
+fn slots<'a>(namespace: &'a str, object: &'a Value) -> impl Iterator<Item = String> + 'a {
+    labels(Some(object))
+        .chain(std::iter::once(("", "")))
+        .map(move |(key, value)| slot(namespace, key, value))
+}
+
+/// The index of Pods by label, and of Services and budgets.
 #[derive(Debug, Default)]
 pub(crate) struct Selectors {
     pods: ByLabel<Arc<str>>,
-    pickers: ByLabel<Arc<ObjectKey>>,
+    pickers: Pickers,
+}
+
+/// Selecting objects by one label they ask for.
+#[derive(Debug, Default)]
+pub(crate) struct Pickers(ByLabel<Arc<ObjectKey>>);
+
+impl Pickers {
+    /// An object with a selector came, changed it or went.
+    pub(crate) fn note(&mut self, key: &Arc<ObjectKey>, old: Option<&Value>, new: Option<&Value>) {
+        if let Some(selector) = old {
+            let (label, value) = handle(selector);
+            self.0.remove(&slot(&key.namespace, label, value), key);
+        }
+        if let Some(selector) = new {
+            let (label, value) = handle(selector);
+            self.0
+                .insert(slot(&key.namespace, label, value), Arc::clone(key));
+        }
+    }
+
+    /// The objects that may pick an object with these labels.
+    pub(crate) fn of(&self, namespace: &str, picked: &Value) -> BTreeSet<Arc<ObjectKey>> {
+        if self.0.0.is_empty() {
+            return BTreeSet::new();
+        }
+        slots(namespace, picked)
+            .filter_map(|slot| self.0.0.get(&slot))
+            .flatten()
+            .map(Arc::clone)
+            .collect()
+    }
 }
 
 /// The label by which a selecting object is found; every Pod when it names none.
 fn handle(selector: &Value) -> (&str, &str) {
     let labels = selector.get("matchLabels").unwrap_or(selector).as_object();
-    let first = labels
-        .into_iter()
-        .flatten()
-        .find_map(|(key, value)| Some((key.as_str(), value.as_str()?)));
+    // The hash of a template is shared by fewer than other labels.
+    let hash = labels.and_then(|labels| labels.get_key_value("pod-template-hash"));
+    let mut all = hash.into_iter().chain(labels.into_iter().flatten());
+    let first = all.find_map(|(key, value)| Some((key.as_str(), value.as_str()?)));
     first.unwrap_or(("", ""))
 }
 
@@ -96,32 +167,12 @@ impl Selectors {
         old: Option<&Value>,
         new: Option<&Value>,
     ) {
-        if let Some(selector) = old {
-            let (label, value) = handle(selector);
-            self.pickers
-                .remove(&slot(&key.namespace, label, value), key);
-        }
-        if let Some(selector) = new {
-            let (label, value) = handle(selector);
-            self.pickers
-                .insert(slot(&key.namespace, label, value), Arc::clone(key));
-        }
+        self.pickers.note(key, old, new);
     }
 
     /// The objects that may pick a Pod with these labels.
     pub(crate) fn pickers(&self, namespace: &str, pod: &Value) -> BTreeSet<Arc<ObjectKey>> {
-        if self.pickers.0.is_empty() {
-            return BTreeSet::new();
-        }
-        let every = std::iter::once(("", ""));
-        let slots = labels(Some(pod))
-            .chain(every)
-            .map(|(key, value)| slot(namespace, key, value));
-        slots
-            .filter_map(|slot| self.pickers.0.get(&slot))
-            .flatten()
-            .map(Arc::clone)
-            .collect()
+        self.pickers.of(namespace, pod)
     }
 
     /// The Pods that a selector picks, by name.

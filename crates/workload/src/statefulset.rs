@@ -7,11 +7,16 @@ use serde_json::{Map, Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::{ObjectKey, Status, object};
 
+use crate::claim;
 use crate::context::{Again, Context, MANAGER};
+use crate::events::{Kind, Source};
 use crate::history::{self, History};
 use crate::pods;
-use crate::read::{int, list, map, pod_ended, set_counter, text, with_status};
+use crate::read::{
+    controller_reference, int, list, map, pod_ended, set_counter, text, with_status,
+};
 
+const SOURCE: Source = Source::Controller("statefulset-controller");
 const HASH: &str = "controller.kubernetes.io/hash";
 const REVISION: &str = "controller-revision-hash";
 const POD_NAME: &str = "statefulset.kubernetes.io/pod-name";
@@ -56,7 +61,7 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
     } else {
         update.clone()
     };
-    let owned = pods::of(&set, context);
+    let owned = claim::pods(&set, None, |pod| ordinal(&set, pod).is_some(), context)?;
     let view = View {
         pods: owned
             .into_iter()
@@ -70,12 +75,14 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
         ordered: text(&set, &["spec", "podManagementPolicy"]) != "Parallel",
         set,
     };
+    view.fix_pods(context)?;
+    view.fix_claims(context)?;
     let (acts, mut again) = view.acts(context);
     let mut outcome = Ok(());
     for act in &acts {
         let done = match act {
             Act::Create(ordinal) => view.create(*ordinal, &history, context),
-            Act::Delete(pod) => pods::delete(pod, context),
+            Act::Delete(pod) => view.delete(pod, context),
         };
         outcome = outcome.and(done);
     }
@@ -100,6 +107,13 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
         again = again.or(Again::work(at));
     }
     Ok(again)
+}
+
+/// What a claim says of whom it goes with.
+fn claim_owner(owner: &Value) -> Value {
+    let mut reference = controller_reference(owner);
+    reference["blockOwnerDeletion"] = true.into();
+    reference
 }
 
 fn is_of(pod: &Value, revision: &str) -> bool {
@@ -237,7 +251,7 @@ impl View {
         pod["metadata"]["labels"][REVISION] = name.as_str().into();
         pod["metadata"]["labels"][POD_NAME] = pod_name.clone().into();
         pod["metadata"]["labels"][POD_INDEX] = ordinal.to_string().into();
-        pod["spec"]["hostname"] = pod_name.into();
+        pod["spec"]["hostname"] = pod_name.clone().into();
         if let Some(service) = self.set["spec"]
             .get("serviceName")
             .filter(|service| service.as_str().is_some_and(|name| !name.is_empty()))
@@ -253,8 +267,55 @@ impl View {
         if !volumes.is_empty() {
             pod["spec"]["volumes"] = Value::Array(volumes);
         }
-        context.api.create(MANAGER, pod)?;
-        Ok(())
+        let made = context.api.create(MANAGER, pod).map(|_| ());
+        self.note("Create", &pod_name, made.as_ref().err(), context);
+        made
+    }
+
+    fn delete(&self, pod: &Value, context: &mut Context<'_>) -> Result<(), Status> {
+        let (ended, terminating) = (pod_ended(pod), object::is_terminating(pod));
+        if ended && !terminating {
+            let failed = text(pod, &["status", "phase"]) == "Failed";
+            let (kind, reason, what) = if failed {
+                (Kind::Warning, "RecreatingFailedPod", "failed")
+            } else {
+                (Kind::Normal, "RecreatingTerminatedPod", "terminated")
+            };
+            let message = format_args!(
+                "StatefulSet {}/{} is recreating {what} Pod {}",
+                object::namespace(&self.set),
+                object::name(&self.set),
+                object::name(pod)
+            );
+            context.event(SOURCE, &self.set, kind, reason, message);
+        }
+        let removed = pods::remove(pod, context).map(|_| ());
+        self.note("Delete", object::name(pod), removed.as_ref().err(), context);
+        removed
+    }
+
+    /// Says what was done about a Pod, or why not.
+    fn note(&self, verb: &str, pod: &str, refusal: Option<&Status>, context: &mut Context<'_>) {
+        let set = object::name(&self.set);
+        match refusal {
+            None => context.event(
+                SOURCE,
+                &self.set,
+                Kind::Normal,
+                &format!("Successful{verb}"),
+                format_args!("{verb} Pod {pod} in StatefulSet {set} successful"),
+            ),
+            Some(refusal) => context.event(
+                SOURCE,
+                &self.set,
+                Kind::Warning,
+                &format!("Failed{verb}"),
+                format_args!(
+                    "{verb} Pod {pod} in StatefulSet {set} failed error: {}",
+                    refusal.message
+                ),
+            ),
+        }
     }
 
     fn claim_name(&self, template: &Value, ordinal: i64) -> String {
@@ -294,9 +355,119 @@ impl View {
             if let Some(annotations) = map(template, &["metadata", "annotations"]) {
                 claim["metadata"]["annotations"] = Value::Object(annotations.clone());
             }
-            context.api.create(MANAGER, claim)?;
+            let made = context.api.create(MANAGER, claim);
+            let (claim, set) = (&key.name, object::name(&self.set));
+            match &made {
+                Ok(_) => context.event(
+                    SOURCE,
+                    &self.set,
+                    Kind::Normal,
+                    "SuccessfulCreate",
+                    format_args!("Create Claim {claim} Pod {set}-{ordinal} in StatefulSet {set} success"),
+                ),
+                Err(refusal) => context.event(
+                    SOURCE,
+                    &self.set,
+                    Kind::Warning,
+                    "FailedCreate",
+                    format_args!(
+                        "Create Claim {claim} for Pod {set}-{ordinal} in StatefulSet {set} failed error: {}",
+                        refusal.message
+                    ),
+                ),
+            }
+            made?;
         }
         Ok(())
+    }
+
+    /// Gives adopted Pods the labels that Pods of a set have.
+    fn fix_pods(&self, context: &mut Context<'_>) -> Result<(), Status> {
+        for (ordinal, pod) in self.wanted_pods() {
+            let name = object::name(pod);
+            if object::label(pod, POD_NAME) == Some(name) || object::is_terminating(pod) {
+                continue;
+            }
+            let mut fixed = Value::clone(pod);
+            fixed["metadata"]["labels"][POD_NAME] = name.into();
+            fixed["metadata"]["labels"][POD_INDEX] = ordinal.to_string().into();
+            let updated = context.api.update(MANAGER, fixed, "").map(|_| ());
+            self.note("Update", name, updated.as_ref().err(), context);
+            updated?;
+        }
+        Ok(())
+    }
+
+    fn wanted_pods(&self) -> impl Iterator<Item = (i64, &Arc<Value>)> {
+        let wanted = self.start..self.start + self.replicas;
+        self.pods
+            .range(wanted)
+            .map(|(ordinal, pod)| (*ordinal, pod))
+    }
+
+    /// Lets claims go with the set, or with a Pod that is scaled away, where `persistentVolumeClaimRetentionPolicy` says
+    /// so: by owner references.
+    fn fix_claims(&self, context: &mut Context<'_>) -> Result<(), Status> {
+        let templates = list(&self.set, &["spec", "volumeClaimTemplates"]);
+        if templates.is_empty() {
+            return Ok(());
+        }
+        let policy = |field: &str| {
+            text(
+                &self.set,
+                &["spec", "persistentVolumeClaimRetentionPolicy", field],
+            ) == "Delete"
+        };
+        let (with_set, with_pod) = (policy("whenDeleted"), policy("whenScaled"));
+        for (ordinal, pod) in &self.pods {
+            let scaled = *ordinal < self.start || *ordinal >= self.start + self.replicas;
+            let owner = match (with_set, with_pod && scaled) {
+                (_, true) => Some(&**pod),
+                (true, false) => Some(&*self.set),
+                (false, false) => None,
+            };
+            for template in templates {
+                self.fix_claim(&self.claim_name(template, *ordinal), pod, owner, context)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn fix_claim(
+        &self,
+        name: &str,
+        pod: &Value,
+        owner: Option<&Value>,
+        context: &mut Context<'_>,
+    ) -> Result<(), Status> {
+        let key = ObjectKey::new(
+            "",
+            "PersistentVolumeClaim",
+            object::namespace(&self.set),
+            name,
+        );
+        let Some(claim) = context.api.get(&key) else {
+            return Ok(());
+        };
+        let known = list(&claim, &["metadata", "ownerReferences"]);
+        let ours = [object::uid(&self.set), object::uid(pod)];
+        let mut wanted: Vec<Value> = known
+            .iter()
+            .filter(|known| !ours.contains(&text(known, &["uid"])))
+            .cloned()
+            .collect();
+        if let Some(owner) = owner {
+            let there = known
+                .iter()
+                .find(|known| text(known, &["uid"]) == object::uid(owner));
+            wanted.push(there.cloned().unwrap_or_else(|| claim_owner(owner)));
+        }
+        if wanted == known {
+            return Ok(());
+        }
+        let mut claim = Value::clone(&claim);
+        claim["metadata"]["ownerReferences"] = Value::Array(wanted);
+        context.api.update(MANAGER, claim, "").map(|_| ())
     }
 
     /// The counters of the Pods that were there before this look (`deleted` of the current revision went with it).

@@ -8,11 +8,13 @@ use wavetank_kernel::SimTime;
 use wavetank_model::{Api, DeleteOptions, GroupKind, ObjectKey, PatchType, Status, object};
 
 use crate::context::{Again, Context, MANAGER};
+use crate::events::{Kind, Source};
 use crate::latency;
 use crate::node::PROVISIONER;
 use crate::read::{at, list, pod_ended, text};
 use crate::scheduler;
 
+const SOURCE: Source = Source::Controller("persistentvolume-controller");
 const CLAIM_PROTECTION: &str = "kubernetes.io/pvc-protection";
 const VOLUME_PROTECTION: &str = "kubernetes.io/pv-protection";
 const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
@@ -38,12 +40,18 @@ impl Volumes {
             return Ok(Again::Never);
         };
         if object::is_terminating(&claim) {
+            if !context.role.binds_volumes() {
+                return Ok(Again::Never);
+            }
             return release_claim(key, &claim, context);
         }
         if text(&claim, &["status", "phase"]) == "Bound" || context.scripts.plays(key, &claim) {
             return Ok(Again::Never);
         }
         if let Some(volume) = matching_volume(&claim, context.api) {
+            if !context.role.binds_volumes() {
+                return Ok(Again::Never);
+            }
             return bind(key, &claim, &volume, context);
         }
         let class_name = text(&claim, &["spec", "storageClassName"]);
@@ -53,14 +61,30 @@ impl Volumes {
             "",
             class_name,
         ));
-        let Some(class) = class.filter(|class| text(class, &["provisioner"]) != NO_PROVISIONER)
-        else {
-            return Ok(Again::Never);
-        };
         let selected = object::annotation(&claim, "volume.kubernetes.io/selected-node").is_some();
         if !selected && scheduler::waits_for_consumer(context.api, &claim) {
+            let message = format_args!("waiting for first consumer to be created before binding");
+            context.event(
+                SOURCE,
+                &claim,
+                Kind::Normal,
+                "WaitForFirstConsumer",
+                message,
+            );
             return Ok(Again::Never);
         }
+        let Some(class) = class.filter(|class| match text(class, &["provisioner"]) {
+            NO_PROVISIONER => false,
+            provisioner => context.role.binds_volumes() || provisioner == PROVISIONER,
+        }) else {
+            if class_name.is_empty() {
+                let message = format_args!(
+                    "no persistent volumes available for this claim and no storage class is set"
+                );
+                context.event(SOURCE, &claim, Kind::Normal, "FailedBinding", message);
+            }
+            return Ok(Again::Never);
+        };
         let due = *self
             .due
             .entry(object::uid(&claim).to_owned())
@@ -70,6 +94,17 @@ impl Volumes {
         }
         self.due.remove(object::uid(&claim));
         let volume = context.api.create(MANAGER, provisioned(&claim, &class))?;
+        let message = format_args!("Successfully provisioned volume {}", object::name(&volume));
+        context.event(
+            SOURCE,
+            &claim,
+            Kind::Normal,
+            "ProvisioningSucceeded",
+            message,
+        );
+        if !context.role.binds_volumes() {
+            return Ok(Again::Never);
+        }
         bind(key, &claim, &volume, context)
     }
 }
@@ -286,6 +321,14 @@ pub(crate) fn sync_volume(key: &ObjectKey, context: &mut Context<'_>) -> Result<
     let claim = claim_key
         .and_then(|key| context.api.get(&key))
         .filter(|claim| claims_volume(&volume, claim));
+    if !context.role.binds_volumes() {
+        if phase == "Released" && is_ours_to_delete(&volume) && !object::is_terminating(&volume) {
+            context
+                .api
+                .delete(MANAGER, key, &DeleteOptions::default())?;
+        }
+        return Ok(Again::Never);
+    }
     if object::is_terminating(&volume) {
         if claim.is_none() || phase != "Bound" {
             drop_finalizer(key, &volume, VOLUME_PROTECTION, context)?;
@@ -307,16 +350,18 @@ pub(crate) fn sync_volume(key: &ObjectKey, context: &mut Context<'_>) -> Result<
             json!({"status": {"phase": wanted}}),
         )?;
     }
-    let ours = object::annotation(&volume, "pv.kubernetes.io/provisioned-by") == Some(PROVISIONER);
-    if wanted == "Released"
-        && ours
-        && text(&volume, &["spec", "persistentVolumeReclaimPolicy"]) == "Delete"
-    {
+    if wanted == "Released" && is_ours_to_delete(&volume) {
         context
             .api
             .delete(MANAGER, key, &DeleteOptions::default())?;
     }
     Ok(Again::Never)
+}
+
+/// Whether the provisioner of the class `standard` made the volume, and is to delete it with its claim.
+fn is_ours_to_delete(volume: &Value) -> bool {
+    object::annotation(volume, "pv.kubernetes.io/provisioned-by") == Some(PROVISIONER)
+        && text(volume, &["spec", "persistentVolumeReclaimPolicy"]) == "Delete"
 }
 
 #[cfg(test)]

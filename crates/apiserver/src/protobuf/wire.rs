@@ -106,3 +106,44 @@ impl<'a> Reader<'a> {
         Err(DecodeError::Truncated)
     }
 }
+
+/// Writes field by field.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Writer(Vec<u8>);
+
+impl Writer {
+    pub(super) fn finish(self) -> Vec<u8> {
+        self.0
+    }
+
+    pub(super) fn varint(&mut self, number: u64, value: u64) {
+        self.number(number << 3);
+        self.number(value);
+    }
+
+    pub(super) fn double(&mut self, number: u64, value: f64) {
+        self.number(number << 3 | 1);
+        self.0.extend_from_slice(&value.to_le_bytes());
+    }
+
+    pub(super) fn bytes(&mut self, number: u64, value: &[u8]) {
+        self.number(number << 3 | 2);
+        // A length in memory fits.
+        self.number(u64::try_from(value.len()).unwrap_or(u64::MAX));
+        self.0.extend_from_slice(value);
+    }
+
+    pub(super) fn message(&mut self, number: u64, write: impl FnOnce(&mut Self)) {
+        let mut inner = Self::default();
+        write(&mut inner);
+        self.bytes(number, &inner.0);
+    }
+
+    fn number(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.0.push(u8::try_from(value & 0x7f).unwrap_or(0) | 0x80);
+            value >>= 7;
+        }
+        self.0.push(u8::try_from(value).unwrap_or(0));
+    }
+}

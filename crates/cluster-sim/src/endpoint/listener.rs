@@ -1,6 +1,5 @@
 //! Connections, and who may come in.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
-use wavetank_cluster::{ApiBody, ApiService};
+use wavetank_cluster::{ApiBody, ApiService, HangUp};
 use wavetank_model::Status;
 
 use super::EndpointError;
@@ -86,43 +85,42 @@ async fn connection(stream: TcpStream, acceptor: Option<TlsAcceptor>, doors: Arc
 async fn http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, doors: Arc<[Door]>) {
     let service = service_fn(move |request| {
         let doors = Arc::clone(&doors);
-        async move { Ok::<_, Infallible>(answer(request, &doors).await) }
+        async move { answer(request, &doors).await }
     });
     let builder = auto::Builder::new(TokioExecutor::new());
-    // An error here is a client that went away or spoke no HTTP.
+    // An error here is a client that went away or spoke no HTTP, or a connection that is to end.
     builder
         .serve_connection_with_upgrades(TokioIo::new(stream), service)
         .await
         .ok();
 }
 
-async fn answer(request: Request<Incoming>, doors: &[Door]) -> Response<ApiBody> {
+/// An error ends the connection without an answer.
+async fn answer(request: Request<Incoming>, doors: &[Door]) -> Result<Response<ApiBody>, HangUp> {
     let Some(door) = door(&request, doors) else {
-        return refuse(&Status::new(401, "Unauthorized", "Unauthorized"));
+        return Ok(refuse(&Status::new(401, "Unauthorized", "Unauthorized")));
     };
     let (parts, body) = request.into_parts();
     let body = match Limited::new(body, LONGEST_BODY).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
             let text = "Request entity too large: limit is 3145728";
-            return refuse(&Status::new(413, "RequestEntityTooLarge", text));
+            return Ok(refuse(&Status::new(413, "RequestEntityTooLarge", text)));
         }
         Err(error) => {
-            return refuse(&Status::new(
-                400,
-                "BadRequest",
-                format!("the body was cut off: {error}"),
-            ));
+            let text = format!("the body was cut off: {error}");
+            return Ok(refuse(&Status::new(400, "BadRequest", text)));
         }
     };
     let request = Request::from_parts(parts, kube::client::Body::from(body));
     match door.service.clone().oneshot(request).await {
-        Ok(response) => response,
-        Err(error) => refuse(&Status::new(
+        Ok(response) => Ok(response),
+        Err(error) if HangUp::is_cause(&*error) => Err(HangUp(error.to_string())),
+        Err(error) => Ok(refuse(&Status::new(
             500,
             "InternalError",
             format!("Internal error occurred: {error}"),
-        )),
+        ))),
     }
 }
 

@@ -14,6 +14,11 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs
 
 use super::EndpointError;
 
+/// Name of HTTP/2 in TLS.
+pub const HTTP_2: &str = "h2";
+/// Name of HTTP/1.1 in TLS.
+pub const HTTP_1: &str = "http/1.1";
+
 /// What the server shows to its clients.
 pub struct Identity {
     /// Certificate of the authority, PEM: what clients trust.
@@ -71,11 +76,12 @@ impl Identity {
         })
     }
 
-    /// What makes TLS connections of TCP connections, offering h2 and HTTP/1.1 (API-001).
+    /// What makes TLS connections of TCP connections, offering `protocols`, the best first; an API server offers
+    /// [`HTTP_2`] and [`HTTP_1`] (API-001).
     ///
     /// # Errors
     /// [`EndpointError`] when the TLS library does not take the certificate.
-    pub fn acceptor(&self) -> Result<TlsAcceptor, EndpointError> {
+    pub fn acceptor(&self, protocols: &[&str]) -> Result<TlsAcceptor, EndpointError> {
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(EndpointError::of(
@@ -89,7 +95,10 @@ impl Identity {
             .map_err(EndpointError::of(
                 "the TLS library does not take its own certificate",
             ))?;
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = protocols
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 }

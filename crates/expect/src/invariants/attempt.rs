@@ -9,7 +9,7 @@ use wavetank_model::reference::glob;
 use wavetank_model::{ObjectKey, Phase, Verb, WaveNumber, argo};
 use wavetank_trace::{DesiredObject, Entry, OperationEvent, TaskEvent};
 
-use super::objects::{Facts, Objects, is_bad};
+use super::objects::{Facts, Objects, is_bad, is_good};
 use super::{FINALIZER, PHASE_ORDER, SYNC_FAIL, Violation, WAVE_ORDER};
 
 /// What a pass may not have seen yet when it began (SYNC-178).
@@ -154,12 +154,10 @@ impl Attempt {
         let Some(tasks) = self.by_key.get(key) else {
             return;
         };
-        if verb == Verb::Healthy {
-            for index in tasks {
-                let task = &self.tasks[*index];
-                if task.verb == Verb::Applied {
-                    close(&mut self.open, task.place, *index);
-                }
+        for index in tasks {
+            let task = &self.tasks[*index];
+            if task.verb == Verb::Applied && is_good(verb, task.hook) {
+                close(&mut self.open, task.place, *index);
             }
         }
         self.something_failed |= is_bad(verb);
@@ -428,7 +426,7 @@ impl Attempt {
         self.something_failed |=
             task.verb == Verb::Rejected || (task.verb == Verb::Applied && facts.is_bad());
         let holds_up = match task.verb {
-            Verb::Applied => !facts.is_good(),
+            Verb::Applied => !facts.is_good(task.hook),
             Verb::Pruned => facts.exists,
             _ => true,
         };

@@ -35,15 +35,20 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Whether the gates are open for it (SYNC-048, SYNC-049).
-    pub(super) fn is_good(&self) -> bool {
-        self.health.is_none_or(|(verb, _)| verb == Verb::Healthy)
+    /// Whether the gates are open for it.
+    pub(super) fn is_good(&self, hook: bool) -> bool {
+        self.health.is_none_or(|(verb, _)| is_good(verb, hook))
     }
 
     /// Whether it is a failure to the engine.
     pub(super) fn is_bad(&self) -> bool {
         self.health.is_some_and(|(verb, _)| is_bad(verb))
     }
+}
+
+/// Healthy is a good end, and for a hook Missing too (SYNC-048, SYNC-049).
+pub(super) fn is_good(verb: Verb, hook: bool) -> bool {
+    verb == Verb::Healthy || (hook && verb == Verb::Missing)
 }
 
 /// Degraded fails hooks and resources, Unknown fails hooks (SYNC-048, SYNC-160).

@@ -12,16 +12,15 @@ use futures::channel::{mpsc, oneshot};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use kube::client::Body;
-use serde_json::json;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tower::{BoxError, Service};
-use wavetank_cluster::{ApiBody, ApiService};
+use wavetank_cluster::{ApiBody, ApiService, HangUp};
 use wavetank_kernel::BoxFuture;
 
-use super::{Doorway, EngineProgram, PROTOCOL};
+use super::{Doorway, EngineProgram};
 
 /// The longest line a program may say, in bytes.
 const LONGEST_LINE: usize = 256 << 20;
@@ -30,6 +29,8 @@ const LAST_WORDS: usize = 10;
 
 /// What comes from the program, in the order it came.
 pub(super) enum Event {
+    /// Its way in is open; path of its kubeconfig. The first of all.
+    Opened(String),
     /// A line of its standard output.
     Line(String),
     /// A request to the API.
@@ -42,7 +43,8 @@ pub(super) enum Event {
 pub(super) struct Call {
     pub(super) parts: http::request::Parts,
     pub(super) body: Bytes,
-    pub(super) reply: oneshot::Sender<Response<Bytes>>,
+    /// Takes the answer, or the end of the connection.
+    pub(super) reply: oneshot::Sender<Result<Response<Bytes>, HangUp>>,
 }
 
 /// What the second thread is given.
@@ -55,7 +57,7 @@ pub(super) struct Outside {
 
 impl Outside {
     /// Runs the program to its end, or until it is stopped.
-    pub(super) fn run(self, doorway: Doorway) {
+    pub(super) fn run(self, doorway: &Doorway) {
         let events = self.events.clone();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -71,7 +73,7 @@ impl Outside {
     }
 
     /// `Ok` when it was stopped, else why it ended.
-    async fn serve(self, doorway: Doorway) -> Result<(), String> {
+    async fn serve(self, doorway: &Doorway) -> Result<(), String> {
         let service = ApiService::new(Forward {
             events: self.events.clone(),
         });
@@ -82,12 +84,14 @@ impl Outside {
         let kubeconfig = home.path().join("kubeconfig");
         std::fs::write(&kubeconfig, &opened.kubeconfig)
             .map_err(|error| format!("its kubeconfig cannot be written: {error}"))?;
+        let path = kubeconfig.display().to_string();
+        // Nobody listens when the run is over.
+        self.events.send(Event::Opened(path)).ok();
         let mut child = start(&self.program, home.path(), &kubeconfig)?;
-        let start = json!({"type": "start", "protocol": PROTOCOL, "kubeconfig": kubeconfig});
         let Some(stdin) = child.stdin.take() else {
             return Err("it has no standard input".to_owned());
         };
-        tokio::spawn(write_orders(stdin, start.to_string(), self.orders));
+        tokio::spawn(write_orders(stdin, self.orders));
         let Some(stderr) = child.stderr.take() else {
             return Err("it has no standard error".to_owned());
         };
@@ -121,11 +125,13 @@ fn start(
     Command::new(&program.path)
         .args(&program.arguments)
         .env("KUBECONFIG", kubeconfig)
-        .env("KUBECACHEDIR", home)
+        .env("KUBECACHEDIR", home.join("cache"))
         .env("HOME", home)
         .env("TMPDIR", home)
         // One thread: what the program does at once it does in nearly the same order each time.
         .env("GOMAXPROCS", "1")
+        // It decodes large documents again and again: less garbage collection pays.
+        .env("GOGC", "400")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -137,11 +143,9 @@ fn start(
 /// Hands orders to the program until there are no more, or it reads no more.
 async fn write_orders(
     mut stdin: tokio::process::ChildStdin,
-    start: String,
-    orders: mpsc::UnboundedReceiver<String>,
+    mut orders: mpsc::UnboundedReceiver<String>,
 ) {
-    let mut lines = futures::stream::once(std::future::ready(start)).chain(orders);
-    while let Some(mut line) = lines.next().await {
+    while let Some(mut line) = orders.next().await {
         line.push('\n');
         if stdin.write_all(line.as_bytes()).await.is_err() {
             // It closed its input: that it ended is told when its output ends.
@@ -238,7 +242,7 @@ impl Service<Request<Body>> for Forward {
             events
                 .send(Event::Call(Box::new(Call { parts, body, reply })))
                 .map_err(|_| "the run is over")?;
-            let response = answer.await.map_err(|_| "the run is over")?;
+            let response = answer.await.map_err(|_| "the run is over")??;
             Ok(response.map(|bytes| {
                 ApiBody::new(
                     Full::new(bytes).map_err(|never: std::convert::Infallible| match never {}),

@@ -19,6 +19,7 @@ pub(super) enum Said {
         protocol: String,
         engine: String,
         version: String,
+        capabilities: Vec<String>,
     },
     /// A report, to be answered; dry runs and calls that mean nothing for the trace carry no note.
     Note { number: u64, note: Option<Note> },
@@ -42,6 +43,8 @@ enum Raw {
         protocol: String,
         engine: String,
         version: String,
+        #[serde(default)]
+        capabilities: Vec<String>,
     },
     Wave {
         n: u64,
@@ -130,10 +133,12 @@ pub(super) fn read(line: &str) -> Result<Said, EngineError> {
             protocol,
             engine,
             version,
+            capabilities,
         } => Said::Hello {
             protocol,
             engine,
             version,
+            capabilities,
         },
         Raw::Wave { n, phase, wave } => Said::Note {
             number: n,
@@ -269,6 +274,11 @@ impl RawResult {
     }
 }
 
+/// What a program is told first, and again when a new run begins.
+pub(super) fn start(kubeconfig: &str) -> String {
+    json!({"type": "start", "protocol": super::PROTOCOL, "kubeconfig": kubeconfig}).to_string()
+}
+
 /// The answer to a report; `failure` is empty when all is well.
 pub(super) fn ok(number: u64, failure: &str) -> String {
     json!({"type": "ok", "n": number, "message": failure}).to_string()
@@ -329,9 +339,17 @@ fn result(result: &ResourceResult) -> Value {
 }
 
 fn live(live: &ExternalLive) -> Value {
-    let health = live.health.as_ref().map(|health| {
-        let status = health.status.map_or("", |status| status.as_str());
-        json!({"status": status, "message": health.message})
+    let health = match &live.health {
+        Ok(None) => None,
+        Ok(Some(health)) => {
+            let status = health.status.map_or("", |status| status.as_str());
+            Some(json!({"status": status, "message": health.message}))
+        }
+        Err(error) => Some(json!({"status": "Unknown", "message": error, "error": error})),
+    };
+    let health = health.map(|mut health| {
+        health["override"] = live.overridden.into();
+        health
     });
     json!({"object": live.object, "foreign": live.foreign, "modified": live.modified, "health": health})
 }

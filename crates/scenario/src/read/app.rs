@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Reader, strings, text_map};
+use crate::annotations::UNKNOWN_OPTION;
 use crate::format;
 use crate::problem::nearest;
+use crate::render::Destination;
 use crate::shape::{Ty, check};
 use crate::sources::Declared;
 use crate::types::{
@@ -53,6 +55,7 @@ impl Reader<'_, '_> {
         &mut self,
         node: Option<&Node>,
         scenario: &str,
+        version: &str,
         documents: &[Declared],
     ) -> App {
         let from = node
@@ -60,11 +63,28 @@ impl Reader<'_, '_> {
             .and_then(|from| self.application(from));
         let written = |key: &str| node.and_then(|node| node.get(key));
         let of_from = |path: &[&str]| from.as_ref().and_then(|from| from.at(path));
-        let mut manifests: Vec<_> = documents
+        let name = written("name")
+            .and_then(Node::string)
+            .unwrap_or_else(|| scenario.to_owned());
+        let namespace = written("namespace")
+            .or(of_from(&["spec", "destination", "namespace"]))
+            .and_then(Node::string)
+            .unwrap_or_else(|| "default".to_owned());
+        self.sources.destination = Destination {
+            app: name.clone(),
+            namespace: namespace.clone(),
+            version: version.to_owned(),
+        };
+        let mut desired = documents.to_vec();
+        desired.extend(self.declared_list(written("manifests")));
+        let places = desired
             .iter()
-            .map(|declared| declared.object.clone())
+            .map(|declared| self.context.location(declared.span))
             .collect();
-        manifests.extend(self.source_list(written("manifests")));
+        let manifests = desired
+            .into_iter()
+            .map(|declared| declared.object)
+            .collect();
         let policy = written("syncPolicy").or(of_from(&["spec", "syncPolicy"]));
         let differences = written("ignoreDifferences").or(of_from(&["spec", "ignoreDifferences"]));
         let ignore_differences = differences
@@ -85,15 +105,11 @@ impl Reader<'_, '_> {
             .filter_map(|(key, node)| Some((key.to_owned(), self.json(node?))))
             .collect();
         App {
-            name: written("name")
-                .and_then(Node::string)
-                .unwrap_or_else(|| scenario.to_owned()),
-            namespace: written("namespace")
-                .or(of_from(&["spec", "destination", "namespace"]))
-                .and_then(Node::string)
-                .unwrap_or_else(|| "default".to_owned()),
+            name,
+            namespace,
             revision: written("revision").and_then(Node::string),
             manifests,
+            places,
             sync_policy: self.sync_policy(policy),
             ignore_differences,
             finalizers: strings(finalizers),
@@ -137,19 +153,6 @@ impl Reader<'_, '_> {
         }
         if let Some(policy) = application.at(&["spec", "syncPolicy"]) {
             check(policy, &Ty::Map(&format::SYNC_POLICY), self.context);
-        }
-        let spec = application.get("spec");
-        if let Some((key, _)) = spec
-            .into_iter()
-            .flat_map(Node::entries)
-            .find(|(key, _)| key.scalar_text() == Some("ignoreDifferences"))
-            && let Some(reason) = unsupported::key("app", "ignoreDifferences")
-        {
-            self.context.error(
-                key.span,
-                "`ignoreDifferences` is understood, but not carried out yet",
-                reason,
-            );
         }
         Some(application)
     }
@@ -198,8 +201,12 @@ impl Reader<'_, '_> {
                     }
                     None => "Argo CD passes over it (SYNC-006)".to_owned(),
                 };
-                self.context
-                    .warning(item.span, format!("`{option}` is no sync option"), label);
+                self.context.coded_warning(
+                    UNKNOWN_OPTION,
+                    item.span,
+                    format!("`{option}` is no sync option"),
+                    label,
+                );
             }
         }
         strings(node)

@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use wavetank_model::{GroupVersionKind, PatchType, Propagation, object, patch, schema};
 
-use super::output::{cannot_retrieve, clean_error, done, missing_annotation, with_warning};
+use super::output::{
+    cannot_retrieve, clean_error, deleting, done, missing_annotation, with_warnings,
+};
 use super::write::Writer;
 use super::{RETRIES, rbac};
 use crate::engine::CallError;
@@ -46,15 +48,23 @@ impl Writer<'_> {
                 )));
             }
         };
-        if self.ask.dry_run {
-            return Ok(done(self.ask, "configured"));
+        let mut warnings = Vec::new();
+        if object::annotation(&live, LAST_APPLIED).is_none() {
+            warnings.push(missing_annotation(&self.place.plural, &self.place.name));
         }
-        let warning = object::annotation(&live, LAST_APPLIED)
-            .is_none()
-            .then(|| missing_annotation(&self.place.plural, &self.place.name));
         let modified = annotated(&self.ask.target);
-        match self.patch_with_retries(&modified, live).await {
-            Ok(operation) => Ok(with_warning(done(self.ask, operation), warning)),
+        let outcome = if self.ask.dry_run {
+            self.patch_locally(&modified, &live)
+        } else {
+            self.patch_with_retries(&modified, live).await
+        };
+        match outcome {
+            Ok(patched) => {
+                if patched.is_deleting {
+                    warnings.push(deleting(&self.place.name));
+                }
+                Ok(with_warnings(done(self.ask, patched.operation), &warnings))
+            }
             Err(error) => Err(clean_error(&error.to_string())),
         }
     }
@@ -80,7 +90,7 @@ impl Writer<'_> {
         &self,
         modified: &Value,
         mut live: Value,
-    ) -> Result<&'static str, CallError> {
+    ) -> Result<Patched, CallError> {
         let mut outcome = self.patch(modified, &live).await;
         for attempt in 1..=RETRIES {
             if !outcome.as_ref().is_err_and(CallError::is_conflict) {
@@ -101,34 +111,48 @@ impl Writer<'_> {
         }
     }
 
-    async fn patch(&self, modified: &Value, live: &Value) -> Result<&'static str, CallError> {
+    async fn patch(&self, modified: &Value, live: &Value) -> Result<Patched, CallError> {
         let original = last_applied_of(live);
         let (patch_type, patch) = three_way(&self.ask.resource.gvk, &original, modified, live)?;
         if patch.as_object().is_none_or(Map::is_empty) {
-            return Ok("unchanged");
+            return Ok(Patched::new("unchanged", live));
         }
-        self.connection
+        let patched = self
+            .connection
             .patch(self.place, patch_type, &patch, &self.manager())
             .await?;
-        Ok("configured")
+        Ok(Patched::new("configured", &patched))
     }
 
-    /// DELETE, wait, POST; the object of before comes back when the new one is refused.
-    async fn recreate(&self, modified: &Value, live: &Value) -> Result<&'static str, CallError> {
+    /// A dry run computes the patch, too.
+    fn patch_locally(&self, modified: &Value, live: &Value) -> Result<Patched, CallError> {
+        let original = last_applied_of(live);
+        let (_, patch) = three_way(&self.ask.resource.gvk, &original, modified, live)?;
+        let is_empty = patch.as_object().is_none_or(Map::is_empty);
+        let operation = if is_empty { "unchanged" } else { "configured" };
+        Ok(Patched::new(operation, live))
+    }
+
+    /// DELETE, POST; the object of before comes back when the new one is refused. kubectl's patience is none here: an
+    /// object that is not gone at once is an error.
+    async fn recreate(&self, modified: &Value, live: &Value) -> Result<Patched, CallError> {
         self.connection
             .delete(self.place, Propagation::Background)
             .await?;
-        if !self.wait_until_gone().await? {
-            return Err(CallError::Transport(
-                "timed out waiting for the condition".to_owned(),
-            ));
+        match self.connection.get(self.place).await {
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
+            Ok(_) => {
+                return Err(CallError::Transport("context deadline exceeded".to_owned()));
+            }
         }
         let created = self
             .connection
             .post(self.place, modified, &self.manager())
             .await;
-        let Err(refused) = created else {
-            return Ok("configured");
+        let refused = match created {
+            Ok(created) => return Ok(Patched::new("configured", &created)),
+            Err(refused) => refused,
         };
         let mut before = live.clone();
         crate::target::metadata(&mut before).remove("resourceVersion");
@@ -141,6 +165,21 @@ impl Writer<'_> {
             Err(error) => Err(CallError::Transport(format!(
                 "An error occurred force-replacing the existing object with the newly provided one: {refused}.\n\nAdditionally, an error occurred attempting to restore the original object: {error}"
             ))),
+        }
+    }
+}
+
+/// What became of an object.
+struct Patched {
+    operation: &'static str,
+    is_deleting: bool,
+}
+
+impl Patched {
+    fn new(operation: &'static str, object: &Value) -> Self {
+        Self {
+            operation,
+            is_deleting: object::is_terminating(object),
         }
     }
 }
@@ -179,15 +218,19 @@ fn last_applied(object: &Value) -> String {
     out
 }
 
+/// Groups that a real server has built in, but whose types kubectl does not know: it sends merge patches for them.
+const UNKNOWN_TO_KUBECTL: [&str; 2] = ["apiextensions.k8s.io", "apiregistration.k8s.io"];
+
 /// The patch from `live` to `modified` that also removes what `original` had and `modified` has not: strategic for
-/// built-in kinds, a merge patch for custom resources.
+/// built-in kinds, a merge patch for custom resources, CRDs and `APIServices`.
 pub(crate) fn three_way(
     gvk: &GroupVersionKind,
     original: &Value,
     modified: &Value,
     live: &Value,
 ) -> Result<(PatchType, Value), CallError> {
-    let Some(schema) = schema::builtin(gvk) else {
+    let schema = schema::builtin(gvk).filter(|_| !UNKNOWN_TO_KUBECTL.contains(&gvk.group.as_str()));
+    let Some(schema) = schema else {
         return Ok((
             PatchType::Merge,
             patch::three_way_merge(original, modified, live),

@@ -7,17 +7,28 @@ const SOURCE: &str = "/dev/shm/1";
 
 /// `deployment.apps/web configured`, with ` (dry run)` where nothing was written.
 pub(super) fn done(ask: &ApplyAsk, operation: &str) -> String {
+    named(ask, &ask.resource.name, operation)
+}
+
+/// As [`done`], of an object whose name is known only now.
+pub(super) fn named(ask: &ApplyAsk, name: &str, operation: &str) -> String {
     let kind = ask.resource.gvk.group_kind().to_string().to_lowercase();
     let dry = if ask.dry_run { " (dry run)" } else { "" };
-    format!("{kind}/{} {operation}{dry}", ask.resource.name)
+    format!("{kind}/{name} {operation}{dry}")
 }
 
 /// Output and warnings, joined as the engine joins stdout and stderr.
-pub(super) fn with_warning(output: String, warning: Option<String>) -> String {
-    match warning {
-        Some(warning) => format!("{output}. {warning}"),
-        None => output,
+pub(super) fn with_warnings(output: String, warnings: &[String]) -> String {
+    if warnings.is_empty() {
+        output
+    } else {
+        format!("{output}. {}", warnings.join("\n"))
     }
+}
+
+/// kubectl's remark on an object that goes.
+pub(super) fn deleting(name: &str) -> String {
+    format!("Warning: Detected changes to resource {name} which is currently being deleted.")
 }
 
 /// kubectl's remark on objects that were not made by an apply; the blanks stand for its empty command name.

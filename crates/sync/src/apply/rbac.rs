@@ -1,10 +1,11 @@
 //! RBAC objects are reconciled before they are applied (SYNC-093).
 //!
-//! Missing rules and subjects are added, extra ones stay; a binding whose roleRef differs is made anew. Aggregation
-//! rules are left to the apply that follows.
+//! Missing rules, selectors of an aggregation rule and subjects are added, extra ones stay; a binding whose roleRef
+//! differs is made anew. Labels and annotations are added where there are none of the name: what differs is left to the
+//! apply that follows. What opted out is left alone.
 
 use serde_json::{Map, Value, json};
-use wavetank_model::Propagation;
+use wavetank_model::{Propagation, object};
 
 use super::connection::Place;
 use super::write::Writer;
@@ -30,27 +31,47 @@ enum Change {
     Recreate(Value),
 }
 
+impl Change {
+    /// Whether it failed because the object came, or went, meanwhile.
+    fn lost_race(&self, error: &CallError) -> bool {
+        let CallError::Api(status) = error else {
+            return false;
+        };
+        match self {
+            Self::None => false,
+            Self::Update(_) => status.is_not_found(),
+            Self::Create(_) | Self::Recreate(_) => status.reason == "AlreadyExists",
+        }
+    }
+}
+
 /// A change and the remarks on it.
 #[derive(Debug)]
 struct Reconciled {
     change: Change,
+    /// It is not carried out: the live object opted out.
+    protected: bool,
     remarks: Vec<String>,
 }
+
+/// So often a write is tried that somebody else got in the way of.
+const TRIES: u32 = 3;
+/// With the value `false` an object opts out of being reconciled.
+const AUTO_UPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
 
 impl Writer<'_> {
     /// Reconciles and gives the output text.
     pub(super) async fn reconcile_rbac(&self) -> Result<String, String> {
         self.require_namespace().await?;
-        let live = match self.connection.get(self.place).await {
-            Ok(live) => Some(live),
-            Err(error) if error.is_not_found() => None,
-            Err(error) => return Err(format!("error running kubectl auth reconcile: {error}")),
-        };
-        let reconciled = reconcile(&self.ask.target, live.as_ref());
-        if !self.ask.dry_run {
-            let outcome = self.carry_out(&reconciled.change).await;
-            outcome.map_err(|error| format!("error running kubectl auth reconcile: {error}"))?;
-        }
+        let reconciled = self.settle_rbac().await.map_err(|error| {
+            // kubectl forgets the error of a binding and stumbles over the missing result: the engine tells of that.
+            let error = if self.ask.target.get("roleRef").is_some() {
+                "error running kubectl auth reconcile: runtime error: invalid memory address or nil pointer dereference".to_owned()
+            } else {
+                error.to_string()
+            };
+            format!("error running kubectl auth reconcile: {error}")
+        })?;
         let kind = self
             .ask
             .resource
@@ -64,6 +85,41 @@ impl Writer<'_> {
             output = format!("{output}. {}", reconciled.remarks.join("\n\t"));
         }
         Ok(output)
+    }
+
+    /// Does what is needed; again where somebody else was faster, at most three times in a row.
+    async fn settle_rbac(&self) -> Result<Reconciled, CallError> {
+        let mut conflicts = 0;
+        let mut races = 0;
+        loop {
+            let live = match self.connection.get(self.place).await {
+                Ok(live) => Some(live),
+                Err(error) if error.is_not_found() => None,
+                Err(error) => return Err(error),
+            };
+            let reconciled = reconcile(&self.ask.target, live.as_ref());
+            if self.ask.dry_run || reconciled.protected {
+                return Ok(reconciled);
+            }
+            let Err(error) = self.carry_out(&reconciled.change).await else {
+                return Ok(reconciled);
+            };
+            if reconciled.change.lost_race(&error) {
+                races += 1;
+                // A binding is made anew once more than a role.
+                let binding = self.ask.target.get("roleRef").is_some();
+                if races == TRIES + u32::from(binding) {
+                    return Err(CallError::Transport("exceeded maximum attempts".to_owned()));
+                }
+            } else if error.is_conflict() {
+                conflicts += 1;
+                if conflicts == TRIES {
+                    return Err(error);
+                }
+            } else {
+                return Err(error);
+            }
+        }
     }
 
     /// A namespaced object needs its namespace before anything is written.
@@ -111,20 +167,14 @@ impl Writer<'_> {
 /// What must be done so that `live` grants what `target` grants.
 fn reconcile(target: &Value, live: Option<&Value>) -> Reconciled {
     let binding = target.get("roleRef").is_some();
+    let list_field = if binding { "subjects" } else { "rules" };
     let Some(live) = live else {
-        let mut remarks = vec!["reconciliation required create".to_owned()];
-        remark_missing(&mut remarks, binding, &wanted(target, binding));
-        return Reconciled {
-            change: Change::Create(target.clone()),
-            remarks,
-        };
+        let missing = list(target, list_field);
+        return Reconciled::new(Change::Create(target.clone()), "create", false, &missing);
     };
-    if binding && live.get("roleRef") != target.get("roleRef") && !same_role(live, target) {
-        let remarks = vec!["reconciliation required recreate".to_owned()];
-        return Reconciled {
-            change: Change::Recreate(target.clone()),
-            remarks,
-        };
+    let protected = object::annotation(live, AUTO_UPDATE) == Some("false");
+    if binding && !same_role(live, target) {
+        return Reconciled::new(Change::Recreate(target.clone()), "recreate", protected, &[]);
     }
     let mut object = live.clone();
     let mut changed = merge_metadata(&mut object, target);
@@ -135,34 +185,72 @@ fn reconcile(target: &Value, live: Option<&Value>) -> Reconciled {
     };
     if !missing.is_empty() {
         changed = true;
-        let field = if binding { "subjects" } else { "rules" };
-        if !object[field].is_array() {
-            object[field] = json!([]);
-        }
-        if let Some(list) = object[field].as_array_mut() {
-            list.extend(missing.iter().cloned());
-        }
+        extend(&mut object, list_field, &missing);
     }
-    if !changed {
-        return Reconciled {
+    if !binding {
+        changed |= aggregate(&mut object, target);
+    }
+    if changed {
+        Reconciled::new(Change::Update(object), "update", protected, &missing)
+    } else {
+        Reconciled {
             change: Change::None,
+            protected,
             remarks: Vec::new(),
-        };
-    }
-    let mut remarks = vec!["reconciliation required update".to_owned()];
-    remark_missing(&mut remarks, binding, &missing);
-    Reconciled {
-        change: Change::Update(object),
-        remarks,
+        }
     }
 }
 
-fn wanted(target: &Value, binding: bool) -> Vec<Value> {
-    if binding {
-        list(target, "subjects")
-    } else {
-        missing_rules(&Value::Null, target)
+impl Reconciled {
+    fn new(change: Change, what: &str, protected: bool, missing: &[Value]) -> Self {
+        let caveat = if protected {
+            format!(", but object opted out ({AUTO_UPDATE}: false)")
+        } else {
+            String::new()
+        };
+        let mut remarks = vec![format!("reconciliation required {what}{caveat}")];
+        remark_missing(&mut remarks, missing);
+        Self {
+            change,
+            protected,
+            remarks,
+        }
     }
+}
+
+fn extend(object: &mut Value, field: &str, more: &[Value]) {
+    if !object[field].is_array() {
+        object[field] = json!([]);
+    }
+    if let Some(list) = object[field].as_array_mut() {
+        list.extend(more.iter().cloned());
+    }
+}
+
+/// Adds the selectors that are missing; an aggregation that the target has not goes.
+fn aggregate(object: &mut Value, target: &Value) -> bool {
+    const RULE: &str = "aggregationRule";
+    const SELECTORS: &str = "clusterRoleSelectors";
+    let given = |object: &Value| object.get(RULE).is_some_and(|rule| !rule.is_null());
+    if !given(target) {
+        let had = given(object);
+        if let Some(object) = object.as_object_mut() {
+            object.remove(RULE);
+        }
+        return had;
+    }
+    let have = list(&object[RULE], SELECTORS);
+    let missing: Vec<Value> = list(&target[RULE], SELECTORS)
+        .into_iter()
+        .filter(|selector| !have.contains(selector))
+        .collect();
+    if !missing.is_empty() {
+        if !given(object) {
+            object[RULE] = json!({});
+        }
+        extend(&mut object[RULE], SELECTORS, &missing);
+    }
+    !missing.is_empty()
 }
 
 fn list(object: &Value, field: &str) -> Vec<Value> {
@@ -188,7 +276,7 @@ fn same_role(a: &Value, b: &Value) -> bool {
     group(a) == group(b) && part(a, "kind") == part(b, "kind") && part(a, "name") == part(b, "name")
 }
 
-/// Labels and annotations of the target win; the others stay.
+/// Labels and annotations that the live object has not are added; of those it has its own values stay.
 fn merge_metadata(object: &mut Value, target: &Value) -> bool {
     let mut changed = false;
     for field in ["labels", "annotations"] {
@@ -203,7 +291,7 @@ fn merge_metadata(object: &mut Value, target: &Value) -> bool {
             .entry(field)
             .or_insert_with(|| Value::Object(Map::new()));
         for (key, value) in wanted {
-            if current.get(key) != Some(value) {
+            if current.get(key).is_none() {
                 current[key] = value.clone();
                 changed = true;
             }
@@ -212,57 +300,72 @@ fn merge_metadata(object: &mut Value, target: &Value) -> bool {
     changed
 }
 
-fn remark_missing(remarks: &mut Vec<String>, binding: bool, missing: &[Value]) {
-    if missing.is_empty() {
+/// Tells of subjects or rules, with their fields as Go prints them.
+fn remark_missing(remarks: &mut Vec<String>, missing: &[Value]) {
+    const SUBJECT: &[(&str, &str)] = &[
+        ("Kind", "kind"),
+        ("APIGroup", "apiGroup"),
+        ("Name", "name"),
+        ("Namespace", "namespace"),
+    ];
+    const RULE: &[(&str, &str)] = &[
+        ("Verbs", "verbs"),
+        ("APIGroups", "apiGroups"),
+        ("Resources", "resources"),
+        ("ResourceNames", "resourceNames"),
+        ("NonResourceURLs", "nonResourceURLs"),
+    ];
+    let Some(first) = missing.first() else {
         return;
-    }
-    let (title, fields): (&str, &[&str]) = if binding {
-        (
-            "missing subjects added:",
-            &["kind", "apiGroup", "name", "namespace"],
-        )
+    };
+    let (title, fields) = if first.get("verbs").is_some() {
+        ("missing rules added:", RULE)
     } else {
-        (
-            "missing rules added:",
-            &[
-                "verbs",
-                "apiGroups",
-                "resources",
-                "resourceNames",
-                "nonResourceURLs",
-            ],
-        )
+        ("missing subjects added:", SUBJECT)
     };
     remarks.push(title.to_owned());
     for entry in missing {
         let shown: Vec<String> = fields
             .iter()
-            .map(|field| as_go(entry.get(*field), binding))
+            .map(
+                |(name, field)| match entry.get(*field).and_then(Value::as_str) {
+                    Some(text) => format!("{name}:{text}"),
+                    None if fields == SUBJECT => format!("{name}:"),
+                    None => format!("{name}:[{}]", texts(entry, field).join(" ")),
+                },
+            )
             .collect();
         remarks.push(format!("\t{{{}}}", shown.join(" ")));
     }
 }
 
-/// A field as Go prints it: `[get list]`, or the text.
-fn as_go(value: Option<&Value>, text: bool) -> String {
-    let strings = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    match value {
-        Some(Value::Array(items)) => format!(
-            "[{}]",
-            items.iter().map(strings).collect::<Vec<_>>().join(" ")
-        ),
-        Some(value) => strings(value),
-        None if text => String::new(),
-        None => "[]".to_owned(),
+fn missing_subjects(live: &Value, target: &Value) -> Vec<Value> {
+    let mut have: Vec<Value> = list(live, "subjects").iter().map(subject).collect();
+    let mut out = Vec::new();
+    for wanted in list(target, "subjects") {
+        let comparable = subject(&wanted);
+        if !have.contains(&comparable) {
+            have.push(comparable);
+            out.push(wanted);
+        }
     }
+    out
 }
 
-fn missing_subjects(live: &Value, target: &Value) -> Vec<Value> {
-    let have = list(live, "subjects");
-    list(target, "subjects")
-        .into_iter()
-        .filter(|subject| !have.contains(subject))
-        .collect()
+/// A subject with an empty text for every field it does not state.
+fn subject(subject: &Value) -> Value {
+    let field = |name: &str| {
+        subject
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    json!([
+        field("kind"),
+        field("apiGroup"),
+        field("name"),
+        field("namespace")
+    ])
 }
 
 /// The single permissions of the target's rules that no live rule covers.
@@ -381,13 +484,75 @@ mod tests {
         assert_eq!(object["rules"].as_array().map(Vec::len), Some(2));
         assert_eq!(
             reconciled.remarks.join("\n\t"),
-            "reconciliation required update\n\tmissing rules added:\n\t\t{[list] [] [pods] [] []}"
+            "reconciliation required update\n\tmissing rules added:\n\t\t{Verbs:[list] APIGroups:[] Resources:[pods] ResourceNames:[] NonResourceURLs:[]}"
         );
         let all = role(json!([{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]));
         assert!(matches!(
             reconcile(&target, Some(&all)).change,
             Change::None
         ));
+    }
+
+    /// SYNC-093: of labels and annotations only those are added that the live object has not at all.
+    #[test]
+    fn a_value_that_differs_is_left_to_the_apply() {
+        let mut live = role(json!([]));
+        live["metadata"]["annotations"] = json!({"a": "live"});
+        let mut target = role(json!([]));
+        target["metadata"]["annotations"] = json!({"a": "wanted"});
+        assert!(matches!(
+            reconcile(&target, Some(&live)).change,
+            Change::None
+        ));
+        target["metadata"]["annotations"]["b"] = "new".into();
+        let Change::Update(object) = reconcile(&target, Some(&live)).change else {
+            panic!("an update")
+        };
+        assert_eq!(
+            object["metadata"]["annotations"],
+            json!({"a": "live", "b": "new"})
+        );
+    }
+
+    /// SYNC-093: what opted out is told of, and not written.
+    #[test]
+    fn an_object_that_opted_out_is_protected() {
+        let mut live = role(json!([]));
+        live["metadata"]["annotations"] = json!({AUTO_UPDATE: "false"});
+        let target = role(json!([{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]));
+        let reconciled = reconcile(&target, Some(&live));
+        assert!(reconciled.protected);
+        assert!(
+            reconciled.remarks[0].ends_with("(rbac.authorization.kubernetes.io/autoupdate: false)")
+        );
+    }
+
+    /// SYNC-093: selectors are added; the aggregation goes where the target has none.
+    #[test]
+    fn aggregation_rules_are_reconciled() {
+        let aggregated = |names: &[&str]| {
+            let selectors: Vec<Value> = names
+                .iter()
+                .map(|name| json!({"matchLabels": {"a": name}}))
+                .collect();
+            let mut role = role(json!([]));
+            role["aggregationRule"] = json!({"clusterRoleSelectors": selectors});
+            role
+        };
+        let Change::Update(object) =
+            reconcile(&aggregated(&["y"]), Some(&aggregated(&["x"]))).change
+        else {
+            panic!("an update")
+        };
+        assert_eq!(
+            object["aggregationRule"],
+            aggregated(&["x", "y"])["aggregationRule"]
+        );
+        let Change::Update(object) = reconcile(&role(json!([])), Some(&aggregated(&["x"]))).change
+        else {
+            panic!("an update")
+        };
+        assert_eq!(object.get("aggregationRule"), None);
     }
 
     /// SYNC-093: another roleRef makes a binding anew; missing subjects are added.

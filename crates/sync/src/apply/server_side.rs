@@ -1,33 +1,114 @@
 //! Server-side apply, and taking over what client-side apply owned (SYNC-092, SYNC-096).
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 use wavetank_model::{PatchType, object};
 
-use super::output::{clean_error, done};
+use super::LAST_APPLIED;
+use super::output::{clean_error, deleting, done, with_warnings};
 use super::write::Writer;
 use super::{CONFLICT_PAUSE, RETRIES};
 use crate::engine::CallError;
 
+/// What kubectl advises after a conflict, although the engine forces its way.
+const CONFLICT: &str = "
+Please review the fields above--they currently have other managers. Here
+are the ways you can resolve this warning:
+* If you intend to manage all of these fields, please re-run the apply
+  command with the `--force-conflicts` flag.
+* If you do not intend to manage all of the fields, please edit your
+  manifest to remove references to the fields that should keep their
+  current managers.
+* You may co-own fields by updating your manifest to match the existing
+  value; in this case, you'll become the manager if the other manager(s)
+  stop managing the field (remove it from their configuration).
+See https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts";
+
 impl Writer<'_> {
     /// One PATCH that takes every field it names.
     pub(super) async fn server_side_apply(&self) -> Result<String, String> {
-        if self.ask.force {
-            return Err(
-                "error validating options: --force cannot be used with --server-side".to_owned(),
-            );
-        }
         self.migrate().await?;
+        let applied = self.patch_applied().await.map_err(|error| {
+            let advice = if error.is_conflict() { CONFLICT } else { "" };
+            clean_error(&format!("{error}{advice}"))
+        })?;
+        let mut warnings = Vec::new();
+        let applied = self.take_over(applied, &mut warnings).await;
+        if object::is_terminating(&applied) {
+            warnings.push(deleting(&self.place.name));
+        }
+        let output = done(self.ask, "serverside-applied");
+        Ok(with_warnings(output, &warnings))
+    }
+
+    async fn patch_applied(&self) -> Result<Value, CallError> {
         let query = [
             ("fieldManager", self.ask.manager.as_str()),
             ("force", "true"),
         ];
-        match self
-            .connection
+        self.connection
             .patch(self.place, PatchType::Apply, &self.ask.target, &query)
             .await
-        {
-            Ok(_) => Ok(done(self.ask, "serverside-applied")),
-            Err(error) => Err(clean_error(&error.to_string())),
+    }
+
+    /// kubectl's own migration, after the apply: who owns the annotation of client-side apply by Update hands all its
+    /// fields over to our Apply, and the object is applied again. Failures are remarks. Gives the object as it is then.
+    async fn take_over(&self, applied: Value, warnings: &mut Vec<String>) -> Value {
+        const AGAIN: &str = "This is non-fatal and will be retried next time you apply. Error:";
+        let (moved, latest) = self.hand_over(applied).await;
+        match moved {
+            Ok(false) => latest,
+            Ok(true) => match self.patch_applied().await {
+                Ok(applied) => applied,
+                Err(error) => {
+                    warnings.push(format!(
+                        "Warning: failed to re-apply configuration after performing Server-Side Apply migration. {AGAIN} {error}"
+                    ));
+                    latest
+                }
+            },
+            Err(error) => {
+                warnings.push(format!(
+                    "Warning: server rejected managed fields migration to Server-Side Apply. {AGAIN} {error}"
+                ));
+                latest
+            }
+        }
+    }
+
+    /// Whether fields were handed over, and the object as it was seen last.
+    async fn hand_over(&self, mut object: Value) -> (Result<bool, CallError>, Value) {
+        let owners = owners_of_last_applied(&object);
+        let mut failed = None;
+        for _ in 0..RETRIES {
+            let before = object.pointer("/metadata/managedFields").cloned();
+            let mut fields = before.clone().unwrap_or_default();
+            for owner in &owners {
+                fields = upgraded(&fields, owner, &self.ask.manager);
+            }
+            if owners.is_empty() || before.is_none_or(|before| before == fields) {
+                return (Ok(false), object);
+            }
+            let query = [("fieldManager", self.ask.manager.as_str())];
+            let patch = replacing(fields, &object);
+            match self
+                .connection
+                .patch(self.place, PatchType::Json, &patch, &query)
+                .await
+            {
+                Ok(patched) => return (Ok(true), patched),
+                Err(error) if error.is_conflict() => failed = Some(error),
+                Err(error) => return (Err(error), object),
+            }
+            match self.connection.get(self.place).await {
+                Ok(fresh) => object = fresh,
+                Err(error) => return (Err(error), object),
+            }
+        }
+        match failed {
+            Some(error) => (Err(error), object),
+            None => (Ok(false), object),
         }
     }
 
@@ -55,10 +136,9 @@ impl Writer<'_> {
             if !is_owned_by_update(&fresh, from) {
                 return Ok(());
             }
-            let patch = json!([
-                {"op": "replace", "path": "/metadata/managedFields", "value": upgraded(&fresh, from, &self.ask.manager)},
-                {"op": "replace", "path": "/metadata/resourceVersion", "value": object::resource_version(&fresh)},
-            ]);
+            let fields = fresh.pointer("/metadata/managedFields").cloned();
+            let fields = upgraded(&fields.unwrap_or_default(), from, &self.ask.manager);
+            let patch = replacing(fields, &fresh);
             attempt += 1;
             match self
                 .connection
@@ -92,29 +172,55 @@ fn is_entry(entry: &Value, manager: &str, operation: &str) -> bool {
             .is_empty()
 }
 
+/// The patch that puts `fields` into `object`, unless somebody else wrote it meanwhile.
+fn replacing(fields: Value, object: &Value) -> Value {
+    json!([
+        {"op": "replace", "path": "/metadata/managedFields", "value": fields},
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": object::resource_version(object)},
+    ])
+}
+
+/// Who owns the annotation of client-side apply by Update, sorted.
+fn owners_of_last_applied(object: &Value) -> BTreeSet<String> {
+    let owns = |entry: &&Value| {
+        entry["operation"] == "Update"
+            && entry["fieldsV1"]["f:metadata"]["f:annotations"]
+                .get(format!("f:{LAST_APPLIED}"))
+                .is_some()
+    };
+    managers(object)
+        .filter(owns)
+        .filter_map(|entry| entry["manager"].as_str().map(str::to_owned))
+        .collect()
+}
+
 /// Whether `manager` owns fields by Update.
 fn is_owned_by_update(object: &Value, manager: &str) -> bool {
     managers(object).any(|entry| is_entry(entry, manager, "Update"))
 }
 
-/// managedFields with the Update entries of `from` merged into the Apply entry of `to`.
-fn upgraded(object: &Value, from: &str, to: &str) -> Value {
-    let mut entries: Vec<Value> = managers(object).cloned().collect();
+/// managedFields with the Update entries of `from` merged into the Apply entry of `to`; of those for another version only
+/// the ownership goes.
+fn upgraded(fields: &Value, from: &str, to: &str) -> Value {
+    let mut entries: Vec<Value> = fields.as_array().cloned().unwrap_or_default();
     let own = entries
         .iter()
         .position(|entry| is_entry(entry, to, "Apply"));
-    let Some(place) = own.or_else(|| {
+    let first = |entries: &[Value]| {
         entries
             .iter()
             .position(|entry| is_entry(entry, from, "Update"))
-    }) else {
+    };
+    let Some(place) = own.or_else(|| first(&entries)) else {
         return Value::Array(entries);
     };
+    let version = entries[place]["apiVersion"].clone();
+    let donor = entries
+        .iter()
+        .position(|entry| is_entry(entry, from, "Update") && entry["apiVersion"] == version);
     let mut fields = Map::new();
-    for (other, entry) in entries.iter().enumerate() {
-        if (other == place || is_entry(entry, from, "Update"))
-            && let Some(more) = entry.get("fieldsV1").and_then(Value::as_object)
-        {
+    for entry in [Some(place), donor].into_iter().flatten() {
+        if let Some(more) = entries[entry].get("fieldsV1").and_then(Value::as_object) {
             union(&mut fields, more);
         }
     }
@@ -126,14 +232,19 @@ fn upgraded(object: &Value, from: &str, to: &str) -> Value {
     Value::Array(entries)
 }
 
-/// Adds a trie of fields to another.
+/// Adds a trie of fields to another. An empty node means the field itself; with children beside it that is written `.`.
 fn union(fields: &mut Map<String, Value>, more: &Map<String, Value>) {
     for (key, inner) in more {
-        let entry = fields
-            .entry(key.clone())
-            .or_insert_with(|| Value::Object(Map::new()));
-        if let (Value::Object(entry), Value::Object(inner)) = (entry, inner) {
-            union(entry, inner);
+        match (fields.get_mut(key), inner) {
+            (Some(Value::Object(entry)), Value::Object(inner)) => {
+                if entry.is_empty() != inner.is_empty() {
+                    entry.insert(".".to_owned(), Value::Object(Map::new()));
+                }
+                union(entry, inner);
+            }
+            _ => {
+                fields.insert(key.clone(), inner.clone());
+            }
         }
     }
 }
@@ -141,6 +252,18 @@ fn union(fields: &mut Map<String, Value>, more: &Map<String, Value>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// SYNC-096: a field itself and what is in it.
+    #[test]
+    fn a_field_and_its_children_are_united() {
+        let mut fields = json!({"f:data": {"f:a": {}}, "f:x": {}, "f:y": {}});
+        let more = json!({"f:data": {}, "f:x": {"f:b": {}}, "f:y": {}, "f:z": {"f:c": {}}});
+        if let (Value::Object(fields), Value::Object(more)) = (&mut fields, &more) {
+            union(fields, more);
+        }
+        let expected = json!({"f:data": {".": {}, "f:a": {}}, "f:x": {".": {}, "f:b": {}}, "f:y": {}, "f:z": {"f:c": {}}});
+        assert_eq!(fields, expected);
+    }
 
     /// SYNC-096.
     #[test]
@@ -151,7 +274,8 @@ mod tests {
             entry("argo", "Apply", json!({"f:data": {"f:b": {}}})),
             {"manager": "kubectl", "operation": "Update", "subresource": "status", "fieldsV1": {}},
         ]}});
-        let out = upgraded(&object, "kubectl", "argo");
+        let fields = &object["metadata"]["managedFields"];
+        let out = upgraded(fields, "kubectl", "argo");
         assert_eq!(
             out,
             json!([
@@ -159,7 +283,7 @@ mod tests {
                 {"manager": "kubectl", "operation": "Update", "subresource": "status", "fieldsV1": {}},
             ])
         );
-        assert_eq!(upgraded(&object, "kubectl", "new")[0]["manager"], "new");
+        assert_eq!(upgraded(fields, "kubectl", "new")[0]["manager"], "new");
         assert!(!is_owned_by_update(
             &json!({"metadata": {"managedFields": out}}),
             "kubectl"

@@ -7,7 +7,7 @@ use wavetank_kernel::Clock;
 use wavetank_model::{Propagation, object};
 
 use super::connection::{Connection, Place};
-use super::output::{clean_error, done};
+use super::output::{clean_error, done, named};
 use crate::engine::{ApplyAsk, CallError};
 
 /// Pause between looks at an object that is being deleted, and how long they go on.
@@ -36,7 +36,8 @@ impl Writer<'_> {
             .post(self.place, &self.ask.target, &[])
             .await
         {
-            Ok(_) => Ok(done(self.ask, "created")),
+            // A name that the server made up is told.
+            Ok(created) => Ok(named(self.ask, object::name(&created), "created")),
             Err(error) => Err(clean_error(&error.to_string())),
         }
     }
@@ -92,11 +93,15 @@ impl Writer<'_> {
             .delete(self.place, Propagation::Background)
             .await
         {
-            Err(error) if !error.is_not_found() => return Err(text(error)),
+            Err(error) if !error.is_not_found() => {
+                return Err(clean_error(&format!(
+                    "error when deleting \"/dev/shm/1\": {error}"
+                )));
+            }
             _ => {}
         }
         if !self.wait_until_gone().await.map_err(text)? {
-            return Err("timed out waiting for the condition".to_owned());
+            return Err("context deadline exceeded".to_owned());
         }
         self.connection
             .post(self.place, &self.ask.target, &[])
@@ -135,21 +140,25 @@ impl Writer<'_> {
             self.clock.sleep(DELETE_PAUSE).await;
         }
     }
+}
 
-    /// Looks at a new CRD until it is Established; going on without is no error (SYNC-098, SYNC-189).
-    pub(super) async fn wait_until_established(&self) {
-        let end = self.clock.now() + ESTABLISHED_LIMIT;
-        loop {
-            if let Ok(definition) = self.connection.get(self.place).await
-                && is_established(&definition)
-            {
-                return;
-            }
-            if self.clock.now() >= end {
-                return;
-            }
-            self.clock.sleep(ESTABLISHED_PAUSE).await;
+/// Looks at a new CRD until it is Established; going on without is no error (SYNC-098, SYNC-189).
+pub(super) async fn wait_until_established(
+    connection: &Connection,
+    clock: &dyn Clock,
+    place: &Place,
+) {
+    let end = clock.now() + ESTABLISHED_LIMIT;
+    loop {
+        if let Ok(definition) = connection.get(place).await
+            && is_established(&definition)
+        {
+            return;
         }
+        if clock.now() >= end {
+            return;
+        }
+        clock.sleep(ESTABLISHED_PAUSE).await;
     }
 }
 

@@ -174,6 +174,25 @@ fn delete_hooks_are_cleaned_up_by_policy() {
     assert!(deletion.finalizers.is_empty());
 }
 
+/// SYNC-214, SYNC-146: all hooks of a phase are made at once, whatever waves they name.
+#[test]
+fn delete_hooks_have_no_waves() {
+    let mut cluster = Cluster::new();
+    let hooks = "Job/late hook=PreDelete wave=5\nJob/early hook=PreDelete wave=-5\nJob/weighed hook=PreDelete weight=9";
+    let mut deletion = Deletion::new(hooks, &[]);
+    deletion.pass(&mut cluster);
+    let log = cluster.take_log();
+    let mut made: Vec<&str> = log
+        .lines()
+        .filter(|line| line.starts_with("create"))
+        .collect();
+    made.sort_unstable();
+    assert_eq!(
+        made,
+        ["create job/early", "create job/late", "create job/weighed"]
+    );
+}
+
 /// SYNC-213: a generateName hook is made on every pass.
 #[test]
 fn a_generated_name_never_finishes() {

@@ -266,7 +266,7 @@ mod tests {
         })
     }
 
-    /// SYNC-150: a new revision is synced, with five retries (SYNC-135).
+    /// SYNC-150, U-266: a new revision is synced, with five retries (SYNC-135).
     #[test]
     fn a_new_revision_is_synced() {
         let changed = comparison("ConfigMap/a", "");
@@ -284,7 +284,7 @@ mod tests {
         );
     }
 
-    /// SYNC-150, SYNC-198: a failed attempt is not repeated for the same revision, also one without a result.
+    /// SYNC-150, SYNC-151, SYNC-198, U-272: a failed attempt is not repeated for the same revision, also one without a result.
     #[rstest]
     #[case(Some("r1"))]
     #[case(None)]
@@ -332,6 +332,38 @@ mod tests {
         ));
     }
 
+    /// SYNC-151, U-274: by revision and sources, or by the end of an operation that never had a revision.
+    #[rstest]
+    #[case(OperationPhase::Running, None, true, false)]
+    #[case(OperationPhase::Failed, None, true, true)]
+    #[case(OperationPhase::Succeeded, Some("r1"), true, true)]
+    #[case(OperationPhase::Succeeded, Some("r0"), true, false)]
+    #[case(OperationPhase::Succeeded, Some("r1"), false, false)]
+    #[case(OperationPhase::Failed, Some("r1"), false, false)]
+    #[case(OperationPhase::Failed, Some(""), true, false)]
+    fn a_revision_was_tried_with_these_sources(
+        #[case] phase: OperationPhase,
+        #[case] revision: Option<&str>,
+        #[case] same_sources: bool,
+        #[case] expected: bool,
+    ) {
+        let changed = comparison("ConfigMap/a", "");
+        let last = done(phase, revision, 0);
+        let input = AutoSync {
+            policy: Some(ALL),
+            comparison: &changed,
+            revision: "r1",
+            same_sources,
+            last: Some(&last),
+            requested: false,
+            deleting: false,
+            backoff: SelfHealBackoff::default(),
+            retry: None,
+            now: at(0),
+        };
+        assert_eq!(already_attempted(&last, &input), expected);
+    }
+
     /// SYNC-152: 0 s, then 2, 6, 18, 54, 162, 300, 300.
     #[test]
     fn self_heal_waits_grow_up_to_the_cap() {
@@ -341,7 +373,7 @@ mod tests {
         assert_eq!(waits, [0, 2, 6, 18, 54, 162, 300, 300]);
     }
 
-    /// SYNC-150: what only pruning would change, and what pruning would empty.
+    /// SYNC-150, U-269: what only pruning would change, and what pruning would empty.
     #[test]
     fn pruning_needs_its_permissions() {
         let only_extra = comparison("ConfigMap/a", "ConfigMap/a\nConfigMap/x");

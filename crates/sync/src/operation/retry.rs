@@ -152,13 +152,19 @@ fn scaled(number: &str, unit: i128) -> Option<i128> {
 mod tests {
     use super::*;
 
-    /// SYNC-133: defaults 5 s, doubled, at most 3 min.
+    /// SYNC-133, U-295: defaults 5 s, doubled, at most 3 min.
     #[test]
     fn waits_double_up_to_three_minutes() {
         let waits: Vec<i64> = (0..8)
             .map(|count| RetryStrategy::automatic().wait(count).unwrap().as_secs())
             .collect();
         assert_eq!(waits, [5, 10, 20, 40, 80, 160, 180, 180]);
+        for count in [80, 100] {
+            assert_eq!(
+                RetryStrategy::automatic().wait(count).unwrap().as_secs(),
+                180
+            );
+        }
     }
 
     /// SYNC-133: plain integers are seconds, everything else Go durations.

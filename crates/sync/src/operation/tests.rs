@@ -25,7 +25,7 @@ fn with_limit(limit: i64) -> RetryStrategy {
     }
 }
 
-/// SYNC-130: an operation is stepped, and over when a step completes it.
+/// SYNC-130, U-292: an operation is stepped, and over when a step completes it.
 #[test]
 fn an_operation_runs_until_a_step_completes_it() {
     let mut state = OperationState::start(RetryStrategy::never(), false, at("15:04:00.700"));
@@ -65,7 +65,7 @@ fn an_operation_runs_until_a_step_completes_it() {
     assert_eq!(state.begin(at("15:05:00"), NO_TIMEOUT).act, Act::Nothing);
 }
 
-/// SYNC-132, SYNC-134, SYNC-199: announced after 5 s, tried after 10; Trace H.
+/// SYNC-132, SYNC-134, SYNC-199, U-286: announced after 5 s, tried after 10; Trace H.
 #[test]
 fn a_retry_comes_one_factor_later_than_announced() {
     let mut state = OperationState::start(with_limit(1), false, at("15:04:00"));
@@ -151,7 +151,7 @@ fn limits_and_errors_of_a_retry() {
     );
 }
 
-/// SYNC-137, SYNC-138: a terminated operation is not retried.
+/// SYNC-137, SYNC-138, U-114, U-115: a terminated operation is not retried.
 #[test]
 fn a_terminated_operation_is_not_retried() {
     let mut state = OperationState::start(with_limit(3), false, at("12:00:00"));
@@ -186,7 +186,83 @@ fn a_termination_during_a_step_is_kept() {
     assert_eq!(state.due(at("12:00:02"), NO_TIMEOUT), Due::Pass);
 }
 
-/// SYNC-136: the timeout counts from the start, over all retries, and ends everything.
+/// SYNC-129, U-288, U-291: when a pass is due by itself: a retry, or the timeout if that is nearer; else changes bring it.
+#[test]
+fn a_pass_is_due_when_a_retry_or_the_timeout_is() {
+    let timeout = SignedDuration::from_secs(12);
+    let mut state = OperationState::start(with_limit(1), false, at("12:00:00"));
+    assert_eq!(state.due(at("12:00:01"), NO_TIMEOUT), Due::Idle);
+    assert_eq!(
+        state.due(at("12:00:02"), timeout),
+        Due::At(at("12:00:12.001"))
+    );
+    state.finish(Act::Step, failed(), at("12:00:01"));
+    assert_eq!(
+        state.due(at("12:00:02"), NO_TIMEOUT),
+        Due::At(at("12:00:11"))
+    );
+    assert_eq!(
+        state.due(at("12:00:02"), SignedDuration::from_secs(5)),
+        Due::At(at("12:00:05.001"))
+    );
+    assert_eq!(state.begin(at("12:00:10"), NO_TIMEOUT).act, Act::Nothing);
+    assert_eq!(state.begin(at("12:00:11"), NO_TIMEOUT).act, Act::Step);
+}
+
+/// SYNC-136, U-114: what ends in time is not touched, and what is terminating already is not blamed on the timeout.
+#[test]
+fn the_timeout_is_for_what_takes_too_long() {
+    let timeout = SignedDuration::from_secs(60);
+    let mut state = OperationState::start(with_limit(1), false, at("12:00:00"));
+    assert_eq!(state.begin(at("12:00:30"), timeout).act, Act::Step);
+    state.finish(
+        Act::Step,
+        output(OperationPhase::Succeeded, "done"),
+        at("12:00:30"),
+    );
+    assert_eq!((state.over(), state.message.as_str()), (true, "done"));
+    let mut state = OperationState::start(with_limit(1), false, at("12:00:00"));
+    state.request_termination();
+    assert_eq!(state.begin(at("12:02:00"), timeout).act, Act::Terminate);
+    state.finish(
+        Act::Terminate,
+        output(OperationPhase::Failed, "Operation terminated"),
+        at("12:02:00"),
+    );
+    assert_eq!(state.message, "Operation terminated");
+}
+
+/// SYNC-132, SYNC-084, U-284, U-286: an error of the infrastructure is retried like a failure, and ends as Error.
+#[test]
+fn errors_are_retried_like_failures() {
+    let error = || {
+        output(
+            OperationPhase::Error,
+            "Failed to load application project: no",
+        )
+    };
+    let mut state = OperationState::start(with_limit(1), false, at("15:04:00"));
+    assert!(state.finish(Act::Step, error(), at("15:04:00")).retrying);
+    assert_eq!(
+        (state.phase, state.message.as_str()),
+        (
+            OperationPhase::Running,
+            "Failed to load application project: no. Retrying attempt #1 at 3:04PM."
+        )
+    );
+    state.begin(at("15:05:00"), NO_TIMEOUT);
+    assert_eq!(state.message, "Retrying operation. Attempt #1");
+    state.finish(Act::Step, error(), at("15:05:00"));
+    assert_eq!(
+        (state.phase, state.message.as_str()),
+        (
+            OperationPhase::Error,
+            "Failed to load application project: no (retried 1 times)."
+        )
+    );
+}
+
+/// SYNC-136, U-114: the timeout counts from the start, over all retries, and ends everything.
 #[test]
 fn the_timeout_ends_an_operation_for_good() {
     let timeout = SignedDuration::from_secs(60);
@@ -227,7 +303,7 @@ fn a_confirmation_must_not_be_older_than_the_operation() {
     assert!(!is_confirmed(Some("yes"), since) && !is_confirmed(None, since));
 }
 
-/// SYNC-141.
+/// SYNC-141, U-300.
 #[test]
 fn selective_and_dry_runs_enter_no_history() {
     let mut state = OperationState::start(RetryStrategy::never(), false, at("12:00:00"));

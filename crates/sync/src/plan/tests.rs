@@ -270,7 +270,7 @@ fn cluster_scoped_objects_pull_the_namespace_forward() {
     ");
 }
 
-/// SYNC-028, SYNC-029: made when it is missing, left alone when it is there, synced always with managed metadata.
+/// SYNC-028, SYNC-029, U-202, U-204: made when it is missing, left alone when it is there, synced always with managed metadata.
 #[test]
 fn the_destination_namespace_is_made_when_it_is_missing() {
     let create = |options: &mut crate::SyncOptions| options.create_namespace = true;
@@ -295,6 +295,48 @@ fn the_destination_namespace_is_made_when_it_is_missing() {
     Sync/0:
       ConfigMap/a
     ");
+}
+
+/// SYNC-029, U-204: configured labels and annotations, and the option that makes the apply the server's.
+#[test]
+fn managed_metadata_is_that_of_the_namespace() {
+    let managed = |labels: &[(&str, &str)], annotations: &[(&str, &str)]| {
+        let map = |pairs: &[(&str, &str)]| {
+            pairs
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+                .collect()
+        };
+        let (labels, annotations) = (map(labels), map(annotations));
+        let mut cluster = Cluster::new();
+        let input = Operation::new("ConfigMap/a")
+            .with(|options| {
+                options.create_namespace = true;
+                options.managed_namespace = Some(crate::options::ManagedNamespaceMetadata {
+                    labels,
+                    annotations,
+                });
+            })
+            .input(&cluster);
+        let targets = crate::target::normalise(&input.targets, &input.app, &input.kinds);
+        let tasks = block_on(build(
+            &input,
+            &targets,
+            &mut Ledger::default(),
+            &mut cluster,
+        ))
+        .tasks;
+        tasks[0].target.as_deref().unwrap()["metadata"].clone()
+    };
+    let option = "argocd.argoproj.io/sync-options";
+    assert_eq!(
+        managed(&[], &[]),
+        json!({"name": "demo", "annotations": {option: "ServerSideApply=true"}})
+    );
+    assert_eq!(
+        managed(&[("foo", "bar")], &[("a", "b"), (option, "Prune=false")]),
+        json!({"name": "demo", "labels": {"foo": "bar"}, "annotations": {"a": "b", option: "ServerSideApply=true"}})
+    );
 }
 
 /// SYNC-185: a hook namespace suppresses nothing. SYNC-186: a filtered-out namespace target does.
@@ -373,7 +415,44 @@ fn hooks_find_their_live_object() {
     );
 }
 
-/// SYNC-027, SYNC-188: the key of a cluster-scoped target's result carries the destination namespace.
+/// SYNC-001, SYNC-021, SYNC-042: a pair, a hook and an object that left the desired state; a prune sorts like the others.
+#[test]
+fn tasks_are_made_of_pairs_and_hooks() {
+    insta::assert_snapshot!(plan_with(
+        "ConfigMap/both\nConfigMap/desired wave=1\nJob/hook hook=PreSync",
+        "ConfigMap/both\nConfigMap/a-left\nConfigMap/left wave=1",
+        |options| options.prune = true,
+    ), @r"
+    PreSync/0:
+      Job/hook
+    Sync/0:
+      ConfigMap/both
+      -ConfigMap/left (prune waves are mirrored: 1 becomes 0 (SYNC-035))
+    Sync/1:
+      -ConfigMap/a-left (prune waves are mirrored: 0 becomes 1 (SYNC-035))
+      ConfigMap/desired
+    ");
+}
+
+/// SYNC-191, U-032, U-034: the rank is that of the kind, whatever its group; unknown kinds come last.
+#[test]
+fn the_group_does_not_matter_for_the_rank() {
+    let mut cluster = Cluster::new();
+    let operation = Operation::new(
+        "Workflow.a.io/a\nService.a.io/s\nDeployment/d\nNamespace/z\nCustomResourceDefinition/w crd=a.io/Workflow\nCustomResourceDefinition/x crd=a.io/Service",
+    );
+    insta::assert_snapshot!(shown(&operation, &mut cluster), @r"
+    Sync/0:
+      Namespace/z
+      CustomResourceDefinition/w
+      CustomResourceDefinition/x
+      Service.a.io/s
+      Deployment/d
+      Workflow.a.io/a
+    ");
+}
+
+/// SYNC-027, SYNC-188, U-053: the key of a cluster-scoped target's result carries the destination namespace.
 #[test]
 fn cluster_scoped_results_carry_a_namespace() {
     let mut cluster = Cluster::new();
@@ -402,7 +481,7 @@ fn a_plan_can_be_made_from_the_view_alone() {
     assert_eq!(plan.tasks.len(), 1);
 }
 
-/// SYNC-031, SYNC-032, SYNC-010, SYNC-190: the project is asked about every task whose kind is known.
+/// SYNC-031, SYNC-032, SYNC-010, SYNC-190, U-186: the project is asked about every task whose kind is known.
 #[test]
 fn what_the_project_does_not_permit_is_an_error() {
     let project = crate::project::Project {

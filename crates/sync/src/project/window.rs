@@ -327,6 +327,47 @@ mod tests {
         );
     }
 
+    /// SYNC-140, U-339: denying beats allowing; closed allowing windows block; manual syncs may pass.
+    #[rstest]
+    #[case::none(&[], true, true)]
+    #[case::open_allow(&[("allow", true, false)], true, true)]
+    #[case::closed_allow(&[("allow", false, false)], false, false)]
+    #[case::closed_allow_manual(&[("allow", false, true)], false, true)]
+    #[case::closed_allows_of_two_minds(&[("allow", false, true), ("allow", false, false)], false, false)]
+    #[case::open_and_closed_allow(&[("allow", true, false), ("allow", false, false)], true, true)]
+    #[case::open_deny(&[("deny", true, false)], false, false)]
+    #[case::open_deny_manual(&[("deny", true, true)], false, true)]
+    #[case::open_denies_of_two_minds(&[("deny", true, true), ("deny", true, false)], false, false)]
+    #[case::closed_deny(&[("deny", false, false)], true, true)]
+    #[case::deny_beats_allow(&[("deny", true, false), ("allow", true, true)], false, false)]
+    #[case::deny_manual_beats_allow(&[("deny", true, true), ("allow", true, true)], false, true)]
+    #[case::closed_deny_open_allow(&[("deny", false, false), ("allow", true, false)], true, true)]
+    #[case::closed_deny_closed_allow(&[("deny", false, false), ("allow", false, false)], false, false)]
+    #[case::closed_deny_closed_allow_manual(&[("deny", false, false), ("allow", false, true)], false, true)]
+    fn what_windows_allow(
+        #[case] windows: &[(&str, bool, bool)],
+        #[case] automatic: bool,
+        #[case] manual: bool,
+    ) {
+        let windows: Vec<SyncWindow> = windows
+            .iter()
+            .map(|&(kind, open, manual_sync)| {
+                let kind = if kind == "deny" {
+                    WindowKind::Deny
+                } else {
+                    WindowKind::Allow
+                };
+                let schedule = if open { "0 10 * * *" } else { "0 20 * * *" };
+                SyncWindow {
+                    manual_sync,
+                    ..window(kind, schedule, "1h")
+                }
+            })
+            .collect();
+        assert_eq!(verdict(&windows, false, "10:30"), automatic);
+        assert_eq!(verdict(&windows, true, "10:30"), manual);
+    }
+
     /// SYNC-140: manual syncs pass where all windows in the way say so.
     #[test]
     fn manual_syncs_may_pass() {
@@ -380,7 +421,7 @@ mod tests {
         assert!(going(&[open]));
     }
 
-    /// SYNC-140: a schedule that cannot be read blocks, and says why.
+    /// SYNC-140, U-339: a schedule that cannot be read blocks, and says why.
     #[test]
     fn an_unreadable_schedule_blocks() {
         let windows = [window(WindowKind::Allow, "61 * * * *", "1h")];

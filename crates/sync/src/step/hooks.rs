@@ -120,15 +120,17 @@ impl Step<'_> {
             .unwrap_or_else(|| Err(no_outcome()))
     }
 
-    /// Deletes hooks at the end of an attempt, one after the other, without waiting for them (SYNC-077).
+    /// Deletes hooks at the end of an attempt, one after the other, without waiting for them (SYNC-077). A dry run
+    /// deletes them, too.
     pub(super) async fn delete_hooks(&mut self, set: &[usize]) {
         for &place in set {
-            if self.tasks[place].live.is_none() || self.input.options.dry_run {
+            if self.tasks[place].live.is_none() {
                 continue;
             }
             match self.delete(place, DeleteReason::HookDone).await {
                 Err(error) if !error.is_not_found() => {
-                    let text = format!("failed to delete resource: {error}");
+                    let text =
+                        format!("failed to delete resource: failed to delete resource: {error}");
                     self.record_error(place, OperationPhase::Error, &text);
                 }
                 _ => {}
@@ -157,7 +159,8 @@ impl Step<'_> {
                     return Ok(());
                 }
                 Err(error) => {
-                    let text = format!("Failed to get live resource: {error}");
+                    let text =
+                        format!("Failed to get live resource: failed to get resource: {error}");
                     self.record_error(place, OperationPhase::Error, &text);
                     return Err(());
                 }
@@ -185,7 +188,7 @@ impl Step<'_> {
                     self.record_error(
                         place,
                         OperationPhase::Failed,
-                        &format!("Failed to delete: {error}"),
+                        &format!("Failed to delete: failed to delete resource: {error}"),
                     );
                     return Err(());
                 }

@@ -103,7 +103,10 @@ impl Step<'_> {
                     );
                     (Some(ResultCode::SyncFailed), message)
                 }
-                Err(error) => (task.status, format!("Failed to get live resource {error}")),
+                Err(error) => (
+                    task.status,
+                    format!("Failed to get live resource failed to get resource: {error}"),
+                ),
             };
             self.ledger
                 .record(task, status, Some(OperationPhase::Error), &message);

@@ -209,7 +209,8 @@ impl Step<'_> {
                 // It is created in this very run.
                 Err(error) if error.is_not_found() => self.tasks[place].live = None,
                 Err(error) => {
-                    let text = format!("failed to delete resource: {error}");
+                    let text =
+                        format!("failed to delete resource: failed to delete resource: {error}");
                     self.record_error(place, OperationPhase::Error, &text);
                     state = RunState::Failed;
                 }

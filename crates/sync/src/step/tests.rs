@@ -2,6 +2,7 @@
 
 mod failures;
 mod hooks;
+mod order;
 mod prunes;
 mod strategy;
 mod traces;

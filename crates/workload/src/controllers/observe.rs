@@ -23,6 +23,11 @@ impl Controllers {
         }
         self.note_script(&key, change);
         self.plan_autoscalers(&key, change.time);
+        if change.old.is_none() || gone {
+            let old = change.old.as_deref().or(gone.then_some(&*change.new));
+            self.claims
+                .note_owner(&key, old, (!gone).then_some(&*change.new));
+        }
         match (change.key.group.as_str(), change.key.kind.as_str()) {
             ("", "Pod") => self.observe_pod(&key, change),
             ("", "Node") => self.observe_node(&key, change),
@@ -47,6 +52,7 @@ impl Controllers {
                 self.plan(Task::CronJob, &key, change.time);
             }
             ("apps", "ReplicaSet") => {
+                self.note_claimed(&key, change);
                 self.plan_owner(&key, &change.new, change.time);
                 if !gone {
                     self.plan(Task::ReplicaSet, &key, change.time);
@@ -112,6 +118,23 @@ impl Controllers {
         if holds && matches!(change.kind, ChangeKind::Created | ChangeKind::Deleting) {
             self.agenda
                 .push(Task::Hold, Arc::clone(key), change.time, Load::Work);
+        }
+    }
+
+    /// Lets those look who may adopt a Pod or `ReplicaSet` that nobody controls.
+    fn note_claimed(&mut self, key: &Arc<ObjectKey>, change: &Change) {
+        let gone = change.kind == ChangeKind::Deleted;
+        let new = (!gone).then_some(&*change.new);
+        let old = change.old.as_deref().or(gone.then_some(&*change.new));
+        for owner in self.claims.note_object(key, old, new) {
+            let task = match owner.kind.as_str() {
+                "Deployment" => Task::Deployment,
+                "ReplicaSet" => Task::ReplicaSet,
+                "StatefulSet" => Task::StatefulSet,
+                "DaemonSet" => Task::DaemonSet,
+                _ => Task::Job,
+            };
+            self.plan(task, &owner, change.time);
         }
     }
 
@@ -301,6 +324,7 @@ impl Controllers {
             }
         }
         self.note_pod_for_pickers(key, change);
+        self.note_claimed(key, change);
         self.plan_pod_owner(key, change);
     }
 
@@ -372,12 +396,6 @@ impl Controllers {
         if change.kind == ChangeKind::Deleted {
             self.jobs.forget(object::uid(new));
             return;
-        }
-        if let Some(field) = job::unsupported(new) {
-            self.problems.insert(
-                change.key.clone(),
-                format!("`spec.{field}` of Jobs is not simulated: the Job is left alone"),
-            );
         }
         if job::is_finished(new) {
             self.plan(Task::JobTtl, key, change.time);

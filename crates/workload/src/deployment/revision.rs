@@ -3,8 +3,9 @@
 use serde_json::{Map, Value, json};
 use wavetank_model::{DeleteOptions, ObjectKey, Status, object};
 
-use super::{Rollout, age, counter, progress, wanted};
+use super::{Rollout, SOURCE, age, counter, progress, wanted};
 use crate::context::{Context, MANAGER};
+use crate::events::Kind;
 use crate::hash;
 use crate::read::{at, condition, controller_reference, int, map, status_of, text};
 
@@ -93,8 +94,8 @@ impl Rollout {
                 set["spec"]["minReadySeconds"] = min_ready.into();
             }
             self.sets[index] = context.api.update(MANAGER, set, "")?;
-            return Ok(());
         }
+        let set = &self.sets[index];
         let number = revision(set).to_string();
         let found = condition(&self.deployment, "Progressing").is_none()
             && progress::has_deadline(&self.deployment);
@@ -167,6 +168,16 @@ impl Rollout {
             }
             Err(refusal) => return self.note_refusal(&key.name, refusal, context),
         };
+        let replicas = wanted(&created);
+        if replicas > 0 {
+            context.event(
+                SOURCE,
+                &self.deployment,
+                Kind::Normal,
+                "ScalingReplicaSet",
+                format_args!("Scaled up replica set {} from 0 to {replicas}", key.name),
+            );
+        }
         let message = progress::has_deadline(&self.deployment).then(|| {
             (
                 "NewReplicaSetCreated",

@@ -4,8 +4,9 @@ use serde_json::Value;
 use wavetank_model::{Status, object};
 
 use super::revision::{DESIRED, MAX};
-use super::{Rollout, age, counter, wanted};
+use super::{Rollout, SOURCE, age, counter, wanted};
 use crate::context::{Context, MANAGER};
+use crate::events::Kind;
 use crate::read::text;
 
 fn annotated(set: &Value, annotation: &str) -> Option<i64> {
@@ -36,10 +37,22 @@ impl Rollout {
     ) -> Result<(), Status> {
         let (desired, max) = (self.replicas(), self.replicas() + self.max_surge());
         let mut set = Value::clone(&self.sets[index]);
+        let before = wanted(&set);
         set["spec"]["replicas"] = replicas.into();
         set["metadata"]["annotations"][DESIRED] = desired.to_string().into();
         set["metadata"]["annotations"][MAX] = max.to_string().into();
         self.sets[index] = context.api.update(MANAGER, set, "")?;
+        if before != replicas {
+            let way = if before < replicas { "up" } else { "down" };
+            let name = object::name(&self.sets[index]);
+            context.event(
+                SOURCE,
+                &self.deployment,
+                Kind::Normal,
+                "ScalingReplicaSet",
+                format_args!("Scaled {way} replica set {name} from {before} to {replicas}"),
+            );
+        }
         Ok(())
     }
 

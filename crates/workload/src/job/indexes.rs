@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use wavetank_model::object;
 
 /// Label and annotation with a Pod's index.
 pub(super) const INDEX: &str = "batch.kubernetes.io/job-completion-index";
@@ -36,6 +37,27 @@ pub(super) fn format(indexes: &BTreeSet<u32>) -> String {
         })
         .collect();
     parts.join(",")
+}
+
+const FAILURES: &str = "batch.kubernetes.io/job-index-failure-count";
+const IGNORED: &str = "batch.kubernetes.io/job-index-ignored-failure-count";
+
+/// How often the index of this Pod had failed before: counted failures, and those that a policy ignored.
+pub(super) fn failures(pod: &Value) -> (i64, i64) {
+    let read = |key| {
+        object::annotation(pod, key)
+            .and_then(|number| number.parse().ok())
+            .unwrap_or(0)
+    };
+    (read(FAILURES), read(IGNORED))
+}
+
+/// Notes on a new Pod how often its index failed before.
+pub(super) fn note_failures(pod: &mut Value, (counted, ignored): (i64, i64)) {
+    pod["metadata"]["annotations"][FAILURES] = counted.to_string().into();
+    if ignored > 0 {
+        pod["metadata"]["annotations"][IGNORED] = ignored.to_string().into();
+    }
 }
 
 /// Gives a Pod its index: label, annotation, host name, environment.

@@ -1,6 +1,6 @@
 //! What a Job's Pods say about it: how many there are to be, and whether it is over.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -8,8 +8,9 @@ use wavetank_kernel::SimTime;
 use wavetank_model::object;
 
 use super::indexes;
+use super::policy::{self, Action};
 use super::status::{End, JobStatus};
-use super::{deadline_at, is_tracked};
+use super::{BackOff, deadline_at, is_tracked};
 use crate::context::Context;
 use crate::pods;
 use crate::read::{flag, int, list, text};
@@ -18,7 +19,7 @@ use crate::read::{flag, int, list, text};
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Manage {
     Nothing,
-    /// Make one Pod for each index; `None` in Jobs without.
+    /// Make one Pod for each index; `None` in Jobs without indexes.
     Create(Vec<Option<u32>>),
     Delete(Vec<Arc<Value>>),
     /// Pods are missing, but not to be made before then.
@@ -39,6 +40,11 @@ pub(super) struct View {
     succeeded: i64,
     failed: i64,
     completed: BTreeSet<u32>,
+    /// How often each index may fail, where that is limited, and the indexes that failed for good.
+    limit_per_index: Option<i64>,
+    failed_indexes: BTreeSet<u32>,
+    /// Failed Pods that are kept until their index is tried again, by index: they know how often it failed.
+    delayed: BTreeMap<u32, Arc<Value>>,
 }
 
 /// The counters of a Job's status.
@@ -92,13 +98,16 @@ impl View {
             succeeded: 0,
             failed: 0,
             completed: BTreeSet::new(),
+            limit_per_index: int(job, &["spec", "backoffLimitPerIndex"]),
+            failed_indexes: BTreeSet::new(),
+            delayed: BTreeMap::new(),
             owned,
         };
         let before = |field: &str| int(job, &["status", field]).unwrap_or(0);
         let (mut new_succeeded, mut new_failed) = (0, 0);
-        for (_, failed) in view.new_ends() {
+        for (pod, failed) in view.new_ends() {
             if failed {
-                new_failed += 1;
+                new_failed += i64::from(policy::on_failure(job, pod).counts());
             } else {
                 new_succeeded += 1;
             }
@@ -113,12 +122,69 @@ impl View {
                 .filter_map(|pod| view.index_of(pod))
                 .collect();
             view.completed.extend(done);
+            let end = u32::try_from(completions.unwrap_or(0)).unwrap_or(0);
+            view.completed.retain(|index| *index < end);
             view.succeeded = count(view.completed.len());
+            view.note_failed_indexes(job, end);
         } else {
             view.succeeded =
                 before("succeeded") + new_succeeded + count(view.uncounted_succeeded.len());
         }
         view
+    }
+
+    /// Which indexes failed for good, and which failed Pods wait for their successors.
+    fn note_failed_indexes(&mut self, job: &Value, end: u32) {
+        let Some(limit) = self.limit_per_index else {
+            return;
+        };
+        self.failed_indexes = indexes::parse(text(job, &["status", "failedIndexes"]));
+        self.failed_indexes.retain(|index| *index < end);
+        let mut failed: Vec<(u32, &Arc<Value>)> = self
+            .owned
+            .iter()
+            .filter(|pod| is_tracked(pod) && self.is_failed(pod))
+            .filter_map(|pod| Some((self.index_of(pod)?, pod)))
+            .collect();
+        failed.sort_by_key(|(index, pod)| (*index, indexes::failures(pod)));
+        for (index, pod) in &failed {
+            let verdict = policy::on_failure(job, pod);
+            if verdict.action == Some(Action::FailIndex)
+                || (verdict.counts() && indexes::failures(pod).0 >= limit)
+            {
+                self.failed_indexes.insert(*index);
+            }
+        }
+        let over = |index: &u32| {
+            self.completed.contains(index)
+                || self.failed_indexes.contains(index)
+                || self
+                    .active
+                    .iter()
+                    .any(|pod| self.index_of(pod) == Some(*index))
+        };
+        self.delayed = failed
+            .into_iter()
+            .filter(|(index, _)| !over(index))
+            .map(|(index, pod)| (index, Arc::clone(pod)))
+            .collect();
+    }
+
+    /// The failed indexes, where their failures are limited.
+    pub(super) fn failed_indexes(&self) -> Option<&BTreeSet<u32>> {
+        self.limit_per_index.map(|_| &self.failed_indexes)
+    }
+
+    /// The failed Pod that a new one of this index follows.
+    pub(super) fn predecessor(&self, index: u32) -> Option<&Arc<Value>> {
+        self.delayed.get(&index)
+    }
+
+    /// Whether a Pod that ended keeps its finalizer until its index is tried again.
+    pub(super) fn is_delayed(&self, pod: &Value) -> bool {
+        self.delayed
+            .values()
+            .any(|delayed| object::uid(delayed) == object::uid(pod))
     }
 
     /// The Pod's completion index, in a Job that has them.
@@ -173,7 +239,7 @@ impl View {
         }
     }
 
-    /// Whether the Job is over: decided earlier, failed, or out of time (API-330, API-331).
+    /// Whether the Job is over: decided earlier, failed, out of time, or successful by its policy (API-330…332).
     pub(super) fn end(
         &self,
         job: &Value,
@@ -182,6 +248,12 @@ impl View {
     ) -> Option<End> {
         if let Some(end) = status.announced() {
             return Some(end);
+        }
+        let verdicts = self.owned.iter().filter(|pod| self.is_failed(pod));
+        for verdict in verdicts.map(|pod| policy::on_failure(job, pod)) {
+            if let Some(message) = verdict.failure() {
+                return Some(End::failure("PodFailurePolicy", message));
+            }
         }
         let limit = int(job, &["spec", "backoffLimit"]).unwrap_or(6);
         if self.failed > limit || self.restarted_too_often(job, limit) {
@@ -192,12 +264,33 @@ impl View {
         }
         let late = !self.suspended
             && deadline_at(job, status, context).is_some_and(|at| at <= context.now);
-        late.then(|| {
-            End::failure(
+        if late {
+            return Some(End::failure(
                 "DeadlineExceeded",
                 "Job was active longer than specified deadline",
-            )
-        })
+            ));
+        }
+        if !self.indexed {
+            return None;
+        }
+        self.end_by_indexes(job)
+    }
+
+    /// Whether too many indexes failed, or enough succeeded.
+    fn end_by_indexes(&self, job: &Value) -> Option<End> {
+        let failed = count(self.failed_indexes.len());
+        let max = int(job, &["spec", "maxFailedIndexes"]);
+        if self.limit_per_index.is_some() && max.is_some_and(|max| failed > max) {
+            return Some(End::failure(
+                "MaxFailedIndexesExceeded",
+                "Job has exceeded the specified maximal number of failed indexes",
+            ));
+        }
+        if failed > 0 && failed + self.succeeded >= self.completions.unwrap_or(0) {
+            return Some(End::failure("FailedIndexes", "Job has failed indexes"));
+        }
+        policy::on_success(job, &self.completed)
+            .map(|message| End::success("SuccessPolicy", &message))
     }
 
     /// With `OnFailure` restarts count as failures.
@@ -237,8 +330,15 @@ impl View {
         })
     }
 
-    /// What is to be done so that as many Pods run as should.
-    pub(super) fn manage(&self, job: &Value, not_before: SimTime, now: SimTime) -> Manage {
+    /// What is to be done so that as many Pods run as should. `back_off` is that of the whole Job; an index has its own
+    /// where failures are limited per index, from when its last Pod `ended`.
+    pub(super) fn manage(
+        &self,
+        job: &Value,
+        back_off: BackOff,
+        ended: &dyn Fn(&Value) -> SimTime,
+        now: SimTime,
+    ) -> Manage {
         let active = count(self.active.len());
         let wanted = match self.completions {
             _ if self.suspended => 0,
@@ -246,14 +346,9 @@ impl View {
             None => self.parallelism,
             Some(completions) => (completions - self.succeeded).min(self.parallelism).max(0),
         };
-        let surplus = usize::try_from(active - wanted)
-            .unwrap_or(0)
-            .min(pods::BURST);
-        if surplus > 0 {
-            let mut ranked = self.active.clone();
-            pods::rank_for_removal(&mut ranked);
-            ranked.truncate(surplus);
-            return Manage::Delete(ranked);
+        let surplus = self.surplus(usize::try_from(active - wanted).unwrap_or(0));
+        if !surplus.is_empty() {
+            return Manage::Delete(surplus);
         }
         let terminating = if self.replaces_failed_only {
             self.tally().terminating
@@ -264,21 +359,82 @@ impl View {
             .unwrap_or(0)
             .min(pods::BURST);
         if missing == 0 || object::is_terminating(job) {
-            Manage::Nothing
-        } else if not_before > now {
-            Manage::Wait(not_before)
-        } else if self.indexed {
-            let busy: BTreeSet<u32> = self
-                .active
-                .iter()
-                .filter_map(|pod| self.index_of(pod))
-                .collect();
-            let last = u32::try_from(self.completions.unwrap_or(0)).unwrap_or(0);
-            let free =
-                (0..last).filter(|index| !busy.contains(index) && !self.completed.contains(index));
-            Manage::Create(free.take(missing).map(Some).collect())
-        } else {
-            Manage::Create(vec![None; missing])
+            return Manage::Nothing;
         }
+        if self.limit_per_index.is_none() && back_off.until() > now {
+            return Manage::Wait(back_off.until());
+        }
+        if !self.indexed {
+            return Manage::Create(vec![None; missing]);
+        }
+        let pending = self.pending_indexes(missing);
+        if self.limit_per_index.is_none() {
+            return Manage::Create(pending.into_iter().map(Some).collect());
+        }
+        let due = |index: &u32| {
+            self.delayed.get(index).map_or(SimTime::ZERO, |pod| {
+                let (counted, ignored) = indexes::failures(pod);
+                BackOff {
+                    failures: u32::try_from(counted + ignored + 1).unwrap_or(u32::MAX),
+                    last: ended(pod),
+                }
+                .until()
+            })
+        };
+        let ready: Vec<Option<u32>> = pending
+            .iter()
+            .filter(|index| due(index) <= now)
+            .map(|index| Some(*index))
+            .collect();
+        match pending.iter().map(due).min() {
+            Some(at) if ready.is_empty() => Manage::Wait(at),
+            Some(_) => Manage::Create(ready),
+            None => Manage::Nothing,
+        }
+    }
+
+    /// The first indexes that no Pod is for and that are not over.
+    fn pending_indexes(&self, most: usize) -> Vec<u32> {
+        let busy: BTreeSet<u32> = self
+            .owned
+            .iter()
+            .filter(|pod| {
+                pods::is_active(pod) || (self.replaces_failed_only && pods::is_terminating(pod))
+            })
+            .filter_map(|pod| self.index_of(pod))
+            .collect();
+        let end = u32::try_from(self.completions.unwrap_or(0)).unwrap_or(0);
+        (0..end)
+            .filter(|index| {
+                !busy.contains(index)
+                    && !self.completed.contains(index)
+                    && !self.failed_indexes.contains(index)
+            })
+            .take(most)
+            .collect()
+    }
+
+    /// The Pods to be removed, at least that many: first those without an index of the Job and all but one of an index.
+    fn surplus(&self, at_least: usize) -> Vec<Arc<Value>> {
+        let mut left = self.active.clone();
+        pods::rank_for_removal(&mut left);
+        let mut removed = Vec::new();
+        if self.indexed {
+            let mut kept = BTreeSet::new();
+            // Those that are removed first stand first.
+            left.reverse();
+            left.retain(|pod| {
+                let keeps = self.index_of(pod).is_some_and(|index| kept.insert(index));
+                if !keeps {
+                    removed.push(Arc::clone(pod));
+                }
+                keeps
+            });
+            left.reverse();
+        }
+        let more = at_least.saturating_sub(removed.len());
+        removed.extend(left.into_iter().take(more));
+        removed.truncate(pods::BURST);
+        removed
     }
 }

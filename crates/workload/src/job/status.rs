@@ -1,5 +1,7 @@
 //! A Job's status while it is being worked out.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 
 use super::indexes;
@@ -33,6 +35,14 @@ impl End {
 
     pub(super) const fn is_failure(&self) -> bool {
         self.failed
+    }
+
+    pub(super) fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    pub(super) fn message(&self) -> &str {
+        &self.message
     }
 }
 
@@ -138,6 +148,39 @@ impl JobStatus {
         }
     }
 
+    /// Says which indexes failed for good; `None` where failures are not limited per index.
+    pub(super) fn set_failed_indexes(&mut self, failed: Option<&BTreeSet<u32>>) {
+        let Some(failed) = failed else { return };
+        let text: Value = indexes::format(failed).into();
+        if self.fields.get("failedIndexes") != Some(&text) {
+            self.fields.insert("failedIndexes".to_owned(), text);
+            self.changed = true;
+        }
+    }
+
+    /// Forgets completed indexes that the Job no longer has.
+    pub(super) fn keep_indexes_below(&mut self, end: u32) {
+        let stored = self.fields.get("completedIndexes").and_then(Value::as_str);
+        let mut completed = indexes::parse(stored.unwrap_or_default());
+        let before = completed.len();
+        completed.retain(|index| *index < end);
+        if completed.len() != before {
+            self.changed = true;
+            let text = indexes::format(&completed);
+            if text.is_empty() {
+                self.fields.remove("completedIndexes");
+            } else {
+                self.fields
+                    .insert("completedIndexes".to_owned(), text.into());
+            }
+            set_counter(
+                &mut self.fields,
+                "succeeded",
+                i64::try_from(completed.len()).unwrap_or(i64::MAX),
+            );
+        }
+    }
+
     /// Moves uncounted Pods that have no finalizer any more into the counters.
     pub(super) fn count_untracked(&mut self, is_tracked: impl Fn(&str) -> bool) {
         for (field, uids) in [
@@ -183,15 +226,15 @@ impl JobStatus {
         }
     }
 
-    /// Ends the Job, when all Pods are counted and none is still terminating (API-330).
-    pub(super) fn finish(&mut self, end: &End) {
+    /// Ends the Job, when all Pods are counted and none is still terminating (API-330); says whether it did.
+    pub(super) fn finish(&mut self, end: &End) -> bool {
         let terminating = self
             .fields
             .get("terminating")
             .and_then(Value::as_i64)
             .unwrap_or(0);
         if self.uncounted() > 0 || terminating > 0 {
-            return;
+            return false;
         }
         let kind = if end.failed { "Failed" } else { "Complete" };
         self.set_condition(kind, "True", &end.reason, &end.message);
@@ -199,10 +242,11 @@ impl JobStatus {
             self.fields
                 .insert("completionTime".to_owned(), self.now.clone().into());
         }
+        true
     }
 
-    /// Suspended or resumed (API-334).
-    pub(super) fn note_suspension(&mut self, suspended: bool) {
+    /// Suspended or resumed (API-334); says which, where that is new.
+    pub(super) fn note_suspension(&mut self, suspended: bool) -> Option<bool> {
         let known = self
             .conditions()
             .iter()
@@ -211,10 +255,14 @@ impl JobStatus {
         if suspended && value != Some(true) {
             self.set_condition("Suspended", "True", "JobSuspended", "Job suspended");
             self.fields.remove("startTime");
+            Some(true)
         } else if !suspended && value == Some(true) {
             self.set_condition("Suspended", "False", "JobResumed", "Job resumed");
             self.fields
                 .insert("startTime".to_owned(), self.now.clone().into());
+            Some(false)
+        } else {
+            None
         }
     }
 

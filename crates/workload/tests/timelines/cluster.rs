@@ -58,8 +58,13 @@ impl Cluster {
     }
 
     pub(crate) fn merge(&mut self, key: &ObjectKey, patch: Value) {
+        self.merge_part(key, "", patch);
+    }
+
+    /// Patches a subresource, or the object where it is empty.
+    pub(crate) fn merge_part(&mut self, key: &ObjectKey, subresource: &str, patch: Value) {
         ServerApi::new(&mut self.server, self.now)
-            .patch("user", key, "", PatchType::Merge, patch)
+            .patch("user", key, subresource, PatchType::Merge, patch)
             .unwrap();
         self.settle();
     }

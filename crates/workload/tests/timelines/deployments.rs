@@ -144,13 +144,13 @@ fn scaling_and_pausing() {
     insta::assert_snapshot!(cluster.timeline(&["Deployment"]), @r#"
     2.070s Deployment/web updated by user {"metadata":{"generation":2},"spec":{"paused":true,"replicas":4}}
     2.080s Deployment/web updated by kube-controller-manager {"status":{"conditions":{"Progressing":{"lastTransitionTime":"T00:02Z","message":"Deployment is paused","reason":"DeploymentPaused","status":"Unknown"}}}}
-    2.080s Deployment/web updated by kube-controller-manager {"status":{"conditions":{"Available":{"message":"Deployment does not have minimum availability.","reason":"MinimumReplicasUnavailable","status":"False"}},"observedGeneration":2,"unavailableReplicas":2}}
-    2.1s Deployment/web updated by kube-controller-manager {"status":{"replicas":4,"updatedReplicas":4}}
+    2.085s Deployment/web updated by kube-controller-manager {"status":{"conditions":{"Available":{"message":"Deployment does not have minimum availability.","reason":"MinimumReplicasUnavailable","status":"False"}},"observedGeneration":2,"unavailableReplicas":2}}
+    2.110s Deployment/web updated by kube-controller-manager {"status":{"replicas":4,"updatedReplicas":4}}
     3.130s Deployment/web updated by kube-controller-manager {"status":{"availableReplicas":4,"conditions":{"Available":{"lastTransitionTime":"T00:03Z","lastUpdateTime":"T00:03Z","message":"Deployment has minimum availability.","reason":"MinimumReplicasAvailable","status":"True"}},"readyReplicas":4,"unavailableReplicas":null}}
     3.140s Deployment/web updated by user {"metadata":{"generation":3},"spec":{"paused":null,"replicas":0}}
     3.150s Deployment/web updated by kube-controller-manager {"status":{"conditions":{"Progressing":{"lastUpdateTime":"T00:03Z","message":"Deployment is resumed","reason":"DeploymentResumed"}}}}
-    3.150s Deployment/web updated by kube-controller-manager {"status":{"observedGeneration":3}}
-    3.170s Deployment/web updated by kube-controller-manager {"status":{"availableReplicas":null,"conditions":{"Progressing":{"lastTransitionTime":"T00:03Z","message":"ReplicaSet \"web-bbrmkx5mv6\" has successfully progressed.","reason":"NewReplicaSetAvailable","status":"True"}},"readyReplicas":null,"replicas":null,"terminatingReplicas":4,"updatedReplicas":null}}
+    3.155s Deployment/web updated by kube-controller-manager {"status":{"observedGeneration":3}}
+    3.180s Deployment/web updated by kube-controller-manager {"status":{"availableReplicas":null,"conditions":{"Progressing":{"lastTransitionTime":"T00:03Z","message":"ReplicaSet \"web-bbrmkx5mv6\" has successfully progressed.","reason":"NewReplicaSetAvailable","status":"True"}},"readyReplicas":null,"replicas":null,"terminatingReplicas":4,"updatedReplicas":null}}
     4.190s Deployment/web updated by kube-controller-manager {"status":{"terminatingReplicas":0}}
     "#);
 }

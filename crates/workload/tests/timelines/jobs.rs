@@ -260,26 +260,6 @@ fn a_foreground_deletion_waits_for_the_pod() {
 }
 
 #[test]
-fn what_is_not_simulated_is_named() {
-    let mut cluster = Cluster::new(Vec::new());
-    let policy =
-        json!({"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]});
-    cluster.create(job("a", &["true"], json!({"podFailurePolicy": policy})));
-    cluster.run();
-    let problems: Vec<_> = cluster
-        .controllers
-        .problems()
-        .map(|(key, problem)| format!("{key}: {problem}"))
-        .collect();
-    assert_eq!(
-        problems,
-        [
-            "Job.batch/default/a: `spec.podFailurePolicy` of Jobs is not simulated: the Job is left alone"
-        ]
-    );
-}
-
-#[test]
 fn a_failure_is_counted_after_the_back_off_while_another_pod_is_ready() {
     // Seen on a real controller: its status during the back-off is refused by the server.
     let mut cluster = Cluster::new(vec![rule(

@@ -7,6 +7,8 @@ mod jobs;
 mod network;
 mod objects;
 mod pods;
+mod recorded;
 mod scripts;
 mod sets;
 mod storage;
+mod view;

@@ -217,7 +217,7 @@ fn a_pod_that_fits_no_node_stays_pending() {
     let message = &cluster.get(&key("p")).unwrap()["status"]["conditions"][0]["message"];
     assert_eq!(
         message,
-        "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."
+        "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
     );
     let node = ObjectKey::new("", "Node", "", "node-1");
     cluster.merge(&node, json!({"metadata": {"labels": {"disk": "fast"}}}));

@@ -77,7 +77,7 @@ fn a_failed_dry_run_ends_the_attempt() {
     insta::assert_snapshot!(operation.shown(), @r#"Sync a: SyncFailed/Failed "invalid""#);
 }
 
-/// SYNC-162: alone, the text of the apply; SYNC-163: later kinds of the wave are applied nevertheless.
+/// SYNC-162, U-079: alone, the text of the apply; SYNC-163: later kinds of the wave are applied nevertheless.
 #[test]
 fn the_message_depends_on_what_else_was_applied() {
     let mut cluster = rejecting(&["a", "b"]);
@@ -145,7 +145,7 @@ fn sync_fail_hooks_run_together() {
     "#);
 }
 
-/// SYNC-056, SYNC-164: SyncFail hooks may start while the rest of the wave runs.
+/// SYNC-056, SYNC-164, U-082: SyncFail hooks may start while the rest of the wave runs.
 #[test]
 fn sync_fail_hooks_start_while_others_run() {
     let mut cluster = rejecting(&["a"]);
@@ -166,7 +166,7 @@ fn sync_fail_hooks_start_while_others_run() {
     );
 }
 
-/// SYNC-050: a running object that is gone is an error, one step before the attempt fails.
+/// SYNC-050, SYNC-085: a running object that is gone is an error, one step before the attempt fails.
 #[test]
 fn a_running_object_that_is_gone_fails_the_attempt() {
     let mut cluster = Cluster::new();

@@ -71,7 +71,7 @@ fn hook_failed_means_the_attempt() {
     ");
 }
 
-/// SYNC-075: in S10 as well.
+/// SYNC-075, SYNC-054, U-081: in S10 as well; without a failed task there is no reason.
 #[test]
 fn a_failed_hook_is_deleted_when_the_attempt_fails() {
     let mut cluster = Cluster::new();
@@ -101,7 +101,7 @@ fn a_left_over_sync_fail_hook_goes_with_the_next_success() {
     assert!(cluster.take_log().ends_with("delete job/f"));
 }
 
-/// SYNC-170, SYNC-060: a left-over finished hook counts as success without running.
+/// SYNC-170, SYNC-060, SYNC-073: a left-over finished hook counts as success without running.
 #[test]
 fn a_left_over_finished_hook_is_not_run_again() {
     let mut cluster = cluster_with("Job/pre hook=PreSync policy=HookSucceeded");
@@ -120,6 +120,20 @@ fn a_left_over_finished_hook_is_not_run_again() {
         operation.pass(&mut cluster),
         "Succeeded successfully synced (all tasks run)"
     );
+}
+
+/// SYNC-077, SYNC-047: a dry run deletes hooks that its end asks for.
+#[test]
+fn a_dry_run_deletes_hooks_all_the_same() {
+    let mut cluster = cluster_with("Job/post hook=PostSync policy=HookSucceeded");
+    cluster.finish("Job/post");
+    let mut operation = Operation::new("Job/post hook=PostSync policy=HookSucceeded\nConfigMap/a")
+        .with(|options| options.dry_run = true);
+    while !operation.phase.completed() {
+        operation.pass(&mut cluster);
+    }
+    let log = cluster.take_log();
+    assert!(log.ends_with("delete job/post"), "{log}");
 }
 
 /// SYNC-063: a hook that is gone meanwhile is created in this very run.
@@ -145,7 +159,7 @@ fn a_hook_that_cannot_be_deleted_fails_the_wave() {
         operation.pass(&mut cluster),
         "Failed one or more objects failed to apply"
     );
-    insta::assert_snapshot!(operation.shown(), @r#"PreSync pre: /Error "failed to delete resource: refused with 500""#);
+    insta::assert_snapshot!(operation.shown(), @r#"PreSync pre: /Error "failed to delete resource: failed to delete resource: refused with 500""#);
     assert!(!cluster.take_log().contains("apply configmap/b\n"));
 }
 
@@ -247,7 +261,7 @@ fn termination_records_the_outcome_of_finished_hooks() {
     PreSync done: Synced/Succeeded "Reached expected number of succeeded pods"
     PreSync failed: Synced/Failed "Job has reached the specified backoff limit"
     PreSync gone: Synced/Succeeded "Terminated"
-    PreSync stuck: Synced/Failed "Failed to delete: refused with 500"
+    PreSync stuck: Synced/Failed "Failed to delete: failed to delete resource: refused with 500"
     "#);
     insta::assert_snapshot!(cluster.take_log(), @r"
     strip job/done

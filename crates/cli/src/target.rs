@@ -1,0 +1,343 @@
+//! Where scenarios are replayed: the simulated cluster, or real ones that are started when they are needed.
+
+use std::env;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context as _;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use wavetank::{Options, RunOutcome, StepEngine, Verdict};
+use wavetank_cluster::{Capabilities, Capability, Cluster, ClusterError};
+use wavetank_cluster_real::{
+    Assets, Driver, ExistingOptions, Journal, KindOptions, Machine, SessionConfig,
+};
+use wavetank_model::timestamp::Epoch;
+use wavetank_scenario::Scenario;
+
+use crate::args::{TargetName, TargetOptions, Workloads};
+use crate::load::Refused;
+use crate::output::{self, Streams};
+use crate::{UNAVAILABLE, interrupt};
+
+/// A target that a command line names.
+pub(crate) enum Target {
+    /// The simulated cluster.
+    Fake,
+    /// Real clusters.
+    Real(Box<Fleet>),
+}
+
+impl Target {
+    /// Finds what the target needs; `Err` holds the exit code of what was said.
+    pub(crate) fn find_or_say(
+        name: TargetName,
+        options: &TargetOptions,
+        streams: &mut Streams,
+    ) -> anyhow::Result<Result<Self, u8>> {
+        let driver = match name {
+            TargetName::Fake => return Ok(Ok(Self::Fake)),
+            TargetName::ControlPlane => control_plane(options)?,
+            TargetName::Kind => kind(options),
+            TargetName::Kubeconfig => existing(options)?,
+        };
+        match driver {
+            Ok(driver) => Ok(Ok(Self::Real(Box::new(Fleet::new(driver, options)?)))),
+            Err(error) => {
+                streams.message(&format!("error: {error}\n"));
+                Ok(Err(UNAVAILABLE))
+            }
+        }
+    }
+
+    /// What it is, with its version; nothing where no cluster was started.
+    pub(crate) fn version(&self) -> Option<String> {
+        match self {
+            Self::Fake => None,
+            Self::Real(fleet) => {
+                let version = fleet.version.lock().unwrap_or_else(PoisonError::into_inner);
+                (!version.is_empty()).then(|| format!("{}: Kubernetes {version}", fleet.name()))
+            }
+        }
+    }
+
+    /// Its name, as the command line spells it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Fake => "fake",
+            Self::Real(fleet) => fleet.name(),
+        }
+    }
+
+    /// Whether somebody wants the program to end.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        match self {
+            Self::Fake => false,
+            Self::Real(fleet) => *fleet.interrupted.borrow(),
+        }
+    }
+}
+
+impl TargetName {
+    /// What such a target can do.
+    pub(crate) fn capabilities(self, workloads: Option<Workloads>) -> Capabilities {
+        let real = self == Self::Kubeconfig || workloads == Some(Workloads::Real);
+        match self {
+            Self::Fake => [
+                Capability::VirtualTime,
+                Capability::ScriptedWorkloads,
+                Capability::ReactionLag,
+                Capability::LoadBalancers,
+            ]
+            .into(),
+            _ if real => [Capability::RealContainers].into(),
+            _ => [Capability::ScriptedWorkloads, Capability::LoadBalancers].into(),
+        }
+    }
+}
+
+/// The programs of `KUBEBUILDER_ASSETS`.
+fn control_plane(options: &TargetOptions) -> anyhow::Result<Result<Driver, ClusterError>> {
+    if options.workloads == Some(Workloads::Real) {
+        let text =
+            "error: a control plane has no containers: --workloads real needs another target\n";
+        return Err(Refused(text.to_owned()).into());
+    }
+    let Some(folder) = env::var_os("KUBEBUILDER_ASSETS") else {
+        return Ok(Err(ClusterError::Unavailable {
+            target: "control-plane".to_owned(),
+            reason:
+                "KUBEBUILDER_ASSETS is not set: it names the folder with etcd, kube-apiserver and \
+                     kube-controller-manager"
+                    .to_owned(),
+        }));
+    };
+    Ok(Assets::find(&PathBuf::from(folder)).map(Driver::ControlPlane))
+}
+
+fn kind(options: &TargetOptions) -> Result<Driver, ClusterError> {
+    let absolute = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+    let kind = KindOptions {
+        config: options.kind_config.as_ref().map(absolute),
+        image: options
+            .kind_image
+            .clone()
+            .or_else(|| env::var("WAVETANK_KIND_IMAGE").ok()),
+        archives: options.kind_load.iter().map(absolute).collect(),
+        real_workloads: options.workloads == Some(Workloads::Real),
+    };
+    kind.check().map(|_version| Driver::Kind(kind))
+}
+
+/// The cluster of `--context`.
+fn existing(options: &TargetOptions) -> anyhow::Result<Result<Driver, ClusterError>> {
+    let refused = |text: &str| Err(Refused(format!("error: {text}\n")).into());
+    if options.workloads == Some(Workloads::Simulated) {
+        return refused(
+            "an existing cluster runs its workloads itself: it cannot be given virtual nodes",
+        );
+    }
+    let Some(context) = options.context.clone() else {
+        return refused(
+            "--target kubeconfig needs --context NAME: the current context is never taken",
+        );
+    };
+    let kubeconfig = options
+        .kubeconfig
+        .clone()
+        .or_else(|| {
+            let named = env::var_os("KUBECONFIG")?;
+            env::split_paths(&named).next()
+        })
+        .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".kube/config")))
+        .context("neither --kubeconfig nor KUBECONFIG nor HOME says where the context is")?;
+    let existing = ExistingOptions {
+        kubeconfig: kubeconfig.canonicalize().unwrap_or(kubeconfig),
+        context,
+        allow_cluster: options.allow_cluster.clone(),
+        allow_cluster_scoped: options.allow_cluster_scoped,
+    };
+    // Whether it may be used is asked before anything else, and before any write.
+    Ok(Driver::existing(existing))
+}
+
+/// The journal of everything that was started: in `WAVETANK_STATE_DIR`, or where programs keep their state.
+///
+/// # Errors
+/// When there is no such place.
+pub(crate) fn journal() -> anyhow::Result<Journal> {
+    let folder = env::var_os("WAVETANK_STATE_DIR")
+        .map(PathBuf::from)
+        .or_else(|| env::var_os("XDG_STATE_HOME").map(|state| PathBuf::from(state).join("wavetank")))
+        .or_else(|| {
+            env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state/wavetank"))
+        })
+        .context("neither WAVETANK_STATE_DIR nor HOME is set: there is no place for the journal of clusters")?;
+    Ok(Journal::new(folder))
+}
+
+/// Real clusters of one kind: as many as are used at a time.
+pub(crate) struct Fleet {
+    driver: Driver,
+    journal: Journal,
+    idle: Mutex<Vec<Machine>>,
+    started: AtomicU32,
+    options: TargetOptions,
+    version: Mutex<String>,
+    interrupted: watch::Receiver<bool>,
+    began: Instant,
+}
+
+impl Fleet {
+    fn new(driver: Driver, options: &TargetOptions) -> anyhow::Result<Self> {
+        Ok(Self {
+            driver,
+            journal: journal()?,
+            idle: Mutex::new(Vec::new()),
+            started: AtomicU32::new(0),
+            options: options.clone(),
+            version: Mutex::new(String::new()),
+            interrupted: interrupt::listen().context("cannot listen to signals")?,
+            began: Instant::now(),
+        })
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Machine>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Result<Machine, ClusterError> {
+        if let Some(machine) = self.idle().pop() {
+            return Ok(machine);
+        }
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        let machine = self
+            .driver
+            .start(&self.journal, number, self.interrupted.clone())?;
+        machine
+            .version()
+            .clone_into(&mut self.version.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(machine)
+    }
+
+    /// Whether the cluster was there before us.
+    fn is_somebodys(&self) -> bool {
+        matches!(self.driver, Driver::Existing(_))
+    }
+
+    /// The scenario as it is run. On somebody's cluster its application has a name of its own, so that nothing that is
+    /// tracked there can be taken for the run's.
+    fn named(&self, scenario: &Arc<Scenario>) -> Arc<Scenario> {
+        if !self.is_somebodys() {
+            return Arc::clone(scenario);
+        }
+        let mut own = Scenario::clone(scenario);
+        let name = format!("wavetank-{:x}-{}", std::process::id(), own.app.name);
+        own.app.name = name.chars().take(63).collect();
+        Arc::new(own)
+    }
+
+    /// The name of the target.
+    pub(crate) fn name(&self) -> &'static str {
+        self.driver.target()
+    }
+
+    /// Why `scenario` is skipped here, if it is.
+    pub(crate) fn skips(&self, scenario: &Scenario) -> Option<String> {
+        let lacking = wavetank::lacking(scenario, &self.driver.capabilities());
+        lacking.or_else(|| {
+            let allowed = self.options.allow_cluster_scoped;
+            self.is_somebodys()
+                .then(|| wavetank::leaves_its_namespaces(scenario, allowed))
+                .flatten()
+        })
+    }
+
+    /// Why there is no time for `scenario` here, if there is none; it is simulated to know how long it takes.
+    pub(crate) fn is_too_long(
+        &self,
+        scenario: &Arc<Scenario>,
+        options: &Options,
+    ) -> Option<String> {
+        if let Some(limit) = self.options.stop_after
+            && self.began.elapsed() > limit
+        {
+            return Some(format!("not begun within {} s", limit.as_secs()));
+        }
+        let limit = self.options.at_most?;
+        let time = wavetank::check(scenario, options.clone()).virtual_time;
+        (time.elapsed() > limit).then(|| format!("takes {time} on the simulated cluster"))
+    }
+
+    /// Replays a scenario on one of the clusters and judges it.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when no cluster could be had.
+    pub(crate) fn check(
+        &self,
+        scenario: &Arc<Scenario>,
+        options: Options,
+        engine: Option<Box<dyn StepEngine>>,
+    ) -> Result<RunOutcome, ClusterError> {
+        let config = wavetank::cluster_config(scenario, &options, Epoch::default(), 1);
+        let config = SessionConfig {
+            seed: config.seed,
+            workload: self.driver.simulates_workloads().then_some(config.workload),
+            schedule: false,
+            rules: wavetank::faster(config.rules, self.options.time_scale),
+            namespace: config.namespace,
+            confined: None,
+            allow_cluster_scoped: self.options.allow_cluster_scoped,
+        };
+        let mut machine = self.take()?;
+        let (name, scenario) = (scenario.name.clone(), self.named(scenario));
+        let ran = machine.run(
+            config,
+            self.interrupted.clone(),
+            |session| {
+                Box::pin(async move {
+                    let cluster = session as Arc<dyn Cluster>;
+                    wavetank::check_on(&scenario, cluster, &options, engine).await
+                })
+            },
+            |outcome| {
+                let folder = self.options.evidence.as_ref()?;
+                (!outcome.verdict.is_fine()).then(|| folder.join(&name))
+            },
+        )?;
+        let mut outcome = ran.result;
+        if let Some(lacking) = ran.evidence {
+            outcome.warnings.push(format!(
+                "warning: not all evidence could be kept: {lacking}"
+            ));
+        }
+        let lost = matches!(outcome.verdict, Verdict::Unavailable { .. });
+        match ran.spoilt {
+            None if !lost => self.idle().push(machine),
+            None => {}
+            Some(reason) => outcome.warnings.push(format!(
+                "warning: the cluster was thrown away after {name}: {reason}"
+            )),
+        }
+        Ok(outcome)
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        let machines = std::mem::take(&mut *self.idle());
+        if !self.options.keep {
+            return;
+        }
+        for machine in machines {
+            match machine.keep() {
+                Ok((name, kubeconfig)) => output::notice(&format!(
+                    "kept {name}\n  use it     export KUBECONFIG={}\n  remove it  wavetank cluster sweep --kept\n",
+                    kubeconfig.display()
+                )),
+                Err(error) => output::notice(&format!("error: {error}\n")),
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! What a server has: every kind that can be listed and watched.
+
+use std::collections::BTreeSet;
+
+use http::Request;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use wavetank_model::{GroupVersionKind, kinds};
+
+use crate::resource::Resource;
+
+/// The kinds of the server, each in one version: the built-in ones in the version the simulated cluster stores them in,
+/// others in the group's preferred one.
+///
+/// # Errors
+/// What went wrong, in words.
+pub(crate) async fn discover(client: &kube::Client) -> Result<Vec<Resource>, String> {
+    let core: Value = get(client, "/api/v1").await?;
+    let groups: Value = get(client, "/apis").await?;
+    let mut out = BTreeSet::new();
+    take("v1", &core, &mut out);
+    for group in groups["groups"].as_array().into_iter().flatten() {
+        // The preferred version stands first.
+        for version in group["versions"].as_array().into_iter().flatten() {
+            let api = version["groupVersion"].as_str().unwrap_or_default();
+            let list: Value = get(client, &format!("/apis/{api}")).await?;
+            take(api, &list, &mut out);
+        }
+    }
+    Ok(one_version_each(out))
+}
+
+/// Reads a JSON document.
+pub(crate) async fn get<T: DeserializeOwned>(
+    client: &kube::Client,
+    path: &str,
+) -> Result<T, String> {
+    let request = Request::get(path)
+        .body(Vec::new())
+        .map_err(|error| format!("{path}: {error}"))?;
+    client
+        .request(request)
+        .await
+        .map_err(|error| format!("{path}: {error}"))
+}
+
+fn take(api: &str, list: &Value, out: &mut BTreeSet<Resource>) {
+    for resource in list["resources"].as_array().into_iter().flatten() {
+        let text = |field: &str| resource[field].as_str().unwrap_or_default();
+        let can = |verb: &str| {
+            resource["verbs"]
+                .as_array()
+                .is_some_and(|verbs| verbs.iter().any(|known| known == verb))
+        };
+        if text("name").contains('/') || !can("list") || !can("watch") {
+            continue;
+        }
+        // Events are stored once and shown in two groups.
+        if api.starts_with("events.k8s.io/") {
+            continue;
+        }
+        out.insert(Resource {
+            gvk: GroupVersionKind::new(api, text("kind")),
+            plural: text("name").to_owned(),
+            namespaced: resource["namespaced"] == true,
+            deletable: can("delete"),
+        });
+    }
+}
+
+fn one_version_each(found: BTreeSet<Resource>) -> Vec<Resource> {
+    let mut out: Vec<Resource> = Vec::new();
+    for resource in found {
+        let rank = |resource: &Resource| {
+            kinds::find(&resource.gvk.group, &resource.gvk.kind)
+                .and_then(|kind| {
+                    kind.versions
+                        .iter()
+                        .position(|version| *version == resource.gvk.version)
+                })
+                .unwrap_or(usize::MAX)
+        };
+        match out
+            .iter_mut()
+            .find(|known| known.gvk.group_kind() == resource.gvk.group_kind())
+        {
+            Some(known) if rank(&resource) < rank(known) => *known = resource,
+            Some(_) => {}
+            None => out.push(resource),
+        }
+    }
+    out
+}

@@ -1,0 +1,376 @@
+//! What was started and made, on disk, so that it can be removed by whoever comes later.
+//!
+//! Each cluster has a folder with a record, written before anything is started, and a lock that is held as long as
+//! somebody uses it: the operating system lets go of it when its owner dies. What has a record and nobody's lock is left
+//! over, unless it was to be kept.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde::{Deserialize, Serialize};
+
+const RECORD: &str = "record.json";
+const LOCK: &str = "lease";
+
+/// The folder in which everything is written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Journal {
+    folder: PathBuf,
+}
+
+/// What is written down of a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Record {
+    /// Its name: `wavetank-` and something unique.
+    pub name: String,
+    /// `control-plane`, `kind` …
+    pub target: String,
+    /// Process id of who made it.
+    pub owner: u32,
+    /// When, RFC 3339.
+    pub created: String,
+    /// Whether it stays when its owner is done.
+    pub kept: bool,
+    /// What it was made of: a cluster is used again only for the same.
+    pub recipe: String,
+    /// Of an existing cluster: the context.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub context: String,
+    /// Of an existing cluster: the kubeconfig.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub kubeconfig: String,
+}
+
+/// What could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// A file or folder.
+    #[error("cannot use {path}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A record.
+    #[error("{path} is no record of a cluster")]
+    Record {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+}
+
+fn file_error(path: &Path) -> impl FnOnce(io::Error) -> JournalError {
+    let path = path.to_owned();
+    move |source| JournalError::File { path, source }
+}
+
+/// A cluster of the journal.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its record.
+    pub record: Record,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Whether somebody uses it.
+    pub in_use: bool,
+}
+
+/// The right to use a cluster: held by one process at a time, let go of when dropped.
+#[derive(Debug)]
+pub struct Lease {
+    folder: PathBuf,
+    record: Record,
+    _lock: File,
+}
+
+impl Journal {
+    /// The journal in `folder`, which need not be there yet.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+        }
+    }
+
+    fn clusters(&self) -> PathBuf {
+        self.folder.join("clusters")
+    }
+
+    /// Writes a cluster down and takes its lease: before anything of it is started.
+    ///
+    /// # Errors
+    /// [`JournalError`] when that cannot be written.
+    pub fn open(&self, record: Record) -> Result<Lease, JournalError> {
+        let folder = self.clusters().join(&record.name);
+        fs::create_dir_all(&folder).map_err(file_error(&folder))?;
+        let folder = fs::canonicalize(&folder).map_err(file_error(&folder))?;
+        let path = folder.join(LOCK);
+        let lock = lock_file(&path).map_err(file_error(&path))?;
+        lock.lock().map_err(file_error(&path))?;
+        let lease = Lease {
+            folder,
+            record,
+            _lock: lock,
+        };
+        lease.write()?;
+        Ok(lease)
+    }
+
+    /// Takes the lease of a kept cluster of that target and recipe that nobody uses.
+    ///
+    /// # Errors
+    /// [`JournalError`] when the journal cannot be read.
+    pub fn reuse(&self, target: &str, recipe: &str) -> Result<Option<Lease>, JournalError> {
+        for entry in self.list()? {
+            let Record {
+                target: of,
+                recipe: like,
+                kept,
+                ..
+            } = &entry.record;
+            if entry.in_use || !kept || of != target || like != recipe {
+                continue;
+            }
+            if let Some(lease) = take(&entry)? {
+                return Ok(Some(lease));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Every cluster that is written down, by name.
+    ///
+    /// # Errors
+    /// [`JournalError`] when the journal cannot be read.
+    pub fn list(&self) -> Result<Vec<Entry>, JournalError> {
+        let clusters = self.clusters();
+        let listed = match fs::read_dir(&clusters) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(file_error(&clusters))?,
+        };
+        let mut out = Vec::new();
+        for found in listed {
+            let folder = found.map_err(file_error(&clusters))?.path();
+            let path = folder.join(RECORD);
+            let text = match fs::read(&path) {
+                // Another process is just making or removing it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                other => other.map_err(file_error(&path))?,
+            };
+            let record = serde_json::from_slice(&text)
+                .map_err(|source| JournalError::Record { path, source })?;
+            let in_use = is_locked(&folder.join(LOCK));
+            out.push(Entry {
+                record,
+                folder,
+                in_use,
+            });
+        }
+        out.sort_by(|left, right| left.record.name.cmp(&right.record.name));
+        Ok(out)
+    }
+
+    /// Takes the leases of what is left over: clusters that nobody uses, and with `kept` those that were kept.
+    ///
+    /// # Errors
+    /// [`JournalError`] when the journal cannot be read.
+    pub fn left_over(&self, kept: bool) -> Result<Vec<Lease>, JournalError> {
+        let mut out = Vec::new();
+        for entry in self.list()? {
+            if !entry.in_use && (kept || !entry.record.kept) {
+                out.extend(take(&entry)?);
+            }
+        }
+        Ok(out)
+    }
+}
+
+fn lock_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+}
+
+fn is_locked(path: &Path) -> bool {
+    let Ok(file) = OpenOptions::new().write(true).open(path) else {
+        return false;
+    };
+    // A lock that was got is let go of at once.
+    matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock))
+}
+
+/// The lease of a cluster, unless somebody has it.
+fn take(entry: &Entry) -> Result<Option<Lease>, JournalError> {
+    let path = entry.folder.join(LOCK);
+    let lock = lock_file(&path).map_err(file_error(&path))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(fs::TryLockError::WouldBlock) => return Ok(None),
+        Err(fs::TryLockError::Error(source)) => return Err(JournalError::File { path, source }),
+    }
+    let folder = fs::canonicalize(&entry.folder).map_err(file_error(&entry.folder))?;
+    Ok(Some(Lease {
+        folder,
+        record: entry.record.clone(),
+        _lock: lock,
+    }))
+}
+
+impl Lease {
+    /// What is written down.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The folder for everything that belongs to the cluster.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Says whether the cluster stays when its owner is done.
+    ///
+    /// # Errors
+    /// [`JournalError`] when that cannot be written.
+    pub fn keep(&mut self, kept: bool) -> Result<(), JournalError> {
+        self.record.kept = kept;
+        self.write()
+    }
+
+    fn write(&self) -> Result<(), JournalError> {
+        let (path, new) = (self.folder.join(RECORD), self.folder.join("record.new"));
+        let text =
+            serde_json::to_vec_pretty(&self.record).map_err(|source| JournalError::Record {
+                path: path.clone(),
+                source,
+            })?;
+        let written = || {
+            let mut file = File::create(&new)?;
+            file.write_all(&text)?;
+            file.sync_all()?;
+            fs::rename(&new, &path)
+        };
+        written().map_err(file_error(&path))
+    }
+
+    /// Ends every process whose command line names a file of the cluster's folder; gives how many.
+    ///
+    /// # Errors
+    /// [`JournalError`] when the processes cannot be listed.
+    pub fn end_processes(&self) -> Result<usize, JournalError> {
+        let proc = Path::new("/proc");
+        let mut ended = 0;
+        for found in fs::read_dir(proc).map_err(file_error(proc))? {
+            let Ok(found) = found else { continue };
+            let name = found.file_name();
+            let pid = name
+                .to_str()
+                .and_then(|name| name.parse().ok())
+                .filter(|pid| *pid != i32::try_from(std::process::id()).unwrap_or(0))
+                .and_then(Pid::from_raw);
+            // Processes come and go while they are looked at.
+            let (Some(pid), Ok(line)) = (pid, fs::read(found.path().join("cmdline"))) else {
+                continue;
+            };
+            if self.is_ours(&line) && kill_process(pid, Signal::KILL).is_ok() {
+                ended += 1;
+            }
+        }
+        Ok(ended)
+    }
+
+    /// Whether a command line is that of a program that we start, and names a file of the folder.
+    fn is_ours(&self, line: &[u8]) -> bool {
+        let line = String::from_utf8_lossy(line);
+        let mut arguments = line.split('\0');
+        let program = arguments.next().unwrap_or_default();
+        let program = program.rsplit('/').next().unwrap_or_default();
+        let inside = format!("{}/", self.folder.display());
+        matches!(
+            program,
+            "etcd" | "kind" | "kube-apiserver" | "kube-controller-manager" | "kube-scheduler"
+        ) && arguments.any(|argument| {
+            argument
+                .split_once('=')
+                .is_some_and(|(_, value)| value.starts_with(&inside))
+        })
+    }
+
+    /// Removes the cluster's folder: nothing of it is left.
+    ///
+    /// # Errors
+    /// [`JournalError`] when it cannot be removed.
+    pub fn forget(self) -> Result<(), JournalError> {
+        // The record goes first: without it the rest is no cluster any more.
+        let record = self.folder.join(RECORD);
+        match fs::remove_file(&record) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(file_error(&record)(error));
+            }
+            _ => {}
+        }
+        fs::remove_dir_all(&self.folder).map_err(file_error(&self.folder))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(name: &str) -> Record {
+        Record {
+            name: name.to_owned(),
+            target: "control-plane".to_owned(),
+            ..Record::default()
+        }
+    }
+
+    #[test]
+    fn a_cluster_in_use_is_not_left_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path());
+        let lease = journal.open(record("wavetank-a")).unwrap();
+        assert!(journal.list().unwrap()[0].in_use);
+        assert!(journal.left_over(true).unwrap().is_empty());
+        drop(lease);
+        let mut left = journal.left_over(false).unwrap();
+        assert_eq!(left.len(), 1);
+        left.remove(0).forget().unwrap();
+        assert!(journal.list().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_kept_cluster_is_used_again_and_not_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path());
+        let mut lease = journal.open(record("wavetank-a")).unwrap();
+        lease.keep(true).unwrap();
+        drop(lease);
+        assert!(journal.left_over(false).unwrap().is_empty());
+        assert!(journal.reuse("kind", "").unwrap().is_none());
+        let again = journal.reuse("control-plane", "").unwrap().unwrap();
+        assert_eq!(again.record().name, "wavetank-a");
+        // One at a time.
+        assert!(journal.reuse("control-plane", "").unwrap().is_none());
+    }
+
+    #[test]
+    fn only_our_programs_with_our_files_are_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let lease = Journal::new(folder.path())
+            .open(record("wavetank-a"))
+            .unwrap();
+        let file = lease.folder().join("etcd").display().to_string();
+        assert!(lease.is_ours(format!("/opt/etcd\0--data-dir={file}").as_bytes()));
+        assert!(!lease.is_ours(format!("/opt/tail\0--data-dir={file}").as_bytes()));
+        assert!(!lease.is_ours(b"/opt/etcd\0--data-dir=/var/lib/etcd"));
+    }
+}

@@ -1,0 +1,390 @@
+//! A cluster of containers, made by the program `kind`.
+//!
+//! kind and the container runtime it finds do the work; the kubeconfig is a file of our own, so that nobody's current
+//! context is touched.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use http::Request;
+use serde_json::{Value, json};
+use tokio::process::Command;
+use tokio::time::{Instant, sleep, timeout};
+use wavetank_cluster::ClusterError;
+
+use crate::discovery;
+use crate::server::Server;
+
+/// The name of the target.
+pub const TARGET: &str = "kind";
+/// The oldest kind that is known to do.
+const OLDEST: (u32, u32) = (0, 20);
+/// How long `kind create cluster` may take.
+const CREATE: Duration = Duration::from_secs(600);
+/// How long the cluster may take to become ready after that.
+const READY: Duration = Duration::from_secs(180);
+
+fn unavailable(reason: impl Into<String>) -> ClusterError {
+    ClusterError::Unavailable {
+        target: TARGET.to_owned(),
+        reason: reason.into(),
+    }
+}
+
+/// What a kind cluster is made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KindOptions {
+    /// `--config`; `None` is kind's own default, one node.
+    pub config: Option<PathBuf>,
+    /// `--image`; `None` is kind's own default.
+    pub image: Option<String>,
+    /// Image archives that are loaded into the nodes.
+    pub archives: Vec<PathBuf>,
+    /// Whether containers run on the real kubelet.
+    pub real_workloads: bool,
+}
+
+impl KindOptions {
+    /// Checks that `kind` is there and not too old, and that the container runtime answers.
+    ///
+    /// # Errors
+    /// [`ClusterError`] saying what is missing.
+    pub fn check(&self) -> Result<String, ClusterError> {
+        let version = kind_version()?;
+        let runtime = std::process::Command::new("kind")
+            .args(["get", "clusters"])
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| unavailable(format!("kind does not start: {error}")))?;
+        if !runtime.status.success() {
+            return Err(unavailable(format!(
+                "kind cannot use a container runtime: {}",
+                last_line(&runtime.stderr)
+            )));
+        }
+        for file in self.config.iter().chain(&self.archives) {
+            if !file.is_file() {
+                return Err(unavailable(format!("there is no file {}", file.display())));
+            }
+        }
+        Ok(version)
+    }
+
+    /// What makes two clusters alike.
+    pub(crate) fn recipe(&self) -> String {
+        format!(
+            "{} {} {}",
+            self.config
+                .as_ref()
+                .map(|config| config.display().to_string())
+                .unwrap_or_default(),
+            self.image.as_deref().unwrap_or_default(),
+            if self.real_workloads {
+                "real"
+            } else {
+                "simulated"
+            }
+        )
+    }
+}
+
+/// The version of the kind on PATH.
+fn kind_version() -> Result<String, ClusterError> {
+    let output = std::process::Command::new("kind")
+        .arg("version")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| {
+            if error.kind() == std::io::ErrorKind::NotFound {
+                unavailable(
+                    "there is no `kind` on PATH: https://kind.sigs.k8s.io says how to install it",
+                )
+            } else {
+                unavailable(format!("kind does not start: {error}"))
+            }
+        })?;
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    match parse_version(&text) {
+        Some(version) if version < OLDEST => Err(unavailable(format!(
+            "`{text}` is too old: {}.{} or newer is needed",
+            OLDEST.0, OLDEST.1
+        ))),
+        // A build without a version is somebody's own.
+        _ => Ok(text),
+    }
+}
+
+/// `kind v0.27.0 go1.23 linux/amd64`: 0 and 27.
+fn parse_version(text: &str) -> Option<(u32, u32)> {
+    let version = text
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix('v'))?;
+    let mut parts = version.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+fn last_line(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    lines[lines.len().saturating_sub(6)..].join("\n")
+}
+
+/// A running kind cluster.
+pub struct KindCluster {
+    name: String,
+    server: Server,
+    version: String,
+}
+
+impl KindCluster {
+    /// Creates the cluster `name` with its files in `folder`, and waits until it is ready.
+    ///
+    /// # Errors
+    /// [`ClusterError`] with what kind said last.
+    pub async fn create(
+        options: &KindOptions,
+        name: &str,
+        folder: &Path,
+    ) -> Result<Self, ClusterError> {
+        options.check()?;
+        let kubeconfig = folder.join("kubeconfig");
+        let mut arguments: Vec<String> = ["create", "cluster", "--name", name, "--retain"]
+            .map(str::to_owned)
+            .into();
+        arguments.push(format!("--kubeconfig={}", kubeconfig.display()));
+        if let Some(config) = &options.config {
+            arguments.push(format!("--config={}", config.display()));
+        }
+        if let Some(image) = &options.image {
+            arguments.push(format!("--image={image}"));
+        }
+        kind(&arguments, CREATE).await?;
+        for archive in &options.archives {
+            let archive = archive.display().to_string();
+            let load = ["load", "image-archive", &archive, "--name", name].map(str::to_owned);
+            kind(&load, CREATE).await?;
+        }
+        Self::attach(options, name, folder).await
+    }
+
+    /// Uses a cluster that runs, once it is ready.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when it does not become ready.
+    pub async fn attach(
+        options: &KindOptions,
+        name: &str,
+        folder: &Path,
+    ) -> Result<Self, ClusterError> {
+        let path = folder.join("kubeconfig");
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| unavailable(format!("cannot read {}: {error}", path.display())))?;
+        let server = Server::of_kubeconfig(TARGET, &text, None, true).await?;
+        let client = server.client()?;
+        let version = await_ready(&client).await?;
+        if !options.real_workloads {
+            taint(&client).await?;
+            remove_class(&client).await?;
+        }
+        Ok(Self {
+            name: name.to_owned(),
+            server,
+            version,
+        })
+    }
+
+    /// How it is reached.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Its Kubernetes version.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Logs of nodes and their containers, exported to `folder`.
+    pub(crate) async fn logs(&self, folder: &Path) -> Vec<PathBuf> {
+        let target = folder.join("kind").display().to_string();
+        let export = ["export", "logs", &target, "--name", &self.name].map(str::to_owned);
+        // They are there already: nothing is left to copy. Without them the rest of the evidence is still worth having.
+        kind(&export, Duration::from_secs(120)).await.ok();
+        Vec::new()
+    }
+}
+
+/// Deletes the cluster `name`, which may be there or not.
+///
+/// # Errors
+/// [`ClusterError`] with what kind said.
+pub(crate) fn delete(name: &str, folder: &Path) -> Result<(), ClusterError> {
+    let output = std::process::Command::new("kind")
+        .args(["delete", "cluster", "--name", name])
+        .arg(format!(
+            "--kubeconfig={}",
+            folder.join("kubeconfig").display()
+        ))
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| unavailable(format!("kind does not start: {error}")))?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(unavailable(format!(
+            "the cluster {name} could not be deleted: {}",
+            last_line(&output.stderr)
+        )))
+    }
+}
+
+/// Runs kind to its end; it is killed when it takes longer than `patience`.
+async fn kind(arguments: &[String], patience: Duration) -> Result<(), ClusterError> {
+    let child = Command::new("kind")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        // A Ctrl-C in the terminal is for us alone.
+        .process_group(0)
+        .spawn()
+        .map_err(|error| unavailable(format!("kind does not start: {error}")))?;
+    let what = arguments
+        .iter()
+        .take(2)
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(" ");
+    let output = timeout(patience, child.wait_with_output())
+        .await
+        .map_err(|_| {
+            unavailable(format!(
+                "kind {what} was not done within {} s",
+                patience.as_secs()
+            ))
+        })?
+        .map_err(|error| unavailable(format!("kind {what}: {error}")))?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(unavailable(format!(
+            "kind {what} failed: {}",
+            last_line(&output.stderr)
+        )))
+    }
+}
+
+/// Waits until nodes, the system's Pods and the `ServiceAccount` of the namespace `default` are there; gives the version.
+/// `kind create --wait` says that all is well when its time is up, so it is not asked.
+async fn await_ready(client: &kube::Client) -> Result<String, ClusterError> {
+    let end = Instant::now() + READY;
+    loop {
+        match not_ready(client).await {
+            None => break,
+            Some(reason) if Instant::now() > end => {
+                return Err(unavailable(format!(
+                    "the cluster was not ready within {} s: {reason}",
+                    READY.as_secs()
+                )));
+            }
+            Some(_) => sleep(Duration::from_millis(500)).await,
+        }
+    }
+    let version: Value = discovery::get(client, "/version")
+        .await
+        .map_err(unavailable)?;
+    Ok(version["gitVersion"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned())
+}
+
+/// What is not ready yet.
+async fn not_ready(client: &kube::Client) -> Option<String> {
+    let account = "/api/v1/namespaces/default/serviceaccounts/default";
+    for path in ["/version", account] {
+        if let Err(error) = discovery::get::<Value>(client, path).await {
+            return Some(error);
+        }
+    }
+    for path in ["/api/v1/nodes", "/api/v1/namespaces/kube-system/pods"] {
+        let list: Value = match discovery::get(client, path).await {
+            Ok(list) => list,
+            Err(error) => return Some(error),
+        };
+        let items = list["items"].as_array();
+        let late = items.into_iter().flatten().find(|item| {
+            !item["status"]["conditions"]
+                .as_array()
+                .is_some_and(|conditions| {
+                    conditions.iter().any(|condition| {
+                        condition["type"] == "Ready" && condition["status"] == "True"
+                    })
+                })
+        });
+        if let Some(item) = late {
+            let name = item["metadata"]["name"].as_str().unwrap_or_default();
+            return Some(format!("{name} is not ready"));
+        }
+        if items.is_none_or(Vec::is_empty) {
+            return Some(format!("there is nothing at {path}"));
+        }
+    }
+    None
+}
+
+/// Puts kubeadm's own taint on the real nodes: the scenario's Pods go to the virtual ones.
+async fn taint(client: &kube::Client) -> Result<(), ClusterError> {
+    let nodes: Value = discovery::get(client, "/api/v1/nodes")
+        .await
+        .map_err(unavailable)?;
+    for node in nodes["items"].as_array().into_iter().flatten() {
+        let name = node["metadata"]["name"].as_str().unwrap_or_default();
+        let taint = json!({"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"});
+        let body = json!({"spec": {"taints": [taint]}}).to_string();
+        let request = Request::patch(format!("/api/v1/nodes/{name}?fieldManager=wavetank"))
+            .header(http::header::CONTENT_TYPE, "application/merge-patch+json")
+            .body(body.into_bytes())
+            .map_err(|error| unavailable(error.to_string()))?;
+        client
+            .request::<Value>(request)
+            .await
+            .map_err(|error| unavailable(format!("the node {name} cannot be tainted: {error}")))?;
+    }
+    Ok(())
+}
+
+/// Removes kind's own class `standard`: its provisioner would run Pods of its own on the virtual nodes. Each run makes one.
+async fn remove_class(client: &kube::Client) -> Result<(), ClusterError> {
+    let path = "/apis/storage.k8s.io/v1/storageclasses/standard";
+    let request = Request::delete(path)
+        .body(Vec::new())
+        .map_err(|error| unavailable(error.to_string()))?;
+    match client.request::<Value>(request).await {
+        Ok(_) => Ok(()),
+        // A kept cluster has none any more.
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) => Err(unavailable(format!(
+            "the class `standard` cannot be replaced: {error}"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read() {
+        assert_eq!(
+            parse_version("kind v0.27.0 go1.23.4 linux/amd64"),
+            Some((0, 27))
+        );
+        assert_eq!(parse_version("kind (devel)"), None);
+        assert!(parse_version("kind v0.11.1 go1.16").unwrap() < OLDEST);
+    }
+}

@@ -1,0 +1,108 @@
+//! Virtual nodes: made before a run, kept alive during it.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use http::Request;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+use wavetank_kernel::SimTime;
+use wavetank_model::timestamp::Epoch;
+use wavetank_model::{ObjectKey, object};
+use wavetank_workload::{latency, node};
+
+use crate::discovery;
+use crate::hub::revision;
+use crate::resource::Resource;
+
+/// Virtual nodes must be ready within this time.
+const WAIT: Duration = Duration::from_secs(60);
+
+/// Makes the virtual nodes and the class `standard`, and waits until Pods can be put on the nodes.
+pub(crate) async fn make(
+    client: &kube::Client,
+    resources: &[Resource],
+    workload: &wavetank_workload::Config,
+) -> Result<(), String> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a node that reports an old heartbeat is not ready"
+    )]
+    let epoch = Epoch::new(Timestamp::now());
+    let config = wavetank_workload::Config {
+        epoch,
+        // Nodes of a real cluster are alive as long as they renew their Leases.
+        noise: true,
+        ..workload.clone()
+    };
+    let mut nodes = Vec::new();
+    for object in wavetank_workload::bootstrap(&config) {
+        let key = ObjectKey::of(&object).ok_or("an object without kind")?;
+        let resource = resources
+            .iter()
+            .find(|resource| resource.gvk.group_kind() == key.group_kind())
+            .ok_or_else(|| format!("the server does not have {}", key.group_kind()))?;
+        if key.kind == "Node" {
+            nodes.push(resource.item(&key));
+        }
+        let uri = format!(
+            "{}?fieldManager=kubelet",
+            resource.collection(&key.namespace)
+        );
+        let body = serde_json::to_vec(&object).map_err(|error| error.to_string())?;
+        let request = Request::post(uri)
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(body)
+            .map_err(|error| error.to_string())?;
+        match client.request::<Value>(request).await {
+            Ok(_) => {}
+            // A class that the cluster brings itself.
+            Err(kube::Error::Api(status)) if status.code == 409 && key.kind != "Node" => {}
+            Err(error) => return Err(format!("{key} cannot be made: {error}")),
+        }
+    }
+    let ready = join_all(nodes.iter().map(|path| untainted(client, path)));
+    let ready = tokio::time::timeout(WAIT, ready)
+        .await
+        .map_err(|_| "the virtual nodes did not become ready within 60 s".to_owned())?;
+    ready.into_iter().collect()
+}
+
+/// Waits until a node has no taint: its controller has seen it ready.
+async fn untainted(client: &kube::Client, path: &str) -> Result<(), String> {
+    loop {
+        let node: Value = discovery::get(client, path).await?;
+        let taints = node["spec"]["taints"].as_array().map_or(0, Vec::len);
+        if taints == 0 && revision(&node) > 0 && !object::is_terminating(&node) {
+            return Ok(());
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Renews the Leases of the virtual nodes. Never ends.
+pub(crate) async fn keep_alive(client: kube::Client, nodes: usize) {
+    loop {
+        sleep(latency::LEASE_RENEWAL).await;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the node controller compares it with its own clock"
+        )]
+        let now = Epoch::new(Timestamp::now()).micro_time(SimTime::ZERO);
+        let body = json!({"spec": {"renewTime": now}}).to_string();
+        for index in 0..nodes {
+            let path = format!(
+                "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{}?fieldManager=kubelet",
+                node::name(index)
+            );
+            let request = Request::patch(path)
+                .header(http::header::CONTENT_TYPE, "application/merge-patch+json")
+                .body(body.clone().into_bytes());
+            if let Ok(request) = request {
+                // What fails is tried again in time: a node is given up after four renewals that did not come.
+                client.request::<Value>(request).await.ok();
+            }
+        }
+    }
+}

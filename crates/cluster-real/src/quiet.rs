@@ -1,0 +1,252 @@
+//! What real controllers are still going to do by themselves: timers that no watch shows.
+//!
+//! A real cluster cannot be asked whether it is done. Nothing having changed for a while is a good sign, unless a
+//! controller waits for a time that is written in the objects: back-off of a Job, deadlines, a namespace that empties.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use wavetank_model::timestamp::parse;
+use wavetank_model::{ObjectKey, object};
+use wavetank_workload::latency;
+
+/// Nothing having changed for this long is quiet (scenario format, section 10).
+pub(crate) const QUIET: Duration = Duration::from_secs(3);
+/// How much later than due a controller may act.
+const GRACE: SignedDuration = SignedDuration::from_secs(8);
+/// How long a deletion may take that nothing holds: controllers learn of new kinds every half minute.
+const DELETION: SignedDuration = SignedDuration::from_secs(45);
+
+/// Until when a controller may still act on some object, judged at `now`; `None` when none waits for anything.
+pub(crate) fn expected(
+    objects: &BTreeMap<ObjectKey, Arc<Value>>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let uids: BTreeSet<&str> = objects.values().map(|object| object::uid(object)).collect();
+    objects
+        .iter()
+        .flat_map(|(key, object)| {
+            let controllers = match (key.group.as_str(), key.kind.as_str()) {
+                ("batch", "Job") => job(object, objects),
+                ("apps", "Deployment") => deployment(object),
+                _ => None,
+            };
+            [controllers, deletion(key, object, objects, &uids)]
+        })
+        .flatten()
+        .map(|due| due + GRACE)
+        .filter(|until| *until > now)
+        .max()
+}
+
+fn time(object: &Value, path: &str) -> Option<Timestamp> {
+    object.pointer(path)?.as_str().and_then(parse)
+}
+
+fn seconds(object: &Value, path: &str) -> Option<SignedDuration> {
+    object
+        .pointer(path)?
+        .as_i64()
+        .map(SignedDuration::from_secs)
+}
+
+fn condition<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
+    object["status"]["conditions"]
+        .as_array()?
+        .iter()
+        .find(|condition| condition["type"] == name)
+}
+
+fn holds(object: &Value, name: &str) -> bool {
+    condition(object, name).is_some_and(|condition| condition["status"] == "True")
+}
+
+/// Deadline, back-off and removal of a Job.
+fn job(job: &Value, objects: &BTreeMap<ObjectKey, Arc<Value>>) -> Option<Timestamp> {
+    let ended = ["Complete", "Failed"]
+        .into_iter()
+        .find(|name| holds(job, name));
+    if let Some(ended) = ended {
+        let at = condition(job, ended).and_then(|condition| time(condition, "/lastTransitionTime"));
+        return Some(at? + seconds(job, "/spec/ttlSecondsAfterFinished")?);
+    }
+    if job["spec"]["suspend"] == true {
+        return None;
+    }
+    let deadline = time(job, "/status/startTime")
+        .zip(seconds(job, "/spec/activeDeadlineSeconds"))
+        .map(|(start, seconds)| start + seconds);
+    let failed = job["status"]["failed"].as_u64().unwrap_or(0);
+    let rests = job["status"]["active"].as_u64().unwrap_or(0) == 0;
+    let back_off = (failed > 0 && rests).then(|| {
+        let doubled = u32::try_from(failed - 1).unwrap_or(u32::MAX).min(6);
+        let wait = (latency::JOB_BACK_OFF * 2_u32.pow(doubled)).min(latency::JOB_BACK_OFF_MAX);
+        let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::ZERO);
+        last_end(object::uid(job), objects).map(|at| at + wait)
+    });
+    deadline.max(back_off.flatten())
+}
+
+/// When the last Pod of an owner ended.
+fn last_end(owner: &str, objects: &BTreeMap<ObjectKey, Arc<Value>>) -> Option<Timestamp> {
+    objects
+        .iter()
+        .filter(|(key, pod)| {
+            key.kind == "Pod" && object::owners(pod).any(|reference| reference.uid == owner)
+        })
+        .filter_map(|(_, pod)| {
+            pod["status"]["containerStatuses"]
+                .as_array()?
+                .iter()
+                .filter_map(|status| time(status, "/state/terminated/finishedAt"))
+                .max()
+        })
+        .max()
+}
+
+/// The progress deadline, and Pods that are ready but not yet available.
+fn deployment(deployment: &Value) -> Option<Timestamp> {
+    let progressing = condition(deployment, "Progressing")?;
+    let count = |field: &str| deployment["status"][field].as_i64().unwrap_or(0);
+    let since = time(progressing, "/lastUpdateTime")?;
+    let soon = seconds(deployment, "/spec/minReadySeconds")
+        .filter(|_| count("readyReplicas") > count("availableReplicas"))
+        .map(|seconds| since + seconds);
+    let done = matches!(
+        progressing["reason"].as_str(),
+        Some("NewReplicaSetAvailable" | "ProgressDeadlineExceeded")
+    );
+    if done || deployment["spec"]["paused"] == true {
+        return soon;
+    }
+    let deadline =
+        seconds(deployment, "/spec/progressDeadlineSeconds").map(|seconds| since + seconds);
+    deadline.max(soon)
+}
+
+/// A deletion that only controllers hold up, and what is left of an owner that is gone.
+fn deletion(
+    key: &ObjectKey,
+    object: &Value,
+    objects: &BTreeMap<ObjectKey, Arc<Value>>,
+    uids: &BTreeSet<&str>,
+) -> Option<Timestamp> {
+    if let Some(asked) = time(object, "/metadata/deletionTimestamp") {
+        let of_controllers = |finalizer: &str| {
+            matches!(
+                finalizer,
+                "foregroundDeletion"
+                    | "orphan"
+                    | "kubernetes.io/pvc-protection"
+                    | "kubernetes.io/pv-protection"
+                    | "customresourcecleanup.apiextensions.k8s.io"
+            )
+        };
+        let mut held = object::finalizers(object).any(|finalizer| !of_controllers(finalizer));
+        if key.kind == "Namespace" && key.group.is_empty() {
+            held |= objects.iter().any(|(inner, object)| {
+                inner.namespace == key.name && object::finalizers(object).next().is_some()
+            });
+        }
+        if object::finalizers(object).any(|finalizer| finalizer == "foregroundDeletion") {
+            held |= objects.values().any(|dependent| {
+                object::owners(dependent).any(|owner| owner.uid == object::uid(object))
+                    && object::finalizers(dependent).any(|finalizer| !of_controllers(finalizer))
+            });
+        }
+        return (!held).then_some(asked + DELETION);
+    }
+    let mut owners = object::owners(object).peekable();
+    owners.peek()?;
+    let left = owners.all(|owner| !uids.contains(owner.uid));
+    let since = time(object, "/metadata/creationTimestamp")?;
+    (left && key.kind != "Event").then_some(since + DELETION)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn world(objects: Vec<Value>) -> BTreeMap<ObjectKey, Arc<Value>> {
+        objects
+            .into_iter()
+            .map(|object| (ObjectKey::of(&object).unwrap(), Arc::new(object)))
+            .collect()
+    }
+
+    fn at(text: &str) -> Timestamp {
+        parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_failed_job_waits_for_its_back_off() {
+        let job = json!({
+            "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "a", "uid": "j"},
+            "status": {"failed": 2},
+        });
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": "a-1", "uid": "p", "ownerReferences": [
+                {"apiVersion": "batch/v1", "kind": "Job", "name": "a", "uid": "j", "controller": true},
+            ]},
+            "status": {"containerStatuses": [{"state": {"terminated": {"finishedAt": "2026-01-01T00:00:10Z"}}}]},
+        });
+        let world = world(vec![job, pod]);
+        // Ten seconds, doubled once, and the grace.
+        let until = at("2026-01-01T00:00:38Z");
+        assert_eq!(expected(&world, at("2026-01-01T00:00:12Z")), Some(until));
+        assert_eq!(expected(&world, until), None);
+    }
+
+    #[test]
+    fn a_job_that_ended_is_removed_in_time() {
+        let job = json!({
+            "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "a", "uid": "j"},
+            "spec": {"ttlSecondsAfterFinished": 20},
+            "status": {"conditions": [
+                {"type": "Complete", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"},
+            ]},
+        });
+        assert_eq!(
+            expected(&world(vec![job]), at("2026-01-01T00:00:05Z")),
+            Some(at("2026-01-01T00:00:28Z"))
+        );
+    }
+
+    #[test]
+    fn a_deletion_that_somebody_holds_is_no_work() {
+        let object = |finalizers: Value| {
+            world(vec![json!({
+                "apiVersion": "v1", "kind": "ConfigMap",
+                "metadata": {"name": "a", "uid": "c", "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": finalizers},
+            })])
+        };
+        let now = at("2026-01-01T00:00:05Z");
+        assert!(expected(&object(json!(["foregroundDeletion"])), now).is_some());
+        assert!(expected(&object(json!(["example.com/hold"])), now).is_none());
+    }
+
+    #[test]
+    fn a_rollout_waits_for_its_deadline_until_it_is_done() {
+        let deployment = |reason: &str| {
+            world(vec![json!({
+                "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a", "uid": "d"},
+                "spec": {"progressDeadlineSeconds": 60},
+                "status": {"conditions": [
+                    {"type": "Progressing", "status": "True", "reason": reason, "lastUpdateTime": "2026-01-01T00:00:00Z"},
+                ]},
+            })])
+        };
+        let now = at("2026-01-01T00:00:05Z");
+        assert_eq!(
+            expected(&deployment("ReplicaSetUpdated"), now),
+            Some(at("2026-01-01T00:01:08Z"))
+        );
+        assert_eq!(expected(&deployment("NewReplicaSetAvailable"), now), None);
+    }
+}

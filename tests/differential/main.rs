@@ -1,0 +1,130 @@
+//! The differential cases, sent over HTTPS to `wavetank serve` and to a real API server.
+//!
+//! The real one is made of the programs in `KUBEBUILDER_ASSETS` (etcd, kube-apiserver, kube-controller-manager). Without
+//! them its half is reported as ignored, and a message says so. Cases that say how a real server `differs` must differ
+//! there; a case that does not any more is a failure too, unless it says `may`.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{ExitCode, id};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kube::Client;
+use libtest_mimic::{Arguments, Failed, Trial};
+use tokio::runtime::{Builder, Runtime};
+use wavetank_tests::cases::{self, Case};
+use wavetank_tests::wire::{self, ControlPlane, Https, Naming, Serve};
+
+/// What a fake server does by itself, a real one leaves to these.
+const CONTROLLERS: &str =
+    "garbage-collector-controller,namespace-controller,serviceaccount-controller";
+
+/// Cases that wait longer are not sent to a real server.
+const LONGEST_WAIT: Duration = Duration::from_secs(90);
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let assets = wire::assets();
+    if assets.is_none() {
+        let text = "SKIPPED: no real API server. Name the folder of etcd, kube-apiserver and kube-controller-manager in KUBEBUILDER_ASSETS to send the cases to one\n";
+        std::io::stderr().write_all(text.as_bytes()).ok();
+    }
+    let real = Arc::new(Mutex::new(None));
+    let mut trials = Vec::new();
+    for (index, case) in cases::all().into_iter().enumerate() {
+        // Nothing can be told from outside to forget its past.
+        if case.steps.iter().any(|step| step.compact) {
+            continue;
+        }
+        let (served, name) = (case.clone(), case.name());
+        if !case.instant {
+            trials.push(Trial::test(format!("serve::{name}"), move || {
+                serve(&served).map_err(Failed::from)
+            }));
+        }
+        if case.waits() > LONGEST_WAIT {
+            continue;
+        }
+        let (real, found) = (Arc::clone(&real), assets.clone());
+        trials.push(
+            Trial::test(format!("real::{name}"), move || match found {
+                Some(assets) => ask_real(&real, &assets, &case, index).map_err(Failed::from),
+                None => Err("no real API server".into()),
+            })
+            .with_ignored_flag(assets.is_none()),
+        );
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    drop(real);
+    conclusion.exit_code()
+}
+
+fn runtime() -> Result<Runtime, String> {
+    Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())
+}
+
+fn serve(case: &Case) -> Result<(), String> {
+    let factor = if case.waits() > Duration::from_secs(3) {
+        20
+    } else {
+        1
+    };
+    let scale = factor.to_string();
+    let binary = Path::new(env!("CARGO_BIN_EXE_wavetank"));
+    let server = Serve::start(binary, &["--no-controllers", "--time-scale", &scale])?;
+    let runtime = runtime()?;
+    let client = runtime.block_on(wire::client(&server.kubeconfig()))?;
+    let settle = Duration::from_millis(50);
+    let mut target = Https::new(&runtime, client, Naming::Plain, factor, settle)?;
+    cases::replay(case, &mut target)
+}
+
+/// A real server, for all cases one after the other.
+struct Real {
+    client: Client,
+    runtime: Runtime,
+    _plane: ControlPlane,
+}
+
+impl Real {
+    fn start(assets: &Path) -> Result<Self, String> {
+        let mut plane = ControlPlane::start(assets)?;
+        plane.start_controllers(CONTROLLERS)?;
+        let runtime = runtime()?;
+        let client = runtime.block_on(wire::client(plane.kubeconfig()))?;
+        Ok(Self {
+            client,
+            runtime,
+            _plane: plane,
+        })
+    }
+}
+
+fn ask_real(
+    real: &Mutex<Option<Result<Real, String>>>,
+    assets: &Path,
+    case: &Case,
+    index: usize,
+) -> Result<(), String> {
+    let mut real = real.lock().unwrap_or_else(PoisonError::into_inner);
+    let real = real
+        .get_or_insert_with(|| Real::start(assets))
+        .as_ref()
+        .map_err(String::clone)?;
+    let naming = Naming::As(format!("tq{}x{index}", id()));
+    let settle = Duration::from_millis(400);
+    let mut target = Https::new(&real.runtime, real.client.clone(), naming, 1, settle)?;
+    let result = cases::replay(case, &mut target);
+    target.clean_up()?;
+    match (&case.differs, result) {
+        (None, result) => result,
+        (Some(_), Err(_)) => Ok(()),
+        (Some(why), Ok(())) if why.contains("may") => Ok(()),
+        (Some(why), Ok(())) => Err(format!("this no longer differs: {why}")),
+    }
+}
