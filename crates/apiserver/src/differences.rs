@@ -60,9 +60,12 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         topic: "access",
-        real: "authenticates, authorises, impersonates",
-        here: "lets everybody do everything; the actor is told by the caller",
-        shown_by: ("cases/kinds.yaml", "T-105"),
+        real: "authenticates and authorises everybody, and guards impersonation and escalation",
+        here: "lets everybody do everything; with `rbac`, whom a request impersonates may do what roles and bindings allow, paths that name no resource are open, the roles of a new cluster are short, and escalation is not looked for",
+        shown_by: (
+            "src/access.rs",
+            "who_is_impersonated_may_do_what_roles_allow",
+        ),
     },
     Difference {
         topic: "logs of Pods",

@@ -22,6 +22,7 @@ pub mod kinds;
 pub mod server;
 pub mod table;
 
+mod access;
 mod answer;
 mod api;
 mod asked;

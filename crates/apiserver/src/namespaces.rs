@@ -80,6 +80,9 @@ impl Server {
                 SimTime::ZERO,
             );
         }
+        if self.config.rbac {
+            self.bootstrap_roles();
+        }
         if self.config.bootstrap == Bootstrap::Full {
             let ports =
                 json!([{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}]);
@@ -131,7 +134,7 @@ impl Server {
     }
 
     /// Creates an object as kube-controller-manager. A failure means that somebody else made it before: as good.
-    fn make(&mut self, group: &str, kind: &str, object: Value, now: SimTime) {
+    pub(crate) fn make(&mut self, group: &str, kind: &str, object: Value, now: SimTime) {
         let Some(resource) = self.registry.by_kind(&GroupKind::new(group, kind)).cloned() else {
             return;
         };

@@ -8,6 +8,7 @@ use serde_json::Value;
 use wavetank_kernel::SimTime;
 use wavetank_model::{Actor, PatchType, RequestRecord, Status, object};
 
+use crate::access::Subject;
 use crate::answer::{self, Answer};
 use crate::asked::Asked;
 use crate::body::{Media, delete_options};
@@ -18,7 +19,6 @@ use crate::filter::Filter;
 use crate::read::Shape;
 use crate::registry::Resource;
 use crate::request::{self, Path, Query, Target};
-use crate::review;
 use crate::server::{Server, Written};
 
 impl Server {
@@ -88,7 +88,8 @@ impl Server {
         if let Ok((shape, media)) = accepted {
             (asked.shape, asked.media) = (shape, media);
         }
-        let answer = match accepted.and_then(|_| self.perform(&asked, verb)) {
+        let allowed = accepted.and_then(|_| self.authorize(&asked, verb));
+        let answer = match allowed.and_then(|()| self.perform(&asked, verb)) {
             Ok(mut answer) => {
                 let custom = asked.resource.custom_version(&asked.api_version);
                 if matches!(
@@ -169,7 +170,8 @@ impl Server {
                 let mut call = asked.call("CreateOptions", false)?;
                 let body = asked.body()?;
                 if !asked.resource.has_verb('g') {
-                    return self.answer_unstored(&mut call, body);
+                    let subject = Subject::of(asked.request, asked.actor);
+                    return self.answer_unstored(&mut call, body, &subject);
                 }
                 let written = self.create(&mut call, body)?;
                 Ok(self.written(asked, &call, &written))
@@ -196,9 +198,14 @@ impl Server {
     }
 
     /// A create of a kind that is not stored: reviews, and `bindings`.
-    fn answer_unstored(&mut self, call: &mut Call, body: Incoming) -> Result<Answer, Status> {
+    fn answer_unstored(
+        &mut self,
+        call: &mut Call,
+        body: Incoming,
+        subject: &Subject,
+    ) -> Result<Answer, Status> {
         let object = accept_body(call, body)?;
-        if let Some(answered) = review::review(call, &object) {
+        if let Some(answered) = self.review(call, &object, subject) {
             return Ok(Answer::json(201, &answered?));
         }
         let pods = self

@@ -489,6 +489,9 @@ pub(crate) struct ServeArguments {
     /// Serve an API server alone: no controllers, no nodes, no Pods that run
     #[arg(long)]
     pub(crate) no_controllers: bool,
+    /// Let those whom a client impersonates (kubectl --as) do only what roles and bindings allow
+    #[arg(long)]
+    pub(crate) rbac: bool,
     /// Write the trace of everything that happened to this file at the end
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
