@@ -286,9 +286,9 @@ impl<'a> Step<'a> {
         if !self.input.options.apply_out_of_sync_only {
             return set;
         }
-        let ignored = &self.input.options.ignore_differences;
+        let options = &self.input.options;
         let kept = |task: &Task| match (&task.target, &task.live) {
-            (Some(target), Some(live)) if !task.hook => compare::is_modified(target, live, ignored),
+            (Some(target), Some(live)) if !task.hook => compare::is_modified(target, live, options),
             _ => true,
         };
         set.into_iter()
