@@ -27,6 +27,7 @@ pub(crate) fn execute(
         path: scenario.path.display().to_string(),
         case: scenario.case.clone(),
         seed,
+        target: target.name().to_owned(),
         about: About::of(scenario),
         verdict,
         warnings: Vec::new(),

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use wavetank::{Options, RunOutcome, StepEngine, Verdict};
-use wavetank_cluster::{Cluster, ClusterError};
+use wavetank_cluster::{Capabilities, Capability, Cluster, ClusterError};
 use wavetank_cluster_real::{
     Assets, Driver, ExistingOptions, Journal, KindOptions, Machine, SessionConfig,
 };
@@ -61,11 +62,37 @@ impl Target {
         }
     }
 
+    /// Its name, as the command line spells it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Fake => "fake",
+            Self::Real(fleet) => fleet.name(),
+        }
+    }
+
     /// Whether somebody wants the program to end.
     pub(crate) fn is_interrupted(&self) -> bool {
         match self {
             Self::Fake => false,
             Self::Real(fleet) => *fleet.interrupted.borrow(),
+        }
+    }
+}
+
+impl TargetName {
+    /// What such a target can do.
+    pub(crate) fn capabilities(self, workloads: Option<Workloads>) -> Capabilities {
+        let real = self == Self::Kubeconfig || workloads == Some(Workloads::Real);
+        match self {
+            Self::Fake => [
+                Capability::VirtualTime,
+                Capability::ScriptedWorkloads,
+                Capability::ReactionLag,
+                Capability::LoadBalancers,
+            ]
+            .into(),
+            _ if real => [Capability::RealContainers].into(),
+            _ => [Capability::ScriptedWorkloads, Capability::LoadBalancers].into(),
         }
     }
 }
@@ -159,6 +186,7 @@ pub(crate) struct Fleet {
     options: TargetOptions,
     version: Mutex<String>,
     interrupted: watch::Receiver<bool>,
+    began: Instant,
 }
 
 impl Fleet {
@@ -171,6 +199,7 @@ impl Fleet {
             options: options.clone(),
             version: Mutex::new(String::new()),
             interrupted: interrupt::listen().context("cannot listen to signals")?,
+            began: Instant::now(),
         })
     }
 
@@ -225,12 +254,17 @@ impl Fleet {
         })
     }
 
-    /// Why `scenario` takes too long here, if it does; it is simulated to know.
+    /// Why there is no time for `scenario` here, if there is none; it is simulated to know how long it takes.
     pub(crate) fn is_too_long(
         &self,
         scenario: &Arc<Scenario>,
         options: &Options,
     ) -> Option<String> {
+        if let Some(limit) = self.options.stop_after
+            && self.began.elapsed() > limit
+        {
+            return Some(format!("not begun within {} s", limit.as_secs()));
+        }
         let limit = self.options.at_most?;
         let time = wavetank::check(scenario, options.clone()).virtual_time;
         (time.elapsed() > limit).then(|| format!("takes {time} on the simulated cluster"))

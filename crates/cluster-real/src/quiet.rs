@@ -165,3 +165,88 @@ fn deletion(
     let since = time(object, "/metadata/creationTimestamp")?;
     (left && key.kind != "Event").then_some(since + DELETION)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn world(objects: Vec<Value>) -> BTreeMap<ObjectKey, Arc<Value>> {
+        objects
+            .into_iter()
+            .map(|object| (ObjectKey::of(&object).unwrap(), Arc::new(object)))
+            .collect()
+    }
+
+    fn at(text: &str) -> Timestamp {
+        parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_failed_job_waits_for_its_back_off() {
+        let job = json!({
+            "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "a", "uid": "j"},
+            "status": {"failed": 2},
+        });
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": "a-1", "uid": "p", "ownerReferences": [
+                {"apiVersion": "batch/v1", "kind": "Job", "name": "a", "uid": "j", "controller": true},
+            ]},
+            "status": {"containerStatuses": [{"state": {"terminated": {"finishedAt": "2026-01-01T00:00:10Z"}}}]},
+        });
+        let world = world(vec![job, pod]);
+        // Ten seconds, doubled once, and the grace.
+        let until = at("2026-01-01T00:00:38Z");
+        assert_eq!(expected(&world, at("2026-01-01T00:00:12Z")), Some(until));
+        assert_eq!(expected(&world, until), None);
+    }
+
+    #[test]
+    fn a_job_that_ended_is_removed_in_time() {
+        let job = json!({
+            "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "a", "uid": "j"},
+            "spec": {"ttlSecondsAfterFinished": 20},
+            "status": {"conditions": [
+                {"type": "Complete", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"},
+            ]},
+        });
+        assert_eq!(
+            expected(&world(vec![job]), at("2026-01-01T00:00:05Z")),
+            Some(at("2026-01-01T00:00:28Z"))
+        );
+    }
+
+    #[test]
+    fn a_deletion_that_somebody_holds_is_no_work() {
+        let object = |finalizers: Value| {
+            world(vec![json!({
+                "apiVersion": "v1", "kind": "ConfigMap",
+                "metadata": {"name": "a", "uid": "c", "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": finalizers},
+            })])
+        };
+        let now = at("2026-01-01T00:00:05Z");
+        assert!(expected(&object(json!(["foregroundDeletion"])), now).is_some());
+        assert!(expected(&object(json!(["example.com/hold"])), now).is_none());
+    }
+
+    #[test]
+    fn a_rollout_waits_for_its_deadline_until_it_is_done() {
+        let deployment = |reason: &str| {
+            world(vec![json!({
+                "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a", "uid": "d"},
+                "spec": {"progressDeadlineSeconds": 60},
+                "status": {"conditions": [
+                    {"type": "Progressing", "status": "True", "reason": reason, "lastUpdateTime": "2026-01-01T00:00:00Z"},
+                ]},
+            })])
+        };
+        let now = at("2026-01-01T00:00:05Z");
+        assert_eq!(
+            expected(&deployment("ReplicaSetUpdated"), now),
+            Some(at("2026-01-01T00:01:08Z"))
+        );
+        assert_eq!(expected(&deployment("NewReplicaSetAvailable"), now), None);
+    }
+}
