@@ -96,12 +96,11 @@ impl External {
     }
 
     fn add_live(&mut self, input: &StepInput, pair: &Pair, live: &Arc<Value>, assessor: &Assessor) {
-        let ignored = &input.options.ignore_differences;
         let modified = pair
             .target
             .as_ref()
             .filter(|_| input.options.apply_out_of_sync_only)
-            .map(|target| compare::is_modified(&target.object, live, ignored));
+            .map(|target| compare::is_modified(&target.object, live, &input.options));
         self.live.push(ExternalLive {
             object: Arc::clone(live),
             foreign: pair.foreign_copy,

@@ -286,12 +286,12 @@ impl<'a> Step<'a> {
         if !self.input.options.apply_out_of_sync_only {
             return set;
         }
-        let ignored = &self.input.options.ignore_differences;
+        let options = &self.input.options;
         // The comparison knows nothing of a namespace that only the engine wants (SYNC-104).
         let compared = |task: &Task| !task.hook && !task.moved.contains(&Reason::AutoNamespace);
         let kept = |task: &Task| match (&task.target, &task.live) {
             (Some(target), Some(live)) if compared(task) => {
-                compare::is_modified(target, live, ignored)
+                compare::is_modified(target, live, options)
             }
             _ => true,
         };
