@@ -1,5 +1,6 @@
 //! Builds Argo CD's own engine behind the engine protocol, from the Go module that is part of this program.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -109,11 +110,12 @@ impl Version {
                 hash.update(part);
             }
         }
-        hash.finalize()
-            .iter()
-            .take(6)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        let mut out = String::new();
+        for byte in hash.finalize().iter().take(6) {
+            // Writing to a string does not fail.
+            write!(out, "{byte:02x}").ok();
+        }
+        out
     }
 
     /// Where its program is, or would be.
