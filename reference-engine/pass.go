@@ -146,9 +146,6 @@ func (p *pass) GetResourceHealth(obj *unstructured.Unstructured) (*health.Health
 	if known.Error != "" {
 		return nil, errors.New(known.Error)
 	}
-	if known.Status == "" && known.Message == "" {
-		return nil, nil
-	}
 	return &health.HealthStatus{Status: health.HealthStatusCode(known.Status), Message: known.Message}, nil
 }
 

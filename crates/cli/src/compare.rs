@@ -3,6 +3,7 @@
 mod passes;
 pub(crate) mod targets;
 
+use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -249,7 +250,8 @@ impl Tally {
             (self.bugs, "ended in a bug"),
         ] {
             if count > 0 {
-                text.push_str(&format!(", {count} {what}"));
+                // Writing to a string does not fail.
+                write!(text, ", {count} {what}").ok();
             }
         }
         text + "\n"

@@ -178,7 +178,10 @@ fn tell(
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let path = folder.join(format!("{}.yaml", outcome.seed));
-        let comment: String = text.lines().map(|line| format!("#{line}\n")).collect();
+        let mut comment = String::new();
+        for line in text.lines() {
+            writeln!(comment, "#{line}")?;
+        }
         fs::write(&path, comment + &case.text())
             .with_context(|| format!("cannot write {}", path.display()))?;
         place = format!(": {}", path.display());

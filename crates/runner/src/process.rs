@@ -140,12 +140,11 @@ impl ProcessEngine {
             .link
             .clone()
             .ok_or_else(|| EngineError::Lost("it has no way to the API".to_owned()))?;
-        let running = match self.running.take() {
-            Some(running) => running,
-            None => {
-                self.started = false;
-                self.programs.take()?
-            }
+        let running = if let Some(running) = self.running.take() {
+            running
+        } else {
+            self.started = false;
+            self.programs.take()?
         };
         running.nothing_between()?;
         if !self.started {

@@ -247,13 +247,12 @@ fn is_failure_path(path: &str) -> bool {
     let is_expectation = |key: &str| format::EXPECT.keys.iter().any(|known| known.name == key);
     let parts: Vec<&str> = path.split('.').collect();
     match parts.as_slice() {
-        ["settled"] => true,
+        ["settled" | "compare"] => true,
         ["expect", key] => is_expectation(key),
         ["steps", number, "expect", key] => {
             number.bytes().all(|byte| byte.is_ascii_digit()) && is_expectation(key)
         }
         ["invariant", name] => format::INVARIANTS.contains(name),
-        ["compare"] => true,
         ["compare", what] => format::COMPARED.contains(what),
         _ => false,
     }

@@ -1,5 +1,6 @@
 //! Builds Argo CD's own engine behind the engine protocol, from the Go module that is part of this program.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,6 +27,9 @@ pub(super) struct Version {
 
 /// The path in the sources of the Go module.
 const IMPORT: &str = "github.com/argoproj/argo-cd/gitops-engine/";
+/// The path before Argo CD 3.3 took the engine in.
+const OLD_IMPORT: &str = "github.com/argoproj/gitops-engine/";
+
 /// `go.mod` and `go.sum` of a folder of the Go module.
 macro_rules! module {
     ($folder:literal) => {
@@ -37,13 +41,22 @@ macro_rules! module {
 }
 
 /// The versions that can be built, the newest first.
-pub(super) const VERSIONS: &[Version] = &[Version {
-    name: super::NEWEST,
-    about: "Argo CD's engine of 2026-09-14 (commit c9c369efcc5b)",
-    module: module!(""),
-    tags: "",
-    import: IMPORT,
-}];
+pub(super) const VERSIONS: &[Version] = &[
+    Version {
+        name: super::NEWEST,
+        about: "Argo CD's engine of 2026-09-14 (commit c9c369efcc5b)",
+        module: module!(""),
+        tags: "",
+        import: IMPORT,
+    },
+    Version {
+        name: "argocd-3.2",
+        about: "the engine of Argo CD 3.2.0 (commit b89b0871b414)",
+        module: module!("versions/argocd-3.2/"),
+        tags: "before_3_4",
+        import: OLD_IMPORT,
+    },
+];
 
 /// The Go sources.
 const SOURCES: &[(&str, &str)] = &[
@@ -97,11 +110,12 @@ impl Version {
                 hash.update(part);
             }
         }
-        hash.finalize()
-            .iter()
-            .take(6)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        let mut out = String::new();
+        for byte in hash.finalize().iter().take(6) {
+            // Writing to a string does not fail.
+            write!(out, "{byte:02x}").ok();
+        }
+        out
     }
 
     /// Where its program is, or would be.

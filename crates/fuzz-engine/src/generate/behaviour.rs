@@ -114,13 +114,14 @@ pub(super) fn faults(desired: &[Drawn], live: &[Drawn], dice: &mut Dice) -> Vec<
 }
 
 fn verb(dice: &mut Dice) -> &'static str {
-    *dice.weighted(&[
+    const VERBS: &[(u64, &str)] = &[
         (5, "create"),
         (5, "patch"),
         (3, "delete"),
         (2, "update"),
         (2, "write"),
-    ])
+    ];
+    dice.weighted::<&str>(VERBS)
 }
 
 fn reply(reference: &str, dice: &mut Dice) -> Value {
@@ -156,10 +157,12 @@ fn reply(reference: &str, dice: &mut Dice) -> Value {
     if reason == "Conflict" {
         // Who tries again more than once sleeps in between, which a program does in real time.
         fault["on"] = format!("{} {reference}", dice.pick(&["create", "patch", "delete"])).into();
-    } else if dice.chance(30) {
-        fault["times"] = json!(dice.between(2, 3));
-    } else if dice.chance(30) {
-        fault["times"] = "always".into();
+    } else {
+        match dice.between(0, 9) {
+            0..3 => fault["times"] = json!(dice.between(2, 3)),
+            3..5 => fault["times"] = "always".into(),
+            _ => {}
+        }
     }
     if dice.chance(25) {
         fault["after"] = dice.between(1, 2).into();

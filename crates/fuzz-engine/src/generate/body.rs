@@ -6,6 +6,7 @@ use crate::dice::Dice;
 
 /// A kind that is generated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "as objects call them")]
 pub(super) struct Kind {
     pub(super) api_version: &'static str,
     pub(super) kind: &'static str,
