@@ -39,6 +39,8 @@ mod eviction;
 mod expire;
 mod failure;
 mod filter;
+mod log;
+mod metrics;
 mod namespaces;
 mod openapi;
 mod ownership;

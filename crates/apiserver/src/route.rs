@@ -91,6 +91,15 @@ impl Server {
         let answer = match accepted.and_then(|_| self.perform(&asked, verb)) {
             Ok(mut answer) => {
                 let custom = asked.resource.custom_version(&asked.api_version);
+                if matches!(
+                    verb,
+                    "get" | "list" | "watch" | "delete" | "deletecollection"
+                ) && asked.resource.kind() == "Endpoints"
+                {
+                    // The whole kind is deprecated, not what is written.
+                    let warnings = asked.resource.strategy.warnings(&Value::Null);
+                    answer.warn(&warnings);
+                }
                 if let Some(warning) = custom.and_then(|version| version.deprecation.clone()) {
                     answer.warn(&[warning]);
                 }
@@ -98,6 +107,7 @@ impl Server {
             }
             Err(status) => refuse(status, record),
         };
+        self.counted.count(asked.resource.table, verb, answer.code);
         if asked.media == Media::Protobuf {
             answer.into_protobuf()
         } else {
@@ -132,9 +142,7 @@ impl Server {
             }
             ("update" | "patch", "scale") => self.scale(asked, verb),
             ("create", "binding" | "eviction" | "token") => self.act_on(asked),
-            ("get", "log") => Err(failure::not_implemented(
-                "log is not supported by this server: Pods are simulated, nothing in them writes any",
-            )),
+            ("get", "log") => self.read_log(asked),
             ("list", _) => {
                 let filter = Filter::parse(&asked.resource, &asked.namespace, &asked.query)?;
                 self.read_list(

@@ -76,7 +76,8 @@ impl Server {
         let resource = Arc::clone(&call.resource);
         let old = self.store.value(stored);
         let uid = object::uid(&new);
-        if !uid.is_empty() && uid != &*stored.uid {
+        // A patch that names another uid fails as a change of it would (API-098).
+        if !call.patched && !uid.is_empty() && uid != &*stored.uid {
             return Err(failure::uid_differs(
                 &resource,
                 &stored.key,

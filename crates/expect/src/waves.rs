@@ -44,12 +44,15 @@ pub(crate) fn failures(items: Option<&[WaveItem]>, part: &Part<'_>) -> Vec<Failu
             Event::Plan { tasks } => Some(tasks),
             _ => None,
         });
-    let runs = if let Some(tasks) = plan {
-        planned(tasks)
-    } else if part.operation().is_some() {
+    let done = if part.operation().is_some() {
         runs(part.last_attempt())
     } else {
         Vec::new()
+    };
+    // A plan that was bound to an event of an operation does not hide what the operation did.
+    let runs = match plan {
+        Some(tasks) if done.is_empty() => planned(tasks),
+        _ => done,
     };
     if open {
         subsequence(&wanted, &runs, part)

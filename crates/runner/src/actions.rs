@@ -35,6 +35,10 @@ pub(crate) async fn perform(
             propagation,
             force,
         } => user.delete(target, *propagation, *force).await,
+        StepAction::Plan => {
+            shared.plan().await;
+            Ok(())
+        }
         StepAction::Terminate => shared.terminate(),
         StepAction::App(merge) => shared.patch_app(merge),
         StepAction::Refresh { .. } => shared.request_refresh().map(drop),
@@ -47,8 +51,9 @@ pub(crate) async fn perform(
             shared.restart_engine();
             Ok(())
         }
+        // The format refuses them here.
         other => Err(format!(
-            "the action `{}` is not executed yet",
+            "the action `{}` takes time and cannot be bound to an event",
             other.keyword()
         )),
     }

@@ -8,6 +8,11 @@ pub(crate) const API_VERSION: &str = "wavetank/v1";
 pub(crate) const KIND: &str = "Scenario";
 
 /// Names of the invariants that are judged in every run.
+/// What of a pass may differ between two engines.
+pub(crate) const COMPARED: &[&str] = &[
+    "start", "requests", "tasks", "changes", "outcome", "results", "passes",
+];
+
 pub(crate) const INVARIANTS: &[&str] = &[
     "phase-order",
     "wave-order",
@@ -196,7 +201,7 @@ static EXCEPTION: Shape = Shape {
         key(
             "fails",
             Ty::Text,
-            "What fails: `expect.order`, `steps.2.expect.waves`, `invariant.NAME` or `settled`.",
+            "What fails: `expect.order`, `steps.2.expect.waves`, `invariant.NAME`, `settled`; `compare` or `compare.results` for `wavetank compare` alone.",
         ),
         key("skip", Ty::Text, "Why the scenario is skipped."),
         key("bug", Ty::Text, "Where the difference is reported."),
@@ -308,12 +313,12 @@ static PROJECT: Shape = shape(
         ),
         key(
             "clusterResourceWhitelist",
-            KIND_PATTERNS,
+            NAMED_PATTERNS,
             "Cluster-scoped kinds that are permitted; default all.",
         ),
         key(
             "clusterResourceBlacklist",
-            KIND_PATTERNS,
+            NAMED_PATTERNS,
             "Cluster-scoped kinds that are not permitted.",
         ),
         key(
@@ -368,7 +373,21 @@ static KIND_PATTERN: Shape = shape(
     &[
         key("group", Ty::Text, "API group, perhaps with `*`."),
         required("kind", Ty::Text, "Kind, perhaps with `*`."),
-        key("name", Ty::Text, "Name of the object."),
+    ],
+);
+
+const NAMED_PATTERNS: Ty = Ty::List(&Ty::Map(&NAMED_PATTERN));
+
+static NAMED_PATTERN: Shape = shape(
+    "a pattern of cluster-scoped objects",
+    &[
+        key("group", Ty::Text, "API group, perhaps with `*`."),
+        required("kind", Ty::Text, "Kind, perhaps with `*`."),
+        key(
+            "name",
+            Ty::Text,
+            "Name of the object, perhaps with `*`; default any.",
+        ),
     ],
 );
 
@@ -1087,7 +1106,7 @@ pub(crate) static EXPECT: Shape = shape(
         ),
         key(
             "cel",
-            TEXTS,
+            Ty::List(&Ty::Cel),
             "Expressions in the Common Expression Language.",
         ),
     ],

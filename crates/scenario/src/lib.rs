@@ -3,7 +3,7 @@
 //! [`load`] reads a file into [`Scenario`]s, the checked form that runner and expectations work on ([`types`],
 //! [`expectations`]). Bad input is no exception: everything that is wrong is returned as [`Problem`]s with positions.
 //! The format is one table, which loader and JSON Schema share, so that they cannot differ. What the format has and
-//! this version does not carry out is refused by one list, `unsupported`.
+//! this version does not carry out, other versions of Argo CD and of Kubernetes, is refused by one list, `unsupported`.
 //!
 //! [`manifests()`] reads objects without a scenario. `kustomize` and `helm` sources run those programs; nothing else here does
 //! more than read files. No async, no cluster.

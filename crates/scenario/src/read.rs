@@ -226,8 +226,7 @@ impl Reader<'_, '_> {
                 && let Some(path) = fails.string()
                 && !is_failure_path(&path)
             {
-                let label =
-                    "as `expect.order`, `steps.2.expect.waves`, `invariant.NAME` or `settled`";
+                let label = "as `expect.order`, `steps.2.expect.waves`, `invariant.NAME`, `settled` or `compare.results`";
                 self.context
                     .error(fails.span, format!("`{path}` names no expectation"), label);
             }
@@ -254,6 +253,8 @@ fn is_failure_path(path: &str) -> bool {
             number.bytes().all(|byte| byte.is_ascii_digit()) && is_expectation(key)
         }
         ["invariant", name] => format::INVARIANTS.contains(name),
+        ["compare"] => true,
+        ["compare", what] => format::COMPARED.contains(what),
         _ => false,
     }
 }

@@ -93,7 +93,7 @@ fn object(shape: &'static Shape, todo: &mut Vec<&'static Shape>) -> Value {
 fn of(ty: &'static Ty, todo: &mut Vec<&'static Shape>) -> Value {
     match ty {
         Ty::Object => json!({"type": "object"}),
-        Ty::Text | Ty::Message => json!({"type": "string"}),
+        Ty::Text | Ty::Message | Ty::Cel => json!({"type": "string"}),
         Ty::Bool => json!({"type": "boolean"}),
         Ty::Exactly(value) => json!({"const": value}),
         Ty::Int(low, high) => {

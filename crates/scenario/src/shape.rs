@@ -9,7 +9,6 @@ use wavetank_model::{EventPattern, Phase, Reference, Subject, Verb, WaveNumber};
 
 use crate::context::Context;
 use crate::problem::nearest;
-use crate::unsupported;
 use crate::yaml::scalar::{Dialect, resolve};
 use crate::yaml::{Node, NodeValue};
 
@@ -61,6 +60,8 @@ pub(crate) enum Ty {
     Reference,
     /// Text, or `/…/`.
     Message,
+    /// An expression of the Common Expression Language.
+    Cel,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A list.
@@ -128,6 +129,7 @@ impl Ty {
             Self::Event => "an event such as `Job/smoke succeeded`".to_owned(),
             Self::Reference => "a reference such as `Job/smoke`".to_owned(),
             Self::Message => "text, or a regular expression `/…/`".to_owned(),
+            Self::Cel => "an expression such as `operation.retries == 0`".to_owned(),
             Self::Choice(words) => words
                 .iter()
                 .map(|word| format!("`{word}`"))
@@ -278,13 +280,6 @@ fn check_map(node: &Node, shape: &Shape, context: &mut Context) {
             continue;
         };
         present.push(key.name);
-        if let Some(reason) = unsupported::key(shape.name, key.name) {
-            context.error(
-                name.span,
-                format!("`{}` is understood, but not carried out yet", key.name),
-                reason,
-            );
-        }
         check(value, &key.ty, context);
     }
     for key in shape
@@ -365,6 +360,7 @@ fn text(node: &Node, text: &str, ty: &Ty, context: &mut Context) {
         Ty::Event => event(node, text, context),
         Ty::Reference => reference(node, text, context),
         Ty::Message => message(node, text, context),
+        Ty::Cel => cel(node, text, context),
         Ty::Wave if text != "*" && wave(text).is_none() => {
             context.error(
                 node.span,
@@ -394,6 +390,25 @@ fn text(node: &Node, text: &str, ty: &Ty, context: &mut Context) {
         Ty::FaultTarget => request(node, text, FAULT_VERBS, ty, context),
         _ => {}
     }
+}
+
+fn cel(node: &Node, text: &str, context: &mut Context) {
+    let Err(errors) = kube_cel::cel::Program::compile(text) else {
+        return;
+    };
+    let first = errors.errors.first();
+    // A place within the expression is known where it stands in the file as it is, in one line.
+    let part = first
+        .filter(|error| error.pos.0 == 1 && !text.contains('\n'))
+        .and_then(|error| usize::try_from(error.pos.1 - 1).ok())
+        .and_then(|column| text.char_indices().nth(column))
+        .map(|(at, _)| &text[at..]);
+    let span = part.map_or(node.span, |part| context.part_of(node, part));
+    let reason = first.map_or(String::new(), |error| {
+        let words: Vec<&str> = error.msg.split_whitespace().collect();
+        words.join(" ")
+    });
+    context.error(span, "this expression cannot be read", reason);
 }
 
 fn message(node: &Node, text: &str, context: &mut Context) {

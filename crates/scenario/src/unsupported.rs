@@ -1,33 +1,10 @@
-//! What the format has and this version does not carry out yet: the one place to lift a refusal.
-//!
-//! Everything named here is read and checked like the rest; taking a line out is all it needs.
-
-/// Shape, key, reason.
-const KEYS: &[(&str, &str, &str)] = &[
-    (
-        "an action",
-        "plan",
-        "it writes nothing, so that nothing can be seen of it here",
-    ),
-    (
-        "a kind pattern",
-        "name",
-        "kinds are permitted whatever the names",
-    ),
-];
+//! What the format has and this version does not carry out: versions of Argo CD and of Kubernetes.
 
 /// First and last version of Argo CD whose rules the built-in engine follows: major, minor.
 const ENGINE_VERSIONS: ((u32, u32), (u32, u32)) = ((3, 4), (3, 6));
 
 /// Versions of Kubernetes that the simulated cluster can be.
 const CLUSTER_VERSIONS: &[&str] = &["1.36"];
-
-/// Why `key` of the mapping `shape` is refused.
-pub(crate) fn key(shape: &str, key: &str) -> Option<&'static str> {
-    KEYS.iter()
-        .find(|(of, name, _)| *of == shape && *name == key)
-        .map(|(_, _, reason)| *reason)
-}
 
 /// Why this version of Argo CD is refused; `version` reads `3.6` or `v3.6.1`.
 pub(crate) fn engine_version(version: &str) -> Option<String> {

@@ -213,8 +213,23 @@ fn what_is_not_carried_out_yet_is_refused_with_the_reason() {
     let spec = "
 app:
   settings: {version: \"2.14\"}
-on:
-  - {event: operation started, do: [{plan: {}}]}
+cluster: {version: \"1.20\"}
+";
+    insta::assert_snapshot!(said(file(spec.trim_start(), WEB)));
+}
+
+#[test]
+fn expressions_are_compiled_when_they_are_read() {
+    let spec = "
+expect:
+  cel:
+    - operation.retries == 0
+    - \"1 + + * 2\"
+    - objects('Deployment').all(d, d.status.
+steps:
+  - sync: {}
+    expect:
+      cel: [\"operation.phase = 'Succeeded'\"]
 ";
     insta::assert_snapshot!(said(file(spec.trim_start(), WEB)));
 }

@@ -16,11 +16,17 @@ pub struct KindPattern {
     pub group: String,
     /// Kind.
     pub kind: String,
+    /// Name of a cluster-scoped object; empty for any.
+    pub name: String,
 }
 
 impl KindPattern {
     fn matches(&self, kind: &GroupKind) -> bool {
         glob(&self.group, &kind.group) && glob(&self.kind, &kind.kind)
+    }
+
+    fn matches_named(&self, kind: &GroupKind, name: &str) -> bool {
+        self.matches(kind) && (self.name.is_empty() || glob(&self.name, name))
     }
 }
 
@@ -62,6 +68,7 @@ impl Project {
         let any = || KindPattern {
             group: "*".to_owned(),
             kind: "*".to_owned(),
+            name: String::new(),
         };
         let destination = Destination {
             server: "*".to_owned(),
@@ -76,13 +83,15 @@ impl Project {
         }
     }
 
-    /// Whether objects of the kind are permitted.
-    pub fn permits_kind(&self, kind: &GroupKind, namespaced: bool) -> bool {
-        let any = |list: &[KindPattern]| list.iter().any(|pattern| pattern.matches(kind));
+    /// Whether objects of the kind, and of cluster-scoped kinds the one called `name`, are permitted.
+    pub fn permits_kind(&self, kind: &GroupKind, name: &str, namespaced: bool) -> bool {
         if namespaced {
+            let any = |list: &[KindPattern]| list.iter().any(|pattern| pattern.matches(kind));
             let listed = self.namespace_resource_whitelist.as_deref().is_none_or(any);
             listed && !any(&self.namespace_resource_blacklist)
         } else {
+            let any =
+                |list: &[KindPattern]| list.iter().any(|pattern| pattern.matches_named(kind, name));
             any(&self.cluster_resource_whitelist) && !any(&self.cluster_resource_blacklist)
         }
     }
@@ -103,7 +112,7 @@ impl Project {
     /// Whether a live object may be touched at all (SYNC-010).
     pub fn permits_live(&self, key: &ObjectKey) -> bool {
         let namespaced = !key.namespace.is_empty();
-        self.permits_kind(&key.group_kind(), namespaced)
+        self.permits_kind(&key.group_kind(), &key.name, namespaced)
             && (!namespaced || self.permits_namespace(&key.namespace))
     }
 
@@ -112,7 +121,7 @@ impl Project {
     /// # Errors
     /// Argo CD's text for a kind or namespace that is not permitted.
     pub fn validate(&self, key: &ObjectKey, namespaced: bool) -> Result<(), String> {
-        if !self.permits_kind(&key.group_kind(), namespaced) {
+        if !self.permits_kind(&key.group_kind(), &key.name, namespaced) {
             return Err(format!(
                 "resource {}:{} is not permitted in project {}",
                 key.group, key.kind, self.name
@@ -136,6 +145,7 @@ mod tests {
         let pattern = |group: &str, kind: &str| KindPattern {
             group: group.to_owned(),
             kind: kind.to_owned(),
+            name: String::new(),
         };
         let to = |namespace: &str| Destination {
             namespace: namespace.to_owned(),
@@ -173,6 +183,20 @@ mod tests {
             Err("namespace team-secret is not permitted in project 'team'".to_owned())
         );
         assert!(check("rbac.authorization.k8s.io", "ClusterRole", "").is_err());
+    }
+
+    /// A pattern of a cluster-scoped kind may name the objects it is for.
+    #[test]
+    fn cluster_scoped_objects_are_permitted_by_name() {
+        let project: Project = serde_json::from_value(serde_json::json!({
+            "clusterResourceWhitelist": [{"group": "", "kind": "Namespace", "name": "team-*"}],
+            "clusterResourceBlacklist": [{"group": "", "kind": "Namespace", "name": "team-x"}],
+        }))
+        .unwrap();
+        let check =
+            |name: &str| project.validate(&ObjectKey::new("", "Namespace", "", name), false);
+        assert_eq!(check("team-a"), Ok(()));
+        assert!(check("team-x").is_err() && check("other").is_err());
     }
 
     #[test]

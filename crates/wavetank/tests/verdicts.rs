@@ -101,3 +101,16 @@ fn a_lost_answer_of_discovery_fails_the_sync_and_is_told() {
     order: [fault/cable fired, operation failed]");
     assert_eq!(told(&outcome), Vec::<String>::new());
 }
+
+/// A plan that is bound to an event is in the trace, and does not hide what the operation did.
+#[test]
+fn a_plan_can_be_bound_to_an_event() {
+    let outcome = run(
+        "  on: [{name: look, event: operation started, do: [{plan: {}}]}]
+  expect:
+    operation: {phase: Succeeded}
+    waves: [{Sync/0: [ConfigMap/settings]}]
+    cel: [\"trace.filter(e, has(e.plan)).size() == 1\"]",
+    );
+    assert_eq!(told(&outcome), Vec::<String>::new());
+}

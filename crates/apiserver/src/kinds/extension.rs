@@ -400,15 +400,18 @@ impl Strategy for CustomResourceDefinition {
         if text(spec, "group").is_empty() {
             errors.required(&path.field("group"), "");
         }
-        if !matches!(text(spec, "scope"), "Cluster" | "Namespaced") {
+        if text(spec, "scope").is_empty() {
+            errors.required(&path.field("scope"), "");
+        } else if !matches!(text(spec, "scope"), "Cluster" | "Namespaced") {
             errors.not_supported(
                 &path.field("scope"),
                 text(spec, "scope"),
                 &["Cluster", "Namespaced"],
             );
         }
+        validate_definition_versions(spec, &path.field("versions"), errors);
         let names_path = path.field("names");
-        for key in ["plural", "kind"] {
+        for key in ["plural", "singular", "kind", "listKind"] {
             if spec
                 .get("names")
                 .map(|names| text(names, key))
@@ -418,7 +421,6 @@ impl Strategy for CustomResourceDefinition {
                 errors.required(&names_path.field(key), "");
             }
         }
-        validate_definition_versions(spec, &path.field("versions"), errors);
         if object
             .get("status")
             .is_none_or(|status| items(status, "storedVersions").is_empty())
@@ -511,9 +513,13 @@ fn validate_definition_versions(spec: &Value, list: &Path<'_>, errors: &mut Erro
         );
     }
     if storage != 1 {
+        let shown = match versions {
+            [] => Value::Null,
+            some => Value::Array(some.to_vec()),
+        };
         errors.invalid(
             list,
-            Value::Array(versions.to_vec()),
+            shown,
             "must have exactly one version marked as storage version",
         );
     }

@@ -215,11 +215,11 @@ fn validate_autoscaler(spec: &Value, errors: &mut Errors) {
         int(spec, "minReplicas"),
         int(spec, "maxReplicas").unwrap_or(0),
     );
-    if let Some(least) = least.filter(|least| *least < 0) {
+    if let Some(least) = least.filter(|least| *least < 1) {
         errors.invalid(
             &path.field("minReplicas"),
             least,
-            "must be greater than or equal to 0",
+            "must be greater than or equal to 1",
         );
     }
     if most == 0 {
@@ -258,6 +258,15 @@ fn validate_autoscaler(spec: &Value, errors: &mut Errors) {
     }
     for (index, metric) in items(spec, "metrics").iter().enumerate() {
         validate_metric(metric, &path.field("metrics").index(index), errors);
+    }
+    let scales_to_zero = items(spec, "metrics")
+        .iter()
+        .any(|metric| matches!(text(metric, "type"), "Object" | "External"));
+    if least == Some(0) && !scales_to_zero {
+        errors.forbidden(
+            &path.field("metrics"),
+            "must specify at least one Object or External metric to support scaling to zero replicas",
+        );
     }
     if let Some(behavior) = present(spec, "behavior") {
         let path = path.field("behavior");

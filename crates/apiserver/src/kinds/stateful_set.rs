@@ -64,6 +64,18 @@ impl Strategy for StatefulSet {
         _env: &mut Env<'_>,
     ) -> Result<(), Vec<FieldError>> {
         fill_status(object);
+        drop_switched_off(object);
+        Ok(())
+    }
+
+    fn prepare_for_update(
+        &self,
+        new: &mut Value,
+        _old: &Value,
+        _subresource: &str,
+        _env: &mut Env<'_>,
+    ) -> Result<(), Vec<FieldError>> {
+        drop_switched_off(new);
         Ok(())
     }
 
@@ -130,6 +142,14 @@ impl Strategy for StatefulSet {
             .map_or_else(Vec::new, |spec| {
                 pod_spec::warnings::of_spec(spec, "spec.template.spec")
             })
+    }
+}
+
+/// `maxUnavailable` is behind the feature gate `MaxUnavailableStatefulSet`, which is off in 1.36: the server drops it.
+fn drop_switched_off(object: &mut Value) {
+    let rolling = object.pointer_mut("/spec/updateStrategy/rollingUpdate");
+    if let Some(rolling) = rolling.and_then(Value::as_object_mut) {
+        rolling.remove("maxUnavailable");
     }
 }
 

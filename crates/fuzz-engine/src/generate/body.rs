@@ -146,14 +146,10 @@ fn body(kind: &str, name: &str, dice: &mut Dice) -> Value {
         "Job" => {
             let policy = *dice.pick(&["Never", "OnFailure"]);
             let mut spec = json!({"template": {"spec": {"restartPolicy": policy, "containers": [container(dice)]}}});
-            if dice.chance(50) {
-                spec["backoffLimit"] = dice.between(0, 2).into();
-            }
+            // The default of 6 means ten minutes of waiting for a Job that fails.
+            spec["backoffLimit"] = dice.between(0, 2).into();
             if dice.chance(10) {
                 spec["ttlSecondsAfterFinished"] = dice.between(0, 20).into();
-            }
-            if dice.chance(5) {
-                spec["suspend"] = true.into();
             }
             if dice.chance(5) {
                 spec["activeDeadlineSeconds"] = dice.between(5, 20).into();

@@ -154,19 +154,6 @@ impl Reader<'_, '_> {
         if let Some(policy) = application.at(&["spec", "syncPolicy"]) {
             check(policy, &Ty::Map(&format::SYNC_POLICY), self.context);
         }
-        let spec = application.get("spec");
-        if let Some((key, _)) = spec
-            .into_iter()
-            .flat_map(Node::entries)
-            .find(|(key, _)| key.scalar_text() == Some("ignoreDifferences"))
-            && let Some(reason) = unsupported::key("app", "ignoreDifferences")
-        {
-            self.context.error(
-                key.span,
-                "`ignoreDifferences` is understood, but not carried out yet",
-                reason,
-            );
-        }
         Some(application)
     }
 

@@ -229,8 +229,7 @@ pub(crate) fn three_way(
     modified: &Value,
     live: &Value,
 ) -> Result<(PatchType, Value), CallError> {
-    let schema =
-        schema::builtin(gvk).filter(|_| !UNKNOWN_TO_KUBECTL.contains(&gvk.group.as_str()));
+    let schema = schema::builtin(gvk).filter(|_| !UNKNOWN_TO_KUBECTL.contains(&gvk.group.as_str()));
     let Some(schema) = schema else {
         return Ok((
             PatchType::Merge,
