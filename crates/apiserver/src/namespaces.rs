@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use wavetank_model::object::At;
 
 use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
@@ -315,7 +316,7 @@ impl Server {
             ),
         ];
         let before = object
-            .pointer("/status/conditions")
+            .at(&["status", "conditions"])
             .cloned()
             .unwrap_or_default();
         let conditions: Vec<Value> = rows
@@ -356,7 +357,7 @@ impl Server {
 /// `spec.finalizers` of a Namespace.
 fn object_finalizers(namespace: &Value) -> impl Iterator<Item = &Value> {
     namespace
-        .pointer("/spec/finalizers")
+        .at(&["spec", "finalizers"])
         .and_then(Value::as_array)
         .into_iter()
         .flatten()

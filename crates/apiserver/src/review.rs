@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use wavetank_model::Status;
+use wavetank_model::object::At;
 
 use crate::create::Call;
 use crate::failure::{self, Problem};
@@ -16,7 +17,7 @@ impl Server {
         let stored = self.store.get(call.resource.table, &key);
         let stored = stored.ok_or_else(|| failure::not_found(&call.resource, &call.name))?;
         let seconds = request
-            .pointer("/spec/expirationSeconds")
+            .at(&["spec", "expirationSeconds"])
             .and_then(Value::as_i64)
             .unwrap_or(3600);
         if seconds < 600 {

@@ -1,6 +1,7 @@
 //! Node, Event, Lease, Endpoints, `EndpointSlice`, `LimitRange`, `ResourceQuota`, `CertificateSigningRequest` (API-296, API-297).
 
 use serde_json::{Value, json};
+use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path};
 use super::json::{
@@ -94,7 +95,7 @@ impl Strategy for Node {
             );
         }
         if !items(before, "podCIDRs").is_empty()
-            && new.pointer("/spec/podCIDRs") != before.get("podCIDRs")
+            && new.at(&["spec", "podCIDRs"]) != before.get("podCIDRs")
         {
             errors.forbidden(
                 &path.field("podCIDRs"),
@@ -336,7 +337,7 @@ impl Strategy for EndpointSlice {
             (
                 object.get("endpoints").cloned(),
                 object.get("ports").cloned(),
-                object.pointer("/metadata/labels").cloned(),
+                object.at(&["metadata", "labels"]).cloned(),
             )
         };
         content(new) != content(old)
@@ -603,8 +604,8 @@ impl Strategy for ResourceQuota {
         self.validate_create(new, errors);
         errors.immutable(
             &Path::new("spec").field("scopes"),
-            new.pointer("/spec/scopes"),
-            old.pointer("/spec/scopes"),
+            new.at(&["spec", "scopes"]),
+            old.at(&["spec", "scopes"]),
         );
     }
 
