@@ -60,6 +60,10 @@ fn main() -> ExitCode {
             not_allowed,
         ),
         ("an_existing_cluster_is_left_as_it_was", left_as_it_was),
+        (
+            "what_a_killed_run_made_on_an_existing_cluster_is_swept",
+            killed_on_existing,
+        ),
     ];
     let mut trials: Vec<Trial> = scripted
         .iter()
@@ -512,6 +516,49 @@ fn not_allowed(assets: &Path) -> Done {
     left_with(&asked, 4, &["nobody has allowed it", "--allow-cluster "])?;
     let wrong = place.run(&on_existing(&kubeconfig, "0000"))?;
     left_with(&wrong, 4, &["names 0000, which is another cluster"])?;
+    end(&place)
+}
+
+fn killed_on_existing(assets: &Path) -> Done {
+    let place = Place::new(Some(assets))?;
+    let path = somebodys(&place)?;
+    let kubeconfig = path.display().to_string();
+    let slow = QUICK.replace(
+        "  expect:",
+        "  steps: [{sync: {}}, {advance: 5m}]\n  expect:",
+    );
+    fs::write(place.folder.path().join("quick.yaml"), slow)?;
+    let kubectl = |arguments: &[&str]| -> Result<String, Failed> {
+        let output = Command::new(assets.join("kubectl"))
+            .args(["--kubeconfig", &kubeconfig])
+            .args(arguments)
+            .output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let uid = kubectl(&["get", "ns", "kube-system", "-o", "jsonpath={.metadata.uid}"])?;
+    kubectl(&["create", "ns", "somebodys"])?;
+    let mut child = place.command(&on_existing(&kubeconfig, &uid)).spawn()?;
+    place.until("the run has begun", |_| {
+        kubectl(&["-n", "quick-of-the-run", "get", "cm", "a", "-o", "name"])
+            .is_ok_and(|text| text.contains("configmap/a"))
+    })?;
+    // One at a time.
+    left_with(
+        &place.run(&["cluster", "list"])?,
+        0,
+        &["kubeconfig", "in use by process"],
+    )?;
+    signal(&child, "-KILL")?;
+    child.wait()?;
+    left_with(
+        &place.run(&["cluster", "sweep"])?,
+        0,
+        &["removed kubeconfig-"],
+    )?;
+    let namespaces = kubectl(&["get", "ns", "-o", "name"])?;
+    if namespaces.contains("quick-of-the-run") || !namespaces.contains("somebodys") {
+        return Err(format!("not only the run's namespace is gone: {namespaces}").into());
+    }
     end(&place)
 }
 

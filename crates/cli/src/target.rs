@@ -187,6 +187,8 @@ pub(crate) struct Fleet {
     version: Mutex<String>,
     interrupted: watch::Receiver<bool>,
     began: Instant,
+    /// Why clusters could not be had, since the last one that could.
+    failures: Mutex<Vec<String>>,
 }
 
 impl Fleet {
@@ -200,6 +202,7 @@ impl Fleet {
             version: Mutex::new(String::new()),
             interrupted: interrupt::listen().context("cannot listen to signals")?,
             began: Instant::now(),
+            failures: Mutex::new(Vec::new()),
         })
     }
 
@@ -212,9 +215,28 @@ impl Fleet {
             return Ok(machine);
         }
         let number = self.started.fetch_add(1, Ordering::Relaxed);
-        let machine = self
+        // What failed twice is not tried again for each scenario.
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if let [_, .., reason] = failures.as_slice() {
+            return Err(ClusterError::Unavailable {
+                target: self.name().to_owned(),
+                reason: format!("it could not be had twice before: {reason}"),
+            });
+        }
+        drop(failures);
+        let started = self
             .driver
-            .start(&self.journal, number, self.interrupted.clone())?;
+            .start(&self.journal, number, self.interrupted.clone());
+        failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let machine = match started {
+            Ok(machine) => machine,
+            Err(error) => {
+                failures.push(error.to_string());
+                return Err(error);
+            }
+        };
+        failures.clear();
+        drop(failures);
         machine
             .version()
             .clone_into(&mut self.version.lock().unwrap_or_else(PoisonError::into_inner));
