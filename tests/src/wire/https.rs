@@ -21,7 +21,9 @@ use crate::cases::{Outgoing, Reply, Target};
 pub async fn client(kubeconfig: &Path) -> Result<Client, String> {
     let file = Kubeconfig::read_from(kubeconfig).map_err(|error| error.to_string())?;
     let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
-    let config = config.map_err(|error| error.to_string())?;
+    let mut config = config.map_err(|error| error.to_string())?;
+    // Every answer counts, also one that asks to come again.
+    config.default_retry = false;
     Client::try_from(config).map_err(|error| error.to_string())
 }
 

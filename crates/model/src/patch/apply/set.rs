@@ -351,7 +351,7 @@ pub(super) mod tests {
         ]
     }
 
-    pub fn set() -> impl Strategy<Value = FieldSet> {
+    pub(crate) fn set() -> impl Strategy<Value = FieldSet> {
         proptest::collection::vec(proptest::collection::vec(element(), 1..4), 0..8)
             .prop_map(|paths| FieldSet::from_paths(paths.iter().map(Vec::as_slice)))
     }
