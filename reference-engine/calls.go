@@ -25,15 +25,6 @@ type kubectl struct {
 	pass *pass
 }
 
-// ManageResources gives the writing operations, reported.
-func (k *kubectl) ManageResources(config *rest.Config) (kube.ResourceOperations, func(), error) {
-	inner, cleanup, err := k.Kubectl.ManageResources(config)
-	if err != nil {
-		return nil, nil, err
-	}
-	return &operations{ResourceOperations: inner, pass: k.pass}, cleanup, nil
-}
-
 // DeleteResource is how the engine prunes.
 func (k *kubectl) DeleteResource(ctx context.Context, config *rest.Config, gvk schema.GroupVersionKind, name string, namespace string, deleteOptions metav1.DeleteOptions) error {
 	k.pass.calls.Lock()
@@ -51,12 +42,6 @@ func (k *kubectl) DeleteResource(ctx context.Context, config *rest.Config, gvk s
 type operations struct {
 	kube.ResourceOperations
 	pass *pass
-}
-
-func (o *operations) ApplyResource(ctx context.Context, obj *unstructured.Unstructured, dryRun cmdutil.DryRunStrategy, force, validate, serverSideApply bool, manager string) (string, error) {
-	return o.pass.call("apply", obj, dryRun, func() (string, error) {
-		return o.ResourceOperations.ApplyResource(ctx, obj, dryRun, force, validate, serverSideApply, manager)
-	})
 }
 
 func (o *operations) ReplaceResource(ctx context.Context, obj *unstructured.Unstructured, dryRun cmdutil.DryRunStrategy, force bool) (string, error) {
@@ -132,6 +117,13 @@ func (p *pass) announce() {
 	}
 }
 
+// isActive tells whether the engine runs the tasks of a wave: what it deletes afterwards begins nothing.
+func (p *pass) isActive() bool {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	return p.run.active
+}
+
 // definitions is where the engine polls until a custom resource definition is established.
 const definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/"
 
@@ -141,7 +133,7 @@ func (p *pass) transport(inner http.RoundTripper) http.RoundTripper {
 		if name, found := strings.CutPrefix(request.URL.Path, definitions); found && request.Method == http.MethodGet {
 			p.poll(name)
 		}
-		if request.Method != http.MethodGet && !strings.Contains(request.URL.RawQuery, "dryRun=") {
+		if request.Method != http.MethodGet && !strings.Contains(request.URL.RawQuery, "dryRun=") && p.isActive() {
 			p.announce()
 		}
 		return inner.RoundTrip(request)
@@ -213,6 +205,7 @@ func (s *sink) Info(_ int, message string, _ ...any) {
 		p.lock.Lock()
 		p.run.dry = dry
 		p.run.announced = false
+		p.run.active = true
 		p.lock.Unlock()
 	}
 }

@@ -29,7 +29,7 @@ type pass struct {
 	run    run
 	// polled are the definitions that the engine has looked up in this pass.
 	polled map[string]bool
-	health map[kube.ResourceKey]*health.HealthStatus
+	health map[kube.ResourceKey]*healthStatus
 }
 
 // run is the group of tasks that the engine works on.
@@ -38,11 +38,12 @@ type run struct {
 	wave      *int
 	announced bool
 	dry       bool
+	active    bool
 }
 
 // runPass runs one pass of Argo CD's sync context and gives the message it ends with.
 func runPass(order *incoming, w *wire, target *cluster) (outgoing, error) {
-	p := &pass{wire: w, polled: map[string]bool{}, health: map[kube.ResourceKey]*health.HealthStatus{}}
+	p := &pass{wire: w, polled: map[string]bool{}, health: map[kube.ResourceKey]*healthStatus{}}
 	watched := rest.CopyConfig(target.config)
 	watched.Wrap(p.transport)
 	live, foreign, modified, err := p.readLive(order.Live)
@@ -54,9 +55,9 @@ func runPass(order *incoming, w *wire, target *cluster) (outgoing, error) {
 		targets = append(targets, target.Unstructured)
 	}
 	reconciled := enginesync.Reconcile(targets, live, order.App.Namespace, scopes(order.Kinds))
-	context, cleanup, err := enginesync.NewSyncContext(
-		order.Revision, reconciled, watched, target.config, &kubectl{Kubectl: target.command, pass: p}, order.App.Namespace,
-		p.options(order, foreign, modified)...)
+	context, cleanup, err := newSyncContext(
+		order, reconciled, watched, target.config, &kubectl{Kubectl: target.command, pass: p},
+		append(p.options(order, foreign, modified), versionOptions(order.Options)...))
 	if err != nil {
 		return outgoing{}, fmt.Errorf("the engine does not start: %w", err)
 	}
@@ -92,7 +93,7 @@ func (p *pass) readLive(items []liveItem) (
 			foreign[key] = true
 		}
 		if item.Health != nil {
-			p.health[key] = &health.HealthStatus{Status: health.HealthStatusCode(item.Health.Status), Message: item.Health.Message}
+			p.health[key] = item.Health
 		}
 		if item.Modified != nil {
 			text, err := json.Marshal(item.Object.Unstructured)
@@ -124,10 +125,7 @@ func (p *pass) options(order *incoming, foreign map[kube.ResourceKey]bool, modif
 		enginesync.WithReplace(o.Replace),
 		enginesync.WithServerSideApply(o.ServerSideApply),
 		enginesync.WithServerSideApplyManager(o.Manager),
-		enginesync.WithClientSideApplyMigration(o.Migrate, o.MigrationManager),
 		enginesync.WithPruneConfirmed(o.PruneConfirmed),
-		enginesync.WithDefaultPruneOption(o.DefaultPrune),
-		enginesync.WithSkipDryRunOnMissingResource(o.SkipDryRunOnMissingResource),
 	}
 	if o.CreateNamespace {
 		all = append(all, enginesync.WithNamespaceModifier(namespaceModifier(o.ManagedNamespace)))
@@ -135,16 +133,27 @@ func (p *pass) options(order *incoming, foreign map[kube.ResourceKey]bool, modif
 	return all
 }
 
-// GetResourceHealth is the health of kinds that the engine itself cannot judge: the runner's word.
+// GetResourceHealth is the health of kinds that the engine itself cannot judge, or that a script judges: the runner's
+// word.
 func (p *pass) GetResourceHealth(obj *unstructured.Unstructured) (*health.HealthStatus, error) {
-	if health.GetHealthCheckFunc(obj.GroupVersionKind()) != nil {
+	known := p.health[kube.GetResourceKey(obj)]
+	if known == nil {
 		return nil, nil
 	}
-	return p.health[kube.GetResourceKey(obj)], nil
+	if !known.Override && health.GetHealthCheckFunc(obj.GroupVersionKind()) != nil {
+		return nil, nil
+	}
+	if known.Error != "" {
+		return nil, errors.New(known.Error)
+	}
+	return &health.HealthStatus{Status: health.HealthStatusCode(known.Status), Message: known.Message}, nil
 }
 
-// waveHook lets the runner wait.
+// waveHook lets the runner wait: the tasks of a wave are done.
 func (p *pass) waveHook(phase common.SyncPhase, wave int, final bool) error {
+	p.lock.Lock()
+	p.run.active = false
+	p.lock.Unlock()
 	return p.wire.report(outgoing{Type: "wait", Phase: string(phase), Wave: &wave, Final: final})
 }
 
@@ -179,7 +188,9 @@ func permissions(denied []denial) common.PermissionValidator {
 	return func(obj *unstructured.Unstructured, _ *metav1.APIResource) error {
 		gvk := obj.GroupVersionKind()
 		for _, no := range denied {
-			if no.Group == gvk.Group && no.Kind == gvk.Kind && no.Name == obj.GetName() && no.Namespace == obj.GetNamespace() {
+			// A name that is made up later is not known to the controller.
+			named := no.Name == obj.GetName() || (no.Name == "" && obj.GetGenerateName() != "")
+			if named && no.Group == gvk.Group && no.Kind == gvk.Kind && no.Namespace == obj.GetNamespace() {
 				return errors.New(no.Message)
 			}
 		}
@@ -221,9 +232,8 @@ func (s scopes) IsNamespaced(gk schema.GroupKind) (bool, error) {
 func resultsIn(results []result) []common.ResourceSyncResult {
 	out := make([]common.ResourceSyncResult, 0, len(results))
 	for _, r := range results {
-		out = append(out, common.ResourceSyncResult{
+		stored := common.ResourceSyncResult{
 			ResourceKey: kube.NewResourceKey(r.Group, r.Kind, r.Namespace, r.Name),
-			Images:      r.Images,
 			Version:     r.Version,
 			Order:       r.Order,
 			Status:      common.ResultCode(r.Status),
@@ -231,7 +241,9 @@ func resultsIn(results []result) []common.ResourceSyncResult {
 			HookType:    common.HookType(r.HookType),
 			HookPhase:   common.OperationPhase(r.HookPhase),
 			SyncPhase:   common.SyncPhase(r.SyncPhase),
-		})
+		}
+		setImages(&stored, r.Images)
+		out = append(out, stored)
 	}
 	return out
 }
@@ -241,7 +253,7 @@ func resultsOut(results []common.ResourceSyncResult) []result {
 	for _, r := range results {
 		out = append(out, result{
 			Group: r.ResourceKey.Group, Kind: r.ResourceKey.Kind, Namespace: r.ResourceKey.Namespace, Name: r.ResourceKey.Name,
-			Images:    r.Images,
+			Images:    images(r),
 			Version:   r.Version,
 			Order:     r.Order,
 			Status:    string(r.Status),

@@ -95,6 +95,10 @@ type liveItem struct {
 type healthStatus struct {
 	Status  string `json:"status"`
 	Message string `json:"message"`
+	// Error says why the health cannot be told.
+	Error string `json:"error"`
+	// Override says that a script of the settings judges the kind, before the engine.
+	Override bool `json:"override"`
 }
 
 // object is a Kubernetes object.

@@ -66,6 +66,17 @@ fn the_page_of_known_differences_shows_the_list_of_the_code() {
 }
 
 #[test]
+fn the_page_of_conformance_counts_the_cases() {
+    let page = root().join("docs/src/reference/conformance.md");
+    let text = fs::read_to_string(page).unwrap();
+    let table = wavetank_tests::cases::markdown();
+    assert!(
+        text.contains(&table),
+        "docs/src/reference/conformance.md must hold:\n\n{table}"
+    );
+}
+
+#[test]
 fn the_page_of_lint_codes_shows_the_list_of_the_code() {
     let page = fs::read_to_string(root().join("docs/src/reference/lint.md")).unwrap();
     assert!(

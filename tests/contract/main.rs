@@ -108,6 +108,7 @@ fn simulated(body: Body) -> Result<(), Failed> {
             rules: rules(),
             namespace: "default".to_owned(),
             time_scale: 1,
+            controllers: true,
         })?;
         let cluster = Arc::new(cluster);
         let pace = tokio::spawn(drive(Arc::clone(&cluster)));

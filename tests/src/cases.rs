@@ -6,6 +6,7 @@
 mod expectation;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::time::Duration;
 
@@ -71,9 +72,54 @@ pub struct Step {
     pub compact: bool,
     code: Option<u16>,
     expect: Option<Value>,
+    /// Whether the body has nothing beyond what is expected, but for what differs from run to run.
+    exact: bool,
     text: Option<String>,
     response_headers: BTreeMap<String, Option<String>>,
     capture: BTreeMap<String, String>,
+}
+
+impl Step {
+    /// The request as it stands in the file, with the names of captured values in their places.
+    pub fn written(&self) -> Option<Outgoing> {
+        self.outgoing(self.request.as_deref()?, |text| Ok(text.to_owned()))
+            .ok()
+    }
+
+    fn outgoing(
+        &self,
+        line: &str,
+        fill: impl Fn(&str) -> Result<String, String>,
+    ) -> Result<Outgoing, String> {
+        let line = fill(line)?;
+        let (method, uri) = line
+            .split_once(' ')
+            .ok_or("a request reads `METHOD /path`")?;
+        let mut headers = Vec::new();
+        for (name, value) in &self.headers {
+            headers.push((name.clone(), fill(value)?));
+        }
+        if let Some(patch) = &self.patch {
+            let media = match patch.as_str() {
+                "apply" => "application/apply-patch+yaml".to_owned(),
+                "strategic" => "application/strategic-merge-patch+json".to_owned(),
+                other => format!("application/{other}-patch+json"),
+            };
+            headers.push(("content-type".to_owned(), media));
+        }
+        let body = match (&self.body, &self.body_text) {
+            (Some(body), _) => fill(&body.to_string())?,
+            (None, Some(text)) => fill(text)?,
+            (None, None) => String::new(),
+        };
+        Ok(Outgoing {
+            method: method.to_owned(),
+            uri: uri.replace(' ', "%20").replace('"', "%22"),
+            headers,
+            body,
+            watch: self.watch.clone(),
+        })
+    }
 }
 
 /// A request as it goes to a target.
@@ -159,6 +205,28 @@ pub fn all() -> Vec<Case> {
     cases
 }
 
+/// How many cases each file has, as a Markdown table for the documentation.
+pub fn markdown() -> String {
+    let mut topics: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for case in all() {
+        let (count, differ) = topics.entry(case.topic).or_default();
+        *count += 1;
+        *differ += usize::from(case.differs.is_some());
+    }
+    let (mut count, mut differ) = (0, 0);
+    let mut out =
+        "| file | cases | of these answered otherwise by a real server |\n|---|---|---|\n"
+            .to_owned();
+    for (topic, (here, otherwise)) in topics {
+        // Writing to a String cannot fail.
+        writeln!(out, "| `{topic}.yaml` | {here} | {otherwise} |").ok();
+        count += here;
+        differ += otherwise;
+    }
+    writeln!(out, "| all | {count} | {differ} |").ok();
+    out
+}
+
 /// Replays a case.
 ///
 /// # Errors
@@ -213,36 +281,8 @@ impl Replay<'_> {
     }
 
     fn outgoing(&self, line: &str, step: &Step) -> Result<Outgoing, String> {
-        let line = self.expectation.fill(line)?;
-        let (method, uri) = line
-            .split_once(' ')
-            .ok_or("a request reads `METHOD /path`")?;
-        let mut headers = Vec::new();
-        for (name, value) in &step.headers {
-            headers.push((name.clone(), self.expectation.fill(value)?));
-        }
-        if let Some(patch) = &step.patch {
-            let media = match patch.as_str() {
-                "apply" => "application/apply-patch+yaml".to_owned(),
-                "strategic" => "application/strategic-merge-patch+json".to_owned(),
-                other => format!("application/{other}-patch+json"),
-            };
-            headers.push(("content-type".to_owned(), media));
-        }
-        let body = match (&step.body, &step.body_text) {
-            (Some(body), _) => self.expectation.fill(&body.to_string())?,
-            (None, Some(text)) => self.expectation.fill(text)?,
-            (None, None) => String::new(),
-        };
-        Ok(Outgoing {
-            method: method.to_owned(),
-            uri: uri.replace(' ', "%20").replace('"', "%22"),
-            headers,
-            body,
-            watch: step.watch.clone(),
-        })
+        step.outgoing(line, |text| self.expectation.fill(text))
     }
-
     fn check(&mut self, step: &Step, reply: &Reply) -> Result<(), String> {
         let code = reply.code;
         let Some(bytes) = &reply.body else {
@@ -268,6 +308,13 @@ impl Replay<'_> {
         if let Some(expected) = &step.expect {
             self.expectation
                 .matches(expected, &body, "")
+                .and_then(|()| {
+                    if step.exact {
+                        expectation::nothing_more(expected, &body, "")
+                    } else {
+                        Ok(())
+                    }
+                })
                 .map_err(|why| format!("{why}\nin {body:#}"))?;
         }
         for (name, pointer) in &step.capture {

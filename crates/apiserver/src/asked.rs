@@ -204,6 +204,7 @@ impl Asked<'_> {
             options,
             now: self.now,
             applied: false,
+            patched: false,
             inside: false,
             warnings: Vec::new(),
         }

@@ -1,6 +1,7 @@
 //! Binding a Pod to a node (API-228).
 
 use serde_json::{Value, json};
+use wavetank_model::object::At;
 use wavetank_model::{Status, object};
 
 use crate::create::Call;
@@ -11,7 +12,7 @@ impl Server {
     /// Writes the node of a binding into its Pod.
     pub(crate) fn bind_pod(&mut self, call: &mut Call, binding: &Value) -> Result<(), Status> {
         let node = binding
-            .pointer("/target/name")
+            .at(&["target", "name"])
             .and_then(Value::as_str)
             .unwrap_or_default();
         if node.is_empty() {
@@ -33,7 +34,7 @@ impl Server {
             ));
         }
         if let Some(there) = old
-            .pointer("/spec/nodeName")
+            .at(&["spec", "nodeName"])
             .and_then(Value::as_str)
             .filter(|name| !name.is_empty())
         {

@@ -1,6 +1,7 @@
 //! Bodies of requests: JSON, YAML, protobuf (API-058, 060, 063).
 
 use serde_json::Value;
+use wavetank_model::object::At;
 use wavetank_model::schema;
 use wavetank_model::{DeleteOptions, PatchType, Propagation, Status};
 
@@ -58,7 +59,7 @@ pub(crate) fn patch(patch_type: PatchType, body: &[u8]) -> Result<Incoming, Stat
 /// Reads options that came as a body.
 pub(crate) fn options(media: Media, body: &[u8]) -> Result<Value, Status> {
     let read = match media {
-        Media::Json => serde_json::from_slice(body).map_err(|error| go_json_error(&error)),
+        Media::Json => serde_json::from_slice(body).map_err(|error| go_json_error(&error, body)),
         Media::Yaml => yaml(body).map(|incoming| incoming.object),
         Media::Protobuf => protobuf::decode(body).map_err(|error| error.to_string()),
     };
@@ -67,6 +68,11 @@ pub(crate) fn options(media: Media, body: &[u8]) -> Result<Value, Status> {
 
 /// Reads options of a delete, and whether it is a dry run.
 pub(crate) fn delete_options(body: &Value) -> Result<(DeleteOptions, bool), Status> {
+    let text = |field: &str| body.get(field).and_then(Value::as_str).unwrap_or_default();
+    if !matches!(text("kind"), "" | "DeleteOptions") {
+        let why = failure::unregistered(text("kind"), text("apiVersion"));
+        return Err(failure::bad_request(why));
+    }
     let mut problems = Vec::new();
     let dry_run = request::dry_run(
         body.get("dryRun")
@@ -114,7 +120,7 @@ pub(crate) fn delete_options(body: &Value) -> Result<(DeleteOptions, bool), Stat
         return Err(failure::invalid("DeleteOptions.meta.k8s.io", "", problems));
     }
     let precondition = |field: &str| {
-        body.pointer("/preconditions")
+        body.at(&["preconditions"])
             .and_then(|all| all.get(field))
             .and_then(Value::as_str)
             .map(str::to_owned)
@@ -129,7 +135,7 @@ pub(crate) fn delete_options(body: &Value) -> Result<(DeleteOptions, bool), Stat
 }
 
 fn json(body: &[u8]) -> Result<Incoming, String> {
-    let (object, problems) = schema::parse(body).map_err(|error| go_json_error(&error))?;
+    let (object, problems) = schema::parse(body).map_err(|error| go_json_error(&error, body))?;
     Ok(Incoming {
         object,
         problems,
@@ -145,9 +151,23 @@ fn yaml(body: &[u8]) -> Result<Incoming, String> {
 }
 
 /// Says what is wrong with JSON in the words of Go's decoder, as far as they can be told.
-fn go_json_error(error: &serde_json::Error) -> String {
+fn go_json_error(error: &serde_json::Error, body: &[u8]) -> String {
     if error.is_eof() {
-        "unexpected end of JSON input".to_owned()
+        return "unexpected end of JSON input".to_owned();
+    }
+    let text = error.to_string();
+    let wanted = [
+        ("key must be a string", "object key string"),
+        ("expected value", "value"),
+    ];
+    let wanted = wanted.iter().find(|(start, _)| text.starts_with(start));
+    let line = body.split(|byte| *byte == b'\n').nth(error.line() - 1);
+    let letter = line.and_then(|line| line.get(error.column().saturating_sub(1)));
+    if let Some(((_, wanted), letter)) = wanted.zip(letter) {
+        format!(
+            "invalid character '{}' looking for beginning of {wanted}",
+            char::from(*letter)
+        )
     } else {
         format!("invalid character: {error}")
     }

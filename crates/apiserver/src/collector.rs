@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use wavetank_model::object::At;
 
 use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
@@ -77,7 +78,7 @@ impl Server {
         now: SimTime,
     ) {
         let old = event.old.as_ref().map(|old| self.store.value(old));
-        let references = |object: &Value| object.pointer("/metadata/ownerReferences").cloned();
+        let references = |object: &Value| object.at(&["metadata", "ownerReferences"]).cloned();
         if old
             .as_ref()
             .is_some_and(|old| references(old) == references(value))
@@ -236,7 +237,7 @@ impl Server {
             return;
         }
         let owners: Vec<Value> = value
-            .pointer("/metadata/ownerReferences")
+            .at(&["metadata", "ownerReferences"])
             .and_then(Value::as_array)
             .into_iter()
             .flatten()
@@ -310,7 +311,7 @@ impl Server {
         now: SimTime,
     ) {
         let left: Vec<&Value> = value
-            .pointer("/metadata/ownerReferences")
+            .at(&["metadata", "ownerReferences"])
             .and_then(Value::as_array)
             .into_iter()
             .flatten()

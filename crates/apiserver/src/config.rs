@@ -79,6 +79,11 @@ pub struct ServerConfig {
     pub latencies: Latencies,
     /// What is kept of the past.
     pub history: HistoryLimits,
+    /// Events that may wait for a watch's client; a watch with more is ended (API-212), and the client resumes.
+    pub watch_backlog: usize,
+    /// Whether those whom a request impersonates may only do what roles and bindings allow; else everybody may do
+    /// everything.
+    pub rbac: bool,
     /// Bytes of serialised objects whose parsed form is kept at hand.
     pub cache_bytes: usize,
     /// The Kubernetes version that `/version` reports, without `v`.
@@ -100,6 +105,8 @@ impl Default for ServerConfig {
             admission: admission::Config::default(),
             latencies: Latencies::default(),
             history: HistoryLimits::default(),
+            watch_backlog: 10_000,
+            rbac: false,
             cache_bytes: 32 << 20,
             version: "1.36.0".to_owned(),
             pass_over_rules: false,

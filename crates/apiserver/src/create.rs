@@ -29,6 +29,8 @@ pub(crate) struct Call {
     pub(crate) now: SimTime,
     /// Whether the owners of fields are settled: the object comes of an apply.
     pub(crate) applied: bool,
+    /// Whether the object comes of a patch.
+    pub(crate) patched: bool,
     /// Whether a controller inside the world calls: what it sends was read from this server.
     pub(crate) inside: bool,
     /// What the client is to be warned of.
@@ -58,6 +60,7 @@ impl Call {
             },
             now,
             applied: false,
+            patched: false,
             inside: true,
             warnings: Vec::new(),
         }
@@ -149,7 +152,6 @@ impl Server {
                 "deletionTimestamp",
                 "deletionGracePeriodSeconds",
                 "selfLink",
-                "generation",
                 "resourceVersion",
             ] {
                 metadata.remove(field);
@@ -299,10 +301,22 @@ fn take_all_but_status(object: &mut Value) -> Vec<(String, Value)> {
 fn check_type(call: &Call, object: &mut Value) -> Result<(), Status> {
     let resource = &call.resource;
     let kind = resource.kind();
+    if object.is_null() {
+        // As Go's decoder takes it.
+        *object = Value::Object(serde_json::Map::new());
+    }
     let Some(fields) = object.as_object_mut() else {
         let shown = object.to_string();
-        let why = "couldn't get version/kind; json parse error: json: cannot unmarshal into Go value of type struct";
-        return Err(unrecognized(kind, why, shown.as_bytes()));
+        let found = match object {
+            Value::Array(_) => "array",
+            Value::String(_) => "string",
+            Value::Bool(_) => "bool",
+            _ => "number",
+        };
+        let why = format!(
+            r#"couldn't get version/kind; json parse error: json: cannot unmarshal {found} into Go value of type struct {{ APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }}"#
+        );
+        return Err(unrecognized(kind, &why, shown.as_bytes()));
     };
     for (field, value) in [("kind", kind), ("apiVersion", call.api_version.as_str())] {
         if fields
@@ -338,6 +352,15 @@ fn check_type(call: &Call, object: &mut Value) -> Result<(), Status> {
         return Err(failure::bad_request(format!(
             "{} in version {:?} cannot be handled as a {kind}: converting ({}.{}) to ({package}.{kind}): unknown conversion",
             found.kind, found.version, found.version, found.kind
+        )));
+    }
+    let known = found.api_version() == call.api_version
+        || resource.version_type(&found.api_version()).is_some();
+    if !resource.is_custom() && !known {
+        return Err(failure::bad_request(format!(
+            "{kind} in version {:?} cannot be handled as a {kind}: {}",
+            found.version,
+            failure::unregistered(&found.kind, &found.api_version())
         )));
     }
     if found.api_version() != call.api_version {
@@ -402,6 +425,9 @@ pub(crate) fn unrecognized(kind: &str, why: &str, body: &[u8]) -> Status {
     };
     if body.len() > cut {
         shown.push_str(" ...");
+    }
+    if body.is_empty() {
+        "<empty>".clone_into(&mut shown);
     }
     failure::bad_request(format!(
         "the object provided is unrecognized (must be of type {kind}): {why} ({shown})"

@@ -9,6 +9,7 @@ mod structural;
 mod validate;
 
 use std::sync::Arc;
+use wavetank_model::object::At;
 
 use serde_json::Value;
 use wavetank_model::GroupKind;
@@ -43,7 +44,7 @@ impl CustomVersion {
     fn new(group: &str, kind: &str, version: &Value) -> Self {
         let name = version["name"].as_str().unwrap_or_default();
         let structural = version
-            .pointer("/schema/openAPIV3Schema")
+            .at(&["schema", "openAPIV3Schema"])
             .cloned()
             .unwrap_or_default();
         let deprecated = version.get("deprecated").and_then(Value::as_bool) == Some(true);
@@ -60,7 +61,7 @@ impl CustomVersion {
                 .map(|path| path.replace('.', "/"))
         };
         let scale = version
-            .pointer("/subresources/scale")
+            .at(&["subresources", "scale"])
             .map(|scale| ScalePaths {
                 spec_replicas: pointer(&scale["specReplicasPath"]).unwrap_or_default(),
                 status_replicas: pointer(&scale["statusReplicasPath"]).unwrap_or_default(),
@@ -76,7 +77,7 @@ impl CustomVersion {
         Self {
             schema: Schema::from_structural(&structural),
             columns: custom_columns(version),
-            has_status: version.pointer("/subresources/status").is_some(),
+            has_status: version.at(&["subresources", "status"]).is_some(),
             scale,
             deprecation,
             selectable: selectable

@@ -1,6 +1,7 @@
 //! Deleting objects (API-015, 111 to 123).
 
 use std::sync::Arc;
+use wavetank_model::object::At;
 
 use serde_json::{Value, json};
 use wavetank_model::{DeleteOptions, Propagation, Status, object, timestamp};
@@ -102,7 +103,7 @@ impl Server {
         let mut last = Value::clone(old);
         let mut before = Arc::clone(old);
         let period = old
-            .pointer("/metadata/deletionGracePeriodSeconds")
+            .at(&["metadata", "deletionGracePeriodSeconds"])
             .and_then(Value::as_i64);
         if graceful && period != Some(0) {
             set_finalizers(&mut last, Vec::new());
@@ -185,7 +186,7 @@ pub(crate) fn is_namespace(resource: &Resource) -> bool {
 fn holds_itself(resource: &Resource, old: &Value) -> bool {
     is_namespace(resource)
         && old
-            .pointer("/spec/finalizers")
+            .at(&["spec", "finalizers"])
             .and_then(Value::as_array)
             .is_some_and(|left| !left.is_empty())
 }

@@ -47,6 +47,7 @@ impl Server {
         match path {
             "" => Answer::json(200, &self.root_paths()),
             "/version" => Answer::json(200, &self.version()),
+            "/metrics" => Answer::text(200, self.metrics()),
             "/api" | "/apis" => self.groups_answer(request, path == "/api", accept),
             "/openapi/v2" => self.openapi_v2(accept),
             "/openapi/v3" => Answer::json(200, &self.openapi_index()),
@@ -87,7 +88,21 @@ impl Server {
             return Answer::bytes(200, body.clone());
         }
         let Some(body) = self.group_version(path) else {
-            return Answer::page_not_found();
+            let group = match path.strip_prefix("/apis/") {
+                Some(rest) => rest.split_once('/').map(|(group, _)| group),
+                None => path.strip_prefix("/api/").map(|_| ""),
+            };
+            // A version that a group lacks is no route of the group (API-055).
+            let known = group.is_some_and(|group| {
+                self.registry
+                    .iter()
+                    .any(|resource| !resource.is_custom() && resource.group == group)
+            });
+            return if known {
+                Answer::failure(&failure::no_route())
+            } else {
+                Answer::page_not_found()
+            };
         };
         let answer = Answer::json(200, &body);
         if let ResponseBody::Full(bytes) = &answer.body {
@@ -130,6 +145,7 @@ impl Server {
             [
                 "/healthz",
                 "/livez",
+                "/metrics",
                 "/openapi/v2",
                 "/openapi/v3",
                 "/readyz",

@@ -1,6 +1,7 @@
 //! Evicting Pods (API-227).
 
 use std::sync::Arc;
+use wavetank_model::object::At;
 
 use serde_json::{Value, json};
 use wavetank_model::selector::LabelSelector;
@@ -31,7 +32,7 @@ impl Server {
         let stored = stored.ok_or_else(|| failure::not_found(&call.resource, &call.name))?;
         let pod = self.store.value(&stored);
         let phase = pod
-            .pointer("/status/phase")
+            .at(&["status", "phase"])
             .and_then(Value::as_str)
             .unwrap_or_default();
         if !stored.terminating && !matches!(phase, "Pending" | "Succeeded" | "Failed") {
@@ -51,7 +52,7 @@ impl Server {
             .list(&kind, Some(&call.namespace))
             .into_iter()
             .filter(|budget| {
-                LabelSelector::from_object(budget.pointer("/spec/selector"))
+                LabelSelector::from_object(budget.at(&["spec", "selector"]))
                     .is_ok_and(|selector| selector.matches(pod))
             })
             .collect();
@@ -120,7 +121,7 @@ impl Server {
 
 /// Whether a Pod that is not ready may go without using the budget: always, or while enough others are healthy.
 fn may_go_unhealthy(pod: &Value, budget: &Value) -> bool {
-    let conditions = pod.pointer("/status/conditions").and_then(Value::as_array);
+    let conditions = pod.at(&["status", "conditions"]).and_then(Value::as_array);
     let ready = conditions
         .into_iter()
         .flatten()
@@ -136,7 +137,7 @@ fn may_go_unhealthy(pod: &Value, budget: &Value) -> bool {
     !ready
         && (enough
             || budget
-                .pointer("/spec/unhealthyPodEvictionPolicy")
+                .at(&["spec", "unhealthyPodEvictionPolicy"])
                 .is_some_and(|policy| policy == "AlwaysAllow"))
 }
 

@@ -322,3 +322,10 @@ pub(crate) fn internal(why: &str) -> Status {
         ..StatusDetails::default()
     })
 }
+
+/// What is said of a kind that nobody knows in a version.
+pub(crate) fn unregistered(kind: &str, api_version: &str) -> String {
+    format!(
+        "no kind {kind:?} is registered for version {api_version:?} in scheme \"pkg/runtime/scheme.go:111\""
+    )
+}

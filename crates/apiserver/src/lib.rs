@@ -22,6 +22,7 @@ pub mod kinds;
 pub mod server;
 pub mod table;
 
+mod access;
 mod answer;
 mod api;
 mod asked;
@@ -39,6 +40,8 @@ mod eviction;
 mod expire;
 mod failure;
 mod filter;
+mod log;
+mod metrics;
 mod namespaces;
 mod openapi;
 mod ownership;

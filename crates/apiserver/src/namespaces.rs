@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use wavetank_model::object::At;
 
 use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
@@ -79,6 +80,9 @@ impl Server {
                 SimTime::ZERO,
             );
         }
+        if self.config.rbac {
+            self.bootstrap_roles();
+        }
         if self.config.bootstrap == Bootstrap::Full {
             let ports =
                 json!([{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}]);
@@ -130,7 +134,7 @@ impl Server {
     }
 
     /// Creates an object as kube-controller-manager. A failure means that somebody else made it before: as good.
-    fn make(&mut self, group: &str, kind: &str, object: Value, now: SimTime) {
+    pub(crate) fn make(&mut self, group: &str, kind: &str, object: Value, now: SimTime) {
         let Some(resource) = self.registry.by_kind(&GroupKind::new(group, kind)).cloned() else {
             return;
         };
@@ -315,7 +319,7 @@ impl Server {
             ),
         ];
         let before = object
-            .pointer("/status/conditions")
+            .at(&["status", "conditions"])
             .cloned()
             .unwrap_or_default();
         let conditions: Vec<Value> = rows
@@ -356,7 +360,7 @@ impl Server {
 /// `spec.finalizers` of a Namespace.
 fn object_finalizers(namespace: &Value) -> impl Iterator<Item = &Value> {
     namespace
-        .pointer("/spec/finalizers")
+        .at(&["spec", "finalizers"])
         .and_then(Value::as_array)
         .into_iter()
         .flatten()

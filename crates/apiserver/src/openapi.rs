@@ -35,7 +35,7 @@ impl Server {
                 return Answer::json(200, &self.swagger());
             }
         }
-        Answer::bytes(406, Bytes::new())
+        Answer::text(406, Bytes::new())
     }
 
     /// The old document in JSON: the types of every kind, no operations.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use wavetank_model::patch::apply::{self, FieldSet, Writer};
-use wavetank_model::{Status, object};
+use wavetank_model::{GroupVersionKind, Status, object};
 
 use crate::convert;
 use crate::create::{Call, Incoming, accept_body};
@@ -33,6 +33,15 @@ impl Server {
         let stored = self.store.get(resource.table, &key).cloned();
         if stored.is_none() && !call.subresource.is_empty() {
             return Err(failure::not_found(&resource, &call.name));
+        }
+        if let Some(found) = GroupVersionKind::of(&config)
+            && (found.kind != resource.kind() || found.group != resource.group)
+            && !resource.is_custom()
+        {
+            return Err(failure::bad_request(format!(
+                "invalid object type: {}/{}, Kind={}",
+                found.group, found.version, found.kind
+            )));
         }
         let uid = object::uid(&config);
         if stored.is_none() && !uid.is_empty() {

@@ -53,6 +53,7 @@ impl Server {
                 call.name
             )));
         }
+        call.patched = true;
         self.replace(call, &stored, object)
     }
 }

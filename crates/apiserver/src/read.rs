@@ -108,7 +108,7 @@ impl Server {
         }
         let wanted: u64 = text.parse().map_err(|_| {
             failure::bad_request(format!(
-                "invalid resource version: strconv.ParseUint: parsing {text:?}: invalid syntax"
+                "invalid resource version: resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
             ))
         })?;
         let current = self.store.revision();
@@ -268,11 +268,21 @@ fn continue_token(revision: i64, start: &str) -> String {
 
 /// Revision (-1: the newest) and last key of a token (API-192).
 fn read_token(token: &str) -> Result<(i64, String), Status> {
-    let bad = |why: &str| failure::bad_request(format!("continue key is not valid: {why}"));
+    let bad = |why: &str| {
+        failure::bad_request(format!(
+            "invalid continue token: continue key is not valid: {why}"
+        ))
+    };
     let bytes = URL_SAFE_NO_PAD
         .decode(token)
         .map_err(|_| bad("illegal base64 data at input byte 0"))?;
-    let value: Value = serde_json::from_slice(&bytes).map_err(|_| bad("invalid character"))?;
+    let value: Value = serde_json::from_slice(&bytes).map_err(|_| {
+        let first = String::from_utf8_lossy(&bytes).chars().next();
+        let shown = first.unwrap_or_default();
+        bad(&format!(
+            "invalid character '{shown}' looking for beginning of value"
+        ))
+    })?;
     if value.get("v").and_then(Value::as_str) != Some("meta.k8s.io/v1") {
         return Err(bad("server does not recognize this encoded version"));
     }

@@ -196,6 +196,19 @@ impl WriteOptions {
                 message: "Too long: may not be more than 128 bytes".to_owned(),
             });
         }
+        if let Some((at, letter)) = manager
+            .char_indices()
+            .find(|(_, letter)| letter.is_control())
+        {
+            problems.push(Problem::invalid(
+                "fieldManager",
+                &format!("{manager:?}"),
+                &format!(
+                    "invalid character U+{:04X} (at position {at})",
+                    u32::from(letter)
+                ),
+            ));
+        }
         let force = query.optional_flag("force");
         if kind == "PatchOptions" {
             if apply && manager.is_empty() {

@@ -1,10 +1,12 @@
-//! Kinds that are answered and not stored (API-103, 231, 301, 302): everybody may do everything here.
+//! Kinds that are answered and not stored (API-103, 231, 301, 302).
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use wavetank_model::Status;
+use wavetank_model::object::At;
 
+use crate::access::{Attributes, Subject};
 use crate::create::Call;
 use crate::failure::{self, Problem};
 use crate::server::Server;
@@ -16,7 +18,7 @@ impl Server {
         let stored = self.store.get(call.resource.table, &key);
         let stored = stored.ok_or_else(|| failure::not_found(&call.resource, &call.name))?;
         let seconds = request
-            .pointer("/spec/expirationSeconds")
+            .at(&["spec", "expirationSeconds"])
             .and_then(Value::as_i64)
             .unwrap_or(3600);
         if seconds < 600 {
@@ -59,57 +61,107 @@ impl Server {
         out["status"] = json!({"token": token, "expirationTimestamp": expires.unwrap_or_default()});
         Ok(out)
     }
+
+    /// Fills in the status of a review that `subject` asks for; `None` when the kind is none.
+    pub(crate) fn review(
+        &self,
+        call: &Call,
+        object: &Value,
+        subject: &Subject,
+    ) -> Option<Result<Value, Status>> {
+        let spec = &object["spec"];
+        let user = json!({"username": subject.user, "groups": subject.groups});
+        let status = match (call.resource.group.as_str(), call.resource.kind()) {
+            ("authorization.k8s.io", "SelfSubjectRulesReview") => {
+                match spec["namespace"].as_str().filter(|text| !text.is_empty()) {
+                    None => return Some(Err(failure::bad_request("no namespace on request"))),
+                    Some(namespace) => self.rules_review(subject, namespace),
+                }
+            }
+            ("authorization.k8s.io", kind) => {
+                if let Err(status) = check_attributes(call, spec) {
+                    return Some(Err(status));
+                }
+                let other = (kind != "SelfSubjectAccessReview").then(|| {
+                    let groups = spec["groups"].as_array().into_iter().flatten();
+                    let groups = groups.filter_map(Value::as_str).map(str::to_owned);
+                    Subject {
+                        user: spec["user"].as_str().unwrap_or_default().to_owned(),
+                        groups: groups.collect(),
+                    }
+                });
+                json!({"allowed": self.allowed_by(other.as_ref().unwrap_or(subject), spec)})
+            }
+            ("authentication.k8s.io", "SelfSubjectReview") => json!({"userInfo": user}),
+            ("authentication.k8s.io", "TokenReview") => {
+                json!({"authenticated": true, "user": user})
+            }
+            _ => return None,
+        };
+        let mut out = object.clone();
+        out["status"] = status;
+        Some(Ok(out))
+    }
+
+    fn allowed_by(&self, subject: &Subject, spec: &Value) -> bool {
+        let asked = &spec["resourceAttributes"];
+        // Paths that name no resource are open.
+        if !asked.is_object() {
+            return true;
+        }
+        let text = |field: &str| asked.get(field).and_then(Value::as_str).unwrap_or_default();
+        let attributes = Attributes {
+            verb: text("verb"),
+            group: text("group"),
+            resource: text("resource"),
+            subresource: text("subresource"),
+            namespace: text("namespace"),
+            name: text("name"),
+        };
+        self.allows(subject, attributes)
+    }
+
+    fn rules_review(&self, subject: &Subject, namespace: &str) -> Value {
+        let everything = Attributes {
+            verb: "*",
+            group: "*",
+            resource: "*",
+            ..Attributes::default()
+        };
+        let rules = if self.allows(subject, everything) {
+            vec![json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]})]
+        } else {
+            let mut rules = self.rules(subject, namespace);
+            rules.retain(|rule| rule["resources"].is_array());
+            rules
+        };
+        json!({
+            "resourceRules": rules,
+            "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+            "incomplete": false,
+        })
+    }
 }
 
-/// Fills in the status of a review; `None` when the kind is none.
-pub(crate) fn review(call: &Call, object: &Value) -> Option<Result<Value, Status>> {
-    let spec = &object["spec"];
-    let user = json!({"username": call.actor.user_name(), "groups": ["system:masters", "system:authenticated"]});
-    let status = match (call.resource.group.as_str(), call.resource.kind()) {
-        ("authorization.k8s.io", "SelfSubjectRulesReview") => {
-            if spec
-                .get("namespace")
-                .and_then(Value::as_str)
-                .is_none_or(str::is_empty)
-            {
-                return Some(Err(failure::bad_request("no namespace on request")));
-            }
-            json!({
-                "resourceRules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
-                "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
-                "incomplete": false,
-            })
-        }
-        ("authorization.k8s.io", _) => {
-            let asked = ["resourceAttributes", "nonResourceAttributes"]
-                .map(|field| spec.get(field).is_some_and(Value::is_object));
-            if asked[0] == asked[1] {
-                let detail = if asked[0] {
-                    "cannot be specified in combination with resourceAttributes"
-                } else {
-                    "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-                };
-                let field = if asked[0] {
-                    "spec.nonResourceAttributes"
-                } else {
-                    "spec.resourceAttributes"
-                };
-                let problem = Problem::invalid(field, "null", detail);
-                return Some(Err(failure::invalid(
-                    &call.resource.group_kind.to_string(),
-                    "",
-                    vec![problem],
-                )));
-            }
-            json!({"allowed": true})
-        }
-        ("authentication.k8s.io", "SelfSubjectReview") => json!({"userInfo": user}),
-        ("authentication.k8s.io", "TokenReview") => {
-            json!({"authenticated": true, "user": user})
-        }
-        _ => return None,
+/// A review of access asks for a resource or for a path.
+fn check_attributes(call: &Call, spec: &Value) -> Result<(), Status> {
+    let asked = ["resourceAttributes", "nonResourceAttributes"]
+        .map(|field| spec.get(field).is_some_and(Value::is_object));
+    if asked[0] != asked[1] {
+        return Ok(());
+    }
+    let (field, detail) = if asked[0] {
+        (
+            "spec.nonResourceAttributes",
+            "cannot be specified in combination with resourceAttributes",
+        )
+    } else {
+        (
+            "spec.resourceAttributes",
+            "exactly one of nonResourceAttributes or resourceAttributes must be specified",
+        )
     };
-    let mut out = object.clone();
-    out["status"] = status;
-    Some(Ok(out))
+    let problem = Problem::invalid(field, "null", detail);
+    let kind = call.resource.group_kind.to_string();
+    Err(failure::invalid(&kind, "", vec![problem]))
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use wavetank_kernel::SimTime;
 use wavetank_model::{Actor, PatchType, RequestRecord, Status, object};
 
+use crate::access::Subject;
 use crate::answer::{self, Answer};
 use crate::asked::Asked;
 use crate::body::{Media, delete_options};
@@ -18,7 +19,6 @@ use crate::filter::Filter;
 use crate::read::Shape;
 use crate::registry::Resource;
 use crate::request::{self, Path, Query, Target};
-use crate::review;
 use crate::server::{Server, Written};
 
 impl Server {
@@ -88,9 +88,19 @@ impl Server {
         if let Ok((shape, media)) = accepted {
             (asked.shape, asked.media) = (shape, media);
         }
-        let answer = match accepted.and_then(|_| self.perform(&asked, verb)) {
+        let allowed = accepted.and_then(|_| self.authorize(&asked, verb));
+        let answer = match allowed.and_then(|()| self.perform(&asked, verb)) {
             Ok(mut answer) => {
                 let custom = asked.resource.custom_version(&asked.api_version);
+                if matches!(
+                    verb,
+                    "get" | "list" | "watch" | "delete" | "deletecollection"
+                ) && asked.resource.kind() == "Endpoints"
+                {
+                    // The whole kind is deprecated, not what is written.
+                    let warnings = asked.resource.strategy.warnings(&Value::Null);
+                    answer.warn(&warnings);
+                }
                 if let Some(warning) = custom.and_then(|version| version.deprecation.clone()) {
                     answer.warn(&[warning]);
                 }
@@ -98,6 +108,7 @@ impl Server {
             }
             Err(status) => refuse(status, record),
         };
+        self.counted.count(asked.resource.table, verb, answer.code);
         if asked.media == Media::Protobuf {
             answer.into_protobuf()
         } else {
@@ -132,9 +143,7 @@ impl Server {
             }
             ("update" | "patch", "scale") => self.scale(asked, verb),
             ("create", "binding" | "eviction" | "token") => self.act_on(asked),
-            ("get", "log") => Err(failure::not_implemented(
-                "log is not supported by this server: Pods are simulated, nothing in them writes any",
-            )),
+            ("get", "log") => self.read_log(asked),
             ("list", _) => {
                 let filter = Filter::parse(&asked.resource, &asked.namespace, &asked.query)?;
                 self.read_list(
@@ -161,7 +170,8 @@ impl Server {
                 let mut call = asked.call("CreateOptions", false)?;
                 let body = asked.body()?;
                 if !asked.resource.has_verb('g') {
-                    return self.answer_unstored(&mut call, body);
+                    let subject = Subject::of(asked.request, asked.actor);
+                    return self.answer_unstored(&mut call, body, &subject);
                 }
                 let written = self.create(&mut call, body)?;
                 Ok(self.written(asked, &call, &written))
@@ -188,9 +198,14 @@ impl Server {
     }
 
     /// A create of a kind that is not stored: reviews, and `bindings`.
-    fn answer_unstored(&mut self, call: &mut Call, body: Incoming) -> Result<Answer, Status> {
+    fn answer_unstored(
+        &mut self,
+        call: &mut Call,
+        body: Incoming,
+        subject: &Subject,
+    ) -> Result<Answer, Status> {
         let object = accept_body(call, body)?;
-        if let Some(answered) = review::review(call, &object) {
+        if let Some(answered) = self.review(call, &object, subject) {
             return Ok(Answer::json(201, &answered?));
         }
         let pods = self

@@ -1,6 +1,7 @@
 //! The scale subresource (API-226): `spec.replicas` of a workload as an object of its own.
 
 use serde_json::{Value, json};
+use wavetank_model::object::At;
 use wavetank_model::selector::LabelSelector;
 use wavetank_model::{PatchType, Status, object, patch};
 
@@ -79,7 +80,7 @@ impl Server {
             )));
         }
         let replicas = scale
-            .pointer("/spec/replicas")
+            .at(&["spec", "replicas"])
             .and_then(Value::as_i64)
             .unwrap_or(0);
         if replicas < 0 {
@@ -164,7 +165,7 @@ fn scale_of(resource: &Resource, object: &Value) -> Result<Value, Status> {
 
 /// The selector of a built-in workload in the query form.
 fn selector_text(object: &Value) -> String {
-    let selector = object.pointer("/spec/selector");
+    let selector = object.at(&["spec", "selector"]);
     let parsed = LabelSelector::from_object(selector).unwrap_or_default();
     if !parsed.is_empty()
         && selector

@@ -61,6 +61,7 @@ pub struct Server {
     pub(crate) dice: Dice,
     pub(crate) allocations: Allocations,
     pub(crate) planned: crate::collector::Planned,
+    pub(crate) counted: crate::metrics::Requests,
     /// The time of the last commit or watch.
     pub(crate) clock: SimTime,
     stamp: RefCell<(SimTime, String)>,
@@ -104,6 +105,7 @@ impl Server {
             dice,
             allocations: Allocations::default(),
             planned: crate::collector::Planned::default(),
+            counted: crate::metrics::Requests::default(),
             clock: SimTime::ZERO,
             stamp: RefCell::default(),
             changes: Vec::new(),

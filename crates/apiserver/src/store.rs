@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use wavetank_model::object::At;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -47,7 +48,7 @@ impl Stored {
             revision,
             uid: object::uid(value).into(),
             labels: value
-                .pointer("/metadata/labels")
+                .at(&["metadata", "labels"])
                 .and_then(Value::as_object)
                 .cloned(),
             owners: object::owners(value)
@@ -99,7 +100,7 @@ pub(crate) fn watch_line(event: &str, object: &[u8]) -> Bytes {
 /// Serialises with `kind` and `apiVersion` first, as a real server does; gives the length of these two.
 pub(crate) fn write_object(out: &mut Vec<u8>, value: &Value) -> u16 {
     let Some(fields) = value.as_object() else {
-        write_json(out, value);
+        write_value(out, value);
         return 0;
     };
     out.push(b'{');
@@ -109,7 +110,7 @@ pub(crate) fn write_object(out: &mut Vec<u8>, value: &Value) -> u16 {
             out.push(b'"');
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(b"\":");
-            write_json(out, text);
+            write_value(out, text);
             out.push(b',');
         }
     }
@@ -118,9 +119,9 @@ pub(crate) fn write_object(out: &mut Vec<u8>, value: &Value) -> u16 {
         .iter()
         .filter(|(name, _)| *name != "kind" && *name != "apiVersion")
     {
-        write_json(out, name);
+        write_text(out, name);
         out.push(b':');
-        write_json(out, field);
+        write_value(out, field);
         out.push(b',');
     }
     if out.last() == Some(&b',') {
@@ -129,6 +130,49 @@ pub(crate) fn write_object(out: &mut Vec<u8>, value: &Value) -> u16 {
     out.push(b'}');
     // An object of type fields alone has no comma behind them.
     u16::try_from(length.min(out.len() - 1 - start)).unwrap_or(0)
+}
+
+/// As `serde_json` writes it, with less ado: every commit writes its object.
+fn write_value(out: &mut Vec<u8>, value: &Value) {
+    match value {
+        Value::Object(fields) => {
+            out.push(b'{');
+            for (at, (name, field)) in fields.iter().enumerate() {
+                if at > 0 {
+                    out.push(b',');
+                }
+                write_text(out, name);
+                out.push(b':');
+                write_value(out, field);
+            }
+            out.push(b'}');
+        }
+        Value::Array(items) => {
+            out.push(b'[');
+            for (at, item) in items.iter().enumerate() {
+                if at > 0 {
+                    out.push(b',');
+                }
+                write_value(out, item);
+            }
+            out.push(b']');
+        }
+        Value::String(text) => write_text(out, text),
+        scalar => write_json(out, scalar),
+    }
+}
+
+fn write_text(out: &mut Vec<u8>, text: &str) {
+    let escaped = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
+    // Without an early end the compiler looks at many bytes at once.
+    if text.as_bytes().iter().filter(|byte| escaped(byte)).count() > 0 {
+        write_json(out, text);
+        return;
+    }
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
 }
 
 fn write_json<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
@@ -451,6 +495,10 @@ mod tests {
             br#""data":{"a":"1"},"metadata":{"name":"c"}}"#
         );
         assert_eq!(stored.modified_line(), stored.line("MODIFIED"));
+        let value = json!({"text": "a\"b\\c\nä\u{1}", "list": [1, -2.5, null, true, [], {}], "": {"x": ""}});
+        let mut written = Vec::new();
+        write_object(&mut written, &value);
+        assert_eq!(written, serde_json::to_vec(&value).unwrap());
         let bare = Stored::new(Arc::from("t/c"), 7, &json!({"kind": "X"}));
         assert_eq!(
             (bare.json(), bare.list_item()),

@@ -1,6 +1,7 @@
 //! Replacing objects, and what all changes of a live object share (API-013, 083, 105 to 110).
 
 use std::sync::Arc;
+use wavetank_model::object::At;
 
 use serde_json::Value;
 use wavetank_model::{Status, object};
@@ -76,7 +77,8 @@ impl Server {
         let resource = Arc::clone(&call.resource);
         let old = self.store.value(stored);
         let uid = object::uid(&new);
-        if !uid.is_empty() && uid != &*stored.uid {
+        // A patch that names another uid fails as a change of it would (API-098).
+        if !call.patched && !uid.is_empty() && uid != &*stored.uid {
             return Err(failure::uid_differs(
                 &resource,
                 &stored.key,
@@ -159,7 +161,7 @@ impl Server {
 /// `old` with the `spec.finalizers` of `new`: all that a finalize can change (API-232).
 fn with_spec_finalizers(old: &Value, new: &Value) -> Value {
     let mut out = old.clone();
-    match new.pointer("/spec/finalizers") {
+    match new.at(&["spec", "finalizers"]) {
         Some(finalizers) => out["spec"]["finalizers"] = finalizers.clone(),
         None => {
             if let Some(spec) = out.get_mut("spec").and_then(Value::as_object_mut) {
@@ -175,57 +177,52 @@ fn ends_with_this_write(new: &Value) -> bool {
     object::is_terminating(new)
         && object::finalizers(new).next().is_none()
         && new
-            .pointer("/metadata/deletionGracePeriodSeconds")
+            .at(&["metadata", "deletionGracePeriodSeconds"])
             .and_then(Value::as_i64)
             .unwrap_or(0)
             == 0
         && new
-            .pointer("/spec/finalizers")
+            .at(&["spec", "finalizers"])
             .and_then(Value::as_array)
             .is_none_or(|left| left.is_empty() || new["kind"] != "Namespace")
 }
 
 /// Whether a write changes nothing (API-083): only times in managedFields may differ.
 fn is_same(new: &Value, old: &Value) -> bool {
-    let (Some(new), Some(old)) = (new.as_object(), old.as_object()) else {
-        return new == old;
-    };
-    new.len() == old.len()
-        && new.iter().zip(old).all(|((key, new), (other, old))| {
-            key == other
-                && if key == "metadata" {
-                    same_metadata(new, old)
-                } else {
-                    new == old
-                }
-        })
-}
-
-fn same_metadata(new: &Value, old: &Value) -> bool {
-    let (Some(new), Some(old)) = (new.as_object(), old.as_object()) else {
-        return new == old;
-    };
-    new.len() == old.len()
-        && new.iter().zip(old).all(|((key, new), (other, old))| {
-            key == other
-                && if key == "managedFields" {
+    same_fields(new, old, |key, new, old| {
+        if key == "metadata" {
+            same_fields(new, old, |key, new, old| {
+                if key == "managedFields" {
                     same_managers(new, old)
                 } else {
                     new == old
                 }
-        })
+            })
+        } else {
+            new == old
+        }
+    })
+}
+
+/// Whether two maps have the same keys, and values that are the `same`. What mostly differs, the status, comes first.
+fn same_fields(new: &Value, old: &Value, same: impl Fn(&str, &Value, &Value) -> bool) -> bool {
+    let (Some(new), Some(old)) = (new.as_object(), old.as_object()) else {
+        return new == old;
+    };
+    let pairs = new.iter().rev().zip(old.iter().rev());
+    new.len() == old.len()
+        && pairs
+            .into_iter()
+            .all(|((key, new), (other, old))| key == other && same(key, new, old))
 }
 
 fn same_managers(new: &Value, old: &Value) -> bool {
     let (Some(new), Some(old)) = (new.as_array(), old.as_array()) else {
         return new == old;
     };
-    let fields = |entry: &Value| entry.as_object().cloned().unwrap_or_default();
     new.len() == old.len()
-        && new.iter().zip(old).all(|(new, old)| {
-            let (mut new, mut old) = (fields(new), fields(old));
-            new.remove("time");
-            old.remove("time");
-            new == old
-        })
+        && new
+            .iter()
+            .zip(old)
+            .all(|(new, old)| same_fields(new, old, |key, new, old| key == "time" || new == old))
 }

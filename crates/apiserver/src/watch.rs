@@ -59,6 +59,8 @@ pub(crate) struct Watch {
     named: Cell<bool>,
     /// Revision from which on events are wanted.
     after: u64,
+    /// Lines that may wait for the client to read them; more end the watch (API-212).
+    patience: usize,
     /// Whether the client takes frames of protobuf instead of lines.
     protobuf: bool,
     sender: UnboundedSender<Bytes>,
@@ -100,6 +102,10 @@ enum Start {
 
 impl Server {
     /// Opens a watch.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a watch is asked for by all of these"
+    )]
     pub(crate) fn watch(
         &mut self,
         resource: &Arc<Resource>,
@@ -128,6 +134,7 @@ impl Server {
             armed: false,
             named: Cell::new(false),
             after: self.store.revision(),
+            patience: self.config.watch_backlog,
             protobuf,
             sender,
         };
@@ -230,6 +237,8 @@ impl Server {
                 }
             }
         }
+        // What a watch begins with is the server's own doing.
+        watch.patience = watch.patience.saturating_add(first.len());
         for line in first {
             // The receiver is still in our hands.
             watch.send(line);
@@ -334,7 +343,7 @@ impl Server {
         }
         if watch.lines.front().is_some_and(|line| line.at <= now)
             && let Some(line) = watch.lines.pop_front()
-            && !watch.send(line.bytes)
+            && (!watch.send(line.bytes) || watch.sender.len() > watch.patience)
         {
             self.watches.close(id);
             return;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::shard::ShardChoice;
+
 /// Replays a GitOps sync against a simulated cluster, in virtual time, and says in which order things happen.
 #[derive(Debug, Parser)]
 #[command(name = "wavetank", version, disable_help_subcommand = true)]
@@ -42,6 +44,9 @@ pub(crate) enum Command {
     Cluster(ClusterCommand),
     /// Run scenarios on two engines, or on two targets, and report the first difference
     Compare(CompareArguments),
+    /// Put the results of several runs together
+    #[command(subcommand)]
+    Report(ReportCommand),
     /// Draw random scenarios and look for one on which two engines differ
     FuzzEngine(FuzzArguments),
     /// Print the JSON Schema of scenario files
@@ -97,7 +102,10 @@ pub(crate) struct RunArguments {
     /// Run each scenario N times, with the seeds from its first seed on
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) repeat: NonZeroUsize,
-    /// Run N scenarios at a time [default: one per processor]
+    /// Run only one part of the scenarios: `2/5`, or `auto` for what the CI system's environment says
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<ShardChoice>,
+    /// Run N scenarios at a time [default: one per processor; 1 on real targets]
     #[arg(long, short, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
     /// The engine: `builtin`, one that was built, or the path of a program that speaks the engine protocol
@@ -153,6 +161,23 @@ pub(crate) enum Workloads {
     Real,
 }
 
+/// What to do with results.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReportCommand {
+    /// Put the JSON results of shards together; the exit code is that of all runs
+    Merge {
+        /// Results of `run --format json`
+        #[arg(value_name = "FILE", required = true)]
+        files: Vec<PathBuf>,
+        /// Write the result to this file instead of standard output
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// Exit with 4 when a scenario was skipped
+        #[arg(long)]
+        fail_on_skip: bool,
+    },
+}
+
 /// What to do with real clusters.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClusterCommand {
@@ -187,6 +212,9 @@ pub(crate) struct TargetOptions {
     /// Skip scenarios that take longer than this on the simulated cluster
     #[arg(long, value_name = "TIME", value_parser = crate::compare::targets::duration)]
     pub(crate) at_most: Option<Duration>,
+    /// Begin no further run after this time; what is left is skipped
+    #[arg(long, value_name = "TIME", value_parser = crate::compare::targets::duration)]
+    pub(crate) stop_after: Option<Duration>,
     /// Who runs the containers [default: simulated; real on an existing cluster]
     #[arg(long, value_enum, value_name = "WHO")]
     pub(crate) workloads: Option<Workloads>,
@@ -260,9 +288,6 @@ pub(crate) struct CompareArguments {
     pub(crate) targets: Vec<TargetName>,
     #[command(flatten)]
     pub(crate) target_options: TargetOptions,
-    /// Compare N scenarios at a time on two targets [default: 1]
-    #[arg(long, short, value_name = "N")]
-    pub(crate) jobs: Option<NonZeroUsize>,
     /// Seed of the runs, in place of the scenarios' own
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
@@ -272,7 +297,7 @@ pub(crate) struct CompareArguments {
     /// Compare reads as well: kubectl looks up more than an engine needs
     #[arg(long)]
     pub(crate) gets: bool,
-    /// Run N scenarios at a time [default: one per processor]
+    /// Run N scenarios at a time [default: one per processor; 1 on two targets]
     #[arg(long, short, value_name = "N")]
     pub(crate) jobs: Option<NonZeroUsize>,
 }
@@ -353,6 +378,12 @@ pub(crate) struct LintArguments {
     /// Tell of warnings only
     #[arg(long)]
     pub(crate) no_notes: bool,
+    /// Say which scenarios would be skipped on this target, and why
+    #[arg(long, value_enum, value_name = "TARGET")]
+    pub(crate) target: Option<TargetName>,
+    /// Who would run the containers there
+    #[arg(long, value_enum, value_name = "WHO", requires = "target")]
+    pub(crate) workloads: Option<Workloads>,
     /// Let scenarios name files outside of the current folder
     #[arg(long)]
     pub(crate) allow_outside: bool,
@@ -458,6 +489,9 @@ pub(crate) struct ServeArguments {
     /// Serve an API server alone: no controllers, no nodes, no Pods that run
     #[arg(long)]
     pub(crate) no_controllers: bool,
+    /// Let those whom a client impersonates (kubectl --as) do only what roles and bindings allow
+    #[arg(long)]
+    pub(crate) rbac: bool,
     /// Write the trace of everything that happened to this file at the end
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,

@@ -3,6 +3,7 @@
 mod passes;
 pub(crate) mod targets;
 
+use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -85,7 +86,7 @@ pub(crate) enum Compared {
     Known,
     /// They differ.
     Different(Vec<Difference>),
-    /// The scenario is skipped with one of them.
+    /// The scenario is skipped with one of them, or takes too long.
     Skipped(String),
     /// One could not run.
     Unavailable(String),
@@ -99,6 +100,10 @@ fn run(scenario: &Arc<Scenario>, seed: u64, engine: &Choice) -> Result<Trace, Co
         wavetank::Verdict::Unavailable { reason } => Err(Compared::Unavailable(reason)),
         wavetank::Verdict::Bug { message } => Err(Compared::Bug(message)),
         wavetank::Verdict::Skipped { reason } => Err(Compared::Skipped(reason)),
+        // What it did until then depends on the machine.
+        wavetank::Verdict::NotSettled { reason, .. } if reason.contains("of real time") => {
+            Err(Compared::Skipped(reason))
+        }
         _ => outcome
             .trace
             .ok_or_else(|| Compared::Unavailable("the run left no trace".to_owned())),
@@ -245,7 +250,8 @@ impl Tally {
             (self.bugs, "ended in a bug"),
         ] {
             if count > 0 {
-                text.push_str(&format!(", {count} {what}"));
+                // Writing to a string does not fail.
+                write!(text, ", {count} {what}").ok();
             }
         }
         text + "\n"

@@ -33,7 +33,7 @@ pub(crate) fn engine(command: &EngineCommand, streams: &mut Streams) -> anyhow::
         EngineCommand::List => {
             let mut text = format!("{BUILTIN}  part of this program\n");
             for version in build::VERSIONS {
-                let program = build::program(version.name)?;
+                let program = version.program()?;
                 let state = if program.is_file() {
                     program.display().to_string()
                 } else {
@@ -80,7 +80,7 @@ impl Choice {
             );
             return Err(Refused(text).into());
         };
-        let program = build::program(version.name)?;
+        let program = version.program()?;
         if !program.is_file() {
             let text = format!(
                 "error: the engine `{name}` is not built\n  = wavetank engine build {name}\n"

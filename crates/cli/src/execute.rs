@@ -39,6 +39,7 @@ pub(crate) fn execute_with(
         path: scenario.path.display().to_string(),
         case: scenario.case.clone(),
         seed,
+        target: target.name().to_owned(),
         about: About::of(scenario),
         verdict,
         warnings: Vec::new(),

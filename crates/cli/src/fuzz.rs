@@ -1,5 +1,6 @@
 //! `wavetank fuzz-engine`: random scenarios on two engines.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -46,7 +47,7 @@ pub(crate) fn fuzz(arguments: &FuzzArguments, streams: &mut Streams) -> anyhow::
         }
         Some(one(*seed, &engines, arguments.tries))
     };
-    let mut same = 0;
+    let (mut same, mut skipped) = (0, 0);
     let mut bad = Vec::new();
     let mut written = Ok(());
     pool::in_order(&seeds, compare::jobs(arguments.jobs), work, |outcome| {
@@ -55,6 +56,10 @@ pub(crate) fn fuzz(arguments: &FuzzArguments, streams: &mut Streams) -> anyhow::
         };
         if matches!(outcome.compared, Compared::Same) {
             same += 1;
+            return ControlFlow::Continue(());
+        }
+        if matches!(outcome.compared, Compared::Skipped(_)) {
+            skipped += 1;
             return ControlFlow::Continue(());
         }
         let code = match outcome.compared {
@@ -71,11 +76,12 @@ pub(crate) fn fuzz(arguments: &FuzzArguments, streams: &mut Streams) -> anyhow::
         }
     })?;
     written?;
-    let total = same + bad.len();
-    streams.result(&format!(
-        "{total} scenarios: {same} agree, {} differ\n",
-        bad.len()
-    ))?;
+    let total = same + skipped + bad.len();
+    let mut text = format!("{total} scenarios: {same} agree, {} differ", bad.len());
+    if skipped > 0 {
+        write!(text, ", {skipped} took too long")?;
+    }
+    streams.result(&(text + "\n"))?;
     Ok([crate::BUG, 4, 1]
         .into_iter()
         .find(|code| bad.contains(code))
@@ -172,7 +178,10 @@ fn tell(
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let path = folder.join(format!("{}.yaml", outcome.seed));
-        let comment: String = text.lines().map(|line| format!("#{line}\n")).collect();
+        let mut comment = String::new();
+        for line in text.lines() {
+            writeln!(comment, "#{line}")?;
+        }
         fs::write(&path, comment + &case.text())
             .with_context(|| format!("cannot write {}", path.display()))?;
         place = format!(": {}", path.display());

@@ -6,7 +6,7 @@ use wavetank_lint::{Finding, Input, json};
 use wavetank_report::Palette;
 use wavetank_scenario::{Manifests, Problem, Scenario};
 
-use crate::args::{LintArguments, PlanFormat, Selection};
+use crate::args::{LintArguments, PlanFormat, Selection, TargetName};
 use crate::load::Refused;
 use crate::output::Streams;
 use crate::subject::{self, Subject};
@@ -29,6 +29,11 @@ pub(crate) fn lint(arguments: &LintArguments, streams: &mut Streams) -> anyhow::
             Ok(Subject::Scenarios(loaded)) => {
                 take(&loaded.warnings, &mut findings, &mut others);
                 findings.extend(loaded.scenarios.iter().flat_map(of_scenario));
+                for scenario in &loaded.scenarios {
+                    if let Some(reason) = skipped(scenario, arguments) {
+                        streams.message(&format!("note: {}: {reason}\n", scenario.name));
+                    }
+                }
             }
             Ok(Subject::Manifests(_, read)) => {
                 take(&read.warnings, &mut findings, &mut others);
@@ -62,6 +67,18 @@ pub(crate) fn lint(arguments: &LintArguments, streams: &mut Streams) -> anyhow::
     } else {
         crate::WRONG
     })
+}
+
+/// Why the target of `--target` would skip a scenario.
+fn skipped(scenario: &Scenario, arguments: &LintArguments) -> Option<String> {
+    let target = arguments.target?;
+    let capabilities = target.capabilities(arguments.workloads);
+    let reason = wavetank::lacking(scenario, &capabilities).or_else(|| {
+        (target == TargetName::Kubeconfig)
+            .then(|| wavetank::leaves_its_namespaces(scenario, true))
+            .flatten()
+    })?;
+    Some(format!("would be skipped on {}: {reason}", target.as_str()))
 }
 
 fn of_scenario(scenario: &Scenario) -> Vec<Finding> {

@@ -15,12 +15,14 @@ mod judge;
 mod lint;
 mod list;
 mod load;
+mod merge;
 mod output;
 mod panics;
 mod plan;
 mod pool;
 mod run;
 mod serve;
+mod shard;
 mod subject;
 mod target;
 
@@ -81,6 +83,7 @@ fn dispatch(streams: &mut Streams) -> anyhow::Result<u8> {
         Command::Engine(command) => engine::engine(&command, streams),
         Command::Cluster(command) => cluster::cluster(&command, streams),
         Command::Compare(arguments) => compare::compare(&arguments, streams),
+        Command::Report(command) => merge::report(&command, streams),
         Command::FuzzEngine(arguments) => fuzz::fuzz(&arguments, streams),
         Command::Schema => {
             streams

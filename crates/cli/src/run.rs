@@ -46,7 +46,10 @@ pub(crate) fn run(arguments: &RunArguments, streams: &mut Streams) -> anyhow::Re
         Ok(target) => target,
         Err(code) => return Ok(code),
     };
-    let items = load::load(&arguments.selection, layout.palette)?;
+    let mut items = load::load(&arguments.selection, layout.palette)?;
+    if let Some(choice) = arguments.shard {
+        items = choice.find()?.pick(items);
+    }
     if let Some(dir) = &arguments.trace_dir {
         fs::create_dir_all(dir)
             .with_context(|| format!("cannot create the folder {}", dir.display()))?;
@@ -127,6 +130,7 @@ fn finish(
             path: path.clone(),
             case: None,
             seed: 0,
+            target: "fake".to_owned(),
             about: About::default(),
             verdict: Verdict::Invalid {
                 problems: problems.clone(),

@@ -65,6 +65,7 @@ async fn serve_in(
     };
     let mut config = wavetank::cluster_config(scenario, &options, epoch, arguments.time_scale);
     config.controllers = !arguments.no_controllers;
+    config.server.rbac = arguments.rbac;
     let cluster = Arc::new(SimCluster::new(config)?);
     let pace = tokio::spawn(drive(Arc::clone(&cluster)));
     let seed = arguments.seed.unwrap_or(scenario.seed);

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use tokio::sync::watch;
+use tokio::time::Instant;
 use wavetank::{Options, RunOutcome, StepEngine, Verdict};
-use wavetank_cluster::{Cluster, ClusterError};
+use wavetank_cluster::{Capabilities, Capability, Cluster, ClusterError};
 use wavetank_cluster_real::{
     Assets, Driver, ExistingOptions, Journal, KindOptions, Machine, SessionConfig,
 };
@@ -61,11 +62,37 @@ impl Target {
         }
     }
 
+    /// Its name, as the command line spells it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Fake => "fake",
+            Self::Real(fleet) => fleet.name(),
+        }
+    }
+
     /// Whether somebody wants the program to end.
     pub(crate) fn is_interrupted(&self) -> bool {
         match self {
             Self::Fake => false,
             Self::Real(fleet) => *fleet.interrupted.borrow(),
+        }
+    }
+}
+
+impl TargetName {
+    /// What such a target can do.
+    pub(crate) fn capabilities(self, workloads: Option<Workloads>) -> Capabilities {
+        let real = self == Self::Kubeconfig || workloads == Some(Workloads::Real);
+        match self {
+            Self::Fake => [
+                Capability::VirtualTime,
+                Capability::ScriptedWorkloads,
+                Capability::ReactionLag,
+                Capability::LoadBalancers,
+            ]
+            .into(),
+            _ if real => [Capability::RealContainers].into(),
+            _ => [Capability::ScriptedWorkloads, Capability::LoadBalancers].into(),
         }
     }
 }
@@ -159,6 +186,9 @@ pub(crate) struct Fleet {
     options: TargetOptions,
     version: Mutex<String>,
     interrupted: watch::Receiver<bool>,
+    began: Instant,
+    /// Why clusters could not be had, since the last one that could.
+    failures: Mutex<Vec<String>>,
 }
 
 impl Fleet {
@@ -171,6 +201,8 @@ impl Fleet {
             options: options.clone(),
             version: Mutex::new(String::new()),
             interrupted: interrupt::listen().context("cannot listen to signals")?,
+            began: Instant::now(),
+            failures: Mutex::new(Vec::new()),
         })
     }
 
@@ -183,9 +215,28 @@ impl Fleet {
             return Ok(machine);
         }
         let number = self.started.fetch_add(1, Ordering::Relaxed);
-        let machine = self
+        // What failed twice is not tried again for each scenario.
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        if let [_, .., reason] = failures.as_slice() {
+            return Err(ClusterError::Unavailable {
+                target: self.name().to_owned(),
+                reason: format!("it could not be had twice before: {reason}"),
+            });
+        }
+        drop(failures);
+        let started = self
             .driver
-            .start(&self.journal, number, self.interrupted.clone())?;
+            .start(&self.journal, number, self.interrupted.clone());
+        failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let machine = match started {
+            Ok(machine) => machine,
+            Err(error) => {
+                failures.push(error.to_string());
+                return Err(error);
+            }
+        };
+        failures.clear();
+        drop(failures);
         machine
             .version()
             .clone_into(&mut self.version.lock().unwrap_or_else(PoisonError::into_inner));
@@ -225,12 +276,17 @@ impl Fleet {
         })
     }
 
-    /// Why `scenario` takes too long here, if it does; it is simulated to know.
+    /// Why there is no time for `scenario` here, if there is none; it is simulated to know how long it takes.
     pub(crate) fn is_too_long(
         &self,
         scenario: &Arc<Scenario>,
         options: &Options,
     ) -> Option<String> {
+        if let Some(limit) = self.options.stop_after
+            && self.began.elapsed() > limit
+        {
+            return Some(format!("not begun within {} s", limit.as_secs()));
+        }
         let limit = self.options.at_most?;
         let time = wavetank::check(scenario, options.clone()).virtual_time;
         (time.elapsed() > limit).then(|| format!("takes {time} on the simulated cluster"))

@@ -1,13 +1,18 @@
 //! What a server has: every kind that can be listed and watched.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use http::Request;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::time::timeout;
 use wavetank_model::{GroupVersionKind, kinds};
 
 use crate::resource::Resource;
+
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// The kinds of the server, each in one version: the built-in ones in the version the simulated cluster stores them in,
 /// others in the group's preferred one.
@@ -38,10 +43,10 @@ pub(crate) async fn get<T: DeserializeOwned>(
     let request = Request::get(path)
         .body(Vec::new())
         .map_err(|error| format!("{path}: {error}"))?;
-    client
-        .request(request)
-        .await
-        .map_err(|error| format!("{path}: {error}"))
+    match timeout(ANSWER, client.request(request)).await {
+        Ok(answer) => answer.map_err(|error| format!("{path}: {error}")),
+        Err(_) => Err(format!("{path}: no answer within {} s", ANSWER.as_secs())),
+    }
 }
 
 fn take(api: &str, list: &Value, out: &mut BTreeSet<Resource>) {

@@ -44,6 +44,8 @@ struct Inner {
     merge: Merge<Event>,
     objects: BTreeMap<ObjectKey, Arc<Value>>,
     resources: BTreeMap<GroupKind, Resource>,
+    /// Kinds whose watch was answered.
+    watched: BTreeSet<GroupKind>,
     attribution: Attribution,
     observers: Vec<Arc<dyn Observer>>,
     feed: Option<Feed>,
@@ -84,6 +86,7 @@ impl Hub {
                 merge: Merge::after(revision),
                 objects,
                 resources,
+                watched: BTreeSet::new(),
                 attribution: Attribution::default(),
                 observers: Vec::new(),
                 feed: None,
@@ -122,6 +125,31 @@ impl Hub {
         self.pump(&mut inner);
         drop(inner);
         self.arrived.notify_one();
+    }
+
+    /// A watch of a kind was answered.
+    pub(crate) fn watches(&self, resource: &Resource) {
+        self.lock().watched.insert(resource.gvk.group_kind());
+        self.moved.notify_waiters();
+    }
+
+    /// Waits until every kind is watched, at most `patience`; says which is not.
+    pub(crate) async fn all_watched(&self, patience: Duration) -> Result<(), String> {
+        self.until(patience, |inner| {
+            inner
+                .resources
+                .keys()
+                .all(|kind| inner.watched.contains(kind))
+        })
+        .await;
+        let inner = self.lock();
+        let mut missing = inner
+            .resources
+            .keys()
+            .filter(|kind| !inner.watched.contains(kind));
+        missing
+            .next()
+            .map_or(Ok(()), |kind| Err(format!("{kind} cannot be watched")))
     }
 
     /// A kind was listed anew: what differs from what was seen is an event.

@@ -296,7 +296,7 @@ impl Lease {
         let inside = format!("{}/", self.folder.display());
         matches!(
             program,
-            "etcd" | "kube-apiserver" | "kube-controller-manager" | "kube-scheduler"
+            "etcd" | "kind" | "kube-apiserver" | "kube-controller-manager" | "kube-scheduler"
         ) && arguments.any(|argument| {
             argument
                 .split_once('=')

@@ -188,6 +188,7 @@ impl KindCluster {
         let version = await_ready(&client).await?;
         if !options.real_workloads {
             taint(&client).await?;
+            remove_class(&client).await?;
         }
         Ok(Self {
             name: name.to_owned(),
@@ -355,6 +356,22 @@ async fn taint(client: &kube::Client) -> Result<(), ClusterError> {
             .map_err(|error| unavailable(format!("the node {name} cannot be tainted: {error}")))?;
     }
     Ok(())
+}
+
+/// Removes kind's own class `standard`: its provisioner would run Pods of its own on the virtual nodes. Each run makes one.
+async fn remove_class(client: &kube::Client) -> Result<(), ClusterError> {
+    let path = "/apis/storage.k8s.io/v1/storageclasses/standard";
+    let request = Request::delete(path)
+        .body(Vec::new())
+        .map_err(|error| unavailable(error.to_string()))?;
+    match client.request::<Value>(request).await {
+        Ok(_) => Ok(()),
+        // A kept cluster has none any more.
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) => Err(unavailable(format!(
+            "the class `standard` cannot be replaced: {error}"
+        ))),
+    }
 }
 
 #[cfg(test)]

@@ -183,12 +183,12 @@ impl Driver {
 pub fn remove(lease: Lease) -> Result<(), ClusterError> {
     let record = lease.record().clone();
     let unusable = |error: JournalError| unavailable(&record.target, &Causes(&error));
+    // A creation that is still under way would make what is just removed.
+    lease.end_processes().map_err(unusable)?;
     match record.target.as_str() {
         kind::TARGET => kind::delete(&record.name, lease.folder())?,
         existing::TARGET => existing::sweep(&record, lease.folder())?,
-        _ => {
-            lease.end_processes().map_err(unusable)?;
-        }
+        _ => {}
     }
     lease.forget().map_err(unusable)
 }

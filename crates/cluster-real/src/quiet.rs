@@ -20,10 +20,17 @@ const GRACE: SignedDuration = SignedDuration::from_secs(8);
 /// How long a deletion may take that nothing holds: controllers learn of new kinds every half minute.
 const DELETION: SignedDuration = SignedDuration::from_secs(45);
 
-/// Until when a controller may still act on some object, judged at `now`; `None` when none waits for anything.
+/// How long a Pod on a real node may take to start: images are pulled.
+const START: SignedDuration = SignedDuration::from_mins(5);
+/// How long a Pod whose image cannot be pulled is waited for.
+const PULL: SignedDuration = SignedDuration::from_mins(1);
+
+/// Until when a controller may still act on some object, judged at `now`; `None` when none waits for anything. With
+/// `real_nodes` their kubelets may act as well.
 pub(crate) fn expected(
     objects: &BTreeMap<ObjectKey, Arc<Value>>,
     now: Timestamp,
+    real_nodes: bool,
 ) -> Option<Timestamp> {
     let uids: BTreeSet<&str> = objects.values().map(|object| object::uid(object)).collect();
     objects
@@ -32,6 +39,7 @@ pub(crate) fn expected(
             let controllers = match (key.group.as_str(), key.kind.as_str()) {
                 ("batch", "Job") => job(object, objects),
                 ("apps", "Deployment") => deployment(object),
+                ("", "Pod") if real_nodes => pod(object, now),
                 _ => None,
             };
             [controllers, deletion(key, object, objects, &uids)]
@@ -127,6 +135,29 @@ fn deployment(deployment: &Value) -> Option<Timestamp> {
     deadline.max(soon)
 }
 
+/// The start of a Pod on a real node, and its end where it is to end.
+fn pod(pod: &Value, now: Timestamp) -> Option<Timestamp> {
+    let phase = pod["status"]["phase"].as_str().unwrap_or("Pending");
+    if matches!(phase, "Succeeded" | "Failed") {
+        return None;
+    }
+    let ends = pod["spec"]["restartPolicy"] != "Always";
+    if phase == "Running" && (ends || holds(pod, "Ready")) {
+        // What a container does is its own business; that it ends is promised.
+        return ends.then(|| now + START);
+    }
+    let waits_for_image = pod["status"]["containerStatuses"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|status| {
+            let reason = status.pointer("/state/waiting/reason");
+            reason.is_some_and(|reason| reason == "ErrImagePull" || reason == "ImagePullBackOff")
+        });
+    let patience = if waits_for_image { PULL } else { START };
+    Some(time(pod, "/metadata/creationTimestamp")? + patience)
+}
+
 /// A deletion that only controllers hold up, and what is left of an owner that is gone.
 fn deletion(
     key: &ObjectKey,
@@ -164,4 +195,122 @@ fn deletion(
     let left = owners.all(|owner| !uids.contains(owner.uid));
     let since = time(object, "/metadata/creationTimestamp")?;
     (left && key.kind != "Event").then_some(since + DELETION)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn world(objects: Vec<Value>) -> BTreeMap<ObjectKey, Arc<Value>> {
+        objects
+            .into_iter()
+            .map(|object| (ObjectKey::of(&object).unwrap(), Arc::new(object)))
+            .collect()
+    }
+
+    fn at(text: &str) -> Timestamp {
+        parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_failed_job_waits_for_its_back_off() {
+        let job = json!({
+            "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "a", "uid": "j"},
+            "status": {"failed": 2},
+        });
+        let pod = json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": "a-1", "uid": "p", "ownerReferences": [
+                {"apiVersion": "batch/v1", "kind": "Job", "name": "a", "uid": "j", "controller": true},
+            ]},
+            "status": {"containerStatuses": [{"state": {"terminated": {"finishedAt": "2026-01-01T00:00:10Z"}}}]},
+        });
+        let world = world(vec![job, pod]);
+        // Ten seconds, doubled once, and the grace.
+        let until = at("2026-01-01T00:00:38Z");
+        assert_eq!(
+            expected(&world, at("2026-01-01T00:00:12Z"), false),
+            Some(until)
+        );
+        assert_eq!(expected(&world, until, false), None);
+    }
+
+    #[test]
+    fn a_job_that_ended_is_removed_in_time() {
+        let job = json!({
+            "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "a", "uid": "j"},
+            "spec": {"ttlSecondsAfterFinished": 20},
+            "status": {"conditions": [
+                {"type": "Complete", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"},
+            ]},
+        });
+        assert_eq!(
+            expected(&world(vec![job]), at("2026-01-01T00:00:05Z"), false),
+            Some(at("2026-01-01T00:00:28Z"))
+        );
+    }
+
+    #[test]
+    fn a_deletion_that_somebody_holds_is_no_work() {
+        let object = |finalizers: Value| {
+            world(vec![json!({
+                "apiVersion": "v1", "kind": "ConfigMap",
+                "metadata": {"name": "a", "uid": "c", "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": finalizers},
+            })])
+        };
+        let now = at("2026-01-01T00:00:05Z");
+        assert!(expected(&object(json!(["foregroundDeletion"])), now, false).is_some());
+        assert!(expected(&object(json!(["example.com/hold"])), now, false).is_none());
+    }
+
+    #[test]
+    fn a_rollout_waits_for_its_deadline_until_it_is_done() {
+        let deployment = |reason: &str| {
+            world(vec![json!({
+                "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a", "uid": "d"},
+                "spec": {"progressDeadlineSeconds": 60},
+                "status": {"conditions": [
+                    {"type": "Progressing", "status": "True", "reason": reason, "lastUpdateTime": "2026-01-01T00:00:00Z"},
+                ]},
+            })])
+        };
+        let now = at("2026-01-01T00:00:05Z");
+        assert_eq!(
+            expected(&deployment("ReplicaSetUpdated"), now, false),
+            Some(at("2026-01-01T00:01:08Z"))
+        );
+        assert_eq!(
+            expected(&deployment("NewReplicaSetAvailable"), now, false),
+            None
+        );
+    }
+
+    #[test]
+    fn on_real_nodes_pods_that_start_or_are_to_end_are_work() {
+        let pod = |policy: &str, status: Value| {
+            world(vec![json!({
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": {"name": "a", "uid": "p", "creationTimestamp": "2026-01-01T00:00:00Z"},
+                "spec": {"restartPolicy": policy}, "status": status,
+            })])
+        };
+        let now = at("2026-01-01T00:02:00Z");
+        let works =
+            |policy: &str, status: Value| expected(&pod(policy, status), now, true).is_some();
+        assert!(works("Always", json!({"phase": "Pending"})));
+        assert!(works("Never", json!({"phase": "Running"})));
+        assert!(!works("Never", json!({"phase": "Succeeded"})));
+        let ready = json!([{"type": "Ready", "status": "True"}]);
+        assert!(!works(
+            "Always",
+            json!({"phase": "Running", "conditions": ready})
+        ));
+        let image = json!([{"state": {"waiting": {"reason": "ImagePullBackOff"}}}]);
+        assert!(!works(
+            "Never",
+            json!({"phase": "Pending", "containerStatuses": image})
+        ));
+    }
 }

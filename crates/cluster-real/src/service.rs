@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, Full};
 use kube::client::Body;
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::time::timeout;
 use tower::{BoxError, Service};
 use wavetank_cluster::ApiBody;
 use wavetank_kernel::BoxFuture;
@@ -20,6 +21,8 @@ use crate::hub::Hub;
 
 /// How long the answer to a write waits for its change.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long the server may take to answer.
+const ANSWER: Duration = Duration::from_secs(60);
 /// How long the answer to a read waits: a revision may never be seen.
 const READ_PATIENCE: Duration = Duration::from_millis(100);
 
@@ -80,7 +83,9 @@ impl RealService {
             }
             _ => request,
         };
-        let response = self.client.send(request).await?;
+        let response = timeout(ANSWER, self.client.send(request))
+            .await
+            .map_err(|_| format!("no answer within {} s", ANSWER.as_secs()))??;
         if verb == Verb::Other || !response.status().is_success() {
             return Ok(response.map(|body| ApiBody::new(body.map_err(BoxError::from))));
         }

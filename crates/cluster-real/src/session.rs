@@ -37,6 +37,8 @@ use crate::{discovery, existing, nodes, reset, watch};
 
 /// How often it is looked whether the cluster fell quiet, and whether it is still there.
 const LOOK: Duration = Duration::from_millis(250);
+/// Every kind must be watched within this time.
+const WATCHED: Duration = Duration::from_secs(60);
 /// How many looks in a row may fail before the cluster is lost.
 const FAILURES: u32 = 20;
 
@@ -165,17 +167,7 @@ impl Session {
             })
             .transpose()
             .map_err(|error| failed(format!("no thread can be started: {error}")))?;
-        let mut tasks = JoinSet::new();
-        for (resource, revision) in seen.watches {
-            tasks.spawn(watch::follow(
-                client.clone(),
-                resource,
-                Arc::clone(&hub),
-                revision,
-            ));
-        }
-        tasks.spawn(Arc::clone(&hub).release());
-        tasks.spawn(follow_new(client.clone(), Arc::clone(&hub), new_kinds));
+        let mut tasks = observe(&client, &hub, seen.watches, new_kinds);
         if let Some(workload) = &config.workload {
             tasks.spawn(nodes::keep_alive(client.clone(), workload.nodes));
         }
@@ -195,6 +187,10 @@ impl Session {
             before,
             client,
         });
+        if let Err(reason) = session.hub.all_watched(WATCHED).await {
+            session.abandon();
+            return Err(failed(reason));
+        }
         let look = look(Arc::downgrade(&session), session.client.clone(), tell);
         session.tasks().spawn(look);
         Ok(session)
@@ -251,7 +247,9 @@ impl Session {
     /// Until when real controllers may still act.
     fn expected(&self, now: SimTime) -> Option<SimTime> {
         let wall = self.epoch.wall(now);
-        let until = self.hub.look(|objects| quiet::expected(objects, wall))?;
+        let until = self
+            .hub
+            .look(|objects| quiet::expected(objects, wall, self.standin.is_none()))?;
         Some(self.epoch.sim(until).max(now + Duration::from_millis(1)))
     }
 }
@@ -427,6 +425,27 @@ fn cluster_scoped(
         .collect()
 }
 
+/// Starts everything that feeds the hub.
+fn observe(
+    client: &kube::Client,
+    hub: &Arc<Hub>,
+    watches: Vec<(Resource, String)>,
+    new_kinds: UnboundedReceiver<Resource>,
+) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    for (resource, revision) in watches {
+        tasks.spawn(watch::follow(
+            client.clone(),
+            resource,
+            Arc::clone(hub),
+            revision,
+        ));
+    }
+    tasks.spawn(Arc::clone(hub).release());
+    tasks.spawn(follow_new(client.clone(), Arc::clone(hub), new_kinds));
+    tasks
+}
+
 /// Watches kinds from the moment they are served. Never ends before the run does.
 async fn follow_new(client: kube::Client, hub: Arc<Hub>, mut kinds: UnboundedReceiver<Resource>) {
     let mut following = JoinSet::new();
@@ -470,6 +489,11 @@ async fn look(
             Ok(Ok(_)) => failures = 0,
             Ok(Err(error)) => (failures, problem) = (failures + 1, error),
             Err(_) => (failures, problem) = (failures + 4, "no answer within 5 s".to_owned()),
+        }
+        if session.standin().is_some_and(|standin| standin.is_dead()) {
+            lost.send(Some("the kubelet stand-in has ended: a bug".to_owned()))
+                .ok();
+            return;
         }
         if failures >= FAILURES {
             lost.send(Some(format!("the API server does not answer: {problem}")))

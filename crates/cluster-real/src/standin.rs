@@ -116,6 +116,11 @@ impl StandIn {
         self.plans().next_work
     }
 
+    /// Whether its thread has ended before the run did: a bug, and the end of the run.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.thread.as_ref().is_some_and(JoinHandle::is_finished)
+    }
+
     /// What is planned that is work.
     pub(crate) fn waiting(&self) -> Vec<String> {
         self.plans().waiting.clone()

@@ -8,7 +8,7 @@ use http::Request;
 use http_body_util::BodyStream;
 use kube::client::Body;
 use serde_json::Value;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use wavetank_model::{ObjectKey, object};
 
 use crate::discovery;
@@ -19,6 +19,10 @@ use crate::resource::Resource;
 const PAGE: u32 = 500;
 /// A watch is asked to end after this many seconds.
 const WATCH_SECONDS: u32 = 3600;
+/// A server that does not begin its answer within this time has lost the request.
+const ANSWER: Duration = Duration::from_secs(15);
+/// A watch that brings nothing for this long, not even a bookmark, has lost its connection: bookmarks come every minute.
+const SILENCE: Duration = Duration::from_secs(180);
 /// Wait after a failed request.
 const BACKOFF: Duration = Duration::from_millis(500);
 
@@ -128,21 +132,26 @@ async fn watch(client: &kube::Client, resource: &Resource, hub: &Hub, from: &str
     let Ok(request) = Request::get(uri).body(Body::empty()) else {
         return Ended::Again;
     };
-    let response = match client.send(request).await {
-        Ok(response) if response.status().is_success() => response,
-        Ok(_refused) => {
+    let response = match timeout(ANSWER, client.send(request)).await {
+        Ok(Ok(response)) if response.status().is_success() => response,
+        Ok(Ok(_refused)) => {
             sleep(BACKOFF).await;
             return Ended::Again;
         }
-        Err(_away) => {
+        Ok(Err(_away)) => {
             sleep(BACKOFF).await;
             return Ended::Resume(from.to_owned());
         }
+        Err(_silent) => return Ended::Resume(from.to_owned()),
     };
+    hub.watches(resource);
     let mut revision = from.to_owned();
     let mut pending: Vec<u8> = Vec::new();
     let mut frames = BodyStream::new(response.into_body());
-    while let Some(frame) = frames.next().await {
+    loop {
+        let Ok(Some(frame)) = timeout(SILENCE, frames.next()).await else {
+            return Ended::Resume(revision);
+        };
         let Ok(Some(data)) = frame.map(|frame| frame.into_data().ok()) else {
             return Ended::Resume(revision);
         };
@@ -162,7 +171,6 @@ async fn watch(client: &kube::Client, resource: &Resource, hub: &Hub, from: &str
             }
         }
     }
-    Ended::Resume(revision)
 }
 
 /// Takes one line; gives the revision to go on from, or `None` when the list must be read again.

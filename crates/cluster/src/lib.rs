@@ -75,7 +75,8 @@ pub struct HangUp(pub String);
 impl HangUp {
     /// Whether this is what an error comes from.
     pub fn is_cause(error: &(dyn std::error::Error + 'static)) -> bool {
-        std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<Self>())
+        std::iter::successors(Some(error), |error| error.source())
+            .any(<dyn std::error::Error>::is::<Self>)
     }
 }
 

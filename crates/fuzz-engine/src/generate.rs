@@ -301,7 +301,7 @@ impl Draft {
         if !self.settings.is_empty() {
             app["settings"] = Value::Object(std::mem::take(&mut self.settings));
         }
-        let mut spec = json!({"app": app, "limits": {"time": "30m", "wall": "2m"}});
+        let mut spec = json!({"app": app, "limits": {"time": "10m", "wall": "5m"}});
         let live: Vec<&Value> = self.live.iter().map(|drawn| &drawn.object).collect();
         if !live.is_empty() {
             spec["cluster"] = json!({"objects": live});
@@ -319,7 +319,7 @@ impl Draft {
                 spec[key] = items.into();
             }
         }
-        Case {
+        let mut case = Case {
             scenario: json!({
                 "apiVersion": "wavetank/v1",
                 "kind": "Scenario",
@@ -327,7 +327,39 @@ impl Draft {
                 "spec": spec,
             }),
             documents: self.desired.into_iter().map(|drawn| drawn.object).collect(),
+        };
+        if forces(&case) {
+            hasten(&mut case.scenario);
+            case.documents.iter_mut().for_each(hasten);
         }
+        case
+    }
+}
+
+/// Whether something may be replaced by force.
+fn forces(case: &Case) -> bool {
+    let text = case.scenario.to_string();
+    let forces = |text: &str| text.contains("Force=true");
+    text.contains("\"force\":true")
+        || forces(&text)
+        || case
+            .documents
+            .iter()
+            .any(|object| forces(&object.to_string()))
+}
+
+/// Lets deletions end soon: kubectl waits for them in real time, second by second, for five minutes.
+fn hasten(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.remove("finalizers");
+            if let Some(deletion) = map.get_mut("deletion") {
+                *deletion = json!({"after": "2s"});
+            }
+            map.values_mut().for_each(hasten);
+        }
+        Value::Array(items) => items.iter_mut().for_each(hasten),
+        _ => {}
     }
 }
 

@@ -14,20 +14,19 @@ pub fn shrink(case: Case, mut tries: usize, mut differs: impl FnMut(&Case) -> bo
         let before = best.size();
         let mut at = 0;
         // Places move when something goes: the place stays, and what comes next is there then.
-        while let Some(smaller) = without(&best, at) {
-            if tries == 0 {
-                return best;
-            }
-            match smaller {
-                Some(smaller) => {
+        loop {
+            match without(&best, at) {
+                Part::End => break,
+                Part::Needed => at += 1,
+                Part::Gone(_) if tries == 0 => return best,
+                Part::Gone(smaller) => {
                     tries -= 1;
                     if differs(&smaller) {
-                        best = smaller;
+                        best = *smaller;
                     } else {
                         at += 1;
                     }
                 }
-                None => at += 1,
             }
         }
         if best.size() == before {
@@ -36,13 +35,23 @@ pub fn shrink(case: Case, mut tries: usize, mut differs: impl FnMut(&Case) -> bo
     }
 }
 
-/// The case without the part with number `at`; `Some(None)` for parts that cannot go, `None` behind the last.
-fn without(case: &Case, at: usize) -> Option<Option<Case>> {
+/// What comes of taking a part away.
+enum Part {
+    /// The case without it.
+    Gone(Box<Case>),
+    /// It cannot go.
+    Needed,
+    /// There is no such part.
+    End,
+}
+
+/// The case without the part with number `at`.
+fn without(case: &Case, at: usize) -> Part {
     let documents = case.documents.len();
     if at < documents {
         let mut smaller = case.clone();
         smaller.documents.remove(documents - 1 - at);
-        return Some(Some(smaller));
+        return Part::Gone(Box::new(smaller));
     }
     let mut paths = Vec::new();
     collect(&case.scenario, &mut vec![Step::Scenario], &mut paths);
@@ -51,13 +60,15 @@ fn without(case: &Case, at: usize) -> Option<Option<Case>> {
     }
     // What is near the root is large: it goes first.
     paths.sort_by_key(Vec::len);
-    let path = paths.get(at - documents)?;
+    let Some(path) = paths.get(at - documents) else {
+        return Part::End;
+    };
     if is_needed(path) {
-        return Some(None);
+        return Part::Needed;
     }
     let mut smaller = case.clone();
     remove(&mut smaller, path);
-    Some(Some(smaller))
+    Part::Gone(Box::new(smaller))
 }
 
 /// One step on the way to a value.

@@ -93,6 +93,11 @@ impl Assessor {
         Ok(builtin::assess(object)?)
     }
 
+    /// Whether a configured check judges the kind of `object`, before what is built in.
+    pub fn is_overridden(&self, object: &Value) -> bool {
+        self.find(object).is_some()
+    }
+
     /// The configured check for the kind of `object`.
     fn find(&self, object: &Value) -> Option<&dyn Override> {
         if self.exact.is_empty() && self.patterns.is_empty() {

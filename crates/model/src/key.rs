@@ -1,5 +1,6 @@
 //! What an object is called.
 
+use crate::object::At;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -144,7 +145,7 @@ impl ObjectKey {
         let gvk = GroupVersionKind::of(object)?;
         let text = |field: &str| {
             object
-                .pointer("/metadata")
+                .at(&["metadata"])
                 .and_then(|meta| meta.get(field))
                 .and_then(Value::as_str)
                 .unwrap_or_default()

@@ -2,6 +2,20 @@
 
 use serde_json::Value;
 
+/// Reading below an object.
+pub trait At {
+    /// The value at `path`, field by field.
+    ///
+    /// For paths that are known; unlike [`Value::pointer`] it builds no text on the way.
+    fn at(&self, path: &[&str]) -> Option<&Value>;
+}
+
+impl At for Value {
+    fn at(&self, path: &[&str]) -> Option<&Value> {
+        path.iter().try_fold(self, |value, field| value.get(field))
+    }
+}
+
 /// The text at `metadata.<field>`, empty when it is absent.
 pub fn meta_str<'a>(object: &'a Value, field: &str) -> &'a str {
     object
@@ -34,7 +48,7 @@ pub fn resource_version(object: &Value) -> &str {
 /// `metadata.generation`, 0 when absent.
 pub fn generation(object: &Value) -> i64 {
     object
-        .pointer("/metadata/generation")
+        .at(&["metadata", "generation"])
         .and_then(Value::as_i64)
         .unwrap_or(0)
 }
@@ -56,14 +70,14 @@ pub fn label<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
 /// Whether `metadata.deletionTimestamp` is set.
 pub fn is_terminating(object: &Value) -> bool {
     object
-        .pointer("/metadata/deletionTimestamp")
+        .at(&["metadata", "deletionTimestamp"])
         .is_some_and(|stamp| !stamp.is_null())
 }
 
 /// `metadata.finalizers`.
 pub fn finalizers(object: &Value) -> impl Iterator<Item = &str> {
     object
-        .pointer("/metadata/finalizers")
+        .at(&["metadata", "finalizers"])
         .and_then(Value::as_array)
         .into_iter()
         .flatten()
@@ -90,7 +104,7 @@ pub struct OwnerReference<'a> {
 /// `metadata.ownerReferences`, in order.
 pub fn owners(object: &Value) -> impl Iterator<Item = OwnerReference<'_>> {
     object
-        .pointer("/metadata/ownerReferences")
+        .at(&["metadata", "ownerReferences"])
         .and_then(Value::as_array)
         .into_iter()
         .flatten()
@@ -166,7 +180,7 @@ fn hashed(value: &Value) -> String {
 pub fn outcome(group: &str, kind: &str, object: &Value) -> Option<bool> {
     match (group, kind) {
         ("batch", "Job") => {
-            let conditions = object.pointer("/status/conditions")?.as_array()?;
+            let conditions = object.at(&["status", "conditions"])?.as_array()?;
             let is_true = |wanted: &str| {
                 conditions.iter().any(|condition| {
                     condition.get("type").and_then(Value::as_str) == Some(wanted)
@@ -180,7 +194,7 @@ pub fn outcome(group: &str, kind: &str, object: &Value) -> Option<bool> {
             }
         }
         ("", "Pod") | ("argoproj.io", "Workflow") => {
-            match object.pointer("/status/phase")?.as_str()? {
+            match object.at(&["status", "phase"])?.as_str()? {
                 "Succeeded" => Some(true),
                 "Failed" | "Error" => Some(false),
                 _ => None,

@@ -216,10 +216,11 @@ impl<'a> SchemaRef<'a> {
     fn is_go_struct(self) -> bool {
         use Scalar::{Duration, IntOrString, MicroTime, Quantity, Time};
         matches!(
-            self.shape(),
-            Shape::Struct(_)
-                | Shape::Raw
-                | Shape::Scalar(Time | MicroTime | Duration | Quantity | IntOrString)
+            self.0.kind,
+            NodeKind::Struct(_)
+                | NodeKind::Definition(_)
+                | NodeKind::Raw
+                | NodeKind::Scalar(Time | MicroTime | Duration | Quantity | IntOrString)
         )
     }
 
@@ -292,6 +293,14 @@ impl<'a> StructRef<'a> {
     /// The type of fields that are not declared; `None` where there may be none.
     pub fn additional(self) -> Option<SchemaRef<'a>> {
         self.0.additional.as_deref().map(SchemaRef)
+    }
+
+    /// The declared fields that are serialised even when they are empty, by name.
+    fn kept(self) -> impl Iterator<Item = (&'a str, SchemaRef<'a>)> {
+        self.0.kept.iter().map(|at| {
+            let (name, node) = &self.0.fields[*at];
+            (name.as_ref(), SchemaRef(node))
+        })
     }
 
     /// The declared fields by name.
@@ -380,6 +389,24 @@ struct Struct {
     package: Cow<'static, str>,
     /// Sorted by name.
     fields: Box<[(Cow<'static, str>, Node)]>,
+    /// Which of the fields are serialised even when they are empty.
+    kept: Box<[usize]>,
     additional: Option<Box<Node>>,
     atomic: bool,
+}
+
+impl Struct {
+    fn with_fields(fields: Box<[(Cow<'static, str>, Node)]>) -> Self {
+        let kept = fields
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, node))| !SchemaRef(node).omits_empty())
+            .map(|(at, _)| at)
+            .collect();
+        Self {
+            fields,
+            kept,
+            ..Self::default()
+        }
+    }
 }

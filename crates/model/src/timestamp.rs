@@ -51,9 +51,57 @@ pub fn parse(text: &str) -> Option<Timestamp> {
     text.parse().ok()
 }
 
+/// Whether `text` is a time in the form of `metav1.Time`, told without reading it; `false` also where that takes a calendar.
+pub(crate) fn is_plain(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let below = |at: usize, limit: u8| {
+        let number = (bytes[at] - b'0') * 10 + (bytes[at + 1] - b'0');
+        number < limit
+    };
+    bytes.len() == 20
+        && b"0000-00-00T00:00:00Z"
+            .iter()
+            .zip(bytes)
+            .all(|(form, byte)| match form {
+                b'0' => byte.is_ascii_digit(),
+                other => byte == other,
+            })
+        && below(5, 13)
+        && !below(5, 1)
+        && below(8, 29)
+        && !below(8, 1)
+        && below(11, 24)
+        && below(14, 60)
+        && below(17, 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plain_time_is_one_that_reads_back_as_it_is() {
+        for text in ["2026-01-01T00:00:00Z", "0001-12-28T23:59:59Z"] {
+            assert!(is_plain(text), "{text}");
+            let time = parse(text).unwrap();
+            assert_eq!(time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(), text);
+        }
+        for text in [
+            "2026-01-01T00:00:00+01:00",
+            "2026-01-01T00:00:00.5Z",
+            "2026-13-01T00:00:00Z",
+            "2026-00-01T00:00:00Z",
+            "2026-01-31T00:00:00Z",
+            "2026-01-00T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:60:00Z",
+            "2026-01-01t00:00:00Z",
+            "soon",
+            "",
+        ] {
+            assert!(!is_plain(text), "{text}");
+        }
+    }
 
     #[test]
     fn the_virtual_epoch_is_new_year_2026() {

@@ -28,6 +28,8 @@ struct Run<'a> {
     path: &'a str,
     case: Option<&'a str>,
     seed: u64,
+    #[serde(skip_serializing_if = "is_simulated")]
+    target: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -135,6 +137,10 @@ pub fn plans(plans: &[Plan]) -> Result<String, serde_json::Error> {
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
 
+fn is_simulated(target: &str) -> bool {
+    target == "fake"
+}
+
 fn run(outcome: &RunOutcome) -> Run<'_> {
     let (reason, problems): (Option<&str>, &[String]) = match &outcome.verdict {
         Verdict::Passed | Verdict::Failed { .. } | Verdict::Fixed { .. } => (None, &[]),
@@ -150,6 +156,7 @@ fn run(outcome: &RunOutcome) -> Run<'_> {
         path: &outcome.path,
         case: outcome.case.as_deref(),
         seed: outcome.seed,
+        target: &outcome.target,
         description: outcome.about.description.as_deref(),
         links: &outcome.about.links,
         verdict: outcome.verdict.as_str(),

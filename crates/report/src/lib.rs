@@ -13,6 +13,7 @@
 
 pub mod json;
 pub mod junit;
+pub mod merge;
 pub mod outcome;
 pub mod plan;
 pub mod style;

@@ -19,6 +19,8 @@ pub struct RunOutcome {
     pub case: Option<String>,
     /// Seed of the run.
     pub seed: u64,
+    /// Where it was run: `fake`, `kind` …
+    pub target: String,
     /// What the file says of itself.
     pub about: About,
     /// What it came to.
@@ -260,7 +262,12 @@ impl RunOutcome {
         if self.scenario.is_none() {
             return format!("wavetank run {path}");
         }
-        format!("wavetank run {path}{case} --seed {}", self.seed)
+        let target = if self.target == "fake" {
+            String::new()
+        } else {
+            format!(" --target {}", quoted(&self.target))
+        };
+        format!("wavetank run {path}{case} --seed {}{target}", self.seed)
     }
 }
 
@@ -275,7 +282,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Codes of which the first that occurs wins (scenario format, section 10).
-const WINNERS: [u8; 5] = [101, 3, 4, 1, 2];
+pub(crate) const WINNERS: [u8; 5] = [101, 3, 4, 1, 2];
 
 /// How many runs came to what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -199,6 +199,7 @@ pub(crate) fn outcome(path: &str, verdict: Verdict) -> RunOutcome {
         path: path.to_owned(),
         case: None,
         seed: 7,
+        target: "fake".to_owned(),
         about: About {
             description: None,
             links: vec!["argoproj/argo-cd#21055".to_owned()],

@@ -30,7 +30,7 @@ use wavetank_sync::{
 
 use child::{Call, Event};
 use message::Said;
-use polls::Polls;
+use polls::{Polls, Takes};
 use running::Running;
 
 /// The version of the engine protocol.
@@ -140,12 +140,11 @@ impl ProcessEngine {
             .link
             .clone()
             .ok_or_else(|| EngineError::Lost("it has no way to the API".to_owned()))?;
-        let running = match self.running.take() {
-            Some(running) => running,
-            None => {
-                self.started = false;
-                self.programs.take()?
-            }
+        let running = if let Some(running) = self.running.take() {
+            running
+        } else {
+            self.started = false;
+            self.programs.take()?
         };
         running.nothing_between()?;
         if !self.started {
@@ -240,13 +239,17 @@ impl StepEngine for ProcessEngine {
 
 /// Answers one request of the program, through the seam.
 async fn serve(link: &EngineLink, polls: &mut Polls, call: Call) {
-    if polls.takes_time(&call.parts) {
-        let now = link.clock.now();
-        let due = (link.next_work)().unwrap_or(now + polls::LONGEST);
-        let until = due
-            .min(now + polls::LONGEST)
-            .max(now + Duration::from_millis(1));
-        link.clock.sleep_until(until).await;
+    match polls.takes_time(&call.parts) {
+        Takes::Nothing => {}
+        Takes::UntilDue => {
+            let now = link.clock.now();
+            let due = (link.next_work)().unwrap_or(now + polls::LONGEST);
+            let until = due
+                .min(now + polls::LONGEST)
+                .max(now + Duration::from_millis(1));
+            link.clock.sleep_until(until).await;
+        }
+        Takes::Second => link.clock.sleep(polls::LONGEST).await,
     }
     let answer = match answer(link, call.parts, call.body).await {
         Ok(response) => Ok(response),

@@ -117,6 +117,10 @@ pub async fn replay(
         changed,
         desired,
     ));
+    let view = Arc::clone(&shared.view);
+    shared
+        .cluster
+        .observe(view as Arc<dyn wavetank_cluster::Observer>);
     let ended = Run::new(Arc::clone(&shared), assessor)
         .run(engine, triggers)
         .await;

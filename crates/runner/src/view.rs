@@ -2,8 +2,10 @@
 //!
 //! One reflector per kind lists, watches, resumes, and lists again when its revision is too old, through the seam.
 //! Lines are parsed once and kept as they came: the engine sees exactly what the API sent. What the view has seen last
-//! is what the engine believes, however late it is.
+//! is what the engine believes, however late it is. An object that was committed in this process is not parsed again:
+//! the line says which version it carries.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,10 +14,12 @@ use futures::StreamExt;
 use http::Request;
 use http_body_util::{BodyExt, BodyStream};
 use kube::client::Body;
+use serde::Deserialize;
 use serde_json::Value;
 use tower::{BoxError, ServiceExt};
+use wavetank_cluster::Observer;
 use wavetank_kernel::Clock;
-use wavetank_model::{GroupVersionKind, ObjectKey, Reference, object};
+use wavetank_model::{Change, ChangeKind, GroupVersionKind, ObjectKey, Reference, object};
 
 use crate::seam::Seam;
 
@@ -56,6 +60,24 @@ pub(crate) type OnChange = Arc<dyn Fn(&ObjectKey, &Value) + Send + Sync>;
 pub(crate) struct View {
     objects: Mutex<BTreeMap<ObjectKey, Arc<Value>>>,
     bends: Mutex<Vec<Bend>>,
+    /// Every object as last committed.
+    committed: Mutex<BTreeMap<ObjectKey, Arc<Value>>>,
+}
+
+impl Observer for View {
+    fn committed(&self, change: &Change) {
+        let mut committed = self
+            .committed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if change.kind == ChangeKind::Deleted {
+            committed.remove(&change.key);
+        } else {
+            committed.insert(change.key.clone(), Arc::clone(&change.new));
+        }
+    }
+
+    fn idle(&self) {}
 }
 
 /// What the view shows of the objects that `target` names, in place of what it has seen.
@@ -101,6 +123,28 @@ impl View {
     /// From now on shows these in place of the truth.
     pub(crate) fn bend(&self, bends: Vec<Bend>) {
         *self.bends.lock().unwrap_or_else(PoisonError::into_inner) = bends;
+    }
+
+    /// The object that a line is about, if it is the one last committed.
+    fn shared(&self, kind: &WatchedKind, head: &Head<'_>) -> Option<(ObjectKey, Arc<Value>)> {
+        let metadata = &head.metadata;
+        let key = ObjectKey::new(
+            &kind.gvk.group,
+            &kind.gvk.kind,
+            &*metadata.namespace,
+            &*metadata.name,
+        );
+        let committed = self
+            .committed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let object = committed.get(&key).filter(|object| {
+            object::resource_version(object) == metadata.resource_version
+                && object
+                    .get("apiVersion")
+                    .is_some_and(|version| version == &*head.api_version)
+        })?;
+        Some((key, Arc::clone(object)))
     }
 
     fn put(&self, key: ObjectKey, object: Arc<Value>) {
@@ -329,23 +373,57 @@ async fn watch(
     Ended::Resume(version)
 }
 
+/// A line of a watch, its object not read but for what names its version.
+#[derive(Deserialize)]
+struct Line<'a> {
+    #[serde(borrow, rename = "type")]
+    verb: Cow<'a, str>,
+    #[serde(borrow)]
+    object: Head<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Head<'a> {
+    #[serde(borrow, default)]
+    api_version: Cow<'a, str>,
+    #[serde(borrow, default)]
+    metadata: Metadata<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata<'a> {
+    #[serde(borrow, default)]
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    namespace: Cow<'a, str>,
+    #[serde(borrow, default)]
+    resource_version: Cow<'a, str>,
+}
+
 /// Takes one line of a watch; gives the revision to go on from, or `None` when the list must be read again.
 fn take_line(kind: &WatchedKind, view: &View, line: &[u8], on_change: &OnChange) -> Option<String> {
-    let mut event: Value = serde_json::from_slice(line).ok()?;
-    let body = event.get_mut("object").map(Value::take)?;
-    let verb = event.get("type").and_then(Value::as_str)?;
-    if !matches!(verb, "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK") {
-        return None;
-    }
-    let version = object::resource_version(&body).to_owned();
-    if verb != "BOOKMARK" {
-        let (key, object) = identified(kind, body);
-        if verb == "DELETED" {
-            view.remove(&key);
-        } else {
+    let Line { verb, object: head } = serde_json::from_slice(line).ok()?;
+    let whole = || {
+        let mut event: Value = serde_json::from_slice(line).ok()?;
+        event
+            .get_mut("object")
+            .map(|body| identified(kind, body.take()))
+    };
+    match &*verb {
+        "ADDED" | "MODIFIED" => {
+            let (key, object) = view.shared(kind, &head).or_else(whole)?;
             view.put(key.clone(), Arc::clone(&object));
+            on_change(&key, &object);
         }
-        on_change(&key, &object);
+        "DELETED" => {
+            let (key, object) = whole()?;
+            view.remove(&key);
+            on_change(&key, &object);
+        }
+        "BOOKMARK" => {}
+        _ => return None,
     }
-    Some(version)
+    Some(head.metadata.resource_version.into_owned())
 }

@@ -8,6 +8,11 @@ pub(crate) const API_VERSION: &str = "wavetank/v1";
 pub(crate) const KIND: &str = "Scenario";
 
 /// Names of the invariants that are judged in every run.
+/// What of a pass may differ between two engines.
+pub(crate) const COMPARED: &[&str] = &[
+    "start", "requests", "tasks", "changes", "outcome", "results", "passes",
+];
+
 pub(crate) const INVARIANTS: &[&str] = &[
     "phase-order",
     "wave-order",
@@ -196,7 +201,7 @@ static EXCEPTION: Shape = Shape {
         key(
             "fails",
             Ty::Text,
-            "What fails: `expect.order`, `steps.2.expect.waves`, `invariant.NAME` or `settled`.",
+            "What fails: `expect.order`, `steps.2.expect.waves`, `invariant.NAME`, `settled`; `compare` or `compare.results` for `wavetank compare` alone.",
         ),
         key("skip", Ty::Text, "Why the scenario is skipped."),
         key("bug", Ty::Text, "Where the difference is reported."),

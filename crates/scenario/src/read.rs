@@ -226,8 +226,7 @@ impl Reader<'_, '_> {
                 && let Some(path) = fails.string()
                 && !is_failure_path(&path)
             {
-                let label =
-                    "as `expect.order`, `steps.2.expect.waves`, `invariant.NAME` or `settled`";
+                let label = "as `expect.order`, `steps.2.expect.waves`, `invariant.NAME`, `settled` or `compare.results`";
                 self.context
                     .error(fails.span, format!("`{path}` names no expectation"), label);
             }
@@ -248,12 +247,13 @@ fn is_failure_path(path: &str) -> bool {
     let is_expectation = |key: &str| format::EXPECT.keys.iter().any(|known| known.name == key);
     let parts: Vec<&str> = path.split('.').collect();
     match parts.as_slice() {
-        ["settled"] => true,
+        ["settled" | "compare"] => true,
         ["expect", key] => is_expectation(key),
         ["steps", number, "expect", key] => {
             number.bytes().all(|byte| byte.is_ascii_digit()) && is_expectation(key)
         }
         ["invariant", name] => format::INVARIANTS.contains(name),
+        ["compare", what] => format::COMPARED.contains(what),
         _ => false,
     }
 }

@@ -504,7 +504,8 @@ pub struct Exception {
     pub engine: Option<String>,
     /// Case glob.
     pub case: Option<String>,
-    /// The expectation that fails: `expect.order`, `steps.2.expect.waves`, `invariant.NAME`, `settled`.
+    /// The expectation that fails: `expect.order`, `steps.2.expect.waves`, `invariant.NAME`, `settled`; `compare…`
+    /// is about comparisons of engines alone.
     pub fails: Option<String>,
     /// Why the scenario is skipped.
     pub skip: Option<String>,

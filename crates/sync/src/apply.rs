@@ -116,6 +116,11 @@ impl KubeAsks {
 
     /// Writes one object; gives the output or the error text.
     async fn write(&mut self, ask: &ApplyAsk) -> Result<String, String> {
+        // kubectl looks at its options before it looks for the kind.
+        if ask.force && ask.strategy == Strategy::ServerSideApply {
+            let text = "error validating options: --force cannot be used with --server-side";
+            return Err(text.to_owned());
+        }
         let Ok(resource) = self.resolve(&ask.resource).await else {
             return Err(output::no_match(ask));
         };

@@ -1,17 +1,19 @@
 //! Whether an app is in sync (SYNC-148, SYNC-149), and what a comparison finds beside that (SYNC-102).
 //!
-//! The comparison is Argo CD's three-way one, and two-way for objects that were not made by an apply. Server-side diff
-//! and the structured-merge diff of server-side applied objects are answered by the two-way comparison.
+//! The comparison is Argo CD's three-way one, and two-way for objects that were not made by an apply; objects that are
+//! applied from the server are merged as the server would. Custom resources of those, whose schema is not known here, and
+//! the server-side diff are answered by the two-way comparison.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use wavetank_model::patch::apply::{FieldSet, Writer};
 use wavetank_model::{GroupVersionKind, ObjectKey, PatchType, argo, patch, schema};
 
 use crate::apply::three_way;
 use crate::engine::AppIdentity;
-use crate::ignore::{self, IgnoredDifference};
+use crate::ignore;
 use crate::kinds::Kinds;
 use crate::options::SyncOptions;
 use crate::reconcile::{Pair, reconcile};
@@ -138,9 +140,7 @@ fn status_of(pair: &Pair, options: &SyncOptions) -> Option<ResourceComparison> {
         (None, None) => return None,
     };
     let (status, requires_pruning) = match (&pair.target, &pair.live) {
-        (Some(target), Some(live))
-            if !is_modified(&target.object, live, &options.ignore_differences) =>
-        {
+        (Some(target), Some(live)) if !is_modified(&target.object, live, options) => {
             (SyncCode::Synced, false)
         }
         (Some(_), _) => (SyncCode::OutOfSync, false),
@@ -169,8 +169,14 @@ fn shared_with(pair: &Pair, app: &AppIdentity) -> Option<(ObjectKey, String)> {
 }
 
 /// Whether an apply of `target` would change `live` (SYNC-149). What cannot be compared counts as modified.
-pub fn is_modified(target: &Value, live: &Value, ignored: &[IgnoredDifference]) -> bool {
+pub fn is_modified(target: &Value, live: &Value, options: &SyncOptions) -> bool {
+    let ignored = options.ignore_differences.as_slice();
     let (mut target, mut live) = (target.clone(), live.clone());
+    if (options.server_side_apply || argo::has_option(&target, "ServerSideApply=true"))
+        && let Some(modified) = is_modified_from_the_server(&target, &live, options)
+    {
+        return modified;
+    }
     // The annotation is read before normalisation, and its ignored fields go with the others.
     let mut original = match crate::apply::last_applied_of(&live) {
         Value::Null => target.clone(),
@@ -197,6 +203,32 @@ pub fn is_modified(target: &Value, live: &Value, ignored: &[IgnoredDifference]) 
         _ => patch::merge(&mut predicted, &patch).is_ok(),
     };
     !applied || predicted != live
+}
+
+/// Whether a server-side apply would change the object: a field that we own and no longer want goes by it. `None` where
+/// the merge is not known.
+fn is_modified_from_the_server(
+    target: &Value,
+    live: &Value,
+    options: &SyncOptions,
+) -> Option<bool> {
+    let gvk = GroupVersionKind::of(target)?;
+    let schema = schema::builtin(&gvk)?;
+    let (mut target, mut live) = (target.clone(), live.clone());
+    ignore::normalise_pair(&options.ignore_differences, &mut target, &mut live);
+    let (version, reset) = (gvk.api_version(), FieldSet::default());
+    let writer = Writer {
+        manager: &options.manager,
+        api_version: &version,
+        subresource: "",
+        time: "",
+        reset: &reset,
+    };
+    let mut predicted = patch::apply::apply(Some(&live), &target, &writer, true, schema).ok()?;
+    for object in [&mut predicted, &mut live] {
+        target::metadata(object).remove("managedFields");
+    }
+    Some(predicted != live)
 }
 
 /// Neither the namespace nor an empty map of annotations is a difference.
@@ -281,17 +313,55 @@ mod tests {
         let mut live = crate::apply::annotated(&target);
         live["metadata"]["uid"] = "u".into();
         live["data"]["defaulted"] = "x".into();
-        assert!(!is_modified(&target, &live, &[]));
+        assert!(!is_modified(&target, &live, &SyncOptions::default()));
         let mut before = target.clone();
         before["data"]["gone"] = "x".into();
         let live = crate::apply::annotated(&before);
-        assert!(is_modified(&target, &live, &[]));
-        let ignored = IgnoredDifference {
+        assert!(is_modified(&target, &live, &SyncOptions::default()));
+        let ignored = ignore::IgnoredDifference {
             kind: "ConfigMap".to_owned(),
             json_pointers: vec!["/data/gone".to_owned()],
-            ..IgnoredDifference::default()
+            ..ignore::IgnoredDifference::default()
         };
-        assert!(!is_modified(&target, &live, &[ignored]));
+        let options = SyncOptions {
+            ignore_differences: vec![ignored],
+            ..SyncOptions::default()
+        };
+        assert!(!is_modified(&target, &live, &options));
+    }
+
+    /// SYNC-149: what is applied from the server is merged as the server does: what we own and no longer want goes, what
+    /// others own is no difference.
+    #[test]
+    fn server_side_applied_objects_are_merged_as_the_server_does() {
+        let target = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "demo"}, "data": {"a": "1"}});
+        let mut live = target.clone();
+        live["data"]["b"] = "2".into();
+        let owned = |manager: &str, operation: &str, fields: Value| {
+            json!({"manager": manager, "operation": operation, "apiVersion": "v1", "fieldsType": "FieldsV1",
+                "time": "2026-01-01T00:00:00Z", "fieldsV1": {"f:data": fields}})
+        };
+        let options = SyncOptions {
+            server_side_apply: true,
+            ..SyncOptions::default()
+        };
+        live["metadata"]["managedFields"] = json!([
+            owned("argocd-controller", "Apply", json!({"f:a": {}})),
+            owned("somebody", "Update", json!({"f:b": {}})),
+        ]);
+        assert!(!is_modified(&target, &live, &options));
+        live["metadata"]["managedFields"] = json!([owned(
+            "argocd-controller",
+            "Apply",
+            json!({"f:a": {}, "f:b": {}})
+        )]);
+        assert!(is_modified(&target, &live, &options));
+        assert!(!is_modified(&target, &live, &SyncOptions::default()));
+        let mut by_annotation = target.clone();
+        by_annotation["metadata"]["annotations"] =
+            json!({argo::SYNC_OPTIONS: "ServerSideApply=true"});
+        live["metadata"]["annotations"] = by_annotation["metadata"]["annotations"].clone();
+        assert!(is_modified(&by_annotation, &live, &SyncOptions::default()));
     }
 
     /// SYNC-149: Secrets are compared by `data`, whatever the manifest says it in.
@@ -299,7 +369,7 @@ mod tests {
     fn string_data_is_folded_into_data() {
         let target = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"k": "v"}});
         let live = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"k": "dg=="}, "type": "Opaque"});
-        assert!(!is_modified(&target, &live, &[]));
+        assert!(!is_modified(&target, &live, &SyncOptions::default()));
     }
 
     /// SYNC-102.

@@ -24,8 +24,10 @@ pub struct ExternalLive {
     pub foreign: bool,
     /// Whether an apply would change it; only said where the operation leaves out what is in sync (SYNC-058).
     pub modified: Option<bool>,
-    /// Its health; what an engine cannot judge itself it takes from here.
-    pub health: Option<Health>,
+    /// Its health, or why it cannot be told; what an engine cannot judge itself it takes from here.
+    pub health: Result<Option<Health>, String>,
+    /// Whether a script of the settings judges it: then the engine's own checks do not count (SYNC-124).
+    pub overridden: bool,
 }
 
 /// What an engine from outside gets beside the [`StepInput`].
@@ -94,18 +96,19 @@ impl External {
     }
 
     fn add_live(&mut self, input: &StepInput, pair: &Pair, live: &Arc<Value>, assessor: &Assessor) {
-        let ignored = &input.options.ignore_differences;
         let modified = pair
             .target
             .as_ref()
             .filter(|_| input.options.apply_out_of_sync_only)
-            .map(|target| compare::is_modified(&target.object, live, ignored));
+            .map(|target| compare::is_modified(&target.object, live, &input.options));
         self.live.push(ExternalLive {
             object: Arc::clone(live),
             foreign: pair.foreign_copy,
             modified,
-            // A check that fails says nothing here: the engine judges for itself.
-            health: assessor.assess(live).ok().flatten(),
+            health: assessor
+                .assess(live)
+                .map_err(|failure| failure.error.to_string()),
+            overridden: assessor.is_overridden(live),
         });
         if let Some(key) = ObjectKey::of(live) {
             self.learn(input, &key, &key);

@@ -14,7 +14,7 @@ use crate::compare;
 use crate::engine::{Asks, StepInput, StepOutput};
 use crate::ledger::Ledger;
 use crate::message::{self, WaitingFor};
-use crate::plan::{self, Task};
+use crate::plan::{self, Reason, Task};
 use crate::result::{OperationPhase, ResultCode};
 use crate::target::TargetMemo;
 use wavetank_health::Assessor;
@@ -286,9 +286,13 @@ impl<'a> Step<'a> {
         if !self.input.options.apply_out_of_sync_only {
             return set;
         }
-        let ignored = &self.input.options.ignore_differences;
+        let options = &self.input.options;
+        // The comparison knows nothing of a namespace that only the engine wants (SYNC-104).
+        let compared = |task: &Task| !task.hook && !task.moved.contains(&Reason::AutoNamespace);
         let kept = |task: &Task| match (&task.target, &task.live) {
-            (Some(target), Some(live)) if !task.hook => compare::is_modified(target, live, ignored),
+            (Some(target), Some(live)) if compared(task) => {
+                compare::is_modified(target, live, options)
+            }
             _ => true,
         };
         set.into_iter()

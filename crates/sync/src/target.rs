@@ -357,9 +357,21 @@ fn track(meta: &mut Map<String, Value>, app: &AppIdentity, id: &str) {
     if app.tracking != TrackingMethod::Label {
         child_of(meta, "annotations").insert(argo::TRACKING_ID.to_owned(), id.into());
     }
-    if app.tracking != TrackingMethod::Annotation {
-        child_of(meta, "labels").insert(INSTANCE_LABEL.to_owned(), app.name.clone().into());
+    let label = match app.tracking {
+        TrackingMethod::Annotation => return,
+        TrackingMethod::Label => app.name.as_str(),
+        TrackingMethod::AnnotationAndLabel => label_value(&app.name),
+    };
+    child_of(meta, "labels").insert(INSTANCE_LABEL.to_owned(), label.into());
+}
+
+/// As much of a name as a label may hold. Only where the annotation decides: label tracking sends the whole name.
+fn label_value(name: &str) -> &str {
+    let mut end = name.len().min(63);
+    while !name.is_char_boundary(end) {
+        end -= 1;
     }
+    name[..end].trim_end_matches(|last: char| !last.is_ascii_alphanumeric())
 }
 
 /// The app a live object says it belongs to.
@@ -485,6 +497,30 @@ mod tests {
         );
         assert_eq!(targets.warnings.len(), 1, "only the typo is remarkable");
         assert!(targets.warnings[0].text.contains("`Presync`"));
+    }
+
+    /// SYNC-011: with both ways of tracking a long name is cut for the label, so that it ends well; with labels alone the
+    /// server will refuse it.
+    #[test]
+    fn long_names_are_cut_for_the_label() {
+        let name = format!("{}-{}", "a".repeat(62), "b".repeat(10));
+        let label = |tracking| {
+            let app = AppIdentity {
+                name: name.clone(),
+                ..app(tracking)
+            };
+            let given = [Arc::new(
+                json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}),
+            )];
+            let targets = normalise(&given, &app, &Kinds::builtin());
+            object::label(&targets.list[0].object, INSTANCE_LABEL).map(str::to_owned)
+        };
+        assert_eq!(
+            label(TrackingMethod::AnnotationAndLabel),
+            Some("a".repeat(62))
+        );
+        assert_eq!(label(TrackingMethod::Label), Some(name.clone()));
+        assert_eq!(label(TrackingMethod::Annotation), None);
     }
 
     /// SYNC-013: a copy that another controller made carries the id of its original.

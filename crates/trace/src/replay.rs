@@ -83,12 +83,12 @@ pub fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-/// The content that turns `old` into `new`: a merge patch, or the whole object where `new` holds a null that a merge
-/// patch cannot express.
+/// The content that turns `old` into `new`: a merge patch, or the whole object where a null is new that a merge patch
+/// cannot express.
 pub fn content(old: Option<&Value>, new: &Arc<Value>) -> Content {
-    match old {
-        Some(old) if !holds_null(new) => Content::Patch(Arc::new(difference(old, new))),
-        _ => Content::Object(Arc::clone(new)),
+    match old.and_then(|old| difference(old, new)) {
+        Some(patch) => Content::Patch(Arc::new(patch)),
+        None => Content::Object(Arc::clone(new)),
     }
 }
 
@@ -101,26 +101,27 @@ fn holds_null(value: &Value) -> bool {
     }
 }
 
-fn difference(old: &Value, new: &Value) -> Value {
+/// The merge patch from `old` to `new`; `None` when there is none.
+fn difference(old: &Value, new: &Value) -> Option<Value> {
     let (Value::Object(old), Value::Object(new)) = (old, new) else {
-        return new.clone();
+        return (!holds_null(new)).then(|| new.clone());
     };
     let mut out = serde_json::Map::new();
+    let mut before = old.iter().peekable();
     for (key, value) in new {
-        match old.get(key) {
-            Some(before) if before == value => {}
-            Some(before) if before.is_object() && value.is_object() => {
-                out.insert(key.clone(), difference(before, value));
-            }
-            _ => {
-                out.insert(key.clone(), value.clone());
-            }
+        while let Some((gone, _)) = before.next_if(|(other, _)| *other < key) {
+            out.insert(gone.clone(), Value::Null);
         }
+        let changed = match before.next_if(|(other, _)| *other == key) {
+            Some((_, before)) if before == value => continue,
+            Some((_, before)) => difference(before, value)?,
+            None if holds_null(value) => return None,
+            None => value.clone(),
+        };
+        out.insert(key.clone(), changed);
     }
-    for key in old.keys().filter(|key| !new.contains_key(*key)) {
-        out.insert(key.clone(), Value::Null);
-    }
-    Value::Object(out)
+    out.extend(before.map(|(gone, _)| (gone.clone(), Value::Null)));
+    Some(Value::Object(out))
 }
 
 #[cfg(test)]

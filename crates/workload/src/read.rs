@@ -1,11 +1,11 @@
 //! Typed reads of objects, and of conditions in them.
 
 use serde_json::{Map, Value, json};
+use wavetank_model::object::At;
 
 /// The value at `path`.
 pub(crate) fn at<'a>(object: &'a Value, path: &[&str]) -> Option<&'a Value> {
-    path.iter()
-        .try_fold(object, |value, field| value.get(field))
+    object.at(path)
 }
 
 /// The text at `path`, empty when absent.

@@ -67,6 +67,45 @@ impl Expectation {
     }
 }
 
+/// What metadata has that differs from run to run, or that a case leaves out when it is not about it.
+const VOLATILE: [&str; 4] = [
+    "uid",
+    "resourceVersion",
+    "creationTimestamp",
+    "managedFields",
+];
+
+/// Whether `found`, which has all that is expected, has nothing else.
+///
+/// # Errors
+/// The first field that is not expected.
+pub(super) fn nothing_more(expected: &Value, found: &Value, at: &str) -> Result<(), String> {
+    match (expected, found) {
+        (Value::Object(expected), Value::Object(found)) => {
+            found.iter().try_for_each(|(name, value)| {
+                let at = format!("{at}/{name}");
+                match expected.get(name) {
+                    Some(expected) => nothing_more(expected, value, &at),
+                    None if at.ends_with(&format!("/metadata/{name}"))
+                        && VOLATILE.contains(&name.as_str()) =>
+                    {
+                        Ok(())
+                    }
+                    None => Err(format!("{at} is not expected: {value}")),
+                }
+            })
+        }
+        (Value::Array(expected), Value::Array(found)) => expected
+            .iter()
+            .zip(found)
+            .enumerate()
+            .try_for_each(|(index, (expected, found))| {
+                nothing_more(expected, found, &format!("{at}/{index}"))
+            }),
+        _ => Ok(()),
+    }
+}
+
 fn text_of(value: &Value) -> String {
     value
         .as_str()

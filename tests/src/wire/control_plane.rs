@@ -146,8 +146,8 @@ impl ControlPlane {
             let log = || {
                 let text = fs::read_to_string(self.home.path().join("kube-apiserver.log"));
                 let text = text.unwrap_or_default();
-                let from = text.floor_char_boundary(text.len().saturating_sub(2_000));
-                text[from..].to_owned()
+                let lines: Vec<&str> = text.lines().collect();
+                lines[lines.len().saturating_sub(20)..].join("\n")
             };
             if let Ok(Some(status)) = self.server.0.try_wait() {
                 return Err(format!("kube-apiserver ended with {status}: {}", log()));

@@ -122,6 +122,13 @@ impl<'a> Https<'a> {
             }
             let mut delete = outgoing("DELETE", &uri, options);
             delete.headers.clear();
+            if uri.starts_with("/apis/example.com/") {
+                self.send(&outgoing(
+                    "PATCH",
+                    &uri,
+                    r#"{"metadata":{"finalizers":null}}"#,
+                ))?;
+            }
             if self.send(&delete)?.code == 404 {
                 continue;
             }
@@ -198,7 +205,9 @@ impl<'a> Https<'a> {
 
     fn remember(&mut self, request: &Outgoing, reply: &Reply) {
         let path = request.uri.split('?').next().unwrap_or_default();
-        if reply.code != 201 || path.contains("/namespaces/t/") || request.uri.contains("dryRun") {
+        // Objects of a definition hold it up when they have finalizers; all else may stay with the namespace.
+        let stays = path.contains("/namespaces/t/") && !path.starts_with("/apis/example.com/");
+        if reply.code != 201 || stays || request.uri.contains("dryRun") {
             return;
         }
         let body = reply.body.as_deref().unwrap_or_default();

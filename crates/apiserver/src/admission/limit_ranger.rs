@@ -1,6 +1,7 @@
 //! `LimitRanger`: defaults for containers, bounds for containers, Pods and claims (API-308).
 
 use std::sync::Arc;
+use wavetank_model::object::At;
 
 use serde_json::{Map, Value};
 use wavetank_model::key::GroupKind;
@@ -110,7 +111,7 @@ pub(super) fn validate(
         let mut problems = Vec::new();
         if claim {
             let none = Value::Null;
-            let requests = spec.pointer("/resources/requests").unwrap_or(&none);
+            let requests = spec.at(&["resources", "requests"]).unwrap_or(&none);
             for limit in limits(&range, "PersistentVolumeClaim") {
                 check(
                     limit,

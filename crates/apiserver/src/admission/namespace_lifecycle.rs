@@ -1,6 +1,7 @@
 //! `NamespaceLifecycle` (API-236, API-073).
 
 use wavetank_model::object;
+use wavetank_model::object::At;
 use wavetank_model::status::{Status, StatusCause, StatusDetails};
 
 use super::{Lookup, Operation, Request, core};
@@ -36,7 +37,7 @@ pub(super) fn admit(request: &Request<'_>, lookup: &dyn Lookup) -> Result<(), St
         }));
     };
     let phase = stored
-        .pointer("/status/phase")
+        .at(&["status", "phase"])
         .and_then(serde_json::Value::as_str);
     if object::is_terminating(&stored) || phase == Some("Terminating") {
         let mut status = request.forbidden(&format!(

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use wavetank_model::key::{GroupKind, ObjectKey};
 use wavetank_model::object;
+use wavetank_model::object::At;
 use wavetank_model::status::Status;
 
 use crate::kinds::json::{ensure, ensure_list, flag, int, items, present, restore, set, text};
@@ -169,7 +170,7 @@ pub(super) fn runtime_class(
     )) else {
         return Err(request.forbidden(&format!("pod rejected: RuntimeClass \"{name}\" not found")));
     };
-    if let Some(overhead) = class.pointer("/overhead/podFixed") {
+    if let Some(overhead) = class.at(&["overhead", "podFixed"]) {
         if present(spec, "overhead").is_some_and(|own| own != overhead) {
             return Err(request.forbidden(
                 "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead",

@@ -4,6 +4,7 @@
 //! catch up. Quotas with scopes are not enforced.
 
 use std::collections::BTreeMap;
+use wavetank_model::object::At;
 
 use serde_json::Value;
 use wavetank_model::key::GroupKind;
@@ -120,7 +121,7 @@ fn usage(kind: &GroupKind, plural: &str, object: &Value) -> Usage {
         "PersistentVolumeClaim" => {
             out.insert("persistentvolumeclaims".to_owned(), one);
             let size = spec
-                .pointer("/resources/requests/storage")
+                .at(&["resources", "requests", "storage"])
                 .and_then(quantity::read);
             let class = text(spec, "storageClassName");
             if let Some(size) = size {

@@ -2,6 +2,7 @@
 //! (API-289, API-290, API-292).
 
 use std::sync::Arc;
+use wavetank_model::object::At;
 
 use serde_json::Value;
 use wavetank_model::key::{GroupKind, ObjectKey};
@@ -102,14 +103,14 @@ pub(super) fn validate_resize(
 ) -> Result<(), Status> {
     let size = |claim: &Value| {
         claim
-            .pointer("/spec/resources/requests/storage")
+            .at(&["spec", "resources", "requests", "storage"])
             .and_then(quantity::read)
     };
     match (size(claim), size(old)) {
         (Some(new), Some(old)) if new > old => {}
         _ => return Ok(()),
     }
-    if old.pointer("/status/phase").and_then(Value::as_str) != Some("Bound") {
+    if old.at(&["status", "phase"]).and_then(Value::as_str) != Some("Bound") {
         return Err(request.forbidden("Only bound persistent volume claims can be expanded"));
     }
     let class = claim

@@ -2,6 +2,7 @@
 
 use regex::Regex;
 use serde_json::Value;
+use wavetank_model::object::At;
 
 use crate::kinds::{FieldError, FieldErrorKind};
 
@@ -9,16 +10,16 @@ use crate::kinds::{FieldError, FieldErrorKind};
 pub(crate) fn problems(definition: &Value, rules: bool) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let versions = definition
-        .pointer("/spec/versions")
+        .at(&["spec", "versions"])
         .and_then(Value::as_array);
     for (index, version) in versions.into_iter().flatten().enumerate() {
         let path = format!("spec.versions[{index}].schema.openAPIV3Schema");
-        if let Some(schema) = version.pointer("/schema/openAPIV3Schema") {
+        if let Some(schema) = version.at(&["schema", "openAPIV3Schema"]) {
             check(schema, &path, rules, &mut errors);
         }
     }
     if definition
-        .pointer("/spec/conversion/strategy")
+        .at(&["spec", "conversion", "strategy"])
         .is_some_and(|strategy| strategy == "Webhook")
     {
         errors.push(FieldError {
@@ -56,7 +57,7 @@ pub(crate) fn change_problems(new: &Value, old: &Value) -> Vec<FieldError> {
 /// A condition of an object by its type.
 pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
     object
-        .pointer("/status/conditions")?
+        .at(&["status", "conditions"])?
         .as_array()?
         .iter()
         .find(|condition| condition["type"] == kind)

@@ -1,6 +1,7 @@
 //! Node, Event, Lease, Endpoints, `EndpointSlice`, `LimitRange`, `ResourceQuota`, `CertificateSigningRequest` (API-296, API-297).
 
 use serde_json::{Value, json};
+use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path};
 use super::json::{
@@ -94,7 +95,7 @@ impl Strategy for Node {
             );
         }
         if !items(before, "podCIDRs").is_empty()
-            && new.pointer("/spec/podCIDRs") != before.get("podCIDRs")
+            && new.at(&["spec", "podCIDRs"]) != before.get("podCIDRs")
         {
             errors.forbidden(
                 &path.field("podCIDRs"),
@@ -336,7 +337,7 @@ impl Strategy for EndpointSlice {
             (
                 object.get("endpoints").cloned(),
                 object.get("ports").cloned(),
-                object.pointer("/metadata/labels").cloned(),
+                object.at(&["metadata", "labels"]).cloned(),
             )
         };
         content(new) != content(old)
@@ -358,11 +359,29 @@ impl Strategy for EndpointSlice {
                     "must contain at least 1 address",
                 );
             }
+            for (place, address) in items(endpoint, "addresses").iter().enumerate() {
+                let address = address.as_str().unwrap_or_default();
+                let fits = match kind {
+                    "IPv4" => address.parse::<std::net::Ipv4Addr>().is_ok(),
+                    "IPv6" => address.parse::<std::net::Ipv6Addr>().is_ok(),
+                    _ => true,
+                };
+                if !fits {
+                    errors.invalid(
+                        &list.index(index).field("addresses").index(place),
+                        address,
+                        "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
+                    );
+                }
+            }
         }
     }
 
     fn validate_update(&self, new: &Value, old: &Value, _subresource: &str, errors: &mut Errors) {
-        self.validate_create(new, errors);
+        // Addresses are judged by the type that stays.
+        let mut kept = new.clone();
+        kept["addressType"] = old.get("addressType").cloned().unwrap_or_default();
+        self.validate_create(&kept, errors);
         errors.immutable(
             &Path::new("addressType"),
             new.get("addressType"),
@@ -428,6 +447,7 @@ impl Strategy for LimitRange {
             {
                 errors.duplicate(&path.field("type"), kind);
             }
+            validate_bounds(limit, &path, errors);
             if kind == "Pod" {
                 for key in ["default", "defaultRequest"] {
                     if entries(limit, key).next().is_some() {
@@ -447,6 +467,96 @@ impl Strategy for LimitRange {
 
     fn allows_create_on_update(&self) -> bool {
         true
+    }
+}
+
+fn is_standard_for_quota(name: &str) -> bool {
+    const COUNTED: [&str; 10] = [
+        "configmaps",
+        "persistentvolumeclaims",
+        "pods",
+        "replicationcontrollers",
+        "resourcequotas",
+        "secrets",
+        "services",
+        "services.loadbalancers",
+        "services.nodeports",
+        "requests.storage",
+    ];
+    let (_, amount) = name
+        .split_once('.')
+        .filter(|(half, _)| matches!(*half, "requests" | "limits"))
+        .unwrap_or(("", name));
+    COUNTED.contains(&name)
+        || matches!(amount, "cpu" | "memory" | "ephemeral-storage")
+        || amount.starts_with("hugepages-")
+}
+
+/// Least, default request, default and most of each resource must come in this order.
+fn validate_bounds(limit: &Value, path: &Path<'_>, errors: &mut Errors) {
+    const ORDER: [(&str, &str, &str, &str, bool); 6] = [
+        ("min", "min value", "max", "max value", true),
+        (
+            "min",
+            "min value",
+            "defaultRequest",
+            "default request value",
+            false,
+        ),
+        (
+            "defaultRequest",
+            "default request value",
+            "max",
+            "max value",
+            true,
+        ),
+        (
+            "defaultRequest",
+            "default request value",
+            "default",
+            "default limit value",
+            true,
+        ),
+        ("min", "min value", "default", "default value", true),
+        ("default", "default value", "max", "max value", false),
+    ];
+    let names: std::collections::BTreeSet<&String> = ["min", "max", "default", "defaultRequest"]
+        .into_iter()
+        .flat_map(|list| entries(limit, list).map(|(name, _)| name))
+        .collect();
+    for name in names {
+        for (low, low_text, high, high_text, shows_low) in ORDER {
+            let value = |list: &str| limit.get(list).and_then(|list| list.get(name));
+            let (Some(from), Some(to)) = (value(low), value(high)) else {
+                continue;
+            };
+            let (Some(less), Some(more)) = (super::quantity::read(from), super::quantity::read(to))
+            else {
+                continue;
+            };
+            if less > more {
+                let shown = |value: &Value| {
+                    value
+                        .as_str()
+                        .map_or_else(|| value.to_string(), str::to_owned)
+                };
+                let message = format!(
+                    "{low_text} {} is greater than {high_text} {}",
+                    shown(from),
+                    shown(to)
+                );
+                // The field is that of the default, if there is one in the pair.
+                let field = match (low, high) {
+                    ("min", "defaultRequest" | "default") => high,
+                    (other, _) => other,
+                };
+                errors.invalid(
+                    &path.field(field).key(name),
+                    shown(if shows_low { from } else { to }),
+                    message,
+                );
+            }
+        }
     }
 }
 
@@ -473,7 +583,17 @@ impl Strategy for ResourceQuota {
         let path = Path::new("spec");
         let spec = object.get("spec").unwrap_or(&Value::Null);
         for (name, value) in entries(spec, "hard") {
-            resources::check_quantity(name, value, &path.field("hard").key(name), errors);
+            let hard = path.field("hard");
+            let here = hard.key(name);
+            resources::check_quantity(name, value, &here, errors);
+            errors.invalid_each(&here, name, names::label_key(name));
+            if !name.contains('/') && !is_standard_for_quota(name) {
+                errors.invalid(
+                    &here,
+                    name.as_str(),
+                    "must be a standard resource for quota",
+                );
+            }
         }
     }
 
@@ -484,8 +604,8 @@ impl Strategy for ResourceQuota {
         self.validate_create(new, errors);
         errors.immutable(
             &Path::new("spec").field("scopes"),
-            new.pointer("/spec/scopes"),
-            old.pointer("/spec/scopes"),
+            new.at(&["spec", "scopes"]),
+            old.at(&["spec", "scopes"]),
         );
     }
 

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use wavetank_model::object;
+use wavetank_model::object::At;
 
 use super::field::{Errors, Path};
 use super::json::{default_text, default_to, ensure, present, text};
@@ -65,7 +66,7 @@ impl Strategy for CronJob {
                 problems.join(" ")
             ));
         }
-        if let Some(spec) = object.pointer("/spec/jobTemplate/spec/template/spec") {
+        if let Some(spec) = object.at(&["spec", "jobTemplate", "spec", "template", "spec"]) {
             out.extend(pod_spec::warnings::of_spec(
                 spec,
                 "spec.jobTemplate.spec.template.spec",
@@ -127,7 +128,7 @@ fn validate_spec(object: &Value, errors: &mut Errors) {
 
 fn validate_template(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
     let null = Value::Null;
-    let template = spec.pointer("/jobTemplate/spec").unwrap_or(&null);
+    let template = spec.at(&["jobTemplate", "spec"]).unwrap_or(&null);
     let path = path.field("jobTemplate");
     let path = path.field("spec");
     job::validate_spec(template, &path, errors);

@@ -1,6 +1,7 @@
 //! `DaemonSet` (API-279).
 
 use serde_json::Value;
+use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path};
 use super::json::{default_text, default_to, ensure, present, set, text};
@@ -73,10 +74,10 @@ impl Strategy for DaemonSet {
     ) -> Result<(), Vec<FieldError>> {
         if subresource.is_empty() {
             let before = old
-                .pointer("/metadata/annotations")
+                .at(&["metadata", "annotations"])
                 .and_then(|annotations| text(annotations, TEMPLATE_GENERATION).parse().ok())
                 .unwrap_or(0);
-            let changed = new.pointer("/spec/template") != old.pointer("/spec/template");
+            let changed = new.at(&["spec", "template"]) != old.at(&["spec", "template"]);
             set_template_generation(new, before + i64::from(changed));
         }
         Ok(())
@@ -131,15 +132,15 @@ impl Strategy for DaemonSet {
         }
         errors.immutable(
             &Path::new("spec").field("selector"),
-            new.pointer("/spec/selector"),
-            old.pointer("/spec/selector"),
+            new.at(&["spec", "selector"]),
+            old.at(&["spec", "selector"]),
         );
         self.validate_create(new, errors);
     }
 
     fn warnings(&self, object: &Value) -> Vec<String> {
         object
-            .pointer("/spec/template/spec")
+            .at(&["spec", "template", "spec"])
             .map_or_else(Vec::new, |spec| {
                 pod_spec::warnings::of_spec(spec, "spec.template.spec")
             })

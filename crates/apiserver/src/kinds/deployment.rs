@@ -1,6 +1,7 @@
 //! Deployment (API-277).
 
 use serde_json::Value;
+use wavetank_model::object::At;
 
 use super::Strategy;
 use super::field::{Errors, Path};
@@ -40,7 +41,7 @@ impl Strategy for Deployment {
 
     fn bumps_generation(&self, new: &Value, old: &Value) -> bool {
         new.get("spec") != old.get("spec")
-            || new.pointer("/metadata/annotations") != old.pointer("/metadata/annotations")
+            || new.at(&["metadata", "annotations"]) != old.at(&["metadata", "annotations"])
     }
 
     fn prepare_for_update(
@@ -75,14 +76,14 @@ impl Strategy for Deployment {
         self.validate_create(new, errors);
         errors.immutable(
             &Path::new("spec").field("selector"),
-            new.pointer("/spec/selector"),
-            old.pointer("/spec/selector"),
+            new.at(&["spec", "selector"]),
+            old.at(&["spec", "selector"]),
         );
     }
 
     fn warnings(&self, object: &Value) -> Vec<String> {
         object
-            .pointer("/spec/template/spec")
+            .at(&["spec", "template", "spec"])
             .map_or_else(Vec::new, |spec| {
                 pod_spec::warnings::of_spec(spec, "spec.template.spec")
             })

@@ -3,6 +3,7 @@
 //! `CustomResourceDefinitions` get defaults and generation here; their schemas are checked where they are served.
 
 use serde_json::{Value, json};
+use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path};
 use super::json::{
@@ -303,7 +304,7 @@ impl Strategy for CustomResourceDefinition {
             return;
         };
         let kind = spec
-            .pointer("/names/kind")
+            .at(&["names", "kind"])
             .and_then(Value::as_str)
             .unwrap_or_default()
             .to_owned();
@@ -386,7 +387,7 @@ impl Strategy for CustomResourceDefinition {
         let spec = object.get("spec").unwrap_or(&Value::Null);
         let name = wavetank_model::object::name(object);
         let plural = spec
-            .pointer("/names/plural")
+            .at(&["names", "plural"])
             .and_then(Value::as_str)
             .unwrap_or_default();
         let expected = format!("{plural}.{}", text(spec, "group"));
@@ -400,15 +401,18 @@ impl Strategy for CustomResourceDefinition {
         if text(spec, "group").is_empty() {
             errors.required(&path.field("group"), "");
         }
-        if !matches!(text(spec, "scope"), "Cluster" | "Namespaced") {
+        if text(spec, "scope").is_empty() {
+            errors.required(&path.field("scope"), "");
+        } else if !matches!(text(spec, "scope"), "Cluster" | "Namespaced") {
             errors.not_supported(
                 &path.field("scope"),
                 text(spec, "scope"),
                 &["Cluster", "Namespaced"],
             );
         }
+        validate_definition_versions(spec, &path.field("versions"), errors);
         let names_path = path.field("names");
-        for key in ["plural", "kind"] {
+        for key in ["plural", "singular", "kind", "listKind"] {
             if spec
                 .get("names")
                 .map(|names| text(names, key))
@@ -418,7 +422,6 @@ impl Strategy for CustomResourceDefinition {
                 errors.required(&names_path.field(key), "");
             }
         }
-        validate_definition_versions(spec, &path.field("versions"), errors);
         if object
             .get("status")
             .is_none_or(|status| items(status, "storedVersions").is_empty())
@@ -438,7 +441,7 @@ impl Strategy for CustomResourceDefinition {
         self.validate_create(new, errors);
         let path = Path::new("spec");
         let established = old
-            .pointer("/status/conditions")
+            .at(&["status", "conditions"])
             .and_then(Value::as_array)
             .is_some_and(|conditions| {
                 conditions.iter().any(|condition| {
@@ -448,24 +451,24 @@ impl Strategy for CustomResourceDefinition {
         if established {
             errors.immutable(
                 &path.field("scope"),
-                new.pointer("/spec/scope"),
-                old.pointer("/spec/scope"),
+                new.at(&["spec", "scope"]),
+                old.at(&["spec", "scope"]),
             );
             errors.immutable(
                 &path.field("names").field("kind"),
-                new.pointer("/spec/names/kind"),
-                old.pointer("/spec/names/kind"),
+                new.at(&["spec", "names", "kind"]),
+                old.at(&["spec", "names", "kind"]),
             );
         }
         errors.immutable(
             &path.field("group"),
-            new.pointer("/spec/group"),
-            old.pointer("/spec/group"),
+            new.at(&["spec", "group"]),
+            old.at(&["spec", "group"]),
         );
         errors.immutable(
             &path.field("names").field("plural"),
-            new.pointer("/spec/names/plural"),
-            old.pointer("/spec/names/plural"),
+            new.at(&["spec", "names", "plural"]),
+            old.at(&["spec", "names", "plural"]),
         );
     }
 
@@ -511,9 +514,13 @@ fn validate_definition_versions(spec: &Value, list: &Path<'_>, errors: &mut Erro
         );
     }
     if storage != 1 {
+        let shown = match versions {
+            [] => Value::Null,
+            some => Value::Array(some.to_vec()),
+        };
         errors.invalid(
             list,
-            Value::Array(versions.to_vec()),
+            shown,
             "must have exactly one version marked as storage version",
         );
     }

@@ -1,6 +1,7 @@
 //! Ingress, `IngressClass` and `NetworkPolicy` (API-292).
 
 use std::net::IpAddr;
+use wavetank_model::object::At;
 
 use serde_json::{Value, json};
 
@@ -275,8 +276,8 @@ impl Strategy for IngressClass {
     fn validate_update(&self, new: &Value, old: &Value, _subresource: &str, errors: &mut Errors) {
         errors.immutable(
             &Path::new("spec").field("controller"),
-            new.pointer("/spec/controller"),
-            old.pointer("/spec/controller"),
+            new.at(&["spec", "controller"]),
+            old.at(&["spec", "controller"]),
         );
         self.validate_create(new, errors);
     }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use wavetank_model::api::Propagation;
 use wavetank_model::object;
+use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path};
 use super::json::{
@@ -100,7 +101,7 @@ impl Strategy for Job {
                 problems.join(" ")
             ));
         }
-        if let Some(spec) = object.pointer("/spec/template/spec") {
+        if let Some(spec) = object.at(&["spec", "template", "spec"]) {
             out.extend(pod_spec::warnings::of_spec(spec, "spec.template.spec"));
         }
         out
@@ -150,13 +151,16 @@ pub(super) fn default_failure_policy(spec: &mut Value) {
 /// Empty labels follow the template's.
 fn labels_from_template(object: &mut Value) {
     let has_labels = object
-        .pointer("/metadata/labels")
+        .at(&["metadata", "labels"])
         .and_then(Value::as_object)
         .is_some_and(|labels| !labels.is_empty());
     if has_labels {
         return;
     }
-    let Some(labels) = object.pointer("/spec/template/metadata/labels").cloned() else {
+    let Some(labels) = object
+        .at(&["spec", "template", "metadata", "labels"])
+        .cloned()
+    else {
         return;
     };
     if let Some(metadata) = ensure(object, "metadata") {
@@ -201,7 +205,8 @@ fn validate_generated_selector(object: &Value, errors: &mut Errors) {
     let root = Path::new("spec");
     let (template, labels_of) = (
         root.field("template"),
-        spec.pointer("/template/metadata/labels").unwrap_or(&null),
+        spec.at(&["template", "metadata", "labels"])
+            .unwrap_or(&null),
     );
     let (metadata, mut expected) = (template.field("metadata"), json!({}));
     let path = metadata.field("labels");
@@ -240,7 +245,7 @@ fn validate_spec_with_selector(spec: &Value, errors: &mut Errors) {
         None => errors.required(&path.field("selector"), ""),
         Some(selector) => {
             label_selector::validate(selector, &path.field("selector"), errors);
-            let labels = spec.pointer("/template/metadata/labels");
+            let labels = spec.at(&["template", "metadata", "labels"]);
             if !label_selector::matches(selector, labels) {
                 errors.invalid(
                     &path.field("template").field("metadata").field("labels"),

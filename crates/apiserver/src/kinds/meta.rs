@@ -97,11 +97,19 @@ pub fn validate_update(new: &Value, old: &Value, strategy: &dyn Strategy, errors
         "deletionTimestamp",
         "deletionGracePeriodSeconds",
     ] {
-        errors.immutable(
-            &path.field(field),
-            present(metadata, field),
-            present(before, field),
-        );
+        // These are looked at by the kind's own rules and by those of all kinds.
+        let times = if matches!(field, "uid" | "deletionTimestamp") {
+            2
+        } else {
+            1
+        };
+        for _ in 0..times {
+            errors.immutable(
+                &path.field(field),
+                present(metadata, field),
+                present(before, field),
+            );
+        }
     }
     validate_common(metadata, &path, errors);
     if items(metadata, "finalizers") != items(before, "finalizers") {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use wavetank_model::object;
+use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path};
 use super::json::{default_text, ensure, items, restore, set, text};
@@ -70,7 +71,7 @@ impl Strategy for Namespace {
         match subresource {
             "status" => {
                 let phase = new
-                    .pointer("/status/phase")
+                    .at(&["status", "phase"])
                     .and_then(Value::as_str)
                     .unwrap_or_default();
                 let path = Path::new("status");

@@ -1,6 +1,7 @@
 //! `PersistentVolumeClaim` and `PersistentVolume` (API-289, API-290).
 
 use serde_json::{Value, json};
+use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path};
 use super::json::{default_text, default_to, ensure, entries, items, present, restore, set, text};
@@ -95,7 +96,7 @@ pub(super) fn validate_claim_spec(spec: &Value, path: &Path<'_>, errors: &mut Er
     validate_access_modes(spec, path, errors);
     let storage = path.field("resources");
     let storage = storage.key("storage");
-    match spec.pointer("/resources/requests/storage") {
+    match spec.at(&["resources", "requests", "storage"]) {
         None => errors.required(&storage, ""),
         Some(value) => match quantity::read(value) {
             Some(size) if size.signum() <= 0 => {
@@ -157,8 +158,8 @@ fn validate_claim_change(new: &Value, old: &Value, errors: &mut Errors) {
     if present(before, "storageClassName").is_none() {
         restore(&mut munged, before, "storageClassName");
     }
-    let size = |spec: &Value| spec.pointer("/resources/requests/storage").cloned();
-    if new.pointer("/status/phase").and_then(Value::as_str) == Some("Bound") {
+    let size = |spec: &Value| spec.at(&["resources", "requests", "storage"]).cloned();
+    if new.at(&["status", "phase"]).and_then(Value::as_str) == Some("Bound") {
         if let Some(requests) = munged.pointer_mut("/resources/requests") {
             set(requests, "storage", size(before));
         }
@@ -182,7 +183,7 @@ fn validate_claim_change(new: &Value, old: &Value, errors: &mut Errors) {
             .unwrap_or(Quantity::ZERO)
     };
     let (wanted, had) = (read(size(spec)), read(size(before)));
-    if wanted < had && wanted <= read(old.pointer("/status/capacity/storage").cloned()) {
+    if wanted < had && wanted <= read(old.at(&["status", "capacity", "storage"]).cloned()) {
         let path = path.field("resources");
         errors.forbidden(
             &path.field("requests").field("storage"),
@@ -292,10 +293,10 @@ impl Strategy for PersistentVolume {
     ) -> Result<(), Vec<FieldError>> {
         // The time of the phase is the server's business unless the client says otherwise.
         if subresource == "status"
-            && new.pointer("/status/phase") != old.pointer("/status/phase")
+            && new.at(&["status", "phase"]) != old.at(&["status", "phase"])
             && let Some(status) = ensure(new, "status")
             && present(status, "lastPhaseTransitionTime")
-                == old.pointer("/status/lastPhaseTransitionTime")
+                == old.at(&["status", "lastPhaseTransitionTime"])
         {
             set(
                 status,
@@ -322,7 +323,7 @@ impl Strategy for PersistentVolume {
                 &["Delete", "Recycle", "Retain"],
             );
         }
-        if let Some(selector) = spec.pointer("/nodeAffinity/required") {
+        if let Some(selector) = spec.at(&["nodeAffinity", "required"]) {
             let path = path.field("nodeAffinity");
             scheduling::validate_node_selector(selector, &path.field("required"), errors);
         }

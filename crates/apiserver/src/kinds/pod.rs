@@ -1,6 +1,7 @@
 //! Pod (section 20.1).
 
 use serde_json::{Value, json};
+use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path};
 use super::json::{ensure, int, items, present, restore, set, text};
@@ -94,8 +95,8 @@ impl Strategy for Pod {
                 let path = Path::new("status");
                 errors.immutable(
                     &path.field("qosClass"),
-                    new.pointer("/status/qosClass"),
-                    old.pointer("/status/qosClass"),
+                    new.at(&["status", "qosClass"]),
+                    old.at(&["status", "qosClass"]),
                 );
             }
             _ => {}
@@ -118,7 +119,7 @@ impl Strategy for Pod {
             .or_else(|| int(spec, "terminationGracePeriodSeconds"))
             .unwrap_or(30);
         let phase = object
-            .pointer("/status/phase")
+            .at(&["status", "phase"])
             .and_then(Value::as_str)
             .unwrap_or_default();
         Some(

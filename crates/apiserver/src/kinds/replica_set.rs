@@ -1,6 +1,7 @@
 //! `ReplicaSet` (API-279).
 
 use serde_json::Value;
+use wavetank_model::object::At;
 
 use super::Strategy;
 use super::field::{Errors, Path};
@@ -76,14 +77,14 @@ impl Strategy for ReplicaSet {
         self.validate_create(new, errors);
         errors.immutable(
             &Path::new("spec").field("selector"),
-            new.pointer("/spec/selector"),
-            old.pointer("/spec/selector"),
+            new.at(&["spec", "selector"]),
+            old.at(&["spec", "selector"]),
         );
     }
 
     fn warnings(&self, object: &Value) -> Vec<String> {
         object
-            .pointer("/spec/template/spec")
+            .at(&["spec", "template", "spec"])
             .map_or_else(Vec::new, |spec| {
                 pod_spec::warnings::of_spec(spec, "spec.template.spec")
             })

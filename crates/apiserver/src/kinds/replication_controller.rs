@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use wavetank_model::api::Propagation;
+use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path};
 use super::json::{default_to, ensure, entries, int, present, set};
@@ -22,7 +23,7 @@ impl Strategy for ReplicationController {
         }
         default_to(spec, "replicas", 1);
         let labels = spec
-            .pointer("/template/metadata/labels")
+            .at(&["template", "metadata", "labels"])
             .filter(|labels| !labels.is_null())
             .cloned();
         if let Some(labels) = labels {
@@ -68,7 +69,7 @@ impl Strategy for ReplicationController {
             errors.required(&path.field("template"), "");
             return;
         }
-        let labels = spec.pointer("/template/metadata/labels");
+        let labels = spec.at(&["template", "metadata", "labels"]);
         if entries(spec, "selector")
             .any(|(key, value)| labels.and_then(|labels| labels.get(key)) != Some(value))
         {
@@ -108,7 +109,7 @@ impl Strategy for ReplicationController {
 
     fn warnings(&self, object: &Value) -> Vec<String> {
         object
-            .pointer("/spec/template/spec")
+            .at(&["spec", "template", "spec"])
             .map_or_else(Vec::new, |spec| {
                 pod_spec::warnings::of_spec(spec, "spec.template.spec")
             })

@@ -1,6 +1,7 @@
 //! `PodDisruptionBudget` and `HorizontalPodAutoscaler` (API-292).
 
 use serde_json::{Value, json};
+use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path};
 use super::json::{default_to, ensure, int, items, items_mut, present, restore, set, text};
@@ -215,11 +216,11 @@ fn validate_autoscaler(spec: &Value, errors: &mut Errors) {
         int(spec, "minReplicas"),
         int(spec, "maxReplicas").unwrap_or(0),
     );
-    if let Some(least) = least.filter(|least| *least < 0) {
+    if let Some(least) = least.filter(|least| *least < 1) {
         errors.invalid(
             &path.field("minReplicas"),
             least,
-            "must be greater than or equal to 0",
+            "must be greater than or equal to 1",
         );
     }
     if most == 0 {
@@ -258,6 +259,15 @@ fn validate_autoscaler(spec: &Value, errors: &mut Errors) {
     }
     for (index, metric) in items(spec, "metrics").iter().enumerate() {
         validate_metric(metric, &path.field("metrics").index(index), errors);
+    }
+    let scales_to_zero = items(spec, "metrics")
+        .iter()
+        .any(|metric| matches!(text(metric, "type"), "Object" | "External"));
+    if least == Some(0) && !scales_to_zero {
+        errors.forbidden(
+            &path.field("metrics"),
+            "must specify at least one Object or External metric to support scaling to zero replicas",
+        );
     }
     if let Some(behavior) = present(spec, "behavior") {
         let path = path.field("behavior");
@@ -422,9 +432,9 @@ pub fn convert_autoscaler(object: &mut Value, to: &str) {
         value.and_then(|text| serde_json::from_str::<Value>(text.as_str()?).ok())
     };
     let is_cpu = |metric: &Value| {
-        metric.pointer("/resource/name").and_then(Value::as_str) == Some("cpu")
+        metric.at(&["resource", "name"]).and_then(Value::as_str) == Some("cpu")
             && metric
-                .pointer("/resource/target/averageUtilization")
+                .at(&["resource", "target", "averageUtilization"])
                 .is_some()
     };
     let take_annotation = |object: &mut Value, key: &str| {
@@ -473,9 +483,10 @@ pub fn convert_autoscaler(object: &mut Value, to: &str) {
             set(spec, "metrics", None);
             set(spec, "behavior", None);
             restore(spec, &before, "minReplicas");
-            let percent = cpu
-                .as_ref()
-                .and_then(|cpu| cpu.pointer("/resource/target/averageUtilization").cloned());
+            let percent = cpu.as_ref().and_then(|cpu| {
+                cpu.at(&["resource", "target", "averageUtilization"])
+                    .cloned()
+            });
             set(spec, "targetCPUUtilizationPercentage", percent);
             if let Some(status) = object.get_mut("status") {
                 set(status, "currentMetrics", None);

@@ -1,6 +1,7 @@
 //! `StatefulSet` (API-280).
 
 use serde_json::{Value, json};
+use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path};
 use super::json::{
@@ -64,6 +65,18 @@ impl Strategy for StatefulSet {
         _env: &mut Env<'_>,
     ) -> Result<(), Vec<FieldError>> {
         fill_status(object);
+        drop_switched_off(object);
+        Ok(())
+    }
+
+    fn prepare_for_update(
+        &self,
+        new: &mut Value,
+        _old: &Value,
+        _subresource: &str,
+        _env: &mut Env<'_>,
+    ) -> Result<(), Vec<FieldError>> {
+        drop_switched_off(new);
         Ok(())
     }
 
@@ -126,10 +139,18 @@ impl Strategy for StatefulSet {
 
     fn warnings(&self, object: &Value) -> Vec<String> {
         object
-            .pointer("/spec/template/spec")
+            .at(&["spec", "template", "spec"])
             .map_or_else(Vec::new, |spec| {
                 pod_spec::warnings::of_spec(spec, "spec.template.spec")
             })
+    }
+}
+
+/// `maxUnavailable` is behind the feature gate `MaxUnavailableStatefulSet`, which is off in 1.36: the server drops it.
+fn drop_switched_off(object: &mut Value) {
+    let rolling = object.pointer_mut("/spec/updateStrategy/rollingUpdate");
+    if let Some(rolling) = rolling.and_then(Value::as_object_mut) {
+        rolling.remove("maxUnavailable");
     }
 }
 

@@ -1,6 +1,7 @@
 //! What Deployments, `ReplicaSets`, `StatefulSets` and `DaemonSets` share: selector, template, rollout numbers.
 
 use serde_json::Value;
+use wavetank_model::object::At;
 
 use super::field::{Errors, Path};
 use super::json::{int, present, text};
@@ -34,7 +35,7 @@ pub(super) fn validate_selection(spec: &Value, path: &Path<'_>, errors: &mut Err
         );
         return false;
     }
-    let labels = spec.pointer("/template/metadata/labels");
+    let labels = spec.at(&["template", "metadata", "labels"]);
     let matches = selector.is_some_and(|selector| {
         label_selector::is_empty(selector) || label_selector::matches(selector, labels)
     });

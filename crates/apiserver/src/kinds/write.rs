@@ -26,12 +26,11 @@ pub fn create(
         StatusOnCreate::Empty => set(object, "status", Some(Value::Object(Members::new()))),
         StatusOnCreate::Absent => set(object, "status", None),
     }
-    if let Some(metadata) = object.get_mut("metadata") {
-        set(
-            metadata,
-            "generation",
-            strategy.has_generation().then(|| 1.into()),
-        );
+    // Kinds that do not count generations keep the number that a client sends.
+    if strategy.has_generation()
+        && let Some(metadata) = object.get_mut("metadata")
+    {
+        set(metadata, "generation", Some(1.into()));
     }
     let mut warnings = meta::deduplicate_owners(object);
     let name = object::name(object).to_owned();

@@ -233,6 +233,20 @@ static EVENT: &[Column] = &[
     Column::new("Name", "string", "name", 1),
 ];
 
+static VOLUME_ATTACHMENT: &[Column] = &[
+    NAME,
+    Column::new("Attacher", "string", "name", 0),
+    text("PV"),
+    text("Node"),
+    boolean("Attached"),
+    text("Age"),
+];
+
+static ADMISSION_POLICY: &[Column] =
+    &[NAME, integer("Validations"), text("ParamKind"), text("Age")];
+
+static ADMISSION_BINDING: &[Column] = &[NAME, text("PolicyName"), text("ParamRef"), text("Age")];
+
 static LEASE: &[Column] = &[NAME, text("Holder"), text("Age")];
 
 static ENDPOINT_SLICE: &[Column] = &[
@@ -297,6 +311,9 @@ pub(super) fn of(group: &str, kind: &str) -> Option<&'static [Column]> {
         ("", "Node") => NODE,
         ("" | "events.k8s.io", "Event") => EVENT,
         ("coordination.k8s.io", "Lease") => LEASE,
+        ("storage.k8s.io", "VolumeAttachment") => VOLUME_ATTACHMENT,
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => ADMISSION_POLICY,
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => ADMISSION_BINDING,
         ("discovery.k8s.io", "EndpointSlice") => ENDPOINT_SLICE,
         ("", "Endpoints") => ENDPOINTS,
         ("", "ResourceQuota") => RESOURCE_QUOTA,

@@ -153,6 +153,39 @@ fn extension(group: &str, kind: &str, row: &Row<'_>) -> Option<Vec<Value>> {
             row.text("/preemptionPolicy").into(),
         ],
         ("node.k8s.io", "RuntimeClass") => vec![name, row.text("/handler").into(), age],
+        ("storage.k8s.io", "VolumeAttachment") => vec![
+            name,
+            row.text("/spec/attacher").into(),
+            row.text("/spec/source/persistentVolumeName").into(),
+            row.text("/spec/nodeName").into(),
+            flag(row.at("/status"), "attached").into(),
+            age,
+        ],
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => {
+            let kind = row.at("/spec/paramKind");
+            let shown = format!("{}/{}", text(kind, "apiVersion"), text(kind, "kind"));
+            vec![
+                name,
+                items(row.at("/spec"), "validations").len().into(),
+                if kind.is_object() {
+                    shown
+                } else {
+                    "<unset>".to_owned()
+                }
+                .into(),
+                age,
+            ]
+        }
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => {
+            let reference = row.at("/spec/paramRef");
+            let (namespace, own) = (text(reference, "namespace"), text(reference, "name"));
+            let shown = match (reference.is_object(), own) {
+                (false, _) => "<unset>".to_owned(),
+                (true, "") => format!("{namespace}/*"),
+                (true, own) => format!("{namespace}/{own}"),
+            };
+            vec![name, row.text("/spec/policyName").into(), shown.into(), age]
+        }
         ("coordination.k8s.io", "Lease") => {
             vec![name, row.text("/spec/holderIdentity").into(), age]
         }

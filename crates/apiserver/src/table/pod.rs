@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use wavetank_model::object;
+use wavetank_model::object::At;
 
 use super::{Row, or};
 use crate::kinds::json::{flag, int, items, present, text};
@@ -79,7 +80,7 @@ fn ending(terminated: &Value) -> String {
 
 fn finished(container: &Value) -> Option<&str> {
     container
-        .pointer("/lastState/terminated/finishedAt")
+        .at(&["lastState", "terminated", "finishedAt"])
         .and_then(Value::as_str)
 }
 

@@ -1,10 +1,12 @@
 //! Builds Argo CD's own engine behind the engine protocol, from the Go module that is part of this program.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
+use sha2::{Digest as _, Sha256};
 
 use crate::load::Refused;
 use crate::output::Streams;
@@ -15,27 +17,52 @@ pub(super) struct Version {
     pub(super) name: &'static str,
     /// What it is.
     pub(super) about: &'static str,
+    /// Its Go module: what it requires, and the sums.
+    module: [&'static str; 2],
+    /// Go build tags that choose what this version has.
+    tags: &'static str,
+    /// The path its packages are imported from.
+    import: &'static str,
 }
 
-/// The versions that can be built.
-pub(super) const VERSIONS: &[Version] = &[Version {
-    name: "argocd-20260914",
-    about: "Argo CD's engine of 2026-09-14 (commit c9c369efcc5b)",
-}];
+/// The path in the sources of the Go module.
+const IMPORT: &str = "github.com/argoproj/argo-cd/gitops-engine/";
+/// The path before Argo CD 3.3 took the engine in.
+const OLD_IMPORT: &str = "github.com/argoproj/gitops-engine/";
 
-/// The Go module.
+/// `go.mod` and `go.sum` of a folder of the Go module.
+macro_rules! module {
+    ($folder:literal) => {
+        [
+            include_str!(concat!("../../../../reference-engine/", $folder, "go.mod")),
+            include_str!(concat!("../../../../reference-engine/", $folder, "go.sum")),
+        ]
+    };
+}
+
+/// The versions that can be built, the newest first.
+pub(super) const VERSIONS: &[Version] = &[
+    Version {
+        name: super::NEWEST,
+        about: "Argo CD's engine of 2026-09-14 (commit c9c369efcc5b)",
+        module: module!(""),
+        tags: "",
+        import: IMPORT,
+    },
+    Version {
+        name: "argocd-3.2",
+        about: "the engine of Argo CD 3.2.0 (commit b89b0871b414)",
+        module: module!("versions/argocd-3.2/"),
+        tags: "before_3_4",
+        import: OLD_IMPORT,
+    },
+];
+
+/// The Go sources.
 const SOURCES: &[(&str, &str)] = &[
     (
         "calls.go",
         include_str!("../../../../reference-engine/calls.go"),
-    ),
-    (
-        "go.mod",
-        include_str!("../../../../reference-engine/go.mod"),
-    ),
-    (
-        "go.sum",
-        include_str!("../../../../reference-engine/go.sum"),
     ),
     (
         "main.go",
@@ -49,7 +76,53 @@ const SOURCES: &[(&str, &str)] = &[
         "protocol.go",
         include_str!("../../../../reference-engine/protocol.go"),
     ),
+    (
+        "version.go",
+        include_str!("../../../../reference-engine/version.go"),
+    ),
+    (
+        "version_2_14.go",
+        include_str!("../../../../reference-engine/version_2_14.go"),
+    ),
+    (
+        "version_3_1.go",
+        include_str!("../../../../reference-engine/version_3_1.go"),
+    ),
 ];
+
+impl Version {
+    /// The files that it is built from.
+    fn files(&self) -> Vec<(&'static str, String)> {
+        let [module, sums] = self.module;
+        let mut files = vec![("go.mod", module.to_owned()), ("go.sum", sums.to_owned())];
+        for (name, text) in SOURCES {
+            files.push((name, text.replace(IMPORT, self.import)));
+        }
+        files
+    }
+
+    /// Names what it is built from: programs of other sources lie beside it.
+    fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        for (name, text) in self.files() {
+            for part in [name, text.as_str()] {
+                hash.update(part.len().to_le_bytes());
+                hash.update(part);
+            }
+        }
+        let mut out = String::new();
+        for byte in hash.finalize().iter().take(6) {
+            // Writing to a string does not fail.
+            write!(out, "{byte:02x}").ok();
+        }
+        out
+    }
+
+    /// Where its program is, or would be.
+    pub(super) fn program(&self) -> anyhow::Result<PathBuf> {
+        Ok(cache()?.join(format!("{}-{}", self.name, self.digest())))
+    }
+}
 
 /// The folder that built engines are kept in.
 fn cache() -> anyhow::Result<PathBuf> {
@@ -64,46 +137,43 @@ fn cache() -> anyhow::Result<PathBuf> {
     Ok(base.join("wavetank").join("engines"))
 }
 
-/// Where the program of a version is, or would be.
-pub(super) fn program(name: &str) -> anyhow::Result<PathBuf> {
-    Ok(cache()?.join(name))
-}
-
 /// Builds a version; gives the program's path.
 pub(super) fn build(name: &str, streams: &mut Streams) -> anyhow::Result<PathBuf> {
-    if !VERSIONS.iter().any(|version| version.name == name) {
+    let Some(version) = VERSIONS.iter().find(|version| version.name == name) else {
         let known: Vec<&str> = VERSIONS.iter().map(|version| version.name).collect();
         let text = format!(
             "error: there is no engine `{name}` to build\n  = {} can be built\n",
             known.join(", ")
         );
         return Err(Refused(text).into());
-    }
-    let program = program(name)?;
+    };
+    let program = version.program()?;
     let sources = cache()?.join("src").join(name);
     fs::create_dir_all(&sources)
         .with_context(|| format!("cannot create the folder {}", sources.display()))?;
-    for (file, text) in SOURCES {
+    for (file, text) in version.files() {
         let path = sources.join(file);
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     streams.message(&format!(
         "building {name} with Go: the first time this fetches its modules and takes minutes\n"
     ));
-    compile(name, &sources, &program)?;
+    compile(version, &sources, &program)?;
     Ok(program)
 }
 
-fn compile(name: &str, sources: &Path, program: &Path) -> anyhow::Result<()> {
+fn compile(version: &Version, sources: &Path, program: &Path) -> anyhow::Result<()> {
     // The program appears whole or not at all.
-    let part = program.with_extension("part");
+    let part = sources.join("program.part");
     let status = Command::new("go")
         .arg("build")
         .arg("-trimpath")
+        .arg("-tags")
+        .arg(version.tags)
         .arg("-ldflags")
         .arg(format!(
             "-s -w -X main.engineVersion={}",
-            name.trim_start_matches("argocd-")
+            version.name.trim_start_matches("argocd-")
         ))
         .arg("-o")
         .arg(&part)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request};
@@ -9,6 +10,7 @@ use http_body_util::BodyExt;
 use kube::client::Body;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 use wavetank_kernel::SimTime;
 use wavetank_model::timestamp::Epoch;
 use wavetank_model::{
@@ -16,6 +18,9 @@ use wavetank_model::{
 };
 
 use crate::hub::{Hub, revision};
+
+/// How long the server may take to answer; a write that was lost is tried again.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// Requests of the stand-in, one after the other.
 pub(crate) struct RealApi {
@@ -96,10 +101,14 @@ impl RealApi {
         let (status, bytes): (_, Bytes) = self
             .runtime
             .block_on(async {
-                let response = self.client.send(request).await?;
-                let status = response.status();
-                Ok((status, response.into_body().collect().await?.to_bytes()))
+                let answer = async {
+                    let response = self.client.send(request).await?;
+                    let status = response.status();
+                    Ok((status, response.into_body().collect().await?.to_bytes()))
+                };
+                timeout(ANSWER, answer).await
             })
+            .map_err(|_| lost(format!("no answer within {} s", ANSWER.as_secs())))?
             .map_err(|error: kube::Error| lost(error.to_string()))?;
         let answer: Value = serde_json::from_slice(&bytes).unwrap_or_default();
         if status.is_success() {

@@ -170,7 +170,8 @@ pub(super) fn sync_options(dice: &mut Dice) -> Vec<String> {
         ],
         6,
     );
-    if dice.chance(50) {
+    // With validation kubectl reads the OpenAPI document for every object, which is slow.
+    if dice.chance(85) {
         out.push("Validate=false".to_owned());
     }
     if dice.chance(10) {

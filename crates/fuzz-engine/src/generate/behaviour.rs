@@ -13,10 +13,18 @@ pub(super) fn workloads(desired: &[Drawn], live: &[Drawn], dice: &mut Dice) -> V
         if !is_new || !dice.chance(if drawn.kind.is_finite() { 45 } else { 30 }) {
             continue;
         }
-        if let Some(mut rule) = rule(drawn, dice) {
-            rule["match"] = drawn.reference.as_str().into();
-            out.push(rule);
+        let mut rule = rule(drawn, dice);
+        // What is there before the first step must come to rest.
+        let is_live = live.iter().any(|live| live.reference == drawn.reference);
+        if is_live && let Some(rule) = rule.as_object_mut() {
+            rule.remove("hang");
+            rule.remove("timeline");
         }
+        if rule.as_object().is_none_or(serde_json::Map::is_empty) {
+            continue;
+        }
+        rule["match"] = drawn.reference.as_str().into();
+        out.push(rule);
     }
     out
 }
@@ -25,7 +33,7 @@ fn seconds(dice: &mut Dice) -> String {
     format!("{}s", dice.between(0, 40))
 }
 
-fn rule(drawn: &Drawn, dice: &mut Dice) -> Option<Value> {
+fn rule(drawn: &Drawn, dice: &mut Dice) -> Value {
     let mut rule = match drawn.kind.kind {
         "Job" | "Pod" => match dice.between(0, 9) {
             0..3 => json!({"attempts": [{"succeed": {"after": seconds(dice)}}]}),
@@ -54,7 +62,7 @@ fn rule(drawn: &Drawn, dice: &mut Dice) -> Option<Value> {
         };
         rule["deletion"] = deletion;
     }
-    Some(rule)
+    rule
 }
 
 /// Draws faults, in a part of the scenarios.
@@ -106,13 +114,14 @@ pub(super) fn faults(desired: &[Drawn], live: &[Drawn], dice: &mut Dice) -> Vec<
 }
 
 fn verb(dice: &mut Dice) -> &'static str {
-    *dice.weighted(&[
+    const VERBS: &[(u64, &str)] = &[
         (5, "create"),
         (5, "patch"),
         (3, "delete"),
         (2, "update"),
         (2, "write"),
-    ])
+    ];
+    dice.weighted::<&str>(VERBS)
 }
 
 fn reply(reference: &str, dice: &mut Dice) -> Value {
@@ -145,10 +154,15 @@ fn reply(reference: &str, dice: &mut Dice) -> Value {
     if dice.chance(60) {
         fault["dryRun"] = false.into();
     }
-    if dice.chance(30) {
-        fault["times"] = json!(dice.between(2, 3));
-    } else if dice.chance(30) {
-        fault["times"] = "always".into();
+    if reason == "Conflict" {
+        // Who tries again more than once sleeps in between, which a program does in real time.
+        fault["on"] = format!("{} {reference}", dice.pick(&["create", "patch", "delete"])).into();
+    } else {
+        match dice.between(0, 9) {
+            0..3 => fault["times"] = json!(dice.between(2, 3)),
+            3..5 => fault["times"] = "always".into(),
+            _ => {}
+        }
     }
     if dice.chance(25) {
         fault["after"] = dice.between(1, 2).into();

@@ -6,6 +6,7 @@ use crate::dice::Dice;
 
 /// A kind that is generated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "as objects call them")]
 pub(super) struct Kind {
     pub(super) api_version: &'static str,
     pub(super) kind: &'static str,
@@ -146,14 +147,10 @@ fn body(kind: &str, name: &str, dice: &mut Dice) -> Value {
         "Job" => {
             let policy = *dice.pick(&["Never", "OnFailure"]);
             let mut spec = json!({"template": {"spec": {"restartPolicy": policy, "containers": [container(dice)]}}});
-            if dice.chance(50) {
-                spec["backoffLimit"] = dice.between(0, 2).into();
-            }
+            // The default of 6 means ten minutes of waiting for a Job that fails.
+            spec["backoffLimit"] = dice.between(0, 2).into();
             if dice.chance(10) {
                 spec["ttlSecondsAfterFinished"] = dice.between(0, 20).into();
-            }
-            if dice.chance(5) {
-                spec["suspend"] = true.into();
             }
             if dice.chance(5) {
                 spec["activeDeadlineSeconds"] = dice.between(5, 20).into();

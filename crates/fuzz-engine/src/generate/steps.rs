@@ -129,7 +129,6 @@ pub(super) fn bound(desired: &[Drawn], live: &[Drawn], dice: &mut Dice) -> Vec<V
         verb => verb,
     };
     let action = match dice.between(0, 5) {
-        0..3 => json!({"terminate": {}}),
         3 if !drawn.reference.ends_with('*') => json!({"delete": drawn.reference}),
         4 => json!({"restart": "engine"}),
         _ => json!({"terminate": {}}),

@@ -1,13 +1,14 @@
 //! Ingresses of any version (SYNC-117).
 
 use serde_json::Value;
+use wavetank_model::object::At;
 
 use crate::status::Health;
 
 /// Reads the untyped object: what is no list counts as absent.
 pub(crate) fn assess(ingress: &Value) -> Health {
     let addresses = ingress
-        .pointer("/status/loadBalancer/ingress")
+        .at(&["status", "loadBalancer", "ingress"])
         .and_then(Value::as_array);
     if addresses.is_some_and(|addresses| !addresses.is_empty()) {
         Health::healthy("")

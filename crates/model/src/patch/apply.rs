@@ -12,6 +12,7 @@ mod create;
 mod element;
 mod managed;
 mod merge;
+mod raw;
 mod set;
 mod validate;
 mod walk;
@@ -23,6 +24,7 @@ use serde_json::{Map, Value};
 pub use conflict::{ApplyError, Conflict};
 pub use element::{Atom, PathElement};
 pub use set::FieldSet;
+use walk::compare_outside;
 pub use walk::{Comparison, compare, fields};
 
 use crate::key::{GroupKind, GroupVersionKind};
@@ -65,6 +67,31 @@ impl Writer<'_> {
             },
             subresource: self.subresource.to_owned(),
         }
+    }
+
+    fn entry(&self, owner: Owner, set: FieldSet) -> Entry {
+        Entry {
+            owner,
+            api_version: self.api_version.to_owned(),
+            time: self.stored_time(),
+            set,
+        }
+    }
+
+    /// The time of an entry; a real server loses it on the way through the scale subresource.
+    fn stored_time(&self) -> Option<String> {
+        (self.subresource != "scale").then(|| self.time.to_owned())
+    }
+
+    /// Makes the present write the last one of a stored entry.
+    fn stamp(&self, entry: &mut Value) {
+        let Some(entry) = entry.as_object_mut() else {
+            return;
+        };
+        match self.stored_time() {
+            Some(time) => entry.insert("time".to_owned(), Value::String(time)),
+            None => entry.remove("time"),
+        };
     }
 }
 
@@ -141,43 +168,33 @@ pub fn update(old: Option<&Value>, new: &mut Value, writer: &Writer<'_>, schema:
     {
         let owner = writer.owner(writer.manager, Operation::Update);
         if !fields.is_empty() {
-            let api_version = writer.api_version.to_owned();
-            let time = Some(writer.time.to_owned());
-            let entry = Entry {
-                owner,
-                api_version,
-                time,
-                set: FieldSet::EMPTY,
-            };
+            let entry = writer.entry(owner, FieldSet::EMPTY);
             set_managed_fields(new, vec![entry.encode_with(Value::Object(fields))]);
         }
         return;
     }
     let comparison = match old {
-        Some(old) => compare(old, new, schema),
-        None => compare(&schema.zero_object(), new, schema),
+        Some(old) => compare_outside(writer.reset, old, new, schema),
+        None => compare_outside(writer.reset, &schema.zero_object(), new, schema),
     };
     // An object that cannot be walked is stored without managedFields, as a real server does.
     let Ok(comparison) = comparison else { return };
-    let comparison = comparison.without(writer.reset);
-    let managed = match &sent {
-        Sent::Reset => Ok(Managed::default()),
-        Sent::Entries(list) if list.as_slice() != stored => match Managed::decode(list) {
-            Ok(managed) if !managed.entries.is_empty() => Ok(managed),
-            _ => Managed::decode(stored),
+    let mut entries = match sent {
+        Sent::Reset => Vec::new(),
+        Sent::Entries(list) if list.as_slice() == stored => list,
+        Sent::Entries(list) => match Managed::decode(&list) {
+            Ok(managed) if !managed.entries.is_empty() => managed.encode(),
+            _ => stored.to_vec(),
         },
-        Sent::Entries(_) | Sent::Nothing if comparison.is_empty() => {
-            set_managed_fields(new, stored.to_vec());
-            return;
-        }
-        Sent::Entries(_) | Sent::Nothing => Managed::decode(stored),
+        Sent::Nothing => stored.to_vec(),
     };
-    let mut managed = managed.unwrap_or_default();
-    if managed.entries.is_empty() && old.is_some() {
+    if entries.is_empty() && old.is_some() {
         return;
     }
-    record(&mut managed, comparison, writer);
-    set_managed_fields(new, managed.encode());
+    if !comparison.is_empty() {
+        record(&mut entries, comparison, writer);
+    }
+    set_managed_fields(new, entries);
 }
 
 /// What a client sent as `managedFields`.
@@ -213,34 +230,32 @@ fn drop_managed_fields(object: &mut Value) -> Sent {
 }
 
 /// Moves changed and added paths to the writer's Update entry, and removed ones away from all.
-fn record(managed: &mut Managed, comparison: Comparison, writer: &Writer<'_>) {
+fn record(entries: &mut Vec<Value>, comparison: Comparison, writer: &Writer<'_>) {
     let Comparison {
         added,
         modified,
         removed,
     } = comparison;
     let changed = modified.union(added);
-    for entry in &mut managed.entries {
-        entry.set = std::mem::take(&mut entry.set)
-            .difference(&changed)
-            .difference(&removed);
-    }
+    let owner = writer.owner(writer.manager, Operation::Update);
+    let mut own = None;
+    entries.retain_mut(|entry| {
+        if own.is_none() && raw::is_update_of(entry, &owner) {
+            own = Some(entry.take());
+            return false;
+        }
+        raw::take_away(entry, &changed) && raw::take_away(entry, &removed)
+    });
+    let mut own = own.unwrap_or_else(|| writer.entry(owner, FieldSet::EMPTY).encode());
+    let left = raw::take_away(&mut own, &removed);
+    raw::add_to(&mut own, &changed);
     if !changed.is_empty() {
-        let owner = writer.owner(writer.manager, Operation::Update);
-        let old = managed
-            .position(&owner)
-            .map(|at| std::mem::take(&mut managed.entries[at].set))
-            .unwrap_or_default();
-        managed.put(Entry {
-            owner,
-            api_version: writer.api_version.to_owned(),
-            // A real server loses the time on the way through the scale subresource.
-            time: Some(writer.time.to_owned()).filter(|_| writer.subresource != "scale"),
-            set: changed.union(old),
-        });
+        writer.stamp(&mut own);
     }
-    managed.entries.retain(|entry| !entry.set.is_empty());
-    managed.cap();
+    if left || !changed.is_empty() {
+        entries.push(own);
+    }
+    raw::settle(entries);
 }
 
 /// Merges `config` into `live` (`None`: the object is created) and gives the object to be defaulted, validated and stored,
@@ -271,8 +286,15 @@ pub fn apply(
             ..*writer
         };
         let empty = blank(schema, GroupVersionKind::of(config));
-        if let Ok(comparison) = compare(&empty, &live, schema) {
-            record(&mut managed, comparison.without(writer.reset), &before);
+        if let Ok(comparison) = compare_outside(writer.reset, &empty, &live, schema) {
+            let Comparison {
+                added, modified, ..
+            } = comparison;
+            let set = modified.union(added);
+            if !set.is_empty() {
+                let owner = before.owner(before.manager, Operation::Update);
+                managed.put(before.entry(owner, set));
+            }
         }
     }
     let first = apply_to(&live, config, managed.clone(), writer, force, schema);
@@ -361,9 +383,8 @@ fn apply_to(
     let comparison = if unchanged {
         Comparison::default()
     } else {
-        compare(live, &merged, schema).map_err(typed)?
+        compare_outside(writer.reset, live, &merged, schema).map_err(typed)?
     };
-    let comparison = comparison.without(writer.reset);
     take_over(&mut managed, comparison, force)?;
     let set = set.difference(&untracked());
     if !set.is_empty() {

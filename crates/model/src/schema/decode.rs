@@ -87,10 +87,15 @@ fn holds_structs(schema: SchemaRef<'_>) -> bool {
 }
 
 fn complete_struct(definition: StructRef<'_>, map: &mut Map<String, Value>) {
-    for (name, field) in definition.fields() {
-        if let Some(value) = map.get_mut(name) {
+    for (name, value) in map.iter_mut() {
+        if (value.is_object() || value.is_array())
+            && let Some(field) = definition.field(name)
+        {
             complete(field, value);
-        } else if !field.omits_empty() {
+        }
+    }
+    for (name, field) in definition.kept() {
+        if !map.contains_key(name) {
             map.insert(name.to_owned(), zero(field));
         }
     }
@@ -331,6 +336,9 @@ fn decode_bytes(text: &str) -> Result<(), DecodeError> {
 
 /// The canonical text of a time where it differs.
 fn decode_time(scalar: Scalar, text: &str) -> Result<Option<String>, DecodeError> {
+    if scalar == Scalar::Time && timestamp::is_plain(text) {
+        return Ok(None);
+    }
     let time = timestamp::parse(text).ok_or_else(|| DecodeError::Time(text.to_owned()))?;
     let format = if scalar == Scalar::MicroTime {
         "%Y-%m-%dT%H:%M:%S.%6fZ"

@@ -42,7 +42,10 @@ fn add_object_fields(node: &mut Node) {
         Node::plain(NodeKind::Definition(0)),
     ));
     fields.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    definition.fields = fields.into();
+    **definition = Struct {
+        additional: definition.additional.take(),
+        ..Struct::with_fields(fields.into())
+    };
 }
 
 /// `preserve` holds below a node with `x-kubernetes-preserve-unknown-fields`.
@@ -109,9 +112,8 @@ fn object(schema: &Value, preserve: bool) -> NodeKind {
             fields.sort_unstable_by(|(a, _): &(Cow<'static, str>, Node), (b, _)| a.cmp(b));
             let additional = additional.map(Box::new);
             NodeKind::Struct(Box::new(Struct {
-                fields: fields.into(),
                 additional,
-                ..Struct::default()
+                ..Struct::with_fields(fields.into())
             }))
         }
     }

@@ -100,9 +100,8 @@ fn parse_definition(line: &'static str) -> Struct {
     Struct {
         name: Cow::Borrowed(name),
         package: Cow::Borrowed(package),
-        fields: fields.collect(),
-        additional: None,
         atomic: flags.contains('A'),
+        ..Struct::with_fields(fields.collect())
     }
 }
 

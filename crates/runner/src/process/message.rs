@@ -339,9 +339,17 @@ fn result(result: &ResourceResult) -> Value {
 }
 
 fn live(live: &ExternalLive) -> Value {
-    let health = live.health.as_ref().map(|health| {
-        let status = health.status.map_or("", |status| status.as_str());
-        json!({"status": status, "message": health.message})
+    let health = match &live.health {
+        Ok(None) => None,
+        Ok(Some(health)) => {
+            let status = health.status.map_or("", |status| status.as_str());
+            Some(json!({"status": status, "message": health.message}))
+        }
+        Err(error) => Some(json!({"status": "Unknown", "message": error, "error": error})),
+    };
+    let health = health.map(|mut health| {
+        health["override"] = live.overridden.into();
+        health
     });
     json!({"object": live.object, "foreign": live.foreign, "modified": live.modified, "health": health})
 }

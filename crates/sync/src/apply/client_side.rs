@@ -163,7 +163,7 @@ impl Writer<'_> {
         {
             Ok(_) => Err(refused),
             Err(error) => Err(CallError::Transport(format!(
-                "An error occurred force-replacing the existing object with the newly provided one: {refused}.\n\nAdditionally, an error occurred attempting to restore the original object: {error}"
+                "An error occurred force-replacing the existing object with the newly provided one:\n\n{refused}.\n\nAdditionally, an error occurred attempting to restore the original object:\n\n{error}"
             ))),
         }
     }
@@ -229,8 +229,7 @@ pub(crate) fn three_way(
     modified: &Value,
     live: &Value,
 ) -> Result<(PatchType, Value), CallError> {
-    let schema =
-        schema::builtin(gvk).filter(|_| !UNKNOWN_TO_KUBECTL.contains(&gvk.group.as_str()));
+    let schema = schema::builtin(gvk).filter(|_| !UNKNOWN_TO_KUBECTL.contains(&gvk.group.as_str()));
     let Some(schema) = schema else {
         return Ok((
             PatchType::Merge,

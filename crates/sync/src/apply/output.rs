@@ -7,9 +7,14 @@ const SOURCE: &str = "/dev/shm/1";
 
 /// `deployment.apps/web configured`, with ` (dry run)` where nothing was written.
 pub(super) fn done(ask: &ApplyAsk, operation: &str) -> String {
+    named(ask, &ask.resource.name, operation)
+}
+
+/// As [`done`], of an object whose name is known only now.
+pub(super) fn named(ask: &ApplyAsk, name: &str, operation: &str) -> String {
     let kind = ask.resource.gvk.group_kind().to_string().to_lowercase();
     let dry = if ask.dry_run { " (dry run)" } else { "" };
-    format!("{kind}/{} {operation}{dry}", ask.resource.name)
+    format!("{kind}/{name} {operation}{dry}")
 }
 
 /// Output and warnings, joined as the engine joins stdout and stderr.

@@ -106,7 +106,9 @@ impl Writer<'_> {
             };
             if reconciled.change.lost_race(&error) {
                 races += 1;
-                if races == TRIES {
+                // A binding is made anew once more than a role.
+                let binding = self.ask.target.get("roleRef").is_some();
+                if races == TRIES + u32::from(binding) {
                     return Err(CallError::Transport("exceeded maximum attempts".to_owned()));
                 }
             } else if error.is_conflict() {

@@ -11,19 +11,28 @@ use super::write::Writer;
 use super::{CONFLICT_PAUSE, RETRIES};
 use crate::engine::CallError;
 
+/// What kubectl advises after a conflict, although the engine forces its way.
+const CONFLICT: &str = "
+Please review the fields above--they currently have other managers. Here
+are the ways you can resolve this warning:
+* If you intend to manage all of these fields, please re-run the apply
+  command with the `--force-conflicts` flag.
+* If you do not intend to manage all of the fields, please edit your
+  manifest to remove references to the fields that should keep their
+  current managers.
+* You may co-own fields by updating your manifest to match the existing
+  value; in this case, you'll become the manager if the other manager(s)
+  stop managing the field (remove it from their configuration).
+See https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts";
+
 impl Writer<'_> {
     /// One PATCH that takes every field it names.
     pub(super) async fn server_side_apply(&self) -> Result<String, String> {
-        if self.ask.force {
-            return Err(
-                "error validating options: --force cannot be used with --server-side".to_owned(),
-            );
-        }
         self.migrate().await?;
-        let applied = self
-            .patch_applied()
-            .await
-            .map_err(|error| clean_error(&error.to_string()))?;
+        let applied = self.patch_applied().await.map_err(|error| {
+            let advice = if error.is_conflict() { CONFLICT } else { "" };
+            clean_error(&format!("{error}{advice}"))
+        })?;
         let mut warnings = Vec::new();
         let applied = self.take_over(applied, &mut warnings).await;
         if object::is_terminating(&applied) {
@@ -223,14 +232,19 @@ fn upgraded(fields: &Value, from: &str, to: &str) -> Value {
     Value::Array(entries)
 }
 
-/// Adds a trie of fields to another.
+/// Adds a trie of fields to another. An empty node means the field itself; with children beside it that is written `.`.
 fn union(fields: &mut Map<String, Value>, more: &Map<String, Value>) {
     for (key, inner) in more {
-        let entry = fields
-            .entry(key.clone())
-            .or_insert_with(|| Value::Object(Map::new()));
-        if let (Value::Object(entry), Value::Object(inner)) = (entry, inner) {
-            union(entry, inner);
+        match (fields.get_mut(key), inner) {
+            (Some(Value::Object(entry)), Value::Object(inner)) => {
+                if entry.is_empty() != inner.is_empty() {
+                    entry.insert(".".to_owned(), Value::Object(Map::new()));
+                }
+                union(entry, inner);
+            }
+            _ => {
+                fields.insert(key.clone(), inner.clone());
+            }
         }
     }
 }
@@ -238,6 +252,18 @@ fn union(fields: &mut Map<String, Value>, more: &Map<String, Value>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// SYNC-096: a field itself and what is in it.
+    #[test]
+    fn a_field_and_its_children_are_united() {
+        let mut fields = json!({"f:data": {"f:a": {}}, "f:x": {}, "f:y": {}});
+        let more = json!({"f:data": {}, "f:x": {"f:b": {}}, "f:y": {}, "f:z": {"f:c": {}}});
+        if let (Value::Object(fields), Value::Object(more)) = (&mut fields, &more) {
+            union(fields, more);
+        }
+        let expected = json!({"f:data": {".": {}, "f:a": {}}, "f:x": {".": {}, "f:b": {}}, "f:y": {}, "f:z": {"f:c": {}}});
+        assert_eq!(fields, expected);
+    }
 
     /// SYNC-096.
     #[test]

@@ -433,6 +433,79 @@ async fn server_side_apply_is_one_patch() {
     );
 }
 
+/// SYNC-209: that force and server-side apply do not go together is said before the kind is looked for.
+#[tokio::test]
+async fn options_are_checked_before_the_kind() {
+    let mut bench = Bench::new();
+    let widget =
+        json!({"apiVersion": "nowhere.example/v1", "kind": "Widget", "metadata": {"name": "w"}});
+    let mut ask = ApplyAsk {
+        strategy: Strategy::ServerSideApply,
+        force: true,
+        ..ask(widget)
+    };
+    ask.resource.resource = None;
+    assert_eq!(
+        bench.apply(ask).await.unwrap_err(),
+        "error validating options: --force cannot be used with --server-side"
+    );
+}
+
+/// SYNC-092: kubectl's advice comes with every conflict.
+#[tokio::test]
+async fn a_conflict_of_a_server_side_apply_comes_with_advice() {
+    let mut bench = Bench::new();
+    bench.api.lock().unwrap().refuse = vec![("PATCH", 409, "Conflict")];
+    let ask = ApplyAsk {
+        strategy: Strategy::ServerSideApply,
+        ..ask(config("1"))
+    };
+    let text = bench.apply(ask).await.unwrap_err();
+    assert!(
+        text.starts_with("refused with 409\nPlease review the fields above"),
+        "{text}"
+    );
+}
+
+/// SYNC-096: what client-side apply owned under our own name is taken over after a server-side apply, which is made
+/// again.
+#[tokio::test]
+async fn fields_of_our_own_client_side_applies_are_taken_over_afterwards() {
+    let mut bench = Bench::new();
+    let mut live = config("1");
+    let annotation = format!("f:{LAST_APPLIED}");
+    live["metadata"]["managedFields"] = json!([{"manager": "argocd-controller", "operation": "Update", "apiVersion": "v1",
+        "fieldsV1": {"f:metadata": {"f:annotations": {annotation: {}}}}}]);
+    bench.put(CONFIG, live);
+    let ask = ApplyAsk {
+        strategy: Strategy::ServerSideApply,
+        ..ask(config("1"))
+    };
+    assert_eq!(
+        bench.apply(ask).await.unwrap(),
+        "configmap/c serverside-applied"
+    );
+    assert_eq!(
+        bench.log(),
+        format!(
+            "PATCH {CONFIG}?fieldManager=argocd-controller&force=true apply+yaml\nPATCH {CONFIG}?fieldManager=argocd-controller json\nPATCH {CONFIG}?fieldManager=argocd-controller&force=true apply+yaml"
+        )
+    );
+}
+
+/// SYNC-091: changes to an object that goes are remarked on.
+#[tokio::test]
+async fn an_object_that_is_being_deleted_is_remarked_on() {
+    let mut bench = Bench::new();
+    let mut live = annotated(&config("1"));
+    live["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+    bench.put(CONFIG, live);
+    assert_eq!(
+        bench.apply(ask(config("1"))).await.unwrap(),
+        "configmap/c unchanged. Warning: Detected changes to resource c which is currently being deleted."
+    );
+}
+
 /// SYNC-096, U-154: client-side fields are taken over first, with a retry on a conflict, when the snapshot shows some.
 #[tokio::test]
 async fn client_side_fields_are_migrated_before_a_server_side_apply() {
@@ -462,6 +535,55 @@ async fn client_side_fields_are_migrated_before_a_server_side_apply() {
         bench.apply(ask).await.unwrap_err(),
         "Failed to perform client-side apply migration for { ConfigMap shop c}: refused with 500"
     );
+}
+
+/// SYNC-092, SYNC-096: after the apply the fields of whoever owns the annotation are taken over, and the object is applied
+/// again; that this fails is a warning.
+#[tokio::test]
+async fn owners_of_the_annotation_lose_their_fields_after_the_apply() {
+    let mut bench = Bench::new();
+    let mut live = config("1");
+    let fields = json!({"f:metadata": {"f:annotations": {"f:kubectl.kubernetes.io/last-applied-configuration": {}}}});
+    live["metadata"]["managedFields"] =
+        json!([{"manager": "somebody", "operation": "Update", "fieldsV1": fields}]);
+    bench.put(CONFIG, live.clone());
+    let ask = ApplyAsk {
+        strategy: Strategy::ServerSideApply,
+        ..ask(config("1"))
+    };
+    assert_eq!(
+        bench.apply(ask.clone()).await.unwrap(),
+        "configmap/c serverside-applied"
+    );
+    assert_eq!(
+        bench.log(),
+        format!(
+            "PATCH {CONFIG}?fieldManager=argocd-controller&force=true apply+yaml\n\
+             PATCH {CONFIG}?fieldManager=argocd-controller json\n\
+             PATCH {CONFIG}?fieldManager=argocd-controller&force=true apply+yaml"
+        )
+    );
+}
+
+/// SYNC-091: kinds that kubectl does not know are patched like custom resources.
+#[test]
+fn definitions_are_patched_like_custom_resources() {
+    let of = |api: &str, kind: &str| {
+        let object = json!({"apiVersion": api, "kind": kind, "metadata": {"name": "x"}});
+        let gvk = wavetank_model::GroupVersionKind::new(api, kind);
+        super::three_way(&gvk, &object, &object, &object).unwrap().0
+    };
+    use wavetank_model::PatchType;
+    assert_eq!(
+        of("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+        PatchType::Merge
+    );
+    assert_eq!(
+        of("apiregistration.k8s.io/v1", "APIService"),
+        PatchType::Merge
+    );
+    assert_eq!(of("apps/v1", "Deployment"), PatchType::Strategic);
+    assert_eq!(of("example.com/v1", "Widget"), PatchType::Merge);
 }
 
 /// SYNC-088, SYNC-094, SYNC-095.

@@ -7,7 +7,7 @@ use wavetank_kernel::Clock;
 use wavetank_model::{Propagation, object};
 
 use super::connection::{Connection, Place};
-use super::output::{clean_error, done};
+use super::output::{clean_error, done, named};
 use crate::engine::{ApplyAsk, CallError};
 
 /// Pause between looks at an object that is being deleted, and how long they go on.
@@ -36,7 +36,8 @@ impl Writer<'_> {
             .post(self.place, &self.ask.target, &[])
             .await
         {
-            Ok(_) => Ok(done(self.ask, "created")),
+            // A name that the server made up is told.
+            Ok(created) => Ok(named(self.ask, object::name(&created), "created")),
             Err(error) => Err(clean_error(&error.to_string())),
         }
     }
@@ -92,11 +93,15 @@ impl Writer<'_> {
             .delete(self.place, Propagation::Background)
             .await
         {
-            Err(error) if !error.is_not_found() => return Err(text(error)),
+            Err(error) if !error.is_not_found() => {
+                return Err(clean_error(&format!(
+                    "error when deleting \"/dev/shm/1\": {error}"
+                )));
+            }
             _ => {}
         }
         if !self.wait_until_gone().await.map_err(text)? {
-            return Err("timed out waiting for the condition".to_owned());
+            return Err("context deadline exceeded".to_owned());
         }
         self.connection
             .post(self.place, &self.ask.target, &[])

@@ -120,10 +120,11 @@ impl Step<'_> {
             .unwrap_or_else(|| Err(no_outcome()))
     }
 
-    /// Deletes hooks at the end of an attempt, one after the other, without waiting for them (SYNC-077).
+    /// Deletes hooks at the end of an attempt, one after the other, without waiting for them (SYNC-077). A dry run
+    /// deletes them, too.
     pub(super) async fn delete_hooks(&mut self, set: &[usize]) {
         for &place in set {
-            if self.tasks[place].live.is_none() || self.input.options.dry_run {
+            if self.tasks[place].live.is_none() {
                 continue;
             }
             match self.delete(place, DeleteReason::HookDone).await {

@@ -1,6 +1,7 @@
 //! Containers: names, ports, environment, probes, security (API-275).
 
 use std::collections::BTreeSet;
+use wavetank_model::object::At;
 
 use serde_json::Value;
 
@@ -378,7 +379,7 @@ fn validate_security(context: &Value, path: &Path<'_>, errors: &mut Errors) {
             );
         }
         if context
-            .pointer("/capabilities/add")
+            .at(&["capabilities", "add"])
             .and_then(Value::as_array)
             .is_some_and(|added| added.iter().any(|capability| capability == "CAP_SYS_ADMIN"))
         {

@@ -1,6 +1,7 @@
 //! Defaults of Pod specs and templates (API-272).
 
 use serde_json::{Value, json};
+use wavetank_model::object::At;
 
 use crate::kinds::json::{
     default_int, default_text, default_to, ensure, flag, int, items_mut, present, set, text,
@@ -43,7 +44,7 @@ pub(in crate::kinds) fn default_pod_spec(spec: &mut Value) {
 
 fn default_requests_from_limits(container: &mut Value) {
     let Some(limits) = container
-        .pointer("/resources/limits")
+        .at(&["resources", "limits"])
         .and_then(Value::as_object)
         .cloned()
     else {

@@ -1,6 +1,7 @@
 //! Resource lists: canonical quantities, requests against limits, quality of service (API-272, API-274, API-275).
 
 use serde_json::Value;
+use wavetank_model::object::At;
 
 use crate::kinds::field::{Errors, Path};
 use crate::kinds::json::{Members, default_to, entries, items, present, set};
@@ -69,7 +70,7 @@ fn aggregate(spec: &Value, list: &str, name: &str) -> Option<Quantity> {
 
 /// Defaults of `spec.resources`, the resources of the Pod as a whole.
 pub(in crate::kinds) fn default_pod_level(spec: &mut Value) {
-    let Some(limits) = spec.pointer("/resources/limits").and_then(Value::as_object) else {
+    let Some(limits) = spec.at(&["resources", "limits"]).and_then(Value::as_object) else {
         return;
     };
     if limits.is_empty() {
@@ -78,7 +79,7 @@ pub(in crate::kinds) fn default_pod_level(spec: &mut Value) {
     let limits = limits.clone();
     let mut requests = Value::Object(Members::new());
     if let Some(given) = spec
-        .pointer("/resources/requests")
+        .at(&["resources", "requests"])
         .filter(|given| given.is_object())
     {
         requests = given.clone();

@@ -168,15 +168,51 @@ fn check_items(source: &Value, path: &Path<'_>, errors: &mut Errors) {
 }
 
 /// The sources in the order in which they are counted.
+const SOURCES: [&str; 29] = [
+    "emptyDir",
+    "hostPath",
+    "gitRepo",
+    "gcePersistentDisk",
+    "awsElasticBlockStore",
+    "secret",
+    "nfs",
+    "iscsi",
+    "glusterfs",
+    "flocker",
+    "persistentVolumeClaim",
+    "rbd",
+    "cinder",
+    "cephfs",
+    "quobyte",
+    "downwardAPI",
+    "fc",
+    "configMap",
+    "azureFile",
+    "vsphereVolume",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "azureDisk",
+    "storageos",
+    "projected",
+    "scaleIO",
+    "csi",
+    "ephemeral",
+    "image",
+];
+
+/// A volume has one source; others are counted in their order.
 fn validate_source(volume: &Value, path: &Path<'_>, errors: &mut Errors) {
     let Some(members) = volume.as_object() else {
         return;
     };
-    let mut first = true;
-    for (kind, source) in members
+    let place = |kind: &str| SOURCES.iter().position(|one| *one == kind);
+    let mut sources: Vec<(&String, &Value)> = members
         .iter()
         .filter(|(key, source)| *key != "name" && !source.is_null())
-    {
+        .collect();
+    sources.sort_by_key(|(kind, _)| place(kind).unwrap_or(SOURCES.len()));
+    let mut first = true;
+    for (kind, source) in sources {
         let path = path.field(kind);
         if !first {
             errors.forbidden(&path, "may not specify more than 1 volume type");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use wavetank_model::object::At;
 
 use serde_json::{Value, json};
 
@@ -115,7 +116,7 @@ fn validate_affinity(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
         );
     }
     let timeout = spec
-        .pointer("/sessionAffinityConfig/clientIP/timeoutSeconds")
+        .at(&["sessionAffinityConfig", "clientIP", "timeoutSeconds"])
         .and_then(Value::as_i64);
     if let Some(seconds) =
         timeout.filter(|seconds| affinity == "ClientIP" && !(1..=86400).contains(seconds))
@@ -364,7 +365,7 @@ fn validate_ip_change(spec: &Value, before: &Value, path: &Path<'_>, errors: &mu
 
 /// Checks a status write.
 pub(super) fn validate_status(new: &Value, old: &Value, errors: &mut Errors) {
-    let ingress = |object: &Value| object.pointer("/status/loadBalancer/ingress").cloned();
+    let ingress = |object: &Value| object.at(&["status", "loadBalancer", "ingress"]).cloned();
     let balancer = new.get("spec").map(|spec| text(spec, "type")) == Some("LoadBalancer");
     if ingress(new).is_some() && ingress(new) != ingress(old) && !balancer {
         let path = Path::new("status");

@@ -152,6 +152,13 @@ impl PathElement {
         out
     }
 
+    /// Makes `out` the key of `fieldsV1`.
+    pub(super) fn key_into(&self, out: &mut String) {
+        out.clear();
+        // Writing into a String cannot fail.
+        let _written = self.write_key(out);
+    }
+
     fn write_key(&self, out: &mut String) -> fmt::Result {
         match self {
             Self::Field(name) => {

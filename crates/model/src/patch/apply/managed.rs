@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::set::FieldSet;
 
 /// The most entries of the operation Update; older ones are merged into `ancient-changes` (API-173).
-const MAX_UPDATE_ENTRIES: usize = 10;
+pub(super) const MAX_UPDATE_ENTRIES: usize = 10;
 const ANCIENT: &str = "ancient-changes";
 
 /// How a manager came to own fields.
@@ -16,7 +16,7 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Apply => "Apply",
             Self::Update => "Update",

@@ -272,7 +272,7 @@ impl FieldSet {
         Value::Object(self.encode(false))
     }
 
-    fn encode(&self, with_self: bool) -> Map<String, Value> {
+    pub(super) fn encode(&self, with_self: bool) -> Map<String, Value> {
         let mut out = Map::new();
         if with_self && !self.is_empty() {
             out.insert(".".to_owned(), Value::Object(Map::new()));
@@ -329,7 +329,7 @@ impl Node {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -351,7 +351,7 @@ mod tests {
         ]
     }
 
-    fn set() -> impl Strategy<Value = FieldSet> {
+    pub fn set() -> impl Strategy<Value = FieldSet> {
         proptest::collection::vec(proptest::collection::vec(element(), 1..4), 0..8)
             .prop_map(|paths| FieldSet::from_paths(paths.iter().map(Vec::as_slice)))
     }

@@ -157,9 +157,20 @@ pub(super) const UNTRACKED: [&str; 9] = [
 /// # Errors
 /// An item of an associative list has no identity.
 pub fn compare(old: &Value, new: &Value, schema: SchemaRef<'_>) -> Result<Comparison, String> {
+    compare_outside(&FieldSet::EMPTY, old, new, schema)
+}
+
+/// [`compare`] without the paths of `reset` and what lies below them.
+pub(super) fn compare_outside(
+    reset: &FieldSet,
+    old: &Value,
+    new: &Value,
+    schema: SchemaRef<'_>,
+) -> Result<Comparison, String> {
     let mut out = Comparison::default();
     zip(old.as_object(), new.as_object(), |name, old, new| {
-        let Some(field) = schema.field(name) else {
+        let skipped = !reset.is_empty() && reset.contains(&[PathElement::field(name)]);
+        let Some(field) = schema.field(name).filter(|_| !skipped) else {
             return Ok(());
         };
         match (name, old, new) {
@@ -184,7 +195,7 @@ pub fn compare(old: &Value, new: &Value, schema: SchemaRef<'_>) -> Result<Compar
             }
         }
     })?;
-    Ok(out)
+    Ok(out.without(reset))
 }
 
 /// What is different at one place and below it.
@@ -210,21 +221,21 @@ impl Comparison {
     }
 }
 
-/// Calls `visit` for each key of either map.
+/// Calls `visit` for each key of either map, in order.
 fn zip<'a>(
     old: Option<&'a Map<String, Value>>,
     new: Option<&'a Map<String, Value>>,
     mut visit: impl FnMut(&'a str, Option<&'a Value>, Option<&'a Value>) -> Result<(), String>,
 ) -> Result<(), String> {
+    let mut old = old.into_iter().flatten().peekable();
     for (name, value) in new.into_iter().flatten() {
-        visit(name, old.and_then(|old| old.get(name)), Some(value))?;
-    }
-    for (name, value) in old.into_iter().flatten() {
-        if !new.is_some_and(|new| new.contains_key(name)) {
-            visit(name, Some(value), None)?;
+        while let Some((gone, before)) = old.next_if(|(other, _)| *other < name) {
+            visit(gone, Some(before), None)?;
         }
+        let before = old.next_if(|(other, _)| *other == name);
+        visit(name, before.map(|(_, before)| before), Some(value))?;
     }
-    Ok(())
+    old.try_for_each(|(name, before)| visit(name, Some(before), None))
 }
 
 fn compare_maps(
@@ -259,6 +270,9 @@ fn compare_values(
         modified: matches!((old, new), (Some(old), Some(new)) if !equal(old, new)),
         below: Comparison::default(),
     };
+    if old.is_some() && old == new {
+        return Ok(Difference::default());
+    }
     let old_kind = old
         .filter(|old| !old.is_null())
         .map(|old| kind(schema, old));

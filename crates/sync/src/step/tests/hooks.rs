@@ -122,6 +122,20 @@ fn a_left_over_finished_hook_is_not_run_again() {
     );
 }
 
+/// SYNC-077, SYNC-047: a dry run deletes hooks that its end asks for.
+#[test]
+fn a_dry_run_deletes_hooks_all_the_same() {
+    let mut cluster = cluster_with("Job/post hook=PostSync policy=HookSucceeded");
+    cluster.finish("Job/post");
+    let mut operation = Operation::new("Job/post hook=PostSync policy=HookSucceeded\nConfigMap/a")
+        .with(|options| options.dry_run = true);
+    while !operation.phase.completed() {
+        operation.pass(&mut cluster);
+    }
+    let log = cluster.take_log();
+    assert!(log.ends_with("delete job/post"), "{log}");
+}
+
 /// SYNC-063: a hook that is gone meanwhile is created in this very run.
 #[test]
 fn a_hook_that_is_gone_meanwhile_is_created_at_once() {

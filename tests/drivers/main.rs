@@ -1,0 +1,612 @@
+//! What goes wrong with real clusters before and beside a run: programs that are missing, too old or fail, a program
+//! that is killed, two at once. Nothing of ours is left behind, and nothing of others is touched.
+//!
+//! `kind` is a script here that says what it is told to; with `KUBEBUILDER_ASSETS` a control plane is started too.
+
+use std::env;
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Output, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use tempfile::TempDir;
+
+type Done = Result<(), Failed>;
+type Scripted = (&'static str, fn() -> Done);
+type Real = (&'static str, fn(&Path) -> Done);
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let assets = env::var_os("KUBEBUILDER_ASSETS").map(PathBuf::from);
+    if assets.is_none() {
+        let text = "SKIPPED: no control plane. KUBEBUILDER_ASSETS names its programs\n";
+        std::io::stderr().write_all(text.as_bytes()).ok();
+    }
+    let scripted: &[Scripted] = &[
+        ("without_kind_the_run_leaves_with_4", without_kind),
+        ("a_kind_that_is_too_old_is_refused", old_kind),
+        (
+            "without_a_container_runtime_the_run_leaves_with_4",
+            without_docker,
+        ),
+        ("an_image_that_is_missing_is_told", without_image),
+        ("a_creation_that_was_killed_is_swept", killed_creation),
+        (
+            "an_interrupted_creation_leaves_nothing",
+            interrupted_creation,
+        ),
+        (
+            "a_control_plane_without_a_program_names_it",
+            without_program,
+        ),
+        ("an_existing_cluster_needs_its_context", without_context),
+    ];
+    let real: &[Real] = &[
+        ("a_run_leaves_nothing_behind", nothing_left),
+        ("a_killed_run_is_swept", killed_run),
+        ("two_runs_at_once_have_clusters_of_their_own", two_at_once),
+        ("an_interrupted_run_leaves_nothing", interrupted_run),
+        ("a_server_that_dies_ends_the_run_with_4", dead_server),
+        (
+            "evidence_that_cannot_be_kept_is_told",
+            evidence_without_room,
+        ),
+        (
+            "an_existing_cluster_is_refused_without_its_uid",
+            not_allowed,
+        ),
+        ("an_existing_cluster_is_left_as_it_was", left_as_it_was),
+        (
+            "what_a_killed_run_made_on_an_existing_cluster_is_swept",
+            killed_on_existing,
+        ),
+    ];
+    let mut trials: Vec<Trial> = scripted
+        .iter()
+        .map(|&(name, test)| Trial::test(name, test))
+        .collect();
+    for &(name, test) in real {
+        let found = assets.clone();
+        trials.push(
+            Trial::test(name, move || {
+                test(&found.ok_or("KUBEBUILDER_ASSETS is not set")?)
+            })
+            .with_ignored_flag(assets.is_none()),
+        );
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// A place of its own for one test.
+struct Place {
+    folder: TempDir,
+    assets: Option<PathBuf>,
+}
+
+const QUICK: &str = "apiVersion: wavetank/v1
+kind: Scenario
+metadata: {name: quick}
+spec:
+  app: {namespace: quick-of-the-run, syncPolicy: {syncOptions: [CreateNamespace=true]}}
+  expect: {operation: {phase: Succeeded}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: a}
+";
+
+const SLOW: &str = "apiVersion: wavetank/v1
+kind: Scenario
+metadata: {name: slow}
+spec:
+  steps: [{sync: {}}, {advance: 5m}]
+  expect: {operation: {phase: Succeeded}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: a}
+";
+
+impl Place {
+    fn new(assets: Option<&Path>) -> Result<Self, Failed> {
+        let folder = tempfile::tempdir()?;
+        fs::create_dir(folder.path().join("bin"))?;
+        fs::write(folder.path().join("quick.yaml"), QUICK)?;
+        fs::write(folder.path().join("slow.yaml"), SLOW)?;
+        Ok(Self {
+            folder,
+            assets: assets.map(Path::to_owned),
+        })
+    }
+
+    /// A `kind` that is this shell script.
+    fn kind(&self, script: &str) -> Done {
+        let path = self.folder.path().join("bin/kind");
+        let log = self.folder.path().join("kind.log");
+        let text = format!("#!/bin/sh\necho \"$@\" >> {}\n{script}\n", log.display());
+        fs::write(&path, text)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+        Ok(())
+    }
+
+    /// What `kind` was asked for.
+    fn asked(&self) -> String {
+        fs::read_to_string(self.folder.path().join("kind.log")).unwrap_or_default()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wavetank"));
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("WAVETANK_STATE_DIR", self.folder.path().join("state"))
+            .env("HOME", self.folder.path())
+            .env_remove("KUBECONFIG")
+            .env_remove("WAVETANK_KIND_IMAGE")
+            .env(
+                "PATH",
+                format!("{}:/usr/bin:/bin", self.folder.path().join("bin").display()),
+            )
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        match &self.assets {
+            Some(assets) => command.env("KUBEBUILDER_ASSETS", assets),
+            None => command.env_remove("KUBEBUILDER_ASSETS"),
+        };
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Result<Output, Failed> {
+        Ok(self.command(arguments).output()?)
+    }
+
+    /// Nothing is written down, and no process has a file of ours open.
+    fn is_clean(&self) -> Done {
+        let listed = self.run(&["cluster", "list"])?;
+        let text = String::from_utf8_lossy(&listed.stdout).into_owned();
+        if text != "no clusters\n" {
+            return Err(format!("something is left: {text}").into());
+        }
+        let left = self.processes();
+        if left.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("processes are left: {left:?}").into())
+        }
+    }
+
+    /// Command lines of processes that name a file of this place.
+    fn processes(&self) -> Vec<String> {
+        let inside = format!("{}/state", self.folder.path().display());
+        let listed = fs::read_dir("/proc").into_iter().flatten().flatten();
+        listed
+            .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
+            .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
+            .filter(|line| line.contains(&inside))
+            .collect()
+    }
+
+    /// Process ids of a program of this place.
+    fn pids(&self, program: &str) -> Vec<String> {
+        let inside = format!("{}/state", self.folder.path().display());
+        let listed = fs::read_dir("/proc").into_iter().flatten().flatten();
+        listed
+            .filter(|entry| {
+                fs::read(entry.path().join("cmdline")).is_ok_and(|line| {
+                    let line = String::from_utf8_lossy(&line).into_owned();
+                    let first = line.split('\0').next().unwrap_or_default().to_owned();
+                    line.contains(&inside) && first.ends_with(program)
+                })
+            })
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect()
+    }
+
+    fn until(&self, what: &str, test: impl Fn(&Self) -> bool) -> Done {
+        for _ in 0..1200 {
+            if test(self) {
+                return Ok(());
+            }
+            pause();
+        }
+        Err(format!("within two minutes: {what}").into())
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "programs outside are waited for in real time"
+)]
+fn pause() {
+    thread::sleep(Duration::from_millis(100));
+}
+
+fn left_with(output: &Output, code: i32, texts: &[&str]) -> Done {
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    if output.status.code() != Some(code) {
+        return Err(format!("exit code {:?} in place of {code}: {said}", output.status).into());
+    }
+    for text in texts {
+        if !said.contains(text) {
+            return Err(format!("`{text}` is not in: {said}").into());
+        }
+    }
+    Ok(())
+}
+
+fn signal(child: &Child, name: &str) -> Done {
+    let pid = child.id().to_string();
+    if Command::new("kill").args([name, &pid]).status()?.success() {
+        Ok(())
+    } else {
+        Err(format!("kill {name} {pid} failed").into())
+    }
+}
+
+const NEW_KIND: &str = "case \"$1\" in version) echo 'kind v0.33.0 go1.26 linux/amd64';; esac";
+const ON_KIND: [&str; 4] = ["run", "quick.yaml", "--target", "kind"];
+const ON_PLANE: [&str; 4] = ["run", "quick.yaml", "--target", "control-plane"];
+
+fn without_kind() -> Done {
+    let place = Place::new(None)?;
+    left_with(&place.run(&ON_KIND)?, 4, &["there is no `kind` on PATH"])?;
+    place.is_clean()
+}
+
+fn old_kind() -> Done {
+    let place = Place::new(None)?;
+    place.kind("echo 'kind v0.11.1 go1.16 linux/amd64'")?;
+    left_with(&place.run(&ON_KIND)?, 4, &["v0.11.1", "is too old"])?;
+    place.is_clean()
+}
+
+fn without_docker() -> Done {
+    let place = Place::new(None)?;
+    place.kind(&format!(
+        "{NEW_KIND}\ncase \"$1\" in get) echo 'ERROR: cannot connect to the Docker daemon' >&2; exit 1;; esac"
+    ))?;
+    left_with(
+        &place.run(&ON_KIND)?,
+        4,
+        &["cannot use a container runtime", "Docker daemon"],
+    )?;
+    place.is_clean()
+}
+
+fn without_image() -> Done {
+    let place = Place::new(None)?;
+    place.kind(&format!(
+        "{NEW_KIND}\ncase \"$1\" in create) echo 'ERROR: failed to pull image \"none\"' >&2; exit 1;; esac"
+    ))?;
+    left_with(
+        &place.run(&ON_KIND)?,
+        4,
+        &["kind create cluster failed", "failed to pull image"],
+    )?;
+    // What was begun is taken down again.
+    if !place.asked().contains("delete cluster --name wavetank-") {
+        return Err(format!("kind was not asked to delete: {}", place.asked()).into());
+    }
+    place.is_clean()
+}
+
+fn killed_creation() -> Done {
+    let place = Place::new(None)?;
+    place.kind(&format!(
+        "{NEW_KIND}\ncase \"$1\" in create) exec sleep 30;; esac"
+    ))?;
+    let mut child = place.command(&ON_KIND).spawn()?;
+    place.until("the creation begins", |place| {
+        place.asked().contains("create cluster")
+    })?;
+    signal(&child, "-KILL")?;
+    child.wait()?;
+    let listed = place.run(&["cluster", "list"])?;
+    left_with(&listed, 0, &["kind", "left over"])?;
+    left_with(
+        &place.run(&["cluster", "sweep"])?,
+        0,
+        &["removed wavetank-"],
+    )?;
+    if !place.asked().contains("delete cluster --name wavetank-") {
+        return Err(format!("kind was not asked to delete: {}", place.asked()).into());
+    }
+    place.is_clean()
+}
+
+fn interrupted_creation() -> Done {
+    let place = Place::new(None)?;
+    place.kind(&format!(
+        "{NEW_KIND}\ncase \"$1\" in create) exec sleep 30;; esac"
+    ))?;
+    let child = place.command(&ON_KIND).spawn()?;
+    place.until("the creation begins", |place| {
+        place.asked().contains("create cluster")
+    })?;
+    signal(&child, "-INT")?;
+    left_with(
+        &child.wait_with_output()?,
+        4,
+        &["cleaning up", "interrupted"],
+    )?;
+    place.is_clean()
+}
+
+fn without_program() -> Done {
+    let place = Place::new(None)?;
+    let folder = place.folder.path().join("assets");
+    fs::create_dir(&folder)?;
+    fs::write(folder.join("etcd"), "")?;
+    let mut command = place.command(&ON_PLANE);
+    let output = command.env("KUBEBUILDER_ASSETS", &folder).output()?;
+    left_with(&output, 4, &["assets/kube-apiserver is not there"])?;
+    place.is_clean()
+}
+
+fn without_context() -> Done {
+    let place = Place::new(None)?;
+    let output = place.run(&["run", "quick.yaml", "--target", "kubeconfig"])?;
+    left_with(&output, 3, &["--context NAME", "never taken"])?;
+    place.is_clean()
+}
+
+fn nothing_left(assets: &Path) -> Done {
+    let place = Place::new(Some(assets))?;
+    left_with(&place.run(&ON_PLANE)?, 0, &["PASSED"])?;
+    place.is_clean()
+}
+
+/// A slow run, once its cluster is there.
+fn slow(place: &Place) -> Result<Child, Failed> {
+    let mut command = place.command(&["run", "slow.yaml", "--target", "control-plane"]);
+    let child = command.args(["--evidence", "evidence"]).spawn()?;
+    place.until("the controllers run", |place| {
+        !place.pids("kube-controller-manager").is_empty()
+    })?;
+    Ok(child)
+}
+
+fn killed_run(assets: &Path) -> Done {
+    let place = Place::new(Some(assets))?;
+    let mut child = slow(&place)?;
+    let listed = place.run(&["cluster", "list"])?;
+    left_with(&listed, 0, &["control-plane", "in use by process"])?;
+    left_with(
+        &place.run(&["cluster", "sweep"])?,
+        0,
+        &["nothing is left over"],
+    )?;
+    signal(&child, "-KILL")?;
+    child.wait()?;
+    left_with(
+        &place.run(&["cluster", "sweep"])?,
+        0,
+        &["removed wavetank-"],
+    )?;
+    place.until("its processes have ended", |place| {
+        place.processes().is_empty()
+    })?;
+    place.is_clean()
+}
+
+fn two_at_once(assets: &Path) -> Done {
+    let place = Place::new(Some(assets))?;
+    let (first, second) = (
+        place.command(&ON_PLANE).spawn()?,
+        place.command(&ON_PLANE).spawn()?,
+    );
+    left_with(&first.wait_with_output()?, 0, &["PASSED"])?;
+    left_with(&second.wait_with_output()?, 0, &["PASSED"])?;
+    place.is_clean()
+}
+
+fn interrupted_run(assets: &Path) -> Done {
+    let place = Place::new(Some(assets))?;
+    let child = slow(&place)?;
+    signal(&child, "-INT")?;
+    left_with(
+        &child.wait_with_output()?,
+        4,
+        &["cleaning up", "interrupted"],
+    )?;
+    place.is_clean()
+}
+
+fn dead_server(assets: &Path) -> Done {
+    let place = Place::new(Some(assets))?;
+    let child = slow(&place)?;
+    let clusters = place.folder.path().join("state/clusters");
+    place.until("the run has begun", |_| {
+        let found = fs::read_dir(&clusters)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .next();
+        found.is_some_and(|cluster| {
+            Command::new(assets.join("kubectl"))
+                .arg("--kubeconfig")
+                .arg(cluster.path().join("kubeconfig"))
+                .args(["get", "configmap", "a"])
+                .output()
+                .is_ok_and(|output| output.status.success())
+        })
+    })?;
+    for pid in place.pids("kube-apiserver") {
+        Command::new("kill").args(["-KILL", &pid]).status()?;
+    }
+    left_with(
+        &child.wait_with_output()?,
+        4,
+        &["UNAVAILABLE", "the API server does not answer"],
+    )?;
+    let evidence = place.folder.path().join("evidence/slow");
+    for file in ["slow.jsonl", "objects.json", "kube-apiserver.log"] {
+        if !evidence.join(file).is_file() {
+            return Err(format!("the evidence lacks {file}").into());
+        }
+    }
+    place.is_clean()
+}
+
+fn evidence_without_room(assets: &Path) -> Done {
+    let place = Place::new(Some(assets))?;
+    let failing = QUICK.replace("Succeeded", "Failed");
+    fs::write(place.folder.path().join("quick.yaml"), failing)?;
+    // Where a file is there can be no folder: as full as a disk can be.
+    fs::write(place.folder.path().join("full"), "")?;
+    let mut command = place.command(&ON_PLANE);
+    let output = command.args(["--evidence", "full"]).output()?;
+    left_with(&output, 3, &["FAILED", "full"])?;
+    place.is_clean()
+}
+
+/// A control plane that somebody keeps, and its kubeconfig.
+fn somebodys(place: &Place) -> Result<PathBuf, Failed> {
+    let mut command = place.command(&ON_PLANE);
+    let kept = command
+        .arg("--keep")
+        .env(
+            "WAVETANK_STATE_DIR",
+            place.folder.path().join("state/other"),
+        )
+        .output()?;
+    left_with(&kept, 0, &["kept wavetank-"])?;
+    let clusters = fs::read_dir(place.folder.path().join("state/other/clusters"))?;
+    let folder = clusters.flatten().next().ok_or("no cluster was kept")?;
+    Ok(folder.path().join("kubeconfig"))
+}
+
+fn end(place: &Place) -> Done {
+    let mut command = place.command(&["cluster", "sweep", "--kept"]);
+    let output = command
+        .env(
+            "WAVETANK_STATE_DIR",
+            place.folder.path().join("state/other"),
+        )
+        .output()?;
+    left_with(&output, 0, &["removed wavetank-"])?;
+    place.until("its processes have ended", |place| {
+        place.processes().is_empty()
+    })?;
+    place.is_clean()
+}
+
+fn on_existing<'a>(kubeconfig: &'a str, allowed: &'a str) -> Vec<&'a str> {
+    let mut arguments = vec!["run", "quick.yaml", "--target", "kubeconfig"];
+    arguments.extend(["--kubeconfig", kubeconfig, "--context", "wavetank"]);
+    if !allowed.is_empty() {
+        arguments.extend(["--allow-cluster", allowed]);
+    }
+    arguments
+}
+
+fn not_allowed(assets: &Path) -> Done {
+    let place = Place::new(Some(assets))?;
+    let kubeconfig = somebodys(&place)?.display().to_string();
+    let asked = place.run(&on_existing(&kubeconfig, ""))?;
+    left_with(&asked, 4, &["nobody has allowed it", "--allow-cluster "])?;
+    let wrong = place.run(&on_existing(&kubeconfig, "0000"))?;
+    left_with(&wrong, 4, &["names 0000, which is another cluster"])?;
+    end(&place)
+}
+
+fn killed_on_existing(assets: &Path) -> Done {
+    let place = Place::new(Some(assets))?;
+    let path = somebodys(&place)?;
+    let kubeconfig = path.display().to_string();
+    let slow = QUICK.replace(
+        "  expect:",
+        "  steps: [{sync: {}}, {advance: 5m}]\n  expect:",
+    );
+    fs::write(place.folder.path().join("quick.yaml"), slow)?;
+    let kubectl = |arguments: &[&str]| -> Result<String, Failed> {
+        let output = Command::new(assets.join("kubectl"))
+            .args(["--kubeconfig", &kubeconfig])
+            .args(arguments)
+            .output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let uid = kubectl(&["get", "ns", "kube-system", "-o", "jsonpath={.metadata.uid}"])?;
+    kubectl(&["create", "ns", "somebodys"])?;
+    let mut child = place.command(&on_existing(&kubeconfig, &uid)).spawn()?;
+    place.until("the run has begun", |_| {
+        kubectl(&["-n", "quick-of-the-run", "get", "cm", "a", "-o", "name"])
+            .is_ok_and(|text| text.contains("configmap/a"))
+    })?;
+    // One at a time.
+    left_with(
+        &place.run(&["cluster", "list"])?,
+        0,
+        &["kubeconfig", "in use by process"],
+    )?;
+    signal(&child, "-KILL")?;
+    child.wait()?;
+    left_with(
+        &place.run(&["cluster", "sweep"])?,
+        0,
+        &["removed kubeconfig-"],
+    )?;
+    let namespaces = kubectl(&["get", "ns", "-o", "name"])?;
+    if namespaces.contains("quick-of-the-run") || !namespaces.contains("somebodys") {
+        return Err(format!("not only the run's namespace is gone: {namespaces}").into());
+    }
+    end(&place)
+}
+
+fn left_as_it_was(assets: &Path) -> Done {
+    let place = Place::new(Some(assets))?;
+    let path = somebodys(&place)?;
+    let kubeconfig = path.display().to_string();
+    let before = fs::read(&path)?;
+    let kubectl = |arguments: &[&str]| -> Result<String, Failed> {
+        let output = Command::new(assets.join("kubectl"))
+            .args(["--kubeconfig", &kubeconfig])
+            .args(arguments)
+            .output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let uid = kubectl(&["get", "ns", "kube-system", "-o", "jsonpath={.metadata.uid}"])?;
+    let run = place.run(&on_existing(&kubeconfig, &uid))?;
+    left_with(&run, 0, &["PASSED"])?;
+    let namespaces = kubectl(&["get", "ns", "-o", "name"])?;
+    if namespaces.contains("quick-of-the-run") {
+        return Err(format!("a namespace is left: {namespaces}").into());
+    }
+    // A namespace that is there is somebody's, and so is what is in it.
+    kubectl(&["create", "ns", "quick-of-the-run"])?;
+    kubectl(&[
+        "-n",
+        "quick-of-the-run",
+        "create",
+        "cm",
+        "a",
+        "--from-literal=mine=1",
+    ])?;
+    let run = place.run(&on_existing(&kubeconfig, &uid))?;
+    left_with(&run, 4, &["quick-of-the-run", "this run did not make"])?;
+    let kept = kubectl(&[
+        "-n",
+        "quick-of-the-run",
+        "get",
+        "cm",
+        "a",
+        "-o",
+        "jsonpath={.data.mine}",
+    ])?;
+    if kept != "1" {
+        return Err("somebody's ConfigMap was changed".into());
+    }
+    if fs::read(&path)? != before {
+        return Err("somebody's kubeconfig was changed".into());
+    }
+    end(&place)
+}
