@@ -18,8 +18,20 @@ pub(crate) fn execute(
     engine: &Choice,
     target: &Target,
 ) -> RunOutcome {
+    execute_with(scenario, seed, engine, target, false)
+}
+
+/// As [`execute`]; with `fail_fast` the run ends as soon as an expectation cannot hold any more.
+pub(crate) fn execute_with(
+    scenario: &Arc<Scenario>,
+    seed: u64,
+    engine: &Choice,
+    target: &Target,
+    fail_fast: bool,
+) -> RunOutcome {
     let options = Options {
         seed: Some(seed),
+        fail_fast,
         ..Options::default()
     };
     let without_run = |verdict| RunOutcome {

@@ -114,7 +114,14 @@ fn finish(
 ) -> Finished {
     let mut outcome = match task.item {
         Item::Scenario { scenario, warnings } => {
-            let mut outcome = execute::execute(scenario, task.seed, engine, target);
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "how long a run takes outside is real time"
+            )]
+            let started = std::time::Instant::now();
+            let fast = arguments.fail_fast;
+            let mut outcome = execute::execute_with(scenario, task.seed, engine, target, fast);
+            outcome.wall_time = Some(started.elapsed());
             outcome.warnings.splice(0..0, warnings.iter().cloned());
             outcome
         }

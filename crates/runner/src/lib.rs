@@ -31,6 +31,7 @@ mod view;
 pub use controller::identity;
 pub use fault::UnfiredFault;
 pub use process::{Doorway, EngineProgram, Opened, PROTOCOL, ProcessEngine, Programs};
+pub use recorder::ENDED_EARLY;
 pub use recording::Recording;
 pub use request::sync_options;
 pub use run::{RunEnd, RunOptions, RunRecord, header, replay};

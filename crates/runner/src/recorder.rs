@@ -12,6 +12,7 @@ use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use serde_json::Value;
 use tokio::sync::Notify;
 use wavetank_cluster::Observer;
+use wavetank_expect::RunMonitor;
 use wavetank_health::{Assessor, HealthStatus};
 use wavetank_kernel::{Clock, SimTime};
 use wavetank_model::{Change, ChangeKind, EventPattern, ObjectKey, Verb, object};
@@ -22,6 +23,9 @@ use crate::shared::Pretty;
 
 /// More entries than this at one instant are a livelock (scenario format, section 10).
 const LIVELOCK: u32 = 100_000;
+
+/// The note with which a run ends that was lost before its end.
+pub const ENDED_EARLY: &str = "ended here: an expectation cannot hold any more (--fail-fast)";
 
 /// A pattern somebody waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +64,9 @@ struct Inner {
     triggers: UnboundedSender<Trigger>,
     instant: (SimTime, u32),
     livelock: Option<SimTime>,
+    /// Judges while the run goes on, where it is to end as soon as it is lost.
+    monitor: Option<Box<RunMonitor>>,
+    lost: bool,
 }
 
 /// Keeps the trace of a run.
@@ -101,6 +108,8 @@ impl Recorder {
             triggers: sender,
             instant: (SimTime::ZERO, 0),
             livelock: None,
+            monitor: None,
+            lost: false,
         };
         #[expect(clippy::disallowed_methods, reason = "the wall limit is real time")]
         let started = Instant::now();
@@ -116,6 +125,16 @@ impl Recorder {
             inner: Mutex::new(inner),
         };
         (recorder, triggers)
+    }
+
+    /// From now on gives the run up as soon as `monitor` says that it is lost.
+    pub(crate) fn judge_with(&self, monitor: RunMonitor) {
+        self.lock().monitor = Some(Box::new(monitor));
+    }
+
+    /// Whether an expectation cannot hold any more, where that ends the run.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lock().lost
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -138,7 +157,9 @@ impl Recorder {
             inner.effects += 1;
             inner.last_effect = Some(time);
         }
-        inner.entries.push(Entry { seq, time, event });
+        let entry = Entry { seq, time, event };
+        inner.judge(&entry, &self.changed);
+        inner.entries.push(entry);
         seq
     }
 
@@ -199,8 +220,11 @@ impl Recorder {
         self.changed.notify_waiters();
     }
 
-    /// Why the run has to be given up: a livelock, or the wall time is used up.
+    /// Why the run has to be given up: it is lost, a livelock, or the wall time is used up.
     pub(crate) fn runaway(&self) -> Option<String> {
+        if self.is_lost() {
+            return Some(ENDED_EARLY.to_owned());
+        }
         if let Some(at) = self.lock().livelock {
             return Some(format!(
                 "livelock: more than {LIVELOCK} trace entries at {at}"
@@ -312,6 +336,18 @@ impl Inner {
         }
         if self.instant.1 > LIVELOCK && self.livelock.is_none() {
             self.livelock = Some(time);
+            changed.notify_waiters();
+        }
+    }
+
+    fn judge(&mut self, entry: &Entry, changed: &Notify) {
+        let Some(monitor) = &mut self.monitor else {
+            return;
+        };
+        monitor.push(entry);
+        if monitor.is_lost() {
+            self.monitor = None;
+            self.lost = true;
             changed.notify_waiters();
         }
     }

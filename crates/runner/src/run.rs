@@ -37,6 +37,8 @@ pub struct RunOptions {
     pub seed: u64,
     /// Whether Secret values are written as they are.
     pub show_secrets: bool,
+    /// Whether the run ends as soon as an expectation cannot hold any more.
+    pub fail_fast: bool,
 }
 
 /// What a run gave.
@@ -91,6 +93,9 @@ pub async fn replay(
         Arc::clone(&changed),
     );
     let recorder = Arc::new(recorder);
+    if options.fail_fast {
+        recorder.judge_with(wavetank_expect::RunMonitor::new(&scenario));
+    }
     cluster.observe(Arc::clone(&recorder) as Arc<dyn wavetank_cluster::Observer>);
     let app = &scenario.app;
     let desired = Desired::new(
@@ -123,6 +128,10 @@ pub async fn replay(
         order: shared.cluster.order().to_owned(),
         ..header
     };
+    if shared.recorder.is_lost() {
+        let text = crate::recorder::ENDED_EARLY.to_owned();
+        shared.recorder.push(wavetank_trace::Event::Note { text });
+    }
     let trace = Trace {
         header,
         entries: shared.recorder.take(),
@@ -204,6 +213,9 @@ impl Run {
             return RunEnd::Unavailable(reason);
         }
         if let Err(reason) = self.set_up().await {
+            if self.shared.recorder.is_lost() {
+                return RunEnd::Completed(Vec::new());
+            }
             return RunEnd::Unavailable(reason);
         }
         self.start_view().await;

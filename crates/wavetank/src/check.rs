@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use wavetank_expect::{Answer, Judgement};
 use wavetank_kernel::SimTime;
 use wavetank_report::{About, Explanation, Failure, RunOutcome, Verdict};
 use wavetank_runner::{RunEnd, StepFailure, UnfiredFault};
 use wavetank_scenario::Scenario;
 use wavetank_sync::StepEngine;
+use wavetank_trace::{Event, Trace};
 
 use crate::exceptions;
 use crate::simulate::{Options, Simulation, simulate, simulate_with};
@@ -67,6 +69,9 @@ pub fn judge(scenario: &Scenario, simulation: Simulation) -> RunOutcome {
     } = simulation;
     let judged = || {
         let judgements = wavetank_expect::judge(scenario, &trace.entries);
+        if ended_early(&trace) {
+            return lost(&judgements);
+        }
         let unfired = unfired.iter().map(unfired_fault);
         unfired
             .chain(judgements.iter().flat_map(Failure::of))
@@ -110,6 +115,30 @@ pub fn judge(scenario: &Scenario, simulation: Simulation) -> RunOutcome {
         outcome.explain(false);
     }
     outcome
+}
+
+/// Whether the run was ended before its end, because it was lost.
+fn ended_early(trace: &Trace) -> bool {
+    let last = trace.entries.last().map(|entry| &entry.event);
+    matches!(last, Some(Event::Note { text }) if text == wavetank_runner::ENDED_EARLY)
+}
+
+/// What cannot hold any more; the rest had no time to.
+fn lost(judgements: &[Judgement]) -> Vec<Failure> {
+    let never = |judgement: &Judgement| {
+        let mut judgement = judgement.clone();
+        judgement
+            .failures
+            .retain(|failure| failure.answer == Answer::Never);
+        judgement
+    };
+    let lost: Vec<Judgement> = judgements.iter().map(never).collect();
+    let failures: Vec<Failure> = lost.iter().flat_map(Failure::of).collect();
+    // Something ended the run: rather too much is told than nothing.
+    if failures.is_empty() {
+        return judgements.iter().flat_map(Failure::of).collect();
+    }
+    failures
 }
 
 /// Steps and bound actions that could not do what they say.

@@ -37,6 +37,8 @@ pub struct Options {
     pub choices: Choices,
     /// Whether Secret values are written as they are.
     pub show_secrets: bool,
+    /// Whether a run ends as soon as an expectation cannot hold any more; runs of scenarios with `exceptions` never do.
+    pub fail_fast: bool,
 }
 
 /// What a simulation gave.
@@ -104,6 +106,7 @@ async fn simulate_in(
     let run_options = RunOptions {
         seed: seed.0,
         show_secrets: options.show_secrets,
+        fail_fast: options.fail_fast && scenario.exceptions.is_empty(),
     };
     let target = Arc::clone(&cluster) as Arc<dyn Cluster>;
     let RunRecord {

@@ -133,6 +133,7 @@ pub async fn check_on(
     let run_options = RunOptions {
         seed: seed.0,
         show_secrets: options.show_secrets,
+        fail_fast: options.fail_fast && scenario.exceptions.is_empty(),
     };
     let assessor = Arc::new(assessor);
     let RunRecord {

@@ -114,3 +114,40 @@ fn a_plan_can_be_bound_to_an_event() {
     );
     assert_eq!(told(&outcome), Vec::<String>::new());
 }
+
+/// With `fail_fast` a run that is lost ends there, and what had no time to hold is no failure.
+#[test]
+fn a_lost_run_ends_early_where_that_is_asked() {
+    let text = "apiVersion: wavetank/v1
+kind: Scenario
+metadata: {name: x}
+spec:
+  steps: [{sync: {}}, {advance: 10m}]
+  expect:
+    never: [ConfigMap/settings created]
+    count: {ConfigMap/settings updated: {min: 3}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+";
+    let path = Path::new("x.yaml");
+    let loaded = load_bytes(path, text.as_bytes(), &LoadOptions::default());
+    let scenario = Arc::new(loaded.expect("a scenario").scenarios.remove(0));
+    let outcome = |fail_fast| {
+        let options = Options {
+            fail_fast,
+            ..Options::default()
+        };
+        check(&scenario, options)
+    };
+    let names = |outcome: &RunOutcome| {
+        let failures = outcome.verdict.failures();
+        let names = failures.iter().map(|failure| failure.name.clone());
+        names.collect::<Vec<_>>()
+    };
+    let (whole, early) = (outcome(false), outcome(true));
+    assert_eq!(names(&whole), ["expect.never", "expect.count"]);
+    assert_eq!(names(&early), ["expect.never"]);
+    assert!(whole.virtual_time > early.virtual_time);
+}
