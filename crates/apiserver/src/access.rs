@@ -18,6 +18,8 @@ use crate::server::Server;
 const GROUP: &str = "rbac.authorization.k8s.io";
 /// May do everything, whatever the roles say.
 const MASTERS: &str = "system:masters";
+/// Everybody who says who they are.
+const AUTHENTICATED: &str = "system:authenticated";
 const USER: HeaderName = HeaderName::from_static("impersonate-user");
 const GROUPS: HeaderName = HeaderName::from_static("impersonate-group");
 
@@ -55,7 +57,7 @@ impl Subject {
             Some(user) => Self::named(user, text(&GROUPS)),
             None => Self {
                 user: actor.user_name(),
-                groups: vec![MASTERS.to_owned(), "system:authenticated".to_owned()],
+                groups: vec![MASTERS.to_owned(), AUTHENTICATED.to_owned()],
             },
         }
     }
@@ -70,7 +72,7 @@ impl Subject {
         let known = if user == "system:anonymous" {
             "system:unauthenticated"
         } else {
-            "system:authenticated"
+            AUTHENTICATED
         };
         groups.push(known.to_owned());
         Self { user, groups }
@@ -153,6 +155,13 @@ impl Server {
     /// The rules of a subject in a namespace, or of the whole cluster when it is empty.
     pub(crate) fn rules(&self, subject: &Subject, namespace: &str) -> Vec<Value> {
         let mut rules = Vec::new();
+        if subject.groups.iter().any(|group| group == AUTHENTICATED) {
+            // What the role `system:basic-user` gives everybody on a real server.
+            rules.push(
+                json!({"verbs": ["create"], "apiGroups": ["authorization.k8s.io"],
+                "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"]}),
+            );
+        }
         let bindings = |kind: &str, namespace: Option<&str>| {
             self.list(&GroupKind::new(GROUP, kind), namespace)
         };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use wavetank::Options;
 use wavetank_cluster::Cluster;
 use wavetank_cluster_sim::endpoint::{self, Door, Identity, Kubeconfig, Listener};
@@ -111,6 +111,8 @@ async fn serve_in(
     } else {
         Some(identity.acceptor(&[endpoint::HTTP_2, endpoint::HTTP_1])?)
     };
+    // Who reads that the server is ready may end it at once.
+    let mut stop = Stop::listen()?;
     announce(arguments, &server, &path, streams)?;
 
     let listener = Listener {
@@ -120,7 +122,7 @@ async fn serve_in(
     };
     let problem = tokio::select! {
         biased;
-        signal = stop() => signal.err(),
+        () = stop.asked() => None,
         ended = listener.serve() => Some(ended.into()),
     };
     pace.abort();
@@ -135,15 +137,19 @@ async fn serve_in(
 /// The scenario to serve: the one that is named, or an empty one, as noisy as a real cluster; with the objects of
 /// `--objects` on top.
 fn scenario(arguments: &ServeArguments) -> anyhow::Result<Scenario> {
-    let mut text = "apiVersion: wavetank/v1\nkind: Scenario\nmetadata: {name: served}\n\
-                    spec: {cluster: {noise: true}}\n"
-        .to_owned();
-    if let Some(objects) = &arguments.objects {
-        let objects = fs::canonicalize(objects)
-            .with_context(|| format!("cannot read {}", objects.display()))?;
-        let quoted = serde_json::to_string(&objects.display().to_string())?;
-        text = text.replace("noise: true", &format!("noise: true, objects: [{quoted}]"));
+    // Noise is what controllers make.
+    let noise = !arguments.no_controllers;
+    let mut objects = String::new();
+    if let Some(folder) = &arguments.objects {
+        let folder = fs::canonicalize(folder)
+            .with_context(|| format!("cannot read {}", folder.display()))?;
+        let quoted = serde_json::to_string(&folder.display().to_string())?;
+        objects = format!(", objects: [{quoted}]");
     }
+    let text = format!(
+        "apiVersion: wavetank/v1\nkind: Scenario\nmetadata: {{name: served}}\n\
+         spec: {{cluster: {{noise: {noise}{objects}}}}}\n"
+    );
     match &arguments.scenario {
         Some(path) => {
             if arguments.objects.is_some() {
@@ -176,16 +182,29 @@ fn announce(
     Ok(())
 }
 
-/// Ends when the process is asked to.
-async fn stop() -> anyhow::Result<()> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen to SIGINT")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen to SIGTERM")?;
-    tokio::select! {
-        biased;
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+/// The signals that ask the process to end.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    /// Listens from now on.
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).context("cannot listen to SIGINT")?,
+            terminate: signal(SignalKind::terminate()).context("cannot listen to SIGTERM")?,
+        })
     }
-    Ok(())
+
+    /// Ends when the process is asked to.
+    async fn asked(&mut self) {
+        tokio::select! {
+            biased;
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 fn save_trace(

@@ -291,11 +291,7 @@ mod tests {
             ignore_differences: vec![json!({"kind": "A", "jqPathExpressions": [".spec["]})],
             ..App::default()
         };
-        assert!(
-            check(&jq)
-                .unwrap_err()
-                .contains("`.spec[` cannot be read")
-        );
+        assert!(check(&jq).unwrap_err().contains("`.spec[` cannot be read"));
     }
 
     /// SYNC-029: labels and annotations that are no texts are passed over.
