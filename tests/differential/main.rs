@@ -20,11 +20,16 @@ use wavetank_tests::wire::{self, ControlPlane, Https, Naming, Serve};
 const CONTROLLERS: &str =
     "garbage-collector-controller,namespace-controller,serviceaccount-controller";
 
+/// How many cases run at a time.
+const THREADS: usize = 24;
+
 /// Cases that wait longer are not sent to a real server.
 const LONGEST_WAIT: Duration = Duration::from_secs(90);
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Cases mostly wait for a server's reactions, each for a server of its own.
+    arguments.test_threads.get_or_insert(THREADS);
     let assets = wire::assets();
     if assets.is_none() {
         let text = "SKIPPED: no real API server. Name the folder of etcd, kube-apiserver and kube-controller-manager in KUBEBUILDER_ASSETS to send the cases to one\n";
@@ -69,8 +74,10 @@ fn runtime() -> Result<Runtime, String> {
 }
 
 fn serve(case: &Case) -> Result<(), String> {
-    let factor = if case.waits() > Duration::from_secs(3) {
-        20
+    // Long waits are to take some seconds.
+    let seconds = u32::try_from(case.waits().as_secs()).unwrap_or(u32::MAX);
+    let factor = if seconds > 3 {
+        (seconds / 10).max(20)
     } else {
         1
     };

@@ -157,10 +157,17 @@ impl Server {
         let mut rules = Vec::new();
         if subject.groups.iter().any(|group| group == AUTHENTICATED) {
             // What the role `system:basic-user` gives everybody on a real server.
-            rules.push(
-                json!({"verbs": ["create"], "apiGroups": ["authorization.k8s.io"],
-                "resources": ["selfsubjectaccessreviews", "selfsubjectrulesreviews"]}),
-            );
+            for (group, resources) in [
+                (
+                    "authorization.k8s.io",
+                    ["selfsubjectaccessreviews", "selfsubjectrulesreviews"].as_slice(),
+                ),
+                ("authentication.k8s.io", &["selfsubjectreviews"]),
+            ] {
+                rules.push(
+                    json!({"verbs": ["create"], "apiGroups": [group], "resources": resources}),
+                );
+            }
         }
         let bindings = |kind: &str, namespace: Option<&str>| {
             self.list(&GroupKind::new(GROUP, kind), namespace)
