@@ -21,7 +21,8 @@ struct Entry {
 
 /// The lines of a list in `tests/data`; empty ones and comments are left out.
 fn list(name: &str) -> Vec<Entry> {
-    let text = fs::read_to_string(root().join("tests/data").join(name)).unwrap();
+    let text =
+        fs::read_to_string(root().join("tests/data").join(name)).expect("a list of the tests");
     let lines = text
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -99,16 +100,22 @@ fn citations() -> BTreeMap<String, BTreeSet<String>> {
         path.with_extension("").display().to_string()
     };
     for path in files("scenarios", "yaml") {
-        enter(&fs::read_to_string(&path).unwrap(), &relative(&path));
+        enter(
+            &fs::read_to_string(&path).expect("a file of the project"),
+            &relative(&path),
+        );
     }
     for path in files("crates", "yaml") {
-        enter(&fs::read_to_string(&path).unwrap(), &relative(&path));
+        enter(
+            &fs::read_to_string(&path).expect("a file of the project"),
+            &relative(&path),
+        );
     }
     for path in ["crates", "tests"]
         .iter()
         .flat_map(|folder| files(folder, "rs"))
     {
-        for (name, text) in tests_of(&fs::read_to_string(&path).unwrap()) {
+        for (name, text) in tests_of(&fs::read_to_string(&path).expect("a file of the project")) {
             enter(&text, &format!("{}::{name}", relative(&path)));
         }
     }
@@ -145,7 +152,7 @@ fn page() -> String {
     for rule in list("sync-rules.txt") {
         let (title, mark) = (&rule.columns[0], rule.columns.get(1));
         let places = cell(cited.get(&rule.id), mark.map(String::as_str));
-        writeln!(text, "| {} | {title} | {places} |", rule.id).unwrap();
+        writeln!(text, "| {} | {title} | {places} |", rule.id).expect("text grows");
     }
     text.push_str(
         "\n## Upstream cases\n\nTests of Argo CD (commit 37ee0097) that say what a sync does. What is set in italics has no test here, \
@@ -154,7 +161,7 @@ fn page() -> String {
     for case in list("upstream-cases.txt") {
         let (upstream, about, mark) = (&case.columns[0], &case.columns[1], case.columns.get(2));
         let places = cell(cited.get(&case.id), mark.map(String::as_str));
-        writeln!(text, "| {} | `{upstream}` | {about} | {places} |", case.id).unwrap();
+        writeln!(text, "| {} | `{upstream}` | {about} | {places} |", case.id).expect("text grows");
     }
     text
 }

@@ -140,8 +140,8 @@ fn watches_that_resume_miss_and_repeat_nothing() {
     );
     runtime().block_on(async {
         let client = wire::client(&server.kubeconfig()).await.expect("a client");
-        let (_, list) = send(&client, "GET", MAPS, &Value::Null).await;
-        let start = list["metadata"]["resourceVersion"]
+        let (_, found) = send(&client, "GET", MAPS, &Value::Null).await;
+        let start = found["metadata"]["resourceVersion"]
             .as_str()
             .unwrap_or_default()
             .to_owned();
@@ -155,7 +155,7 @@ fn watches_that_resume_miss_and_repeat_nothing() {
                 Arc::clone(&last),
             )
         });
-        let writer = async {
+        let changes = async {
             let mut versions = Vec::new();
             for index in 0..writes {
                 let name = format!("c{}", index / 3);
@@ -189,7 +189,7 @@ fn watches_that_resume_miss_and_repeat_nothing() {
                 .expect("somebody listens");
             versions
         };
-        let (seen, versions) = futures::join!(try_join_all(followers), writer);
+        let (seen, versions) = futures::join!(try_join_all(followers), changes);
         for one in seen.expect("no watch fails") {
             assert_eq!(one, versions, "every event once, in order");
         }

@@ -4,6 +4,12 @@
 //! of a real server only one column is measured, and a message says so. `WAVETANK_BENCH_OBJECTS` is the length of the
 //! long list (10000).
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::naive_bytecount,
+    reason = "a benchmark measures real time; its answers are short"
+)]
+
 use std::env;
 use std::error::Error;
 use std::fs;

@@ -11,7 +11,9 @@ use wavetank_scenario::{LoadOptions, load_bytes};
 
 /// The report of a scenario of this `spec` and these documents, from the line `waits` to the next verdict.
 fn waits(spec: &str, documents: &str) -> String {
-    let spec: String = spec.lines().map(|line| format!("  {line}\n")).collect();
+    let spec = spec
+        .lines()
+        .fold(String::new(), |text, line| text + "  " + line + "\n");
     let text = format!(
         "apiVersion: wavetank/v1\nkind: Scenario\nmetadata: {{name: stuck}}\nspec:\n  seed: 1\n{spec}{documents}"
     );
@@ -123,7 +125,7 @@ fn a_service_without_an_address() {
 
 #[test]
 fn a_rollout_that_does_not_come_up() {
-    let documents = r#"---
+    let documents = r"---
 apiVersion: apps/v1
 kind: StatefulSet
 metadata: {name: db}
@@ -139,7 +141,7 @@ apiVersion: batch/v1
 kind: Job
 metadata: {name: after, annotations: {argocd.argoproj.io/hook: PostSync}}
 spec: {template: {spec: {restartPolicy: Never, containers: [{name: main, image: x}]}}}
-"#;
+";
     insta::assert_snapshot!(waits(
         "workloads: [{match: StatefulSet/db, hang: {state: Pending}}]",
         documents

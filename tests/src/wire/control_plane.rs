@@ -137,6 +137,10 @@ impl ControlPlane {
         })
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a process starts in its own time"
+    )]
     fn wait(&mut self, what: &str, mut check: impl FnMut() -> Option<()>) -> Result<(), String> {
         let end = Instant::now() + Duration::from_secs(120);
         loop {
@@ -155,10 +159,6 @@ impl ControlPlane {
             if Instant::now() > end {
                 return Err(format!("kube-apiserver {what}: {}", log()));
             }
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "a process starts in its own time"
-            )]
             std::thread::sleep(Duration::from_millis(100));
         }
     }

@@ -238,9 +238,13 @@ fn rename(value: &mut Value, name: &str) -> bool {
             }
             found
         }
-        Value::Array(items) => items
-            .iter_mut()
-            .fold(false, |found, item| rename(item, name) || found),
+        Value::Array(items) => {
+            let mut found = false;
+            for item in items {
+                found |= rename(item, name);
+            }
+            found
+        }
         _ => false,
     }
 }

@@ -568,12 +568,12 @@ async fn owners_of_the_annotation_lose_their_fields_after_the_apply() {
 /// SYNC-091: kinds that kubectl does not know are patched like custom resources.
 #[test]
 fn definitions_are_patched_like_custom_resources() {
+    use wavetank_model::PatchType;
     let of = |api: &str, kind: &str| {
         let object = json!({"apiVersion": api, "kind": kind, "metadata": {"name": "x"}});
         let gvk = wavetank_model::GroupVersionKind::new(api, kind);
         super::three_way(&gvk, &object, &object, &object).unwrap().0
     };
-    use wavetank_model::PatchType;
     assert_eq!(
         of("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
         PatchType::Merge

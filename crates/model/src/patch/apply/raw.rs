@@ -72,12 +72,9 @@ fn remove(fields: &mut Map<String, Value>, set: &FieldSet, key: &mut String) {
 fn add(fields: &mut Map<String, Value>, set: &FieldSet) {
     let dot = || (".".to_owned(), Value::Object(Map::new()));
     for (element, member, below) in set.elements() {
-        let child = match fields.get_mut(&element.to_key()) {
-            Some(Value::Object(child)) => child,
-            _ => {
-                fields.insert(element.to_key(), Value::Object(below.encode(member)));
-                continue;
-            }
+        let Some(Value::Object(child)) = fields.get_mut(&element.to_key()) else {
+            fields.insert(element.to_key(), Value::Object(below.encode(member)));
+            continue;
         };
         let is_member = member || child.is_empty() || child.contains_key(".");
         add(child, below);
