@@ -21,7 +21,7 @@ const CONTROLLERS: &str =
     "garbage-collector-controller,namespace-controller,serviceaccount-controller";
 
 /// How many cases run at a time.
-const THREADS: usize = 24;
+const THREADS: usize = 8;
 
 /// Cases that wait longer are not sent to a real server.
 const LONGEST_WAIT: Duration = Duration::from_secs(90);

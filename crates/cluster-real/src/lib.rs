@@ -3,7 +3,7 @@
 //! A [`Driver`] starts clusters: a [`control_plane`] of processes, [`kind`], or an
 //! [`existing`] one. A [`Machine`] is one that runs. A run gets a [`Session`] on it,
 //! which implements [`wavetank_cluster::Cluster`]: the clock is real, every kind the server has is watched from before
-//! the first write ([`hub`] puts the watches into one order), and the answer to a write is held back until the change
+//! the first write (the watches are put into one order), and the answer to a write is held back until the change
 //! was seen, so that what an engine notes after a call stands after what the call did, as in a simulated run.
 //!
 //! Invariants:
