@@ -1,6 +1,7 @@
 //! A scenario on any target, judged.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use wavetank_cluster::{Capabilities, Capability, Cluster};
@@ -157,9 +158,9 @@ pub async fn check_on(
     judge(scenario, simulation)
 }
 
-/// The rules with every time of a script divided by `scale`, which is at least 1.
-pub fn faster(rules: Vec<Rule>, scale: u32) -> Vec<Rule> {
-    let scale = scale.max(1);
+/// The rules with every time of a script divided by `scale`.
+pub fn faster(rules: Vec<Rule>, scale: NonZeroU32) -> Vec<Rule> {
+    let scale = scale.get();
     let faster = |delay: &mut Delay| {
         delay.after /= scale;
         delay.jitter /= scale;
