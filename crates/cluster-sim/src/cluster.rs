@@ -150,6 +150,11 @@ impl Cluster for SimCluster {
         self.world().freeze(key);
     }
 
+    fn release(&self, rule: usize) {
+        self.world().release(rule, self.clock.now());
+        self.wake.notify_one();
+    }
+
     fn waiting(&self) -> Vec<String> {
         self.world().waiting()
     }

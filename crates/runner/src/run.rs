@@ -212,6 +212,7 @@ impl Run {
         if let Err(reason) = ready {
             return RunEnd::Unavailable(reason);
         }
+        crate::actions::arm_deletions(&self.shared);
         if let Err(reason) = self.set_up().await {
             if self.shared.recorder.is_lost() {
                 return RunEnd::Completed(Vec::new());
