@@ -43,7 +43,7 @@ pub(crate) async fn perform(
         }
         StepAction::Terminate => shared.terminate(),
         StepAction::App(merge) => shared.patch_app(merge),
-        StepAction::Refresh { .. } => shared.request_refresh().map(drop),
+        StepAction::Refresh => shared.request_refresh().map(drop),
         StepAction::DeleteApp { cascade, .. } => shared.delete_app(*cascade),
         StepAction::ConfirmPrune | StepAction::ConfirmDelete => {
             shared.confirm();

@@ -55,7 +55,7 @@ pub(crate) fn matters(scenario: &Scenario) -> bool {
     let of_step = |action: &StepAction| {
         matches!(
             action,
-            StepAction::App(_) | StepAction::Refresh { .. } | StepAction::DeleteApp { .. }
+            StepAction::App(_) | StepAction::Refresh | StepAction::DeleteApp { .. }
         )
     };
     let of_bound = |bound: &BoundAction| bound.actions.iter().any(of_step);
