@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use wavetank::{Options, RunOutcome, StepEngine, Verdict};
-use wavetank_cluster::{Capabilities, Capability, Cluster, ClusterError};
+use wavetank_cluster::{Capabilities, Cluster, ClusterError};
 use wavetank_cluster_real::{
     Assets, Driver, ExistingOptions, Journal, KindOptions, Machine, SessionConfig,
 };
@@ -91,15 +91,8 @@ impl TargetName {
     pub(crate) fn capabilities(self, workloads: Option<Workloads>) -> Capabilities {
         let real = self == Self::Kubeconfig || workloads == Some(Workloads::Real);
         match self {
-            Self::Fake => [
-                Capability::VirtualTime,
-                Capability::ScriptedWorkloads,
-                Capability::ReactionLag,
-                Capability::LoadBalancers,
-            ]
-            .into(),
-            _ if real => [Capability::RealContainers].into(),
-            _ => [Capability::ScriptedWorkloads, Capability::LoadBalancers].into(),
+            Self::Fake => wavetank_cluster_sim::capabilities(),
+            _ => wavetank_cluster_real::capabilities(!real),
         }
     }
 }
