@@ -368,8 +368,9 @@ pub(crate) fn resource_names(scenario: &Scenario) -> ResourceNames {
     names
 }
 
-/// Everything the scenario can bring into being.
-pub(crate) fn world_objects(scenario: &Scenario) -> impl Iterator<Item = &Arc<Value>> {
+/// Every object that the scenario can bring into being: desired ones, those of `cluster.objects`, and those of steps and
+/// bound actions.
+pub fn world_objects(scenario: &Scenario) -> impl Iterator<Item = &Arc<Value>> {
     let actions = scenario.steps.iter().flat_map(|step| {
         std::iter::once(&step.action).chain(step.on.iter().flat_map(|bound| &bound.actions))
     });
