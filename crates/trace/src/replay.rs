@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use wavetank_model::{ChangeKind, ObjectKey};
+use wavetank_model::{ChangeKind, ObjectKey, patch};
 
 use crate::entry::{ApiEvent, Content, Entry, Event, OperationState};
 
@@ -38,9 +38,12 @@ impl World {
             (Some(Content::Object(object)), _) => {
                 self.objects.insert(api.key.clone(), Arc::clone(object));
             }
-            (Some(Content::Patch(patch)), _) => {
+            (Some(Content::Patch(content)), _) => {
                 let object = self.objects.entry(api.key.clone()).or_default();
-                merge(Arc::make_mut(object), patch);
+                // What is no mapping replaces the whole (RFC 7386).
+                if patch::merge(Arc::make_mut(object), content).is_err() {
+                    *object = Arc::clone(content);
+                }
             }
             (None, _) => {}
         }
@@ -59,27 +62,6 @@ impl World {
     /// The stored state of the last operation.
     pub fn operation(&self) -> Option<&OperationState> {
         self.operation.as_ref()
-    }
-}
-
-/// Applies a merge patch (RFC 7386).
-pub fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(serde_json::Map::new());
-    }
-    let Value::Object(target) = target else {
-        return;
-    };
-    for (key, value) in patch {
-        if value.is_null() {
-            target.remove(key);
-        } else {
-            merge(target.entry(key.clone()).or_insert(Value::Null), value);
-        }
     }
 }
 
@@ -141,7 +123,7 @@ mod tests {
             json!({"a": {"b": 2}, "d": null, "e": {"x": {}}, "f": "x"})
         );
         let mut replayed = old;
-        merge(&mut replayed, &patch);
+        patch::merge(&mut replayed, &patch).unwrap();
         assert_eq!(replayed, *new);
     }
 
