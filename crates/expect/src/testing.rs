@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
+use wavetank_model::json::Json;
 use wavetank_model::{
     Actor, ChangeKind, EventPattern, ObjectKey, Phase, Reference, RequestRecord, Subject, Verb,
     WaveNumber, kinds,
@@ -296,12 +297,12 @@ fn event(pattern: EventPattern, words: &[&str], message: &str, content: Option<&
     let content = match change {
         ChangeKind::Created => {
             let mut object = json!({"kind": key.kind, "metadata": {"name": key.name, "namespace": key.namespace}});
-            wavetank_trace::replay::merge(&mut object, &content.unwrap_or_else(|| json!({})));
-            Some(Content::Object(Arc::new(object)))
+            wavetank_trace::replay::merge(&mut object, content.unwrap_or_else(|| json!({})));
+            Some(Content::Object(Json::of(&object)))
         }
         ChangeKind::Deleted => None,
-        _ => Some(Content::Patch(Arc::new(
-            content.unwrap_or_else(|| json!({})),
+        _ => Some(Content::Patch(Json::of(
+            &content.unwrap_or_else(|| json!({})),
         ))),
     };
     Event::Api(ApiEvent {

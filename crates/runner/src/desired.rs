@@ -77,7 +77,7 @@ impl Desired {
                 .filter(|object| self.is_meant(reference, object))
             {
                 met = true;
-                merge(Arc::make_mut(object), patch);
+                merge(Arc::make_mut(object), patch.clone());
             }
             if !met {
                 return Err(CommitError::NoMatch(reference.to_string()));
