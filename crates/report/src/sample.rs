@@ -3,11 +3,11 @@
 use wavetank_kernel::SimTime;
 use wavetank_model::json::Json;
 use wavetank_model::{
-    Actor, ChangeKind, EventPattern, ObjectKey, Phase, Subject, Verb, WaveNumber,
+    Actor, ChangeKind, EventPattern, ObjectKey, OperationPhase, Phase, Subject, Verb, WaveNumber,
 };
 use wavetank_trace::{
-    ApiEvent, Content, Entry, Event, Header, HealthEvent, OperationEvent, OperationPhase,
-    OperationState, TaskEvent, Trace,
+    ApiEvent, Content, Entry, Event, Header, HealthEvent, OperationEvent, OperationState,
+    TaskEvent, Trace,
 };
 
 use crate::outcome::{About, ExcerptLine, Explanation, Failure, RunOutcome, Verdict};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::Value;
 use wavetank_model::json::{self, Json};
-use wavetank_model::{ChangeKind, ObjectKey};
+use wavetank_model::{ChangeKind, ObjectKey, patch};
 
 use crate::entry::{ApiEvent, Content, Entry, Event, OperationState};
 
@@ -41,9 +41,13 @@ impl World {
                 self.objects
                     .insert(api.key.clone(), Arc::new(object.value()));
             }
-            (Some(Content::Patch(patch)), _) => {
+            (Some(Content::Patch(content)), _) => {
                 let object = self.objects.entry(api.key.clone()).or_default();
-                merge(Arc::make_mut(object), patch.value());
+                let content = content.value();
+                // What is no mapping replaces the whole (RFC 7386).
+                if patch::merge(Arc::make_mut(object), &content).is_err() {
+                    *object = Arc::new(content);
+                }
             }
             (None, _) => {}
         }
@@ -65,30 +69,8 @@ impl World {
     }
 }
 
-/// Applies a merge patch (RFC 7386).
-pub fn merge(target: &mut Value, patch: Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch;
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(serde_json::Map::new());
-    }
-    let Value::Object(target) = target else {
-        return;
-    };
-    for (key, value) in patch {
-        if value.is_null() {
-            target.remove(&key);
-        } else {
-            merge(target.entry(key).or_insert(Value::Null), value);
-        }
-    }
-}
-
 /// The content that turns `old` into `new`: a merge patch, or the whole object where a null is new that a merge patch
-/// cannot express.
-/// `text` is that of `new`, where it is at hand.
+/// cannot express. `text` is that of `new`, where it is at hand.
 pub fn content(old: Option<&Value>, new: &Value, text: Option<&Bytes>) -> Content {
     let mut patch = Vec::new();
     match old.map(|old| write_difference(&mut patch, old, new)) {
@@ -175,7 +157,7 @@ mod tests {
             json!({"a": {"b": 2}, "d": null, "e": {"x": {}}, "f": "x", "g": [{"h": null}]})
         );
         let mut replayed = old;
-        merge(&mut replayed, patch.value());
+        patch::merge(&mut replayed, &patch.value()).unwrap();
         assert_eq!(replayed, new);
         assert_eq!(
             content(Some(&new), &new, None),

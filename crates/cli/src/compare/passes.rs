@@ -244,10 +244,10 @@ impl Pass {
         for result in &state.results {
             let status = result
                 .status
-                .map_or("-", wavetank_trace::ResultStatus::as_str);
+                .map_or("-", wavetank_model::ResultCode::as_str);
             let phase = result
                 .hook_phase
-                .map_or("-", wavetank_trace::OperationPhase::as_str);
+                .map_or("-", wavetank_model::OperationPhase::as_str);
             self.results.insert(
                 format!("{} in {}", result.key, result.sync_phase),
                 format!("{status} {phase} {}", essence(&result.message)),
