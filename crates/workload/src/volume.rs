@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
+use wavetank_model::object::At;
 use wavetank_model::{Api, DeleteOptions, GroupKind, ObjectKey, PatchType, Status, object};
 
 use crate::context::{Again, Context, MANAGER};
 use crate::events::{Kind, Source};
 use crate::latency;
 use crate::node::PROVISIONER;
-use crate::read::{at, list, pod_ended, text};
+use crate::read::{list, pod_ended, text};
 use crate::scheduler;
 
 const SOURCE: Source = Source::Controller("persistentvolume-controller");
@@ -139,7 +140,7 @@ fn bytes(quantity: &str) -> Option<u128> {
 }
 
 fn claims_volume(volume: &Value, claim: &Value) -> bool {
-    let reference = at(volume, &["spec", "claimRef"]).unwrap_or(&Value::Null);
+    let reference = volume.at(&["spec", "claimRef"]).unwrap_or(&Value::Null);
     let uid = text(reference, &["uid"]);
     text(reference, &["name"]) == object::name(claim)
         && text(reference, &["namespace"]) == object::namespace(claim)
@@ -158,7 +159,7 @@ fn matching_volume(claim: &Value, api: &dyn Api) -> Option<Arc<Value>> {
                 return true;
             }
             let modes = list(volume, &["spec", "accessModes"]);
-            at(volume, &["spec", "claimRef"]).is_none()
+            volume.at(&["spec", "claimRef"]).is_none()
                 && !object::is_terminating(volume)
                 && (wanted.is_empty() || wanted == object::name(volume))
                 && text(volume, &["spec", "storageClassName"])
@@ -167,7 +168,8 @@ fn matching_volume(claim: &Value, api: &dyn Api) -> Option<Arc<Value>> {
                     .iter()
                     .all(|mode| modes.contains(mode))
                 && holds(text(volume, &["spec", "capacity", "storage"]), size)
-                && at(claim, &["spec", "selector"])
+                && claim
+                    .at(&["spec", "selector"])
                     .is_none_or(|selector| crate::selectors::picks(selector, volume))
         })
         .collect();
@@ -194,12 +196,12 @@ fn claim_reference(claim: &Value) -> Value {
 
 fn provisioned(claim: &Value, class: &Value) -> Value {
     let mut spec = json!({
-        "capacity": {"storage": at(claim, &["spec", "resources", "requests", "storage"])},
-        "accessModes": at(claim, &["spec", "accessModes"]),
+        "capacity": {"storage": claim.at(&["spec", "resources", "requests", "storage"])},
+        "accessModes": claim.at(&["spec", "accessModes"]),
         "claimRef": claim_reference(claim),
         "persistentVolumeReclaimPolicy": class.get("reclaimPolicy").and_then(Value::as_str).unwrap_or("Delete"),
         "storageClassName": object::name(class),
-        "volumeMode": at(claim, &["spec", "volumeMode"]).and_then(Value::as_str).unwrap_or("Filesystem"),
+        "volumeMode": claim.at(&["spec", "volumeMode"]).and_then(Value::as_str).unwrap_or("Filesystem"),
         "hostPath": {"path": format!("/var/lib/wavetank/{}", object::uid(claim)), "type": "DirectoryOrCreate"},
     });
     if let Some(node) = object::annotation(claim, "volume.kubernetes.io/selected-node") {
@@ -254,8 +256,8 @@ fn bind(
         .patch(MANAGER, key, "", PatchType::Merge, patch)?;
     let status = json!({"status": {
         "phase": "Bound",
-        "accessModes": at(volume, &["spec", "accessModes"]),
-        "capacity": at(volume, &["spec", "capacity"]),
+        "accessModes": volume.at(&["spec", "accessModes"]),
+        "capacity": volume.at(&["spec", "capacity"]),
     }});
     context
         .api
@@ -308,7 +310,7 @@ pub(crate) fn sync_volume(key: &ObjectKey, context: &mut Context<'_>) -> Result<
         return Ok(Again::Never);
     };
     let phase = text(&volume, &["status", "phase"]);
-    let reference = at(&volume, &["spec", "claimRef"]);
+    let reference = volume.at(&["spec", "claimRef"]);
     let claim_key = reference.map(|reference| {
         let kind = claim_group();
         ObjectKey::new(

@@ -139,7 +139,7 @@ impl Reader<'_, '_> {
         }
         for key in ["source", "sources"] {
             if let Some((key, _)) = application
-                .at(&["spec"])
+                .get("spec")
                 .into_iter()
                 .flat_map(Node::entries)
                 .find(|(name, _)| name.scalar_text() == Some(key))
