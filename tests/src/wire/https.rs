@@ -52,13 +52,15 @@ pub struct Https<'a> {
     scale: u32,
     /// How long after the last request all its watch events are there.
     settle: Duration,
+    attempts: u32,
     watches: BTreeMap<String, Arc<Mutex<Stream>>>,
     /// What a case made outside of its namespace, in order.
     made: Vec<String>,
 }
 
 impl<'a> Https<'a> {
-    /// A target with a namespace `t`, which is created; the runtime must have a thread of its own.
+    /// A target with a namespace `t`, which is created; the runtime must have a thread of its own. Reads that do not
+    /// show what is expected are tried `attempts` times.
     ///
     /// # Errors
     /// When the namespace cannot be made.
@@ -68,6 +70,7 @@ impl<'a> Https<'a> {
         naming: Naming,
         scale: u32,
         settle: Duration,
+        attempts: u32,
     ) -> Result<Self, String> {
         let mut target = Self {
             runtime,
@@ -75,6 +78,7 @@ impl<'a> Https<'a> {
             naming,
             scale,
             settle,
+            attempts,
             watches: BTreeMap::new(),
             made: Vec::new(),
         };
@@ -91,7 +95,7 @@ impl<'a> Https<'a> {
             r#"{"metadata":{"name":"t"}}"#,
         ))?;
         let account = plain("GET", "/api/v1/namespaces/t/serviceaccounts/default", "");
-        for _ in 0..100 {
+        for _ in 0..400 {
             if target.send(&account)?.code == 200 {
                 return Ok(target);
             }
@@ -322,6 +326,10 @@ impl Target for Https<'_> {
 
     fn advance(&mut self, by: Duration) {
         pause(by / self.scale + self.settle / 4);
+    }
+
+    fn attempts(&self) -> u32 {
+        self.attempts
     }
 
     fn compact(&mut self) -> Result<(), String> {
