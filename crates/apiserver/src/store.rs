@@ -6,11 +6,11 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use wavetank_model::object::At;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
-use wavetank_model::{json, object};
+use wavetank_model::json;
+use wavetank_model::object::{self, At};
 
 use crate::config::HistoryLimits;
 use crate::registry::{Resource, TableId};

@@ -20,6 +20,8 @@ impl Actor {
     pub const ENGINE: &'static str = "engine";
     /// Somebody with kubectl.
     pub const USER: &'static str = "user";
+    /// Nobody who is known: the server looks at the token that comes with a request.
+    pub const ANONYMOUS: &'static str = "anonymous";
     /// What makes `cluster.objects` before the first step.
     pub const SETUP: &'static str = "setup";
 
