@@ -44,6 +44,12 @@ type operations struct {
 	pass *pass
 }
 
+func (o *operations) ApplyResource(ctx context.Context, obj *unstructured.Unstructured, dryRun cmdutil.DryRunStrategy, force, validate, serverSideApply bool, manager string) (string, error) {
+	return o.pass.call("apply", obj, dryRun, func() (string, error) {
+		return o.ResourceOperations.ApplyResource(ctx, obj, dryRun, force, validate, serverSideApply, manager)
+	})
+}
+
 func (o *operations) ReplaceResource(ctx context.Context, obj *unstructured.Unstructured, dryRun cmdutil.DryRunStrategy, force bool) (string, error) {
 	return o.pass.call("replace", obj, dryRun, func() (string, error) {
 		return o.ResourceOperations.ReplaceResource(ctx, obj, dryRun, force)

@@ -1,5 +1,6 @@
-//! `wavetank serve` as a process: what it records can be judged, it stops cleanly, and it holds under load.
+//! `wavetank serve` as a process: accounts come in, what it records can be judged, it stops cleanly, and it holds under load.
 
+mod accounts;
 mod judged;
 mod load;
 

@@ -1,34 +1,28 @@
 //! Who may do what: role-based access control, when the server is told to have it (API-300 to 303).
 //!
-//! A request is made by the actor that the caller names, who may do everything, or by whom it impersonates
-//! (`Impersonate-User`, `Impersonate-Group`), who may do what roles and bindings allow. Paths that name no resource are
-//! open to everybody. Left out: who may impersonate, bind or escalate.
+//! A request is made by the actor that the caller names, who may do everything, by the `ServiceAccount` whose token it
+//! brings, or by whom it impersonates (`Impersonate-User`, `Impersonate-Group`): these may do what roles and bindings
+//! allow. Paths that name no resource are open to everybody. Left out: who may bind or escalate.
 
-use http::{HeaderName, Request};
-use serde_json::{Value, json};
-use wavetank_kernel::SimTime;
-use wavetank_model::key::GroupKind;
+mod bootstrap;
+mod subject;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use serde_json::Value;
+use wavetank_model::key::{GroupKind, ObjectKey};
 use wavetank_model::selector::LabelSelector;
-use wavetank_model::{Actor, Status, object};
+use wavetank_model::{Status, object};
 
-use crate::asked::{Asked, header};
+use crate::asked::Asked;
 use crate::failure;
 use crate::server::Server;
 
-const GROUP: &str = "rbac.authorization.k8s.io";
-/// May do everything, whatever the roles say.
-const MASTERS: &str = "system:masters";
-/// Everybody who says who they are.
-const AUTHENTICATED: &str = "system:authenticated";
-const USER: HeaderName = HeaderName::from_static("impersonate-user");
-const GROUPS: HeaderName = HeaderName::from_static("impersonate-group");
+use subject::MASTERS;
+pub(crate) use subject::{ACCOUNT, Subject};
 
-/// Who asks.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Subject {
-    pub(crate) user: String,
-    pub(crate) groups: Vec<String>,
-}
+const GROUP: &str = "rbac.authorization.k8s.io";
 
 /// What is asked for, in the words of a rule.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,60 +35,13 @@ pub(crate) struct Attributes<'a> {
     pub(crate) name: &'a str,
 }
 
-impl Subject {
-    /// The one that a request names, or the actor itself.
-    pub(crate) fn of<T>(request: &Request<T>, actor: &Actor) -> Self {
-        let text = |name: &HeaderName| {
-            request
-                .headers()
-                .get_all(name)
-                .iter()
-                .filter_map(|value| value.to_str().ok())
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
-        match text(&USER).into_iter().next() {
-            Some(user) => Self::named(user, text(&GROUPS)),
-            None => Self {
-                user: actor.user_name(),
-                groups: vec![MASTERS.to_owned(), AUTHENTICATED.to_owned()],
-            },
-        }
-    }
-
-    /// A user with the groups that follow from its name.
-    pub(crate) fn named(user: String, mut groups: Vec<String>) -> Self {
-        if let Some(account) = user.strip_prefix("system:serviceaccount:") {
-            let namespace = account.split(':').next().unwrap_or_default();
-            groups.push("system:serviceaccounts".to_owned());
-            groups.push(format!("system:serviceaccounts:{namespace}"));
-        }
-        let known = if user == "system:anonymous" {
-            "system:unauthenticated"
-        } else {
-            AUTHENTICATED
-        };
-        groups.push(known.to_owned());
-        Self { user, groups }
-    }
-
-    fn is(&self, subject: &Value, namespace: &str) -> bool {
-        let text = |field: &str| {
-            subject
-                .get(field)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-        };
-        match text("kind") {
-            "User" => text("name") == self.user,
-            "Group" => self.groups.iter().any(|group| group == text("name")),
-            _ => {
-                let namespace = match text("namespace") {
-                    "" => namespace,
-                    own => own,
-                };
-                self.user == format!("system:serviceaccount:{namespace}:{}", text("name"))
-            }
+impl Asked<'_> {
+    /// Who asks: whom the request impersonates, whose token it brings, or the actor.
+    pub(crate) fn subject(&self) -> Cow<'_, Subject> {
+        match (Subject::impersonated(self.request), self.account) {
+            (Some((other, _)), _) => Cow::Owned(other),
+            (None, Some(account)) => Cow::Borrowed(account),
+            (None, None) => Cow::Owned(Subject::of(self.actor)),
         }
     }
 }
@@ -102,10 +49,11 @@ impl Subject {
 impl Server {
     /// Refuses what the one who asks may not do.
     pub(crate) fn authorize(&self, asked: &Asked<'_>, verb: &str) -> Result<(), Status> {
-        if !self.config.rbac || header(asked.request, &USER).is_empty() {
+        if !self.config.rbac {
             return Ok(());
         }
-        let subject = Subject::of(asked.request, asked.actor);
+        self.authorize_impersonation(asked)?;
+        let subject = asked.subject();
         let resource = &asked.resource;
         let attributes = Attributes {
             verb,
@@ -118,28 +66,33 @@ impl Server {
         if self.allows(&subject, attributes) {
             return Ok(());
         }
-        let shown = if asked.subresource.is_empty() {
-            resource.plural.clone()
-        } else {
-            format!("{}/{}", resource.plural, asked.subresource)
+        Err(refusal(&subject, attributes))
+    }
+
+    /// A `ServiceAccount` may not take everybody's part.
+    fn authorize_impersonation(&self, asked: &Asked<'_>) -> Result<(), Status> {
+        let Some(account) = asked.account else {
+            return Ok(());
         };
-        let place = if asked.namespace.is_empty() {
-            "at the cluster scope".to_owned()
-        } else {
-            format!("in the namespace {:?}", asked.namespace)
+        let Some((other, groups)) = Subject::impersonated(asked.request) else {
+            return Ok(());
         };
-        let why = format!(
-            "User {:?} cannot {verb} resource {shown:?} in API group {:?} {place}",
-            subject.user, resource.group
-        );
-        let mut status = failure::forbidden(resource, &asked.name, &why);
-        if asked.name.is_empty() {
-            status.message = format!("{} is forbidden: {why}", resource.group_resource());
-            if let Some(details) = &mut status.details {
-                details.name.clear();
+        let wanted = other.as_attributes();
+        let groups = groups.iter().map(|group| Attributes {
+            resource: "groups",
+            name: group,
+            ..Attributes::default()
+        });
+        for wanted in std::iter::once(wanted).chain(groups) {
+            let wanted = Attributes {
+                verb: "impersonate",
+                ..wanted
+            };
+            if !self.allows(account, wanted) {
+                return Err(refusal(account, wanted));
             }
         }
-        Err(status)
+        Ok(())
     }
 
     /// Whether a rule allows it.
@@ -155,20 +108,6 @@ impl Server {
     /// The rules of a subject in a namespace, or of the whole cluster when it is empty.
     pub(crate) fn rules(&self, subject: &Subject, namespace: &str) -> Vec<Value> {
         let mut rules = Vec::new();
-        if subject.groups.iter().any(|group| group == AUTHENTICATED) {
-            // What the role `system:basic-user` gives everybody on a real server.
-            for (group, resources) in [
-                (
-                    "authorization.k8s.io",
-                    ["selfsubjectaccessreviews", "selfsubjectrulesreviews"].as_slice(),
-                ),
-                ("authentication.k8s.io", &["selfsubjectreviews"]),
-            ] {
-                rules.push(
-                    json!({"verbs": ["create"], "apiGroups": [group], "resources": resources}),
-                );
-            }
-        }
         let bindings = |kind: &str, namespace: Option<&str>| {
             self.list(&GroupKind::new(GROUP, kind), namespace)
         };
@@ -188,145 +127,69 @@ impl Server {
         rules
     }
 
+    /// The rules of a role; those of one that is a sum are looked together now, which a real cluster's controller does
+    /// beforehand.
     fn rules_of(&self, of_cluster: bool, namespace: &str, name: &str) -> Vec<Value> {
         let (kind, namespace) = if of_cluster {
-            ("ClusterRole", None)
+            ("ClusterRole", "")
         } else {
-            ("Role", Some(namespace))
+            ("Role", namespace)
         };
-        let roles = self.list(&GroupKind::new(GROUP, kind), namespace);
-        let Some(role) = roles.iter().find(|role| object::name(role) == name) else {
+        let Some(role) = self.get(&ObjectKey::new(GROUP, kind, namespace, name)) else {
             return Vec::new();
         };
-        let own = |role: &Value| role["rules"].as_array().cloned().unwrap_or_default();
-        let selectors = role["aggregationRule"]["clusterRoleSelectors"].as_array();
-        let Some(selectors) = selectors else {
-            return own(role);
-        };
-        let selected = |other: &Value| {
-            selectors.iter().any(|selector| {
-                LabelSelector::from_object(Some(selector)).is_ok_and(|selector| {
-                    selector.matches_labels(other["metadata"]["labels"].as_object())
-                })
-            })
-        };
-        roles
-            .iter()
-            .filter(|other| selected(other))
-            .flat_map(|other| own(other))
-            .collect()
-    }
-
-    /// The roles that every cluster has, and who administers it.
-    #[expect(clippy::too_many_lines, reason = "a table of roles")]
-    pub(crate) fn bootstrap_roles(&mut self) {
-        let all = json!({"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]});
-        let paths = json!({"nonResourceURLs": ["*"], "verbs": ["*"]});
-        let kinds = |resources: Value, groups: Value, verbs: &[&str]| json!({"apiGroups": groups, "resources": resources, "verbs": verbs});
-        let read = ["get", "list", "watch"];
-        let write = [
-            "create",
-            "delete",
-            "deletecollection",
-            "get",
-            "list",
-            "patch",
-            "update",
-            "watch",
-        ];
-        let core = json!([
-            "configmaps",
-            "endpoints",
-            "events",
-            "persistentvolumeclaims",
-            "pods",
-            "pods/log",
-            "pods/status",
-            "replicationcontrollers",
-            "replicationcontrollers/scale",
-            "serviceaccounts",
-            "services",
-            "services/status"
-        ]);
-        let grouped = json!([
-            "controllerrevisions",
-            "cronjobs",
-            "cronjobs/status",
-            "daemonsets",
-            "daemonsets/status",
-            "deployments",
-            "deployments/scale",
-            "deployments/status",
-            "endpointslices",
-            "horizontalpodautoscalers",
-            "horizontalpodautoscalers/status",
-            "ingresses",
-            "ingresses/status",
-            "jobs",
-            "jobs/status",
-            "networkpolicies",
-            "poddisruptionbudgets",
-            "poddisruptionbudgets/status",
-            "replicasets",
-            "replicasets/scale",
-            "replicasets/status",
-            "statefulsets",
-            "statefulsets/scale",
-            "statefulsets/status"
-        ]);
-        let groups = json!([
-            "apps",
-            "autoscaling",
-            "batch",
-            "discovery.k8s.io",
-            "networking.k8s.io",
-            "policy"
-        ]);
-        let namespaces = kinds(
-            json!([
-                "namespaces",
-                "namespaces/status",
-                "limitranges",
-                "resourcequotas"
-            ]),
-            json!([""]),
-            &read,
-        );
-        let both = |verbs: &[&str]| {
-            vec![
-                kinds(core.clone(), json!([""]), verbs),
-                kinds(grouped.clone(), groups.clone(), verbs),
-                namespaces.clone(),
-            ]
-        };
-        let mut edit = both(&write);
-        edit.push(kinds(
-            json!(["secrets", "pods/eviction", "serviceaccounts/token"]),
-            json!([""]),
-            &write,
-        ));
-        let mut admin = edit.clone();
-        admin.push(kinds(
-            json!(["roles", "rolebindings"]),
-            json!([GROUP]),
-            &write,
-        ));
-        for (name, rules) in [
-            ("cluster-admin", vec![all, paths]),
-            ("admin", admin),
-            ("edit", edit),
-            ("view", both(&read)),
-        ] {
-            let role = json!({"metadata": {"name": name, "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}}, "rules": rules});
-            self.make(GROUP, "ClusterRole", role, SimTime::ZERO);
+        let mut rules = Vec::new();
+        let mut all = Vec::new();
+        let mut seen = vec![name.to_owned()];
+        let mut next = vec![role];
+        while let Some(role) = next.pop() {
+            let own = role["rules"].as_array();
+            let Some(selectors) = role["aggregationRule"]["clusterRoleSelectors"].as_array() else {
+                rules.extend(own.into_iter().flatten().cloned());
+                continue;
+            };
+            if all.is_empty() {
+                all = self.list(&GroupKind::new(GROUP, "ClusterRole"), None);
+            }
+            for part in all.iter().filter(|part| is_selected(selectors, part)) {
+                if !seen.iter().any(|name| name == object::name(part)) {
+                    seen.push(object::name(part).to_owned());
+                    next.push(Arc::clone(part));
+                }
+            }
         }
-        let binding = json!({
-            "metadata": {"name": "cluster-admin", "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"}},
-            "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": "cluster-admin"},
-            "subjects": [{"apiGroup": GROUP, "kind": "Group", "name": MASTERS}],
-        });
-        self.make(GROUP, "ClusterRoleBinding", binding, SimTime::ZERO);
+        rules
     }
+}
+
+fn is_selected(selectors: &[Value], role: &Value) -> bool {
+    selectors.iter().any(|selector| {
+        LabelSelector::from_object(Some(selector))
+            .is_ok_and(|selector| selector.matches_labels(role["metadata"]["labels"].as_object()))
+    })
+}
+
+/// Says who may not do what.
+fn refusal(subject: &Subject, asked: Attributes<'_>) -> Status {
+    let Attributes {
+        verb,
+        group,
+        resource,
+        ..
+    } = asked;
+    let shown = match asked.subresource {
+        "" => resource.to_owned(),
+        subresource => format!("{resource}/{subresource}"),
+    };
+    let place = match asked.namespace {
+        "" => "at the cluster scope".to_owned(),
+        namespace => format!("in the namespace {namespace:?}"),
+    };
+    let why = format!(
+        "User {:?} cannot {verb} resource {shown:?} in API group {group:?} {place}",
+        subject.user
+    );
+    failure::forbidden_to(group, resource, asked.name, &why)
 }
 
 fn fits(rule: &Value, asked: Attributes<'_>) -> bool {
@@ -352,7 +215,11 @@ fn fits(rule: &Value, asked: Attributes<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use http::Request;
+    use serde_json::json;
     use wavetank_kernel::Seed;
+    use wavetank_kernel::SimTime;
+    use wavetank_model::Actor;
 
     use super::*;
     use crate::{ResponseBody, ServerConfig};
@@ -364,9 +231,21 @@ mod tests {
         path: &str,
         body: &Value,
     ) -> (u16, Value) {
+        let headers = [("impersonate-user", user)];
+        let headers = if user.is_empty() { &[][..] } else { &headers };
+        ask_with(server, headers, method, path, body)
+    }
+
+    fn ask_with(
+        server: &mut Server,
+        headers: &[(&str, &str)],
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> (u16, Value) {
         let mut request = Request::builder().method(method).uri(path);
-        if !user.is_empty() {
-            request = request.header("impersonate-user", user);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         let body = if body.is_null() {
             String::new()
@@ -463,6 +342,95 @@ mod tests {
         assert_eq!(
             ask(&mut server, "", "POST", &path, &body).1["status"]["allowed"],
             true
+        );
+    }
+    #[test]
+    fn the_roles_of_users_are_sums_that_others_add_to() {
+        let mut server = server();
+        let roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+        let part = json!({"metadata": {"name": "foos", "labels": {"rbac.authorization.k8s.io/aggregate-to-view": "true"}}, "rules": [{"apiGroups": ["example.com"], "resources": ["foos"], "verbs": ["list"]}]});
+        assert_eq!(ask(&mut server, "", "POST", roles, &part).0, 201);
+        let path = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+        for (name, verb, group, resource, allowed) in [
+            ("view", "list", "example.com", "foos", true),
+            ("view", "create", "", "configmaps", false),
+            ("edit", "list", "example.com", "foos", true),
+            ("edit", "create", "", "secrets", true),
+            ("edit", "create", GROUP, "roles", false),
+            ("admin", "create", GROUP, "roles", true),
+            ("admin", "delete", "apps", "deployments", true),
+            ("admin", "delete", "", "namespaces", false),
+        ] {
+            let binding = json!({"metadata": {"name": name}, "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": name}, "subjects": [{"apiGroup": GROUP, "kind": "User", "name": name}]});
+            ask(&mut server, "", "POST", path, &binding);
+            let attributes = Attributes {
+                verb,
+                group,
+                resource,
+                namespace: "default",
+                ..Attributes::default()
+            };
+            let user = Subject::named(name.to_owned(), Vec::new());
+            assert_eq!(
+                server.allows(&user, attributes),
+                allowed,
+                "{name} {verb} {resource}"
+            );
+        }
+    }
+
+    /// API-231.
+    #[test]
+    fn who_brings_a_token_of_an_account_is_that_account() {
+        let mut server = server();
+        let accounts = "/api/v1/namespaces/default/serviceaccounts";
+        let robot = json!({"metadata": {"name": "robot"}});
+        assert_eq!(ask(&mut server, "", "POST", accounts, &robot).0, 201);
+        let path = format!("{accounts}/robot/token");
+        let (code, answer) = ask(&mut server, "", "POST", &path, &json!({}));
+        assert_eq!(code, 201);
+        let token = answer["status"]["token"].as_str().unwrap().to_owned();
+        let bearer = format!("Bearer {token}");
+        let with = [("authorization", bearer.as_str())];
+        let whoami = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+        let (code, answer) = ask_with(&mut server, &with, "POST", whoami, &json!({}));
+        assert_eq!(code, 201);
+        assert_eq!(
+            answer["status"]["userInfo"],
+            json!({"username": "system:serviceaccount:default:robot", "groups": ["system:serviceaccounts", "system:serviceaccounts:default", "system:authenticated"]})
+        );
+        // It may do what roles allow, and take nobody's part.
+        let maps = "/api/v1/namespaces/default/configmaps";
+        let (code, answer) = ask_with(&mut server, &with, "GET", maps, &Value::Null);
+        assert_eq!(code, 403);
+        assert_eq!(
+            answer["message"],
+            r#"configmaps is forbidden: User "system:serviceaccount:default:robot" cannot list resource "configmaps" in API group "" in the namespace "default""#
+        );
+        let as_bob = [with[0], ("impersonate-user", "bob")];
+        let (_, answer) = ask_with(&mut server, &as_bob, "GET", maps, &Value::Null);
+        assert_eq!(
+            answer["message"],
+            r#"users "bob" is forbidden: User "system:serviceaccount:default:robot" cannot impersonate resource "users" in API group "" at the cluster scope"#
+        );
+        // Whoever is asked about a token says the same.
+        let reviews = "/apis/authentication.k8s.io/v1/tokenreviews";
+        for (token, authenticated) in [(token.as_str(), json!(true)), ("x.y.z", Value::Null)] {
+            let review = json!({"spec": {"token": token}});
+            let (_, answer) = ask(&mut server, "", "POST", reviews, &review);
+            assert_eq!(answer["status"]["authenticated"], authenticated);
+        }
+        // A token is of no use once it is tampered with, or its account is gone.
+        let forged = [("authorization", &*format!("{bearer}x"))];
+        assert_eq!(
+            ask_with(&mut server, &forged, "GET", maps, &Value::Null).0,
+            401
+        );
+        let gone = format!("{accounts}/robot");
+        assert_eq!(ask(&mut server, "", "DELETE", &gone, &Value::Null).0, 200);
+        assert_eq!(
+            ask_with(&mut server, &with, "GET", maps, &Value::Null).0,
+            401
         );
     }
 }

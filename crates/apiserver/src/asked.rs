@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::{Actor, DeleteOptions, ObjectKey, PatchType, RequestRecord, Status};
 
+use crate::access::Subject;
 use crate::body::{self, Media};
 use crate::create::{Call, Incoming};
 use crate::failure;
@@ -39,6 +40,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) shape: Shape,
     pub(crate) media: Media,
     pub(crate) actor: &'a Actor,
+    /// Who asks, where a token says it.
+    pub(crate) account: Option<&'a Subject>,
     pub(crate) now: SimTime,
     pub(crate) wall: Timestamp,
 }

@@ -1,7 +1,6 @@
 //! Bodies of requests: JSON, YAML, protobuf (API-058, 060, 063).
 
 use serde_json::Value;
-use wavetank_model::object::At;
 use wavetank_model::schema;
 use wavetank_model::{DeleteOptions, PatchType, Propagation, Status};
 
@@ -120,7 +119,7 @@ pub(crate) fn delete_options(body: &Value) -> Result<(DeleteOptions, bool), Stat
         return Err(failure::invalid("DeleteOptions.meta.k8s.io", "", problems));
     }
     let precondition = |field: &str| {
-        body.at(&["preconditions"])
+        body.get("preconditions")
             .and_then(|all| all.get(field))
             .and_then(Value::as_str)
             .map(str::to_owned)

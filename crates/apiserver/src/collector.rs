@@ -5,10 +5,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use wavetank_model::object::At;
 
 use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
+use wavetank_model::object::At;
 use wavetank_model::object::OwnerReference;
 use wavetank_model::{DeleteOptions, GroupKind, Propagation, Status, key, object};
 

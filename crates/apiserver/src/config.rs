@@ -81,9 +81,11 @@ pub struct ServerConfig {
     pub history: HistoryLimits,
     /// Events that may wait for a watch's client; a watch with more is ended (API-212), and the client resumes.
     pub watch_backlog: usize,
-    /// Whether those whom a request impersonates may only do what roles and bindings allow; else everybody may do
-    /// everything.
+    /// Whether `ServiceAccounts` that come with a token, and those whom a request impersonates, may only do what roles
+    /// and bindings allow; else everybody may do everything.
     pub rbac: bool,
+    /// What tokens of `ServiceAccounts` are signed with: a secret where others reach the server.
+    pub token_key: String,
     /// Bytes of serialised objects whose parsed form is kept at hand.
     pub cache_bytes: usize,
     /// The Kubernetes version that `/version` reports, without `v`.
@@ -107,6 +109,7 @@ impl Default for ServerConfig {
             history: HistoryLimits::default(),
             watch_backlog: 10_000,
             rbac: false,
+            token_key: String::new(),
             cache_bytes: 32 << 20,
             version: "1.36.0".to_owned(),
             pass_over_rules: false,

@@ -9,10 +9,10 @@ mod structural;
 mod validate;
 
 use std::sync::Arc;
-use wavetank_model::object::At;
 
 use serde_json::Value;
 use wavetank_model::GroupKind;
+use wavetank_model::object::At;
 use wavetank_model::schema::{Schema, SchemaRef};
 
 use crate::kinds::{FieldError, FieldErrorKind, custom_resource};

@@ -1,9 +1,9 @@
 //! Deleting objects (API-015, 111 to 123).
 
 use std::sync::Arc;
-use wavetank_model::object::At;
 
 use serde_json::{Value, json};
+use wavetank_model::object::At;
 use wavetank_model::{DeleteOptions, Propagation, Status, object, timestamp};
 
 use crate::admission::Operation;

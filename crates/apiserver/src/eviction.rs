@@ -1,9 +1,9 @@
 //! Evicting Pods (API-227).
 
 use std::sync::Arc;
-use wavetank_model::object::At;
 
 use serde_json::{Value, json};
+use wavetank_model::object::At;
 use wavetank_model::selector::LabelSelector;
 use wavetank_model::status::{StatusCause, StatusDetails};
 use wavetank_model::{DeleteOptions, GroupKind, Status, object};

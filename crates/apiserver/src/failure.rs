@@ -136,15 +136,25 @@ pub(crate) fn precondition(resource: &Resource, name: &str, why: &str) -> Status
 /// 403 of admission.
 pub(crate) fn forbidden(resource: &Resource, name: &str, why: &str) -> Status {
     let name = if name.is_empty() { "Unknown" } else { name };
-    Status::new(
-        403,
-        "Forbidden",
-        format!(
-            "{} \"{name}\" is forbidden: {why}",
-            resource.group_resource()
-        ),
-    )
-    .with_details(details(resource, name))
+    forbidden_to(&resource.group, &resource.plural, name, why)
+}
+
+/// 403 of something that need not be there, of all of them where the name is empty.
+pub(crate) fn forbidden_to(group: &str, plural: &str, name: &str, why: &str) -> Status {
+    let mut what = plural.to_owned();
+    if !group.is_empty() {
+        what = format!("{what}.{group}");
+    }
+    if !name.is_empty() {
+        what = format!("{what} {name:?}");
+    }
+    let message = format!("{what} is forbidden: {why}");
+    Status::new(403, "Forbidden", message).with_details(StatusDetails {
+        name: name.to_owned(),
+        group: group.to_owned(),
+        kind: plural.to_owned(),
+        ..StatusDetails::default()
+    })
 }
 
 /// One field error as (cause reason, field, message without the field).

@@ -21,6 +21,7 @@ pub mod differences;
 pub mod kinds;
 pub mod server;
 pub mod table;
+mod token;
 
 mod access;
 mod answer;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use wavetank_model::object::At;
 
 use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
+use wavetank_model::object::At;
 use wavetank_model::{DeleteOptions, GroupKind, Propagation, object};
 
 use crate::config::Bootstrap;

@@ -1,67 +1,15 @@
 //! Kinds that are answered and not stored (API-103, 231, 301, 302).
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use wavetank_model::Status;
-use wavetank_model::object::At;
 
 use crate::access::{Attributes, Subject};
 use crate::create::Call;
 use crate::failure::{self, Problem};
 use crate::server::Server;
+use crate::token;
 
 impl Server {
-    /// A token for a `ServiceAccount`.
-    pub(crate) fn token(&self, call: &Call, request: &Value) -> Result<Value, Status> {
-        let key = call.storage_key(&call.name);
-        let stored = self.store.get(call.resource.table, &key);
-        let stored = stored.ok_or_else(|| failure::not_found(&call.resource, &call.name))?;
-        let seconds = request
-            .at(&["spec", "expirationSeconds"])
-            .and_then(Value::as_i64)
-            .unwrap_or(3600);
-        if seconds < 600 {
-            let problem = Problem::invalid(
-                "spec.expirationSeconds",
-                &seconds.to_string(),
-                "may not specify a duration less than 10 minutes",
-            );
-            return Err(failure::invalid(
-                "TokenRequest.authentication.k8s.io",
-                "",
-                vec![problem],
-            ));
-        }
-        let now = self.config.epoch.wall(call.now).as_second();
-        let end = now.saturating_add(seconds);
-        let subject = format!("system:serviceaccount:{}:{}", call.namespace, call.name);
-        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let claims = json!({
-            "iss": "https://kubernetes.default.svc", "sub": subject, "iat": now, "exp": end,
-            "kubernetes.io": {"namespace": call.namespace, "serviceaccount": {"name": call.name, "uid": &*stored.uid}},
-        });
-        let token = format!(
-            "{}.{}.unsigned",
-            part(&json!({"alg": "none", "typ": "JWT"})),
-            part(&claims)
-        );
-        let expires = jiff::Timestamp::from_second(end)
-            .map(|time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
-        let mut spec = request
-            .get("spec")
-            .filter(|spec| spec.is_object())
-            .cloned()
-            .unwrap_or_else(|| json!({}));
-        spec["expirationSeconds"] = json!(seconds);
-        let mut out = json!({
-            "kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "spec": spec,
-            "metadata": {"name": call.name, "namespace": call.namespace, "creationTimestamp": self.timestamp(call.now)},
-        });
-        out["status"] = json!({"token": token, "expirationTimestamp": expires.unwrap_or_default()});
-        Ok(out)
-    }
-
     /// Fills in the status of a review that `subject` asks for; `None` when the kind is none.
     pub(crate) fn review(
         &self,
@@ -70,7 +18,6 @@ impl Server {
         subject: &Subject,
     ) -> Option<Result<Value, Status>> {
         let spec = &object["spec"];
-        let user = json!({"username": subject.user, "groups": subject.groups});
         let status = match (call.resource.group.as_str(), call.resource.kind()) {
             ("authorization.k8s.io", "SelfSubjectRulesReview") => {
                 match spec["namespace"].as_str().filter(|text| !text.is_empty()) {
@@ -92,9 +39,15 @@ impl Server {
                 });
                 json!({"allowed": self.allowed_by(other.as_ref().unwrap_or(subject), spec)})
             }
-            ("authentication.k8s.io", "SelfSubjectReview") => json!({"userInfo": user}),
+            ("authentication.k8s.io", "SelfSubjectReview") => json!({"userInfo": info(subject)}),
             ("authentication.k8s.io", "TokenReview") => {
-                json!({"authenticated": true, "user": user})
+                let token = spec["token"].as_str().unwrap_or_default();
+                match self.account_of(token, call.now) {
+                    Some(account) => {
+                        json!({"authenticated": true, "user": info(&account), "audiences": [token::ISSUER]})
+                    }
+                    None => json!({"user": {}, "error": "[invalid bearer token]"}),
+                }
             }
             _ => return None,
         };
@@ -141,6 +94,10 @@ impl Server {
             "incomplete": false,
         })
     }
+}
+
+fn info(subject: &Subject) -> Value {
+    json!({"username": subject.user, "groups": subject.groups})
 }
 
 /// A review of access asks for a resource or for a path.

@@ -20,6 +20,7 @@ use crate::read::Shape;
 use crate::registry::Resource;
 use crate::request::{self, Path, Query, Target};
 use crate::server::{Server, Written};
+use crate::token;
 
 impl Server {
     /// Answers a request and says what was asked.
@@ -40,9 +41,18 @@ impl Server {
             code: 0,
             reason: String::new(),
         };
+        let account = match self.authenticate(request, now) {
+            Ok(account) => account,
+            Err(status) => return (refuse(status, &mut record), record),
+        };
+        if let Some(account) = &account {
+            record.actor = token::actor(account);
+        }
         let answer = match request::target(request.uri().path()) {
             Target::Other(path) => self.answer_other(request, path),
-            Target::Resource(path) => self.answer_resource(request, path, actor, now, &mut record),
+            Target::Resource(path) => {
+                self.answer_resource(request, path, account.as_ref(), now, &mut record)
+            }
         };
         record.code = answer.code;
         (answer, record)
@@ -52,10 +62,11 @@ impl Server {
         &mut self,
         request: &Request<Bytes>,
         path: Path<'_>,
-        actor: &Actor,
+        account: Option<&Subject>,
         now: SimTime,
         record: &mut RequestRecord,
     ) -> Answer {
+        let actor = record.actor.clone();
         let Some((resource, api_version)) = self.find(path) else {
             let known = self.registry.has_group_version(path.group, path.version)
                 && !self.registry.is_custom_group(path.group);
@@ -75,7 +86,8 @@ impl Server {
             query: Query::parse(request.uri().query().unwrap_or_default()),
             shape: Shape::Object,
             media: Media::Json,
-            actor,
+            actor: &actor,
+            account,
             now,
             wall: self.config.epoch.wall(now),
         };
@@ -170,8 +182,7 @@ impl Server {
                 let mut call = asked.call("CreateOptions", false)?;
                 let body = asked.body()?;
                 if !asked.resource.has_verb('g') {
-                    let subject = Subject::of(asked.request, asked.actor);
-                    return self.answer_unstored(&mut call, body, &subject);
+                    return self.answer_unstored(&mut call, body, &asked.subject());
                 }
                 let written = self.create(&mut call, body)?;
                 Ok(self.written(asked, &call, &written))

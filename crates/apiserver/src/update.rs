@@ -1,9 +1,9 @@
 //! Replacing objects, and what all changes of a live object share (API-013, 083, 105 to 110).
 
 use std::sync::Arc;
-use wavetank_model::object::At;
 
 use serde_json::Value;
+use wavetank_model::object::At;
 use wavetank_model::{Status, object};
 
 use crate::admission::Operation;

@@ -504,7 +504,7 @@ pub(crate) struct ServeArguments {
     /// Serve an API server alone: no controllers, no nodes, no Pods that run
     #[arg(long)]
     pub(crate) no_controllers: bool,
-    /// Whom a client impersonates may do only what roles allow
+    /// Accounts, and whom a client impersonates, may do only what roles allow
     #[arg(long)]
     pub(crate) rbac: bool,
     /// Write the trace of everything that happened to this file at the end

@@ -11,7 +11,7 @@ use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use wavetank::Options;
 use wavetank_cluster::Cluster;
-use wavetank_cluster_sim::endpoint::{self, Door, Identity, Kubeconfig, Listener};
+use wavetank_cluster_sim::endpoint::{self, Door, Doors, Identity, Kubeconfig, Listener};
 use wavetank_cluster_sim::{SimCluster, drive};
 use wavetank_model::Actor;
 use wavetank_model::timestamp::Epoch;
@@ -67,6 +67,7 @@ async fn serve_in(
         wavetank::cluster_config(scenario, &options, epoch, arguments.time_scale.get());
     config.controllers = !arguments.no_controllers;
     config.server.rbac = arguments.rbac;
+    config.server.token_key = endpoint::token()?;
     let cluster = Arc::new(SimCluster::new(config)?);
     let pace = tokio::spawn(drive(Arc::clone(&cluster)));
     let seed = arguments.seed.unwrap_or(scenario.seed);
@@ -110,10 +111,14 @@ async fn serve_in(
         engine: &tokens[1].0,
     }
     .write(&path)?;
-    let doors = tokens.map(|(token, actor)| Door {
+    let actors = tokens.map(|(token, actor)| Door {
         token,
         service: recording.service(&actor),
     });
+    let doors = Doors {
+        actors: actors.into(),
+        others: Some(recording.service(&Actor::new(Actor::ANONYMOUS))),
+    };
     let acceptor = if arguments.plain_http {
         None
     } else {
@@ -126,7 +131,7 @@ async fn serve_in(
     let listener = Listener {
         tcp,
         acceptor,
-        doors: doors.into(),
+        doors: Arc::new(doors),
     };
     let problem = tokio::select! {
         biased;

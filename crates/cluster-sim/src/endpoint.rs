@@ -1,20 +1,21 @@
 //! The API of a cluster on a socket, for programs from outside.
 //!
 //! Sockets live in a runtime of the ordinary clock, never in the one that paces a simulated run: [`crate::runtime`] has
-//! no I/O. Whoever has a token gets the service behind its [`Door`].
+//! no I/O. Whoever has a token gets the service behind its [`Door`]; the tokens of `ServiceAccounts` are for the API to judge.
 
 mod kubeconfig;
 mod listener;
 mod tls;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use wavetank_cluster::ApiService;
 use wavetank_kernel::BoxFuture;
 
 pub use kubeconfig::{Kubeconfig, Written, token};
-pub use listener::{Door, Listener};
+pub use listener::{Door, Doors, Listener};
 pub use tls::{HTTP_1, HTTP_2, Identity};
 
 /// Why the API cannot be offered.
@@ -69,7 +70,10 @@ pub async fn open(service: ApiService) -> Result<Endpoint, EndpointError> {
     let listener = Listener {
         tcp,
         acceptor: Some(identity.acceptor(&[HTTP_1])?),
-        doors: [Door { token, service }].into(),
+        doors: Arc::new(Doors {
+            actors: vec![Door { token, service }],
+            others: None,
+        }),
     };
     Ok(Endpoint {
         kubeconfig,

@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
+use wavetank_model::json::Json;
 use wavetank_model::{
     Actor, ChangeKind, EventPattern, ObjectKey, OperationPhase, Phase, Reference, RequestRecord,
     Subject, Verb, WaveNumber, kinds,
@@ -298,11 +299,11 @@ fn event(pattern: EventPattern, words: &[&str], message: &str, content: Option<&
             let mut object = json!({"kind": key.kind, "metadata": {"name": key.name, "namespace": key.namespace}});
             wavetank_model::patch::merge(&mut object, &content.unwrap_or_else(|| json!({})))
                 .unwrap();
-            Some(Content::Object(Arc::new(object)))
+            Some(Content::Object(Json::of(&object)))
         }
         ChangeKind::Deleted => None,
-        _ => Some(Content::Patch(Arc::new(
-            content.unwrap_or_else(|| json!({})),
+        _ => Some(Content::Patch(Json::of(
+            &content.unwrap_or_else(|| json!({})),
         ))),
     };
     Event::Api(ApiEvent {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wavetank_kernel::SimTime;
@@ -19,6 +20,8 @@ impl Actor {
     pub const ENGINE: &'static str = "engine";
     /// Somebody with kubectl.
     pub const USER: &'static str = "user";
+    /// Nobody who is known: the server looks at the token that comes with a request.
+    pub const ANONYMOUS: &'static str = "anonymous";
     /// What makes `cluster.objects` before the first step.
     pub const SETUP: &'static str = "setup";
 
@@ -83,6 +86,8 @@ pub struct Change {
     pub old: Option<Arc<Value>>,
     /// The object after; when deleted, its last state with the resourceVersion of the deletion.
     pub new: Arc<Value>,
+    /// `new` as it goes over the wire, where that is at hand: the very bytes that a watch hands out.
+    pub text: Option<Bytes>,
 }
 
 /// One answered request (API-315).

@@ -1,10 +1,11 @@
 //! What an object is called.
 
-use crate::object::At;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::object;
 
 /// A kind and its API group; the core group is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -143,18 +144,11 @@ impl ObjectKey {
     /// The key of `object` as it stands there: nothing is defaulted. `None` without kind or apiVersion.
     pub fn of(object: &Value) -> Option<Self> {
         let gvk = GroupVersionKind::of(object)?;
-        let text = |field: &str| {
-            object
-                .at(&["metadata"])
-                .and_then(|meta| meta.get(field))
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-        };
         Some(Self::new(
             gvk.group,
             gvk.kind,
-            text("namespace"),
-            text("name"),
+            object::namespace(object),
+            object::name(object),
         ))
     }
 

@@ -16,6 +16,7 @@ pub mod api;
 pub mod argo;
 pub mod change;
 pub mod event;
+pub mod json;
 pub mod key;
 pub mod kinds;
 pub mod object;

@@ -1,8 +1,7 @@
 //! Traces and outcomes by hand, for the tests of this crate.
 
-use std::sync::Arc;
-
 use wavetank_kernel::SimTime;
+use wavetank_model::json::Json;
 use wavetank_model::{
     Actor, ChangeKind, EventPattern, ObjectKey, OperationPhase, Phase, Subject, Verb, WaveNumber,
 };
@@ -96,7 +95,7 @@ fn object_event(
 ) -> Event {
     let api = |kind: ChangeKind, key: ObjectKey| {
         let content =
-            (kind != ChangeKind::Deleted).then(|| Content::Patch(Arc::new(serde_json::json!({}))));
+            (kind != ChangeKind::Deleted).then(|| Content::Patch(Json::of(&serde_json::json!({}))));
         Event::Api(ApiEvent {
             verb: kind,
             key,

@@ -276,10 +276,10 @@ impl Recorder {
     fn push_change(&self, inner: &mut Inner, change: &Change) {
         let body = (change.kind != ChangeKind::Deleted).then(|| {
             let new = self.redacted(&change.new);
-            content(
-                change.old.as_ref().map(|old| self.redacted(old)).as_deref(),
-                &new,
-            )
+            let old = change.old.as_ref().map(|old| self.redacted(old));
+            let is_whole = Arc::ptr_eq(&new, &change.new);
+            let text = change.text.as_ref().filter(|_| is_whole);
+            content(old.as_deref(), &new, text)
         });
         let event = ApiEvent {
             verb: change.kind,

@@ -27,7 +27,7 @@ use discovery::Discovery;
 
 #[cfg(test)]
 pub(crate) use client_side::annotated;
-pub(crate) use client_side::{LAST_APPLIED, last_applied_of, three_way};
+pub(crate) use client_side::{last_applied_of, three_way};
 pub use connection::USER_AGENT;
 pub use output::clean_error;
 

@@ -4,6 +4,7 @@ mod jq;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use wavetank_model::object::At;
 use wavetank_model::{GroupVersionKind, ObjectKey, object, patch, reference::glob, schema};
 
 /// One entry of an Application's `ignoreDifferences`.
@@ -212,7 +213,7 @@ fn remove(object: &mut Value, pointer: &str) {
 
 fn fields_of_managers(live: &Value, managers: &[String]) -> Vec<Value> {
     let entries = live
-        .pointer("/metadata/managedFields")
+        .at(&["metadata", "managedFields"])
         .and_then(Value::as_array);
     let owned = |entry: &&Value| {
         let manager = entry

@@ -94,7 +94,7 @@ pub(crate) fn defined_kind(object: &Value) -> Option<(&str, &str)> {
     let spec = object.get("spec")?;
     Some((
         spec.get("group")?.as_str()?,
-        spec.pointer("/names/kind")?.as_str()?,
+        spec.get("names")?.get("kind")?.as_str()?,
     ))
 }
 

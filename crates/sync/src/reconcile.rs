@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde_json::Value;
-use wavetank_model::{GroupVersionKind, object};
+use wavetank_model::{GroupVersionKind, kinds, object};
 
 use crate::engine::AppIdentity;
 use crate::target::{self, KeyRef, Target, Targets};
@@ -67,7 +67,7 @@ pub fn reconcile(targets: &Targets, live: &[Arc<Value>], app: &AppIdentity) -> R
         }
         out.pairs.push(Pair {
             target: Some(target.clone()),
-            live: live.cloned(),
+            live: live.map(|live| in_version_of(target, live)),
             foreign_copy: false,
         });
     }
@@ -80,6 +80,24 @@ pub fn reconcile(targets: &Targets, live: &[Arc<Value>], app: &AppIdentity) -> R
         });
     }
     out
+}
+
+/// A live custom resource in the version of its target: where that is served Argo CD reads it again in it, and without
+/// conversion it is the same but for the version's name.
+fn in_version_of(target: &Target, live: &Arc<Value>) -> Arc<Value> {
+    let wanted = target.object.get("apiVersion");
+    let gvk = &target.gvk;
+    if live.get("apiVersion") == wanted
+        || !target.served
+        || kinds::is_builtin(&gvk.group, &gvk.kind)
+    {
+        return Arc::clone(live);
+    }
+    let mut live = Value::clone(live);
+    if let (Some(wanted), Some(fields)) = (wanted, live.as_object_mut()) {
+        fields.insert("apiVersion".to_owned(), wanted.clone());
+    }
+    Arc::new(live)
 }
 
 /// Leaves one object per uid: the one that a target names, else the last (SYNC-009).
@@ -138,11 +156,11 @@ impl<'a> LiveIndex<'a> {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use wavetank_model::argo;
+    use wavetank_model::{GroupKind, argo};
 
     use super::*;
     use crate::engine::TrackingMethod;
-    use crate::kinds::Kinds;
+    use crate::kinds::{ApiResource, Kinds, KnownKind};
 
     fn config(group: &str, name: &str, meta: &Value) -> Arc<Value> {
         let mut object = json!({"apiVersion": group, "kind": "ConfigMap", "metadata": {"name": name, "namespace": "shop"}});
@@ -214,6 +232,33 @@ mod tests {
             pairs_of(&[config("example.com/v1", "a", &json!({}))], &live),
             ["a -"]
         );
+    }
+
+    /// SYNC-010: what a target names is seen in the target's version, where that is served.
+    #[test]
+    fn live_custom_resources_are_seen_in_the_version_of_their_target() {
+        let app = AppIdentity {
+            name: "shop".to_owned(),
+            namespace: "shop".to_owned(),
+            tracking: TrackingMethod::Annotation,
+        };
+        let mut kinds = Kinds::builtin();
+        let known = KnownKind {
+            versions: vec!["v2".to_owned(), "v1".to_owned()],
+            resource: ApiResource {
+                plural: "configmaps".to_owned(),
+                namespaced: true,
+            },
+        };
+        kinds.insert(GroupKind::new("example.com", "ConfigMap"), known);
+        for (written, seen) in [("v2", "v2"), ("v1", "v1"), ("v3", "v1")] {
+            let written = config(&format!("example.com/{written}"), "a", &json!({}));
+            let live = [config("example.com/v1", "a", &json!({}))];
+            let targets = target::normalise(&[written], &app, &kinds);
+            let reconciled = reconcile(&targets, &live, &app);
+            let live = reconciled.pairs[0].live.as_deref().unwrap();
+            assert_eq!(live["apiVersion"], format!("example.com/{seen}"));
+        }
     }
 
     /// SYNC-009, U-189: a kind of unknown scope is found with and without namespace.

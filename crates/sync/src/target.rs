@@ -28,6 +28,8 @@ pub struct Target {
     pub kind_rank: u8,
     /// Whether the kind is namespaced; `None` when it is not known.
     pub namespaced: Option<bool>,
+    /// Whether the kind is served in this version.
+    pub served: bool,
     /// Whether it is a hook (SYNC-017).
     pub hook: bool,
     /// Phases it takes part in (SYNC-020).
@@ -306,6 +308,7 @@ fn read(
         wave: argo::wave(&object),
         kind_rank: crate::plan::kind_rank(&gvk.kind),
         object: Arc::new(object),
+        served: kinds.resource(&gvk).is_some(),
         gvk: Arc::new(gvk),
         key,
         result_key: Arc::new(result_key),

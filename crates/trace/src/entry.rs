@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use wavetank_kernel::SimTime;
+use wavetank_model::json::Json;
 use wavetank_model::{
     Actor, ChangeKind, EventPattern, ObjectKey, OperationPhase, Phase, RequestRecord, ResultCode,
     Subject, Verb, WaveNumber,
@@ -187,9 +188,9 @@ pub struct ApiEvent {
 #[serde(rename_all = "camelCase")]
 pub enum Content {
     /// The whole object.
-    Object(Arc<Value>),
+    Object(Json),
     /// A merge patch (RFC 7386) against the object's previous version.
-    Patch(Arc<Value>),
+    Patch(Json),
 }
 
 /// A change of health.

@@ -3,15 +3,18 @@
 //! No metrics are simulated: the target's replicas are left alone within the bounds, and brought back there otherwise.
 
 use serde_json::{Map, Value, json};
+use wavetank_model::object::At;
 use wavetank_model::{ObjectKey, PatchType, Status, kinds, object};
 
 use crate::budget::set_condition;
 use crate::context::{Again, Context, MANAGER};
-use crate::read::{at, int, map, status_of, text, with_status};
+use crate::read::{int, map, status_of, text, with_status};
 
 /// What an autoscaler scales.
 pub(crate) fn target(key: &ObjectKey, scaler: &Value) -> ObjectKey {
-    let reference = at(scaler, &["spec", "scaleTargetRef"]).unwrap_or(&Value::Null);
+    let reference = scaler
+        .at(&["spec", "scaleTargetRef"])
+        .unwrap_or(&Value::Null);
     let (group, _) = wavetank_model::key::split_api_version(text(reference, &["apiVersion"]));
     ObjectKey::new(
         group,

@@ -1,12 +1,13 @@
 //! The status of a `PodDisruptionBudget` (API-355).
 
 use serde_json::{Map, Value, json};
+use wavetank_model::object::At;
 use wavetank_model::{Api, ObjectKey, Status, object};
 
 use crate::context::{Again, Context, MANAGER};
 use crate::events::{Kind, Source};
 use crate::pods;
-use crate::read::{at, int, map, status_of, text, with_status};
+use crate::read::{int, map, status_of, text, with_status};
 use crate::script::owner_key;
 use crate::selectors::Selectors;
 
@@ -22,7 +23,7 @@ pub(crate) fn sync(
         return Ok(Again::Never);
     };
     let nothing = json!({});
-    let selector = at(&budget, &["spec", "selector"]);
+    let selector = budget.at(&["spec", "selector"]);
     let mut picked = selectors.pods(context.api, &key.namespace, selector.unwrap_or(&nothing));
     picked.retain(|pod| selector.is_some() && !crate::read::pod_ended(pod));
     if picked.is_empty() {
@@ -38,8 +39,8 @@ pub(crate) fn sync(
     );
     let expected = expected(context.api, &budget, &picked);
     let desired = match (
-        at(&budget, &["spec", "minAvailable"]),
-        at(&budget, &["spec", "maxUnavailable"]),
+        budget.at(&["spec", "minAvailable"]),
+        budget.at(&["spec", "maxUnavailable"]),
     ) {
         (Some(least), _) => scaled(least, expected),
         (None, Some(most)) => (expected - scaled(most, expected)).max(0),
@@ -84,8 +85,10 @@ pub(crate) fn sync(
 
 /// How many Pods there are to be: what their owners ask for.
 fn expected(api: &dyn Api, budget: &Value, picked: &[std::sync::Arc<Value>]) -> i64 {
-    let by_count = at(budget, &["spec", "maxUnavailable"]).is_none()
-        && at(budget, &["spec", "minAvailable"]).is_some_and(Value::is_number);
+    let by_count = budget.at(&["spec", "maxUnavailable"]).is_none()
+        && budget
+            .at(&["spec", "minAvailable"])
+            .is_some_and(Value::is_number);
     if by_count {
         return i64::try_from(picked.len()).unwrap_or(i64::MAX);
     }

@@ -6,10 +6,11 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use wavetank_model::object::At;
 use wavetank_model::{GroupKind, ObjectKey, PatchType, Status, object};
 
 use crate::context::{Context, MANAGER};
-use crate::read::{at, controller_reference, flag};
+use crate::read::{controller_reference, flag};
 use crate::selectors::{Labelled, Pickers, picks};
 
 const LABELS: &[&str] = &["metadata", "labels"];
@@ -31,7 +32,7 @@ fn selector(key: &ObjectKey, owner: &Value) -> Option<Value> {
         _ => false,
     };
     if adopts {
-        at(owner, &["spec", "selector"]).cloned()
+        owner.at(&["spec", "selector"]).cloned()
     } else {
         None
     }
@@ -47,7 +48,7 @@ impl Claims {
     ) -> Vec<Arc<ObjectKey>> {
         let is_orphan = |item: &&Value| object::controller(item).is_none();
         let (was, is) = (old.filter(is_orphan), new.filter(is_orphan));
-        let same = matches!((was, is), (Some(was), Some(is)) if at(was, LABELS) == at(is, LABELS));
+        let same = matches!((was, is), (Some(was), Some(is)) if was.at(LABELS) == is.at(LABELS));
         if same {
             return Vec::new();
         }
@@ -110,7 +111,7 @@ pub(crate) fn objects(
         return Ok(controlled);
     }
     let nothing = Value::Null;
-    let selector = at(owner, &["spec", "selector"]).unwrap_or(&nothing);
+    let selector = owner.at(&["spec", "selector"]).unwrap_or(&nothing);
     let is_own = |item: &Value| picks(selector, item) && fits(item);
     if controlled.iter().any(|item| !is_own(item)) {
         for lost in controlled.iter().filter(|item| !is_own(item)) {

@@ -78,6 +78,8 @@ pub struct Controllers {
     /// Autoscalers with what they scale.
     autoscalers: BTreeMap<Arc<ObjectKey>, ObjectKey>,
     pending_claims: BTreeSet<Arc<ObjectKey>>,
+    /// When the pending claims were last told of a free volume: all that came at one instant are one news.
+    claims_planned: Option<SimTime>,
     frozen: BTreeSet<ObjectKey>,
     /// Objects whose change controllers have not noticed yet (`reaction` rules).
     unnoticed: BTreeMap<Arc<ObjectKey>, SimTime>,
@@ -108,6 +110,7 @@ impl Controllers {
             daemons: BTreeSet::new(),
             autoscalers: BTreeMap::new(),
             pending_claims: BTreeSet::new(),
+            claims_planned: None,
             frozen: BTreeSet::new(),
             unnoticed: BTreeMap::new(),
             unscheduled: BTreeSet::new(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
+use wavetank_model::object::At;
 use wavetank_model::{GroupKind, ObjectKey, Status, object};
 
 use crate::claim;
@@ -11,7 +12,7 @@ use crate::context::{Again, Context, MANAGER};
 use crate::events::{Kind, Source};
 use crate::history::History;
 use crate::pods;
-use crate::read::{at, int, list, map, pod_ended, set_counter, text, with_status};
+use crate::read::{int, list, map, pod_ended, set_counter, text, with_status};
 use crate::scheduler;
 
 const HASH: &str = "controller-revision-hash";
@@ -201,7 +202,7 @@ fn roll(
 
 /// A bound of the rolling update: a number of nodes, or a share of `total`, rounded up.
 fn bound(set: &Value, field: &str, total: usize) -> Option<i64> {
-    match at(set, &["spec", "updateStrategy", "rollingUpdate", field])? {
+    match set.at(&["spec", "updateStrategy", "rollingUpdate", field])? {
         Value::String(percent) => {
             let number = percent.strip_suffix('%')?.parse::<i64>().ok()?;
             let total = i64::try_from(total).unwrap_or(i64::MAX);

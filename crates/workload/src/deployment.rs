@@ -7,12 +7,13 @@ mod scaling;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use wavetank_model::object::At;
 use wavetank_model::{GroupKind, ObjectKey, Status, object};
 
 use crate::claim;
 use crate::context::{Again, Context, MANAGER};
 use crate::events::Source;
-use crate::read::{at, condition, flag, int, text, with_status};
+use crate::read::{condition, flag, int, text, with_status};
 
 const SOURCE: Source = Source::Controller("deployment-controller");
 
@@ -86,7 +87,7 @@ impl Rollout {
 
     /// `maxSurge` and `maxUnavailable` as numbers of replicas; never both 0.
     fn bounds(&self) -> (i64, i64) {
-        let rolling = at(&self.deployment, &["spec", "strategy", "rollingUpdate"]);
+        let rolling = self.deployment.at(&["spec", "strategy", "rollingUpdate"]);
         let read = |field: &str, up: bool| match rolling.and_then(|rolling| rolling.get(field)) {
             Some(Value::Number(number)) => number.as_i64().unwrap_or(0),
             Some(Value::String(percent)) => share(percent, self.replicas(), up),
@@ -112,7 +113,7 @@ impl Rollout {
         status: Map<String, Value>,
         context: &mut Context<'_>,
     ) -> Result<bool, Status> {
-        if at(&self.deployment, &["status"]).and_then(Value::as_object) == Some(&status) {
+        if self.deployment.get("status").and_then(Value::as_object) == Some(&status) {
             return Ok(false);
         }
         self.deployment =

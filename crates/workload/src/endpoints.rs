@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
+use wavetank_model::object::At;
 use wavetank_model::{GroupKind, ObjectKey, Status, object};
 
 use crate::context::{Again, Context, MANAGER};
 use crate::pods;
-use crate::read::{at, controller_reference, flag, int, list, map, pod_ended, text};
+use crate::read::{controller_reference, flag, int, list, map, pod_ended, text};
 use crate::selectors::Selectors;
 
 const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
@@ -31,7 +32,7 @@ pub(crate) fn sync(
     let Some(service) = context.api.get(key) else {
         return Ok(Again::Never);
     };
-    let selector = at(&service, &["spec", "selector"]).filter(|selector| {
+    let selector = service.at(&["spec", "selector"]).filter(|selector| {
         selector
             .as_object()
             .is_some_and(|labels| !labels.is_empty())

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use wavetank_model::object::At;
 use wavetank_model::{DeleteOptions, GroupKind, ObjectKey, Status, object};
 
 use crate::context::{Context, MANAGER};
 use crate::hash;
-use crate::read::{at, controller_reference, int, map};
+use crate::read::{controller_reference, int, map};
 
 /// The revisions of an owner, oldest first, the last being that of its present template.
 pub(crate) struct History {
@@ -19,9 +20,7 @@ fn number(revision: &Value) -> i64 {
 }
 
 fn data(owner: &Value) -> Value {
-    let mut template = at(owner, &["spec", "template"])
-        .cloned()
-        .unwrap_or_default();
+    let mut template = owner.at(&["spec", "template"]).cloned().unwrap_or_default();
     template["$patch"] = "replace".into();
     json!({"spec": {"template": template}})
 }
@@ -102,7 +101,7 @@ impl History {
 fn blank(owner: &Value, label: &str, data: Value, number: i64) -> Value {
     let collisions = int(owner, &["status", "collisionCount"]).filter(|count| *count > 0);
     let hash = hash::template(
-        at(&data, &["spec", "template"]).unwrap_or(&Value::Null),
+        data.at(&["spec", "template"]).unwrap_or(&Value::Null),
         collisions,
     );
     let mut labels = map(owner, &["spec", "template", "metadata", "labels"])
@@ -126,7 +125,7 @@ fn blank(owner: &Value, label: &str, data: Value, number: i64) -> Value {
 /// `owner` with the template of `revision`.
 pub(crate) fn with_template(owner: &Value, revision: &Value) -> Value {
     let mut owner = owner.clone();
-    if let Some(template) = at(revision, &["data", "spec", "template"]) {
+    if let Some(template) = revision.at(&["data", "spec", "template"]) {
         let mut template = template.clone();
         if let Some(fields) = template.as_object_mut() {
             fields.remove("$patch");

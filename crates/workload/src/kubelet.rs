@@ -13,11 +13,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
+use wavetank_model::object::At;
 use wavetank_model::{Api, DeleteOptions, ObjectKey, PatchType, Status, object};
 
 use self::machine::{Machine, Obstacle, Step};
 use crate::context::{Again, Context};
-use crate::read::{at, flag, int, list, text};
+use crate::read::{flag, int, list, text};
 
 /// The manager of the kubelet's writes.
 pub const MANAGER: &str = "kubelet";
@@ -217,7 +218,7 @@ fn environment_obstacle(api: &dyn Api, namespace: &str, source: &Value) -> Optio
             return Some(Obstacle::Config(format!("{resource} \"{name}\" not found")));
         };
         let key = text(reference, &["key"]);
-        let has = |data: &str| at(&object, &[data, key]).is_some();
+        let has = |data: &str| object.at(&[data, key]).is_some();
         if !key.is_empty() && !has("data") && !has("binaryData") {
             return Some(Obstacle::Config(format!(
                 "couldn't find key {key} in {kind} {namespace}/{name}"

@@ -3,36 +3,32 @@
 use serde_json::{Map, Value, json};
 use wavetank_model::object::At;
 
-/// The value at `path`.
-pub(crate) fn at<'a>(object: &'a Value, path: &[&str]) -> Option<&'a Value> {
-    object.at(path)
-}
-
 /// The text at `path`, empty when absent.
 pub(crate) fn text<'a>(object: &'a Value, path: &[&str]) -> &'a str {
-    at(object, path).and_then(Value::as_str).unwrap_or_default()
+    object.at(path).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The number at `path`.
 pub(crate) fn int(object: &Value, path: &[&str]) -> Option<i64> {
-    at(object, path).and_then(Value::as_i64)
+    object.at(path).and_then(Value::as_i64)
 }
 
 /// The flag at `path`, false when absent.
 pub(crate) fn flag(object: &Value, path: &[&str]) -> bool {
-    at(object, path).and_then(Value::as_bool).unwrap_or(false)
+    object.at(path).and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// The list at `path`, empty when absent.
 pub(crate) fn list<'a>(object: &'a Value, path: &[&str]) -> &'a [Value] {
-    at(object, path)
+    object
+        .at(path)
         .and_then(Value::as_array)
         .map_or(&[], Vec::as_slice)
 }
 
 /// The map at `path`.
 pub(crate) fn map<'a>(object: &'a Value, path: &[&str]) -> Option<&'a Map<String, Value>> {
-    at(object, path).and_then(Value::as_object)
+    object.at(path).and_then(Value::as_object)
 }
 
 /// The condition of that type in `status.conditions`.

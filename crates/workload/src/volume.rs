@@ -1,35 +1,56 @@
 //! `PersistentVolumes` and claims: binding, provisioning, protection (API-353).
 
+mod consumers;
+mod shelves;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
-use wavetank_model::{Api, DeleteOptions, GroupKind, ObjectKey, PatchType, Status, object};
+use wavetank_model::object::At;
+use wavetank_model::{DeleteOptions, ObjectKey, PatchType, Status, object};
 
 use crate::context::{Again, Context, MANAGER};
 use crate::events::{Kind, Source};
 use crate::latency;
 use crate::node::PROVISIONER;
-use crate::read::{at, list, pod_ended, text};
+use crate::read::{pod_ended, text};
 use crate::scheduler;
+pub(crate) use consumers::Consumers;
+use shelves::Shelves;
 
 const SOURCE: Source = Source::Controller("persistentvolume-controller");
 const CLAIM_PROTECTION: &str = "kubernetes.io/pvc-protection";
 const VOLUME_PROTECTION: &str = "kubernetes.io/pv-protection";
 const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
 
-/// Claims whose volume is being made.
+/// The volumes, and what is to become one.
 #[derive(Debug, Default)]
 pub(crate) struct Volumes {
+    /// Claims whose volume is being made, by uid.
     due: BTreeMap<String, SimTime>,
+    shelves: Shelves,
+    /// Who uses which claim.
+    pub(crate) consumers: Consumers,
 }
 
-fn claim_group() -> GroupKind {
-    GroupKind::new("", "PersistentVolumeClaim")
+/// The claim that a volume is meant for.
+pub(crate) fn claim_key(volume: &Value) -> Option<ObjectKey> {
+    let claim = volume.at(&["spec", "claimRef"])?;
+    Some(ObjectKey::new(
+        "",
+        "PersistentVolumeClaim",
+        text(claim, &["namespace"]),
+        text(claim, &["name"]),
+    ))
 }
 
 impl Volumes {
+    /// A volume came or changed; `None` when it went.
+    pub(crate) fn note(&mut self, name: &str, volume: Option<&Value>) {
+        self.shelves.note(name, volume);
+    }
+
     /// Looks at one claim: binds it, or lets go of it when it is deleted and no Pod uses it.
     pub(crate) fn sync_claim(
         &mut self,
@@ -43,16 +64,22 @@ impl Volumes {
             if !context.role.binds_volumes() {
                 return Ok(Again::Never);
             }
-            return release_claim(key, &claim, context);
+            return self.release(key, &claim, context);
         }
         if text(&claim, &["status", "phase"]) == "Bound" || context.scripts.plays(key, &claim) {
             return Ok(Again::Never);
         }
-        if let Some(volume) = matching_volume(&claim, context.api) {
+        if let Some(volume) = self.shelves.best(&claim, context.api) {
             if !context.role.binds_volumes() {
                 return Ok(Again::Never);
             }
-            return bind(key, &claim, &volume, context);
+            // Nobody else gets it at the same instant.
+            self.shelves.take(object::name(&volume));
+            let bound = bind(key, &claim, &volume, context);
+            if bound.is_err() {
+                self.shelves.note(object::name(&volume), Some(&volume));
+            }
+            return bound;
         }
         let class_name = text(&claim, &["spec", "storageClassName"]);
         let class = context.api.get(&ObjectKey::new(
@@ -107,78 +134,31 @@ impl Volumes {
         }
         bind(key, &claim, &volume, context)
     }
-}
 
-/// Whether `have` is at least `want`; what cannot be read is refused.
-fn holds(have: &str, want: &str) -> bool {
-    match (bytes(have), bytes(want)) {
-        (Some(have), Some(want)) => have >= want,
-        _ => have == want,
+    /// Lets a claim that is deleted go, once no Pod uses it.
+    fn release(
+        &self,
+        key: &ObjectKey,
+        claim: &Value,
+        context: &mut Context<'_>,
+    ) -> Result<Again, Status> {
+        let mut pods = self
+            .consumers
+            .of(key)
+            .filter_map(|pod| context.api.get(pod));
+        if pods.all(|pod| pod_ended(&pod)) {
+            drop_finalizer(key, claim, CLAIM_PROTECTION, context)?;
+        }
+        Ok(Again::Never)
     }
 }
 
-/// A storage quantity in bytes: `1Gi`, `500M`, `100`.
-fn bytes(quantity: &str) -> Option<u128> {
-    let split = quantity
-        .find(|char: char| !char.is_ascii_digit())
-        .unwrap_or(quantity.len());
-    let number: u128 = quantity[..split].parse().ok()?;
-    let factor: u128 = match &quantity[split..] {
-        "" => 1,
-        "k" => 1000,
-        "M" => 1000_u128.pow(2),
-        "G" => 1000_u128.pow(3),
-        "T" => 1000_u128.pow(4),
-        "Ki" => 1024,
-        "Mi" => 1024_u128.pow(2),
-        "Gi" => 1024_u128.pow(3),
-        "Ti" => 1024_u128.pow(4),
-        _ => return None,
-    };
-    number.checked_mul(factor)
-}
-
 fn claims_volume(volume: &Value, claim: &Value) -> bool {
-    let reference = at(volume, &["spec", "claimRef"]).unwrap_or(&Value::Null);
+    let reference = volume.at(&["spec", "claimRef"]).unwrap_or(&Value::Null);
     let uid = text(reference, &["uid"]);
     text(reference, &["name"]) == object::name(claim)
         && text(reference, &["namespace"]) == object::namespace(claim)
         && (uid.is_empty() || uid == object::uid(claim))
-}
-
-/// The volume meant for the claim, or the smallest free one that fits, the first by name among equals.
-fn matching_volume(claim: &Value, api: &dyn Api) -> Option<Arc<Value>> {
-    let wanted = text(claim, &["spec", "volumeName"]);
-    let size = text(claim, &["spec", "resources", "requests", "storage"]);
-    let mut fitting: Vec<Arc<Value>> = api
-        .list(&GroupKind::new("", "PersistentVolume"), None)
-        .into_iter()
-        .filter(|volume| {
-            if claims_volume(volume, claim) {
-                return true;
-            }
-            let modes = list(volume, &["spec", "accessModes"]);
-            at(volume, &["spec", "claimRef"]).is_none()
-                && !object::is_terminating(volume)
-                && (wanted.is_empty() || wanted == object::name(volume))
-                && text(volume, &["spec", "storageClassName"])
-                    == text(claim, &["spec", "storageClassName"])
-                && list(claim, &["spec", "accessModes"])
-                    .iter()
-                    .all(|mode| modes.contains(mode))
-                && holds(text(volume, &["spec", "capacity", "storage"]), size)
-                && at(claim, &["spec", "selector"])
-                    .is_none_or(|selector| crate::selectors::picks(selector, volume))
-        })
-        .collect();
-    fitting.sort_by_key(|volume| {
-        (
-            !claims_volume(volume, claim),
-            bytes(text(volume, &["spec", "capacity", "storage"])),
-            object::name(volume).to_owned(),
-        )
-    });
-    fitting.into_iter().next()
 }
 
 fn claim_reference(claim: &Value) -> Value {
@@ -194,12 +174,12 @@ fn claim_reference(claim: &Value) -> Value {
 
 fn provisioned(claim: &Value, class: &Value) -> Value {
     let mut spec = json!({
-        "capacity": {"storage": at(claim, &["spec", "resources", "requests", "storage"])},
-        "accessModes": at(claim, &["spec", "accessModes"]),
+        "capacity": {"storage": claim.at(&["spec", "resources", "requests", "storage"])},
+        "accessModes": claim.at(&["spec", "accessModes"]),
         "claimRef": claim_reference(claim),
         "persistentVolumeReclaimPolicy": class.get("reclaimPolicy").and_then(Value::as_str).unwrap_or("Delete"),
         "storageClassName": object::name(class),
-        "volumeMode": at(claim, &["spec", "volumeMode"]).and_then(Value::as_str).unwrap_or("Filesystem"),
+        "volumeMode": claim.at(&["spec", "volumeMode"]).and_then(Value::as_str).unwrap_or("Filesystem"),
         "hostPath": {"path": format!("/var/lib/wavetank/{}", object::uid(claim)), "type": "DirectoryOrCreate"},
     });
     if let Some(node) = object::annotation(claim, "volume.kubernetes.io/selected-node") {
@@ -254,8 +234,8 @@ fn bind(
         .patch(MANAGER, key, "", PatchType::Merge, patch)?;
     let status = json!({"status": {
         "phase": "Bound",
-        "accessModes": at(volume, &["spec", "accessModes"]),
-        "capacity": at(volume, &["spec", "capacity"]),
+        "accessModes": volume.at(&["spec", "accessModes"]),
+        "capacity": volume.at(&["spec", "capacity"]),
     }});
     context
         .api
@@ -285,40 +265,14 @@ fn drop_finalizer(
     Ok(())
 }
 
-fn release_claim(
-    key: &ObjectKey,
-    claim: &Value,
-    context: &mut Context<'_>,
-) -> Result<Again, Status> {
-    let pods = context
-        .api
-        .list(&GroupKind::new("", "Pod"), Some(&key.namespace));
-    let used = pods
-        .iter()
-        .any(|pod| !pod_ended(pod) && scheduler::claim_names(pod).any(|name| name == key.name));
-    if !used {
-        drop_finalizer(key, claim, CLAIM_PROTECTION, context)?;
-    }
-    Ok(Again::Never)
-}
-
 /// Looks at one volume: available, bound, released or deleted.
 pub(crate) fn sync_volume(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, Status> {
     let Some(volume) = context.api.get(key) else {
         return Ok(Again::Never);
     };
     let phase = text(&volume, &["status", "phase"]);
-    let reference = at(&volume, &["spec", "claimRef"]);
-    let claim_key = reference.map(|reference| {
-        let kind = claim_group();
-        ObjectKey::new(
-            kind.group,
-            kind.kind,
-            text(reference, &["namespace"]),
-            text(reference, &["name"]),
-        )
-    });
-    let claim = claim_key
+    let reference = volume.at(&["spec", "claimRef"]);
+    let claim = claim_key(&volume)
         .and_then(|key| context.api.get(&key))
         .filter(|claim| claims_volume(&volume, claim));
     if !context.role.binds_volumes() {
@@ -362,16 +316,4 @@ pub(crate) fn sync_volume(key: &ObjectKey, context: &mut Context<'_>) -> Result<
 fn is_ours_to_delete(volume: &Value) -> bool {
     object::annotation(volume, "pv.kubernetes.io/provisioned-by") == Some(PROVISIONER)
         && text(volume, &["spec", "persistentVolumeReclaimPolicy"]) == "Delete"
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quantities_compare_in_bytes() {
-        assert!(holds("1Gi", "1000Mi"));
-        assert!(!holds("1G", "1Gi"));
-        assert!(holds("odd", "odd"));
-    }
 }

@@ -1,10 +1,10 @@
 //! `LimitRanger`: defaults for containers, bounds for containers, Pods and claims (API-308).
 
 use std::sync::Arc;
-use wavetank_model::object::At;
 
 use serde_json::{Map, Value};
 use wavetank_model::key::GroupKind;
+use wavetank_model::object::At;
 use wavetank_model::status::Status;
 
 use crate::kinds::json::{ensure, entries, items, items_mut, set, text};

@@ -1,7 +1,6 @@
 //! `NamespaceLifecycle` (API-236, API-073).
 
-use wavetank_model::object;
-use wavetank_model::object::At;
+use wavetank_model::object::{self, At};
 use wavetank_model::status::{Status, StatusCause, StatusDetails};
 
 use super::{Lookup, Operation, Request, core};

@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 use wavetank_model::key::{GroupKind, ObjectKey};
-use wavetank_model::object;
-use wavetank_model::object::At;
+use wavetank_model::object::{self, At};
 use wavetank_model::status::Status;
 
 use crate::kinds::json::{ensure, ensure_list, flag, int, items, present, restore, set, text};

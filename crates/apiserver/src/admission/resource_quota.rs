@@ -4,11 +4,10 @@
 //! catch up. Quotas with scopes are not enforced.
 
 use std::collections::BTreeMap;
-use wavetank_model::object::At;
 
 use serde_json::Value;
 use wavetank_model::key::GroupKind;
-use wavetank_model::object;
+use wavetank_model::object::{self, At};
 use wavetank_model::status::Status;
 
 use crate::kinds::json::{entries, items, present, text};

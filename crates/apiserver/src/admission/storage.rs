@@ -2,11 +2,10 @@
 //! (API-289, API-290, API-292).
 
 use std::sync::Arc;
-use wavetank_model::object::At;
 
 use serde_json::Value;
 use wavetank_model::key::{GroupKind, ObjectKey};
-use wavetank_model::object;
+use wavetank_model::object::{self, At};
 use wavetank_model::status::Status;
 
 use crate::kinds::json::{ensure, ensure_list, flag, present, set, text};

@@ -1,8 +1,7 @@
 //! `CronJob` (API-285).
 
 use serde_json::Value;
-use wavetank_model::object;
-use wavetank_model::object::At;
+use wavetank_model::object::{self, At};
 
 use super::field::{Errors, Path};
 use super::json::{default_text, default_to, ensure, present, text};

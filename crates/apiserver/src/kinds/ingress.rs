@@ -1,9 +1,9 @@
 //! Ingress, `IngressClass` and `NetworkPolicy` (API-292).
 
 use std::net::IpAddr;
-use wavetank_model::object::At;
 
 use serde_json::{Value, json};
+use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path};
 use super::json::{default_to, ensure, int, items, items_mut, present, set, text};

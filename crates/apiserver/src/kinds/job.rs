@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 use wavetank_model::api::Propagation;
-use wavetank_model::object;
-use wavetank_model::object::At;
+use wavetank_model::object::{self, At};
 
 use super::field::{Errors, FieldError, Path};
 use super::json::{

@@ -1,8 +1,7 @@
 //! Namespace (API-235, API-225, API-232).
 
 use serde_json::{Value, json};
-use wavetank_model::object;
-use wavetank_model::object::At;
+use wavetank_model::object::{self, At};
 
 use super::field::{Errors, FieldError, Path};
 use super::json::{default_text, ensure, items, restore, set, text};

@@ -1,8 +1,7 @@
 //! The row of a Pod: its status in one word.
 
 use serde_json::{Value, json};
-use wavetank_model::object;
-use wavetank_model::object::At;
+use wavetank_model::object::{self, At};
 
 use super::{Row, or};
 use crate::kinds::json::{flag, int, items, present, text};

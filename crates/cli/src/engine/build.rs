@@ -56,6 +56,13 @@ pub(super) const VERSIONS: &[Version] = &[
         tags: "before_3_4",
         import: OLD_IMPORT,
     },
+    Version {
+        name: "argocd-2.14",
+        about: "the engine of Argo CD 2.14.21 (commit c08b0a72c1f1)",
+        module: module!("versions/argocd-2.14/"),
+        tags: "before_3_4,before_3_1",
+        import: OLD_IMPORT,
+    },
 ];
 
 /// The Go sources.
@@ -77,16 +84,24 @@ const SOURCES: &[(&str, &str)] = &[
         include_str!("../../../../reference-engine/protocol.go"),
     ),
     (
-        "version.go",
-        include_str!("../../../../reference-engine/version.go"),
-    ),
-    (
-        "version_2_14.go",
-        include_str!("../../../../reference-engine/version_2_14.go"),
-    ),
-    (
         "version_3_1.go",
         include_str!("../../../../reference-engine/version_3_1.go"),
+    ),
+    (
+        "version_3_4.go",
+        include_str!("../../../../reference-engine/version_3_4.go"),
+    ),
+    (
+        "version_before_3_1.go",
+        include_str!("../../../../reference-engine/version_before_3_1.go"),
+    ),
+    (
+        "version_before_3_4.go",
+        include_str!("../../../../reference-engine/version_before_3_4.go"),
+    ),
+    (
+        "version_since_3_1.go",
+        include_str!("../../../../reference-engine/version_since_3_1.go"),
     ),
 ];
 
@@ -101,7 +116,7 @@ impl Version {
         files
     }
 
-    /// Names what it is built from: programs of other sources lie beside it.
+    /// Names what it is built from.
     fn digest(&self) -> String {
         let mut hash = Sha256::new();
         for (name, text) in self.files() {
@@ -118,9 +133,14 @@ impl Version {
         out
     }
 
+    /// Its name and digest: what is built of other sources lies beside it.
+    fn folder(&self) -> String {
+        format!("{}-{}", self.name, self.digest())
+    }
+
     /// Where its program is, or would be.
     pub(super) fn program(&self) -> anyhow::Result<PathBuf> {
-        Ok(cache()?.join(format!("{}-{}", self.name, self.digest())))
+        Ok(cache()?.join(self.folder()))
     }
 }
 
@@ -148,7 +168,7 @@ pub(super) fn build(name: &str, streams: &mut Streams) -> anyhow::Result<PathBuf
         return Err(Refused(text).into());
     };
     let program = version.program()?;
-    let sources = cache()?.join("src").join(name);
+    let sources = cache()?.join("src").join(version.folder());
     fs::create_dir_all(&sources)
         .with_context(|| format!("cannot create the folder {}", sources.display()))?;
     for (file, text) in version.files() {

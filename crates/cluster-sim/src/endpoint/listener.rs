@@ -37,7 +37,32 @@ pub struct Listener {
     /// `None` over plain HTTP.
     pub acceptor: Option<TlsAcceptor>,
     /// Who may come in.
-    pub doors: Arc<[Door]>,
+    pub doors: Arc<Doors>,
+}
+
+/// Who may come in.
+pub struct Doors {
+    /// By tokens that stand for an actor: what is behind the door does not see them.
+    pub actors: Vec<Door>,
+    /// Who brings another token comes in here: the API itself says whose it is.
+    pub others: Option<ApiService>,
+}
+
+impl Doors {
+    /// The API for who makes this request.
+    fn open(&self, request: &mut Request<Incoming>) -> Option<&ApiService> {
+        let value = request.headers().get(header::AUTHORIZATION)?;
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        if !scheme.eq_ignore_ascii_case("Bearer") {
+            return None;
+        }
+        let door = self.actors.iter().find(|door| door.token == token.trim());
+        let Some(door) = door else {
+            return self.others.as_ref();
+        };
+        request.headers_mut().remove(header::AUTHORIZATION);
+        Some(&door.service)
+    }
 }
 
 impl Listener {
@@ -70,7 +95,7 @@ fn is_of_the_connection(error: &std::io::Error) -> bool {
 }
 
 /// Serves one connection to its end. How it ends is the client's business.
-async fn connection(stream: TcpStream, acceptor: Option<TlsAcceptor>, doors: Arc<[Door]>) {
+async fn connection(stream: TcpStream, acceptor: Option<TlsAcceptor>, doors: Arc<Doors>) {
     stream.set_nodelay(true).ok();
     match acceptor {
         Some(acceptor) => {
@@ -82,7 +107,7 @@ async fn connection(stream: TcpStream, acceptor: Option<TlsAcceptor>, doors: Arc
     }
 }
 
-async fn http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, doors: Arc<[Door]>) {
+async fn http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, doors: Arc<Doors>) {
     let service = service_fn(move |request| {
         let doors = Arc::clone(&doors);
         async move { answer(request, &doors).await }
@@ -96,8 +121,11 @@ async fn http(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, door
 }
 
 /// An error ends the connection without an answer.
-async fn answer(request: Request<Incoming>, doors: &[Door]) -> Result<Response<ApiBody>, HangUp> {
-    let Some(door) = door(&request, doors) else {
+async fn answer(
+    mut request: Request<Incoming>,
+    doors: &Doors,
+) -> Result<Response<ApiBody>, HangUp> {
+    let Some(service) = doors.open(&mut request) else {
         return Ok(refuse(&Status::new(401, "Unauthorized", "Unauthorized")));
     };
     let (parts, body) = request.into_parts();
@@ -113,7 +141,7 @@ async fn answer(request: Request<Incoming>, doors: &[Door]) -> Result<Response<A
         }
     };
     let request = Request::from_parts(parts, kube::client::Body::from(body));
-    match door.service.clone().oneshot(request).await {
+    match service.clone().oneshot(request).await {
         Ok(response) => Ok(response),
         Err(error) if HangUp::is_cause(&*error) => Err(HangUp(error.to_string())),
         Err(error) => Ok(refuse(&Status::new(
@@ -122,18 +150,6 @@ async fn answer(request: Request<Incoming>, doors: &[Door]) -> Result<Response<A
             format!("Internal error occurred: {error}"),
         ))),
     }
-}
-
-fn door<'a>(request: &Request<Incoming>, doors: &'a [Door]) -> Option<&'a Door> {
-    let value = request
-        .headers()
-        .get(header::AUTHORIZATION)?
-        .to_str()
-        .ok()?;
-    let token = value
-        .strip_prefix("Bearer ")
-        .or_else(|| value.strip_prefix("bearer "))?;
-    doors.iter().find(|door| door.token == token.trim())
 }
 
 fn refuse(status: &Status) -> Response<ApiBody> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use wavetank_model::patch::apply::LAST_APPLIED;
 use wavetank_model::{GroupVersionKind, PatchType, Propagation, object, patch, schema};
 
 use super::output::{
@@ -11,9 +12,6 @@ use super::output::{
 use super::write::Writer;
 use super::{RETRIES, rbac};
 use crate::engine::CallError;
-
-/// Where an apply keeps what it sent.
-pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Pause between two tries of a conflicting patch, after the first.
 const BACK_OFF: Duration = Duration::from_secs(1);

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value, json};
-use wavetank_model::{PatchType, object};
+use serde_json::{Value, json};
+use wavetank_model::PatchType;
+use wavetank_model::object::{self, At};
+use wavetank_model::patch::apply::{FieldSet, LAST_APPLIED};
 
-use super::LAST_APPLIED;
 use super::output::{clean_error, deleting, done, with_warnings};
 use super::write::Writer;
 use super::{CONFLICT_PAUSE, RETRIES};
@@ -82,10 +83,13 @@ impl Writer<'_> {
         let owners = owners_of_last_applied(&object);
         let mut failed = None;
         for _ in 0..RETRIES {
-            let before = object.pointer("/metadata/managedFields").cloned();
+            let before = object.at(&["metadata", "managedFields"]).cloned();
             let mut fields = before.clone().unwrap_or_default();
             for owner in &owners {
-                fields = upgraded(&fields, owner, &self.ask.manager);
+                fields = match upgraded(&fields, owner, &self.ask.manager) {
+                    Ok(fields) => fields,
+                    Err(error) => return (Err(error), object),
+                };
             }
             if owners.is_empty() || before.is_none_or(|before| before == fields) {
                 return (Ok(false), object);
@@ -136,8 +140,8 @@ impl Writer<'_> {
             if !is_owned_by_update(&fresh, from) {
                 return Ok(());
             }
-            let fields = fresh.pointer("/metadata/managedFields").cloned();
-            let fields = upgraded(&fields.unwrap_or_default(), from, &self.ask.manager);
+            let fields = fresh.at(&["metadata", "managedFields"]).cloned();
+            let fields = upgraded(&fields.unwrap_or_default(), from, &self.ask.manager)?;
             let patch = replacing(fields, &fresh);
             attempt += 1;
             match self
@@ -156,7 +160,7 @@ impl Writer<'_> {
 
 fn managers(object: &Value) -> impl Iterator<Item = &Value> {
     object
-        .pointer("/metadata/managedFields")
+        .at(&["metadata", "managedFields"])
         .and_then(Value::as_array)
         .into_iter()
         .flatten()
@@ -201,7 +205,7 @@ fn is_owned_by_update(object: &Value, manager: &str) -> bool {
 
 /// managedFields with the Update entries of `from` merged into the Apply entry of `to`; of those for another version only
 /// the ownership goes.
-fn upgraded(fields: &Value, from: &str, to: &str) -> Value {
+fn upgraded(fields: &Value, from: &str, to: &str) -> Result<Value, CallError> {
     let mut entries: Vec<Value> = fields.as_array().cloned().unwrap_or_default();
     let own = entries
         .iter()
@@ -212,41 +216,24 @@ fn upgraded(fields: &Value, from: &str, to: &str) -> Value {
             .position(|entry| is_entry(entry, from, "Update"))
     };
     let Some(place) = own.or_else(|| first(&entries)) else {
-        return Value::Array(entries);
+        return Ok(Value::Array(entries));
     };
     let version = entries[place]["apiVersion"].clone();
     let donor = entries
         .iter()
         .position(|entry| is_entry(entry, from, "Update") && entry["apiVersion"] == version);
-    let mut fields = Map::new();
-    for entry in [Some(place), donor].into_iter().flatten() {
-        if let Some(more) = entries[entry].get("fieldsV1").and_then(Value::as_object) {
-            union(&mut fields, more);
-        }
+    let mut fields = FieldSet::EMPTY;
+    for index in [Some(place), donor].into_iter().flatten() {
+        let more =
+            FieldSet::from_fields_v1(&entries[index]["fieldsV1"]).map_err(CallError::Transport)?;
+        fields = fields.union(more);
     }
     let entry = &mut entries[place];
     entry["manager"] = to.into();
     entry["operation"] = "Apply".into();
-    entry["fieldsV1"] = Value::Object(fields);
+    entry["fieldsV1"] = fields.to_fields_v1();
     entries.retain(|entry| !is_entry(entry, from, "Update"));
-    Value::Array(entries)
-}
-
-/// Adds a trie of fields to another. An empty node means the field itself; with children beside it that is written `.`.
-fn union(fields: &mut Map<String, Value>, more: &Map<String, Value>) {
-    for (key, inner) in more {
-        match (fields.get_mut(key), inner) {
-            (Some(Value::Object(entry)), Value::Object(inner)) => {
-                if entry.is_empty() != inner.is_empty() {
-                    entry.insert(".".to_owned(), Value::Object(Map::new()));
-                }
-                union(entry, inner);
-            }
-            _ => {
-                fields.insert(key.clone(), inner.clone());
-            }
-        }
-    }
+    Ok(Value::Array(entries))
 }
 
 #[cfg(test)]
@@ -256,13 +243,18 @@ mod tests {
     /// SYNC-096: a field itself and what is in it.
     #[test]
     fn a_field_and_its_children_are_united() {
-        let mut fields = json!({"f:data": {"f:a": {}}, "f:x": {}, "f:y": {}});
+        let entry = |manager: &str, operation: &str, fields: Value| json!({"manager": manager, "operation": operation, "fieldsV1": fields});
+        let own = json!({"f:data": {"f:a": {}}, "f:x": {}, "f:y": {}});
         let more = json!({"f:data": {}, "f:x": {"f:b": {}}, "f:y": {}, "f:z": {"f:c": {}}});
-        if let (Value::Object(fields), Value::Object(more)) = (&mut fields, &more) {
-            union(fields, more);
-        }
-        let expected = json!({"f:data": {".": {}, "f:a": {}}, "f:x": {".": {}, "f:b": {}}, "f:y": {}, "f:z": {"f:c": {}}});
-        assert_eq!(fields, expected);
+        let fields = json!([
+            entry("argo", "Apply", own),
+            entry("kubectl", "Update", more)
+        ]);
+        let united = json!({"f:data": {".": {}, "f:a": {}}, "f:x": {".": {}, "f:b": {}}, "f:y": {}, "f:z": {"f:c": {}}});
+        assert_eq!(
+            upgraded(&fields, "kubectl", "argo").unwrap(),
+            json!([entry("argo", "Apply", united)])
+        );
     }
 
     /// SYNC-096.
@@ -275,7 +267,7 @@ mod tests {
             {"manager": "kubectl", "operation": "Update", "subresource": "status", "fieldsV1": {}},
         ]}});
         let fields = &object["metadata"]["managedFields"];
-        let out = upgraded(fields, "kubectl", "argo");
+        let out = upgraded(fields, "kubectl", "argo").unwrap();
         assert_eq!(
             out,
             json!([
@@ -283,7 +275,10 @@ mod tests {
                 {"manager": "kubectl", "operation": "Update", "subresource": "status", "fieldsV1": {}},
             ])
         );
-        assert_eq!(upgraded(fields, "kubectl", "new")[0]["manager"], "new");
+        assert_eq!(
+            upgraded(fields, "kubectl", "new").unwrap()[0]["manager"],
+            "new"
+        );
         assert!(!is_owned_by_update(
             &json!({"metadata": {"managedFields": out}}),
             "kubectl"

@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, Full};
 use kube::client::Body;
 use serde_json::json;
 use wavetank_kernel::SimTime;
+use wavetank_model::patch::apply::LAST_APPLIED;
 use wavetank_model::{ObjectKey, Propagation, WaveNumber, patch, schema};
 
 use super::*;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use wavetank_kernel::Clock;
-use wavetank_model::{Propagation, object};
+use wavetank_model::Propagation;
+use wavetank_model::object::{self, At};
 
 use super::connection::{Connection, Place};
 use super::output::{clean_error, done, named};
@@ -164,7 +165,7 @@ pub(super) async fn wait_until_established(
 
 fn is_established(definition: &Value) -> bool {
     let conditions = definition
-        .pointer("/status/conditions")
+        .at(&["status", "conditions"])
         .and_then(Value::as_array);
     conditions
         .into_iter()

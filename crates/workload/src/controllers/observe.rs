@@ -11,7 +11,9 @@ use super::Controllers;
 use crate::agenda::Task;
 use crate::read::{map, pod_ended, text};
 use crate::script::owner_key;
-use crate::{account, autoscaler, cronjob, endpoints, job, kubelet, latency, scheduler, timeline};
+use crate::{
+    account, autoscaler, cronjob, endpoints, job, kubelet, latency, scheduler, timeline, volume,
+};
 
 impl Controllers {
     /// Takes note of a commit and plans the reactions to it. To be called for every commit, in order.
@@ -265,9 +267,10 @@ impl Controllers {
             || (bound(&change.new) && !change.old.as_deref().is_some_and(bound))
         {
             for pod in self
-                .unscheduled
-                .iter()
-                .filter(|pod| pod.namespace == key.namespace)
+                .volumes
+                .consumers
+                .of(key)
+                .filter(|pod| self.unscheduled.contains(*pod))
             {
                 self.agenda.push(
                     Task::Schedule,
@@ -285,14 +288,32 @@ impl Controllers {
     }
 
     fn observe_volume(&mut self, key: &Arc<ObjectKey>, change: &Change) {
-        if change.kind == ChangeKind::Deleted {
+        let gone = change.kind == ChangeKind::Deleted;
+        self.volumes
+            .note(&key.name, (!gone).then_some(&*change.new));
+        if gone {
             return;
         }
         self.plan(Task::Volume, key, change.time);
-        if change.kind == ChangeKind::Created {
-            for claim in self.pending_claims.clone() {
+        let old = change.old.as_deref();
+        let freed = old.is_some_and(|old| volume::claim_key(old).is_some())
+            && volume::claim_key(&change.new).is_none();
+        if old.is_some() && !freed {
+            return;
+        }
+        if let Some(claim) = volume::claim_key(&change.new) {
+            // Meant for one, it is nothing to the others.
+            if let Some(claim) = self.pending_claims.get(&claim).cloned() {
                 self.plan(Task::Claim, &claim, change.time);
             }
+            return;
+        }
+        if self.claims_planned == Some(change.time) {
+            return;
+        }
+        self.claims_planned = Some(change.time);
+        for claim in self.pending_claims.clone() {
+            self.plan(Task::Claim, &claim, change.time);
         }
     }
 
@@ -301,10 +322,14 @@ impl Controllers {
         let node = text(pod, &["spec", "nodeName"]);
         let uid = object::uid(pod);
         let had = |test: &dyn Fn(&Value) -> bool| old.is_some_and(test);
+        if old.is_none() && change.kind != ChangeKind::Deleted {
+            self.volumes.consumers.insert(key, pod);
+        }
         if change.kind == ChangeKind::Deleted {
             self.kubelet.forget(key, uid);
             self.jobs.forget_pod(uid);
             self.unscheduled.remove(key);
+            self.volumes.consumers.remove(key, pod);
             if !node.is_empty() && !pod_ended(pod) {
                 self.scheduler.remove(node);
             }

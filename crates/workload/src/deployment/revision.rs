@@ -1,13 +1,16 @@
 //! The `ReplicaSets` of a Deployment: one per template, numbered by revision (API-342).
 
 use serde_json::{Map, Value, json};
+use wavetank_model::object::At;
 use wavetank_model::{DeleteOptions, ObjectKey, Status, object};
 
 use super::{Rollout, SOURCE, age, counter, progress, wanted};
 use crate::context::{Context, MANAGER};
 use crate::events::Kind;
+use wavetank_model::patch::apply::LAST_APPLIED;
+
 use crate::hash;
-use crate::read::{at, condition, controller_reference, int, map, status_of, text};
+use crate::read::{condition, controller_reference, int, map, status_of, text};
 
 const REVISION: &str = "deployment.kubernetes.io/revision";
 const HISTORY: &str = "deployment.kubernetes.io/revision-history";
@@ -16,7 +19,7 @@ pub(super) const MAX: &str = "deployment.kubernetes.io/max-replicas";
 const HASH_LABEL: &str = "pod-template-hash";
 /// Annotations of a Deployment that its sets do not get.
 const OWN: [&str; 6] = [
-    "kubectl.kubernetes.io/last-applied-configuration",
+    LAST_APPLIED,
     REVISION,
     HISTORY,
     DESIRED,
@@ -34,12 +37,14 @@ impl Rollout {
     /// Finds the set with the current template: the oldest, if there are several.
     pub(super) fn find_new(&mut self) {
         let empty = Value::Null;
-        let template = at(&self.deployment, &["spec", "template"]).unwrap_or(&empty);
+        let template = self.deployment.at(&["spec", "template"]).unwrap_or(&empty);
         self.new = (0..self.sets.len())
             .filter(|index| {
                 same_template(
                     template,
-                    at(&self.sets[*index], &["spec", "template"]).unwrap_or(&empty),
+                    self.sets[*index]
+                        .at(&["spec", "template"])
+                        .unwrap_or(&empty),
                 )
             })
             .min_by_key(|index| age(&self.sets[*index]));
@@ -191,7 +196,8 @@ impl Rollout {
 
     fn blank_set(&self, number: i64) -> Value {
         let deployment = &self.deployment;
-        let mut template = at(deployment, &["spec", "template"])
+        let mut template = deployment
+            .at(&["spec", "template"])
             .cloned()
             .unwrap_or_default();
         let hash = hash::template(&template, int(deployment, &["status", "collisionCount"]));
@@ -200,7 +206,8 @@ impl Rollout {
             .unwrap_or_default();
         labels.insert(HASH_LABEL.to_owned(), hash.clone().into());
         template["metadata"]["labels"] = Value::Object(labels.clone());
-        let mut selector = at(deployment, &["spec", "selector"])
+        let mut selector = deployment
+            .at(&["spec", "selector"])
             .cloned()
             .unwrap_or_default();
         selector["matchLabels"][HASH_LABEL] = hash.clone().into();
@@ -342,5 +349,5 @@ fn same_metadata(one: Option<&Value>, other: Option<&Value>) -> bool {
         && ["labels", "annotations"]
             .iter()
             .all(|field| pairs(one, field) == pairs(other, field))
-        && at(one, &["finalizers"]) == at(other, &["finalizers"])
+        && one.get("finalizers") == other.get("finalizers")
 }

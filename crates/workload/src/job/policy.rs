@@ -6,7 +6,7 @@ use serde_json::Value;
 use wavetank_model::object;
 
 use super::indexes;
-use crate::read::{at, int, list, text};
+use crate::read::{int, list, text};
 
 /// What a rule does with a failed Pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ pub(super) fn on_failure(job: &Value, pod: &Value) -> Verdict {
 
 /// The first container that ended with an exit code the requirement names; 0 never does.
 fn exit_code<'a>(requirement: &Value, pod: &'a Value) -> Option<(&'a str, i64)> {
-    let wanted = at(requirement, &["containerName"]).and_then(Value::as_str);
+    let wanted = requirement.get("containerName").and_then(Value::as_str);
     let values = list(requirement, &["values"]);
     let negated = text(requirement, &["operator"]) == "NotIn";
     let statuses = ["containerStatuses", "initContainerStatuses"]
@@ -120,7 +120,7 @@ pub(super) fn on_success(job: &Value, completed: &BTreeSet<u32>) -> Option<Strin
     let rules = list(job, &["spec", "successPolicy", "rules"]);
     let number = rules.iter().position(|rule| {
         let count = int(rule, &["succeededCount"]).and_then(|count| usize::try_from(count).ok());
-        match at(rule, &["succeededIndexes"]).and_then(Value::as_str) {
+        match rule.get("succeededIndexes").and_then(Value::as_str) {
             Some(required) => {
                 let required = indexes::parse(required);
                 let done = required.intersection(completed).count();

@@ -7,7 +7,7 @@ use wavetank_kernel::SimTime;
 
 use crate::command::{self, Run};
 use crate::latency;
-use crate::read::{at, int, text};
+use crate::read::{int, text};
 
 /// How a run of a container ended, or will.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,7 +199,7 @@ impl Container {
 /// How long after its start a container's startup and readiness probes have succeeded.
 fn probes(spec: &Value) -> Option<Duration> {
     let time = |field: &str| {
-        let probe = at(spec, &[field])?;
+        let probe = spec.get(field)?;
         let seconds = |field: &str, default: i64| {
             int(probe, &[field])
                 .unwrap_or(default)

@@ -1,11 +1,11 @@
 //! What a kubelet says about the containers of a Pod when it reports its status: Events.
 
 use serde_json::Value;
-use wavetank_model::object;
+use wavetank_model::object::{self, At};
 
 use crate::context::Context;
 use crate::events::{Kind, Source};
-use crate::read::{at, int, list, text};
+use crate::read::{int, list, text};
 
 /// Says what is new in the status `new` of a Pod.
 pub(super) fn note(old: &Value, new: &Value, context: &mut Context<'_>) {
@@ -52,7 +52,7 @@ impl Voice<'_, '_> {
 
     fn note_state(&mut self, before: Option<&Value>, status: &Value) {
         let (name, image) = (text(status, &["name"]), text(status, &["image"]));
-        let state = |status: &Value, kind: &str| at(status, &["state", kind]).is_some();
+        let state = |status: &Value, kind: &str| status.at(&["state", kind]).is_some();
         let restarts = |status: &Value| int(status, &["restartCount"]).unwrap_or(0);
         let ran = before
             .is_some_and(|before| state(before, "running") && restarts(before) == restarts(status));

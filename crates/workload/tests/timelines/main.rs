@@ -12,3 +12,4 @@ mod scripts;
 mod sets;
 mod storage;
 mod view;
+mod volumes;

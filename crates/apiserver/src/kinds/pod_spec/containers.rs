@@ -1,9 +1,9 @@
 //! Containers: names, ports, environment, probes, security (API-275).
 
 use std::collections::BTreeSet;
-use wavetank_model::object::At;
 
 use serde_json::Value;
+use wavetank_model::object::At;
 
 use crate::kinds::field::{Errors, Path};
 use crate::kinds::json::{flag, int, items, present, text};

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use wavetank_model::object::At;
 
 use serde_json::{Value, json};
+use wavetank_model::object::At;
 
 use crate::kinds::field::{Errors, Path};
 use crate::kinds::json::{int, items, present, text};

@@ -149,7 +149,8 @@ fn healthy_waves_are_not_skipped() {
 fn objects_in_sync_are_left_out_where_wanted() {
     let mut cluster = cluster_with("Deployment/database\nConfigMap/changed");
     cluster.edit("ConfigMap/changed")["data"] = serde_json::json!({"k": "old"});
-    cluster.edit("ConfigMap/changed")["metadata"]["annotations"][crate::apply::LAST_APPLIED] =
+    cluster.edit("ConfigMap/changed")["metadata"]["annotations"]
+        [wavetank_model::patch::apply::LAST_APPLIED] =
         "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"data\":{\"k\":\"old\"}}".into();
     let mut operation =
         Operation::new("Deployment/database\nConfigMap/changed wave=1\nConfigMap/new wave=1")

@@ -5,14 +5,9 @@ package main
 // What only Argo CD 3.4 and newer have.
 
 import (
-	"context"
-
 	enginesync "github.com/argoproj/argo-cd/gitops-engine/pkg/sync"
-	"github.com/argoproj/argo-cd/gitops-engine/pkg/sync/common"
 	"github.com/argoproj/argo-cd/gitops-engine/pkg/utils/kube"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
-	cmdutil "k8s.io/kubectl/pkg/cmd/util"
 )
 
 // ManageResources gives the writing operations, reported.
@@ -22,12 +17,6 @@ func (k *kubectl) ManageResources(config *rest.Config) (kube.ResourceOperations,
 		return nil, nil, err
 	}
 	return &operations{ResourceOperations: inner, pass: k.pass}, cleanup, nil
-}
-
-func (o *operations) ApplyResource(ctx context.Context, obj *unstructured.Unstructured, dryRun cmdutil.DryRunStrategy, force, validate, serverSideApply bool, manager string) (string, error) {
-	return o.pass.call("apply", obj, dryRun, func() (string, error) {
-		return o.ResourceOperations.ApplyResource(ctx, obj, dryRun, force, validate, serverSideApply, manager)
-	})
 }
 
 func newSyncContext(order *incoming, reconciled enginesync.ReconciliationResult, watched, raw *rest.Config, command kube.Kubectl, options []enginesync.SyncOpt) (enginesync.SyncContext, func(), error) {
@@ -42,7 +31,3 @@ func versionOptions(o options) []enginesync.SyncOpt {
 		enginesync.WithSkipDryRunOnMissingResource(o.SkipDryRunOnMissingResource),
 	}
 }
-
-func setImages(to *common.ResourceSyncResult, images []string) { to.Images = images }
-
-func images(of common.ResourceSyncResult) []string { return of.Images }

@@ -1,18 +1,13 @@
-//go:build before_3_1
+//go:build before_3_4
 
 package main
 
-// What Argo CD before 3.1 has.
+// What only Argo CD before 3.4 has.
 
 import (
-	"context"
-
 	enginesync "github.com/argoproj/argo-cd/gitops-engine/pkg/sync"
-	"github.com/argoproj/argo-cd/gitops-engine/pkg/sync/common"
 	"github.com/argoproj/argo-cd/gitops-engine/pkg/utils/kube"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
-	cmdutil "k8s.io/kubectl/pkg/cmd/util"
 	"k8s.io/kubectl/pkg/util/openapi"
 )
 
@@ -25,21 +20,6 @@ func (k *kubectl) ManageResources(config *rest.Config, schema openapi.Resources)
 	return &operations{ResourceOperations: inner, pass: k.pass}, cleanup, nil
 }
 
-func (o *operations) ApplyResource(ctx context.Context, obj *unstructured.Unstructured, dryRun cmdutil.DryRunStrategy, force, validate, serverSideApply bool, manager string, serverSideDiff bool) (string, error) {
-	return o.pass.call("apply", obj, dryRun, func() (string, error) {
-		return o.ResourceOperations.ApplyResource(ctx, obj, dryRun, force, validate, serverSideApply, manager, serverSideDiff)
-	})
-}
-
 func newSyncContext(order *incoming, reconciled enginesync.ReconciliationResult, watched, raw *rest.Config, command kube.Kubectl, options []enginesync.SyncOpt) (enginesync.SyncContext, func(), error) {
 	return enginesync.NewSyncContext(order.Revision, reconciled, watched, raw, command, order.App.Namespace, nil, options...)
 }
-
-// versionOptions are the options that not every version has.
-func versionOptions(_ options) []enginesync.SyncOpt {
-	return nil
-}
-
-func setImages(*common.ResourceSyncResult, []string) {}
-
-func images(common.ResourceSyncResult) []string { return nil }
