@@ -139,7 +139,6 @@ async fn simulate_in(
 /// # Errors
 /// There are scripts, and this program was built without Lua.
 #[cfg(feature = "lua")]
-#[expect(clippy::unnecessary_wraps, reason = "without Lua it fails")]
 pub fn assessor(scenario: &Scenario, cluster: &dyn Cluster) -> Result<Assessor, String> {
     let (clock, epoch) = (cluster.clock(), cluster.epoch());
     let now: wavetank_health::LuaClock = Arc::new(move || epoch.wall(clock.now()).as_second());
