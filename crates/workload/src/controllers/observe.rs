@@ -60,6 +60,7 @@ impl Controllers {
                     self.plan(Task::ReplicaSet, &key, change.time);
                 }
             }
+            ("apps", "ControllerRevision") => self.note_claimed(&key, change),
             ("apps", "Deployment") if !gone => self.plan(Task::Deployment, &key, change.time),
             ("apps", "StatefulSet") if !gone => self.plan(Task::StatefulSet, &key, change.time),
             ("apps", "DaemonSet") => {
@@ -123,7 +124,7 @@ impl Controllers {
         }
     }
 
-    /// Lets those look who may adopt a Pod or `ReplicaSet` that nobody controls.
+    /// Lets those look who may adopt an object that nobody controls.
     fn note_claimed(&mut self, key: &Arc<ObjectKey>, change: &Change) {
         let gone = change.kind == ChangeKind::Deleted;
         let new = (!gone).then_some(&*change.new);
