@@ -12,7 +12,8 @@ use crate::agenda::Task;
 use crate::read::{map, pod_ended, text};
 use crate::script::owner_key;
 use crate::{
-    account, autoscaler, cronjob, endpoints, job, kubelet, latency, scheduler, timeline, volume,
+    account, autoscaler, cronjob, endpoints, job, kubelet, latency, node, scheduler, timeline,
+    volume,
 };
 
 impl Controllers {
@@ -79,7 +80,7 @@ impl Controllers {
             }
             ("autoscaling", "HorizontalPodAutoscaler") => self.observe_autoscaler(&key, change),
             ("coordination.k8s.io", "Lease")
-                if change.kind == ChangeKind::Created && key.namespace == "kube-node-lease" =>
+                if change.kind == ChangeKind::Created && key.namespace == node::LEASES =>
             {
                 self.agenda.push(
                     Task::Lease,
