@@ -36,6 +36,47 @@ fn a_label_without_value_leaves_with_3() {
     insta::assert_snapshot!(wavetank(&["list", "--select", "team"]));
 }
 
+/// An option that the rest of the command line leaves nothing to do is refused, with the reason.
+#[test]
+fn options_that_would_do_nothing_leave_with_3() {
+    let lines = [
+        "run stuck.yaml --at-most 1s --keep",
+        "run stuck.yaml --target control-plane --context x",
+        "run stuck.yaml --target control-plane --workloads real",
+        "run stuck.yaml --target kubeconfig --context x --workloads simulated",
+        "run stuck.yaml --format json -v",
+        "run stuck.yaml --format junit --explain",
+        "compare stuck.yaml --engines builtin,builtin --time-scale 2",
+        "compare stuck.yaml --engines builtin,builtin,builtin",
+        "compare stuck.yaml --engines builtin,builtin --targets fake,fake",
+        "compare stuck.yaml --targets fake,fake --gets",
+        "compare stuck.yaml --targets fake,fake,fake",
+        "compare stuck.yaml --targets fake,fake --evidence x",
+        "plan two-cases.yaml --namespace shop",
+        "plan lint/manifests.yaml --case good",
+        "lint stuck.yaml --namespace shop",
+        "lint lint/manifests.yaml --target kind",
+        "lint stuck.yaml --target fake --workloads real",
+        "lint stuck.yaml --target kubeconfig --workloads simulated",
+        "serve --case good",
+        "serve --show-secrets",
+        "serve stuck.yaml --objects .",
+        "serve --time-scale 0",
+        "serve two-cases.yaml",
+        "explain WT101 --page",
+        "fuzz-engine --differences 0",
+    ];
+    let mut shown = String::new();
+    for line in lines {
+        let arguments: Vec<&str> = line.split_whitespace().collect();
+        let text = wavetank(&arguments);
+        assert!(text.ends_with("exit code: 3\n"), "{text}");
+        shown.push_str(&text);
+        shown.push('\n');
+    }
+    insta::assert_snapshot!(shown);
+}
+
 /// The reference page of the command line is the help texts, so that it cannot be out of date.
 #[test]
 fn the_reference_page_shows_the_help_texts() {

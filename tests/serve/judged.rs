@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::discovery::ApiResource;
 use kube::{Client, Config};
@@ -67,7 +67,7 @@ fn api(client: &Client, group: &str, kind: &str, plural: &str) -> Api<DynamicObj
     let resource = ApiResource {
         group: group.to_owned(),
         version: "v1".to_owned(),
-        api_version: format!("{group}/v1"),
+        api_version: format!("{group}/v1").trim_start_matches('/').to_owned(),
         kind: kind.to_owned(),
         plural: plural.to_owned(),
     };
@@ -153,4 +153,34 @@ fn a_trace_of_an_impatient_engine_fails() {
     let (code, shown) = judge(false);
     assert_eq!(code, Some(1), "{shown}");
     assert!(shown.contains("FAILED"), "{shown}");
+}
+
+#[test]
+fn a_deletion_is_held_until_its_event() {
+    const HELD: &str = "{apiVersion: wavetank/v1, kind: Scenario, metadata: {name: held}, spec: {\
+         cluster: {objects: [{apiVersion: v1, kind: ConfigMap, metadata: {name: held}}]},\
+         workloads: [{match: ConfigMap/held, deletion: {until: ConfigMap/key created}}],\
+         steps: [{apply: [{apiVersion: v1, kind: ConfigMap, metadata: {name: key}}]}]}}\n";
+    let home = tempfile::tempdir().expect("a folder");
+    let scenario = home.path().join("held.yaml");
+    fs::write(&scenario, HELD).expect("the scenario is written");
+    let server = Serve::start(wavetank(), &[&scenario.to_string_lossy()]).expect("it starts");
+    runtime().block_on(async {
+        let client = engine(&server.kubeconfig()).await;
+        let maps = api(&client, "", "ConfigMap", "configmaps");
+        maps.delete("held", &DeleteParams::default())
+            .await
+            .expect("a delete is accepted");
+        let held = maps.get("held").await.expect("it is held");
+        assert!(held.metadata.deletion_timestamp.is_some());
+        let key = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "key"}});
+        apply(&maps, "key", &key).await;
+        let gone = timeout(Duration::from_secs(60), async {
+            while maps.get_opt("held").await.expect("an answer").is_some() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        });
+        gone.await.expect("it goes within a minute");
+    });
+    assert_eq!(stop(server, "TERM"), Some(0));
 }

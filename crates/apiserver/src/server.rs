@@ -272,6 +272,7 @@ impl Server {
             manager: author.manager.to_owned(),
             old,
             new: Arc::clone(&value),
+            text: Some(event.new.json()),
         });
         if deleted {
             resource.strategy.release(&value, &mut self.allocations);

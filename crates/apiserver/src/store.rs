@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
+use wavetank_model::json;
 use wavetank_model::object::{self, At};
 
 use crate::config::HistoryLimits;
@@ -37,11 +38,13 @@ pub(crate) struct Stored {
 
 impl Stored {
     /// Serialises `value`, which carries its resourceVersion.
-    pub(crate) fn new(key: Arc<str>, revision: u64, value: &Value) -> Self {
-        let mut line = Vec::with_capacity(1024);
-        line.extend_from_slice(HEAD.as_bytes());
-        let type_length = write_object(&mut line, value);
-        line.extend_from_slice(TAIL.as_bytes());
+    ///
+    /// `scratch` is any memory to write in.
+    pub(crate) fn new(key: Arc<str>, revision: u64, value: &Value, scratch: &mut Vec<u8>) -> Self {
+        scratch.clear();
+        scratch.extend_from_slice(HEAD.as_bytes());
+        let type_length = write_object(scratch, value);
+        scratch.extend_from_slice(TAIL.as_bytes());
         Self {
             key,
             revision,
@@ -54,7 +57,7 @@ impl Stored {
                 .map(|owner| owner.uid.into())
                 .collect(),
             terminating: object::is_terminating(value),
-            line: line.into(),
+            line: Bytes::copy_from_slice(scratch),
             type_length,
         }
     }
@@ -99,7 +102,7 @@ pub(crate) fn watch_line(event: &str, object: &[u8]) -> Bytes {
 /// Serialises with `kind` and `apiVersion` first, as a real server does; gives the length of these two.
 pub(crate) fn write_object(out: &mut Vec<u8>, value: &Value) -> u16 {
     let Some(fields) = value.as_object() else {
-        write_value(out, value);
+        json::write(out, value);
         return 0;
     };
     out.push(b'{');
@@ -109,7 +112,7 @@ pub(crate) fn write_object(out: &mut Vec<u8>, value: &Value) -> u16 {
             out.push(b'"');
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(b"\":");
-            write_value(out, text);
+            json::write(out, text);
             out.push(b',');
         }
     }
@@ -118,9 +121,9 @@ pub(crate) fn write_object(out: &mut Vec<u8>, value: &Value) -> u16 {
         .iter()
         .filter(|(name, _)| *name != "kind" && *name != "apiVersion")
     {
-        write_text(out, name);
+        json::write_text(out, name);
         out.push(b':');
-        write_value(out, field);
+        json::write(out, field);
         out.push(b',');
     }
     if out.last() == Some(&b',') {
@@ -129,56 +132,6 @@ pub(crate) fn write_object(out: &mut Vec<u8>, value: &Value) -> u16 {
     out.push(b'}');
     // An object of type fields alone has no comma behind them.
     u16::try_from(length.min(out.len() - 1 - start)).unwrap_or(0)
-}
-
-/// As `serde_json` writes it, with less ado: every commit writes its object.
-fn write_value(out: &mut Vec<u8>, value: &Value) {
-    match value {
-        Value::Object(fields) => {
-            out.push(b'{');
-            for (at, (name, field)) in fields.iter().enumerate() {
-                if at > 0 {
-                    out.push(b',');
-                }
-                write_text(out, name);
-                out.push(b':');
-                write_value(out, field);
-            }
-            out.push(b'}');
-        }
-        Value::Array(items) => {
-            out.push(b'[');
-            for (at, item) in items.iter().enumerate() {
-                if at > 0 {
-                    out.push(b',');
-                }
-                write_value(out, item);
-            }
-            out.push(b']');
-        }
-        Value::String(text) => write_text(out, text),
-        scalar => write_json(out, scalar),
-    }
-}
-
-fn write_text(out: &mut Vec<u8>, text: &str) {
-    let escaped = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
-    // Without an early end the compiler looks at many bytes at once.
-    if text.as_bytes().iter().filter(|byte| escaped(byte)).count() > 0 {
-        write_json(out, text);
-        return;
-    }
-    out.reserve(text.len() + 2);
-    out.push(b'"');
-    out.extend_from_slice(text.as_bytes());
-    out.push(b'"');
-}
-
-fn write_json<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
-    // Writing a JSON value with string keys to memory cannot fail.
-    if serde_json::to_writer(&mut *out, value).is_err() {
-        out.extend_from_slice(b"null");
-    }
 }
 
 /// One committed change of one table.
@@ -245,6 +198,8 @@ pub(crate) struct Store {
     limits: HistoryLimits,
     cache: RefCell<Cache>,
     by_owner: BTreeMap<Box<str>, BTreeSet<Place>>,
+    /// Memory in which the next version is serialised.
+    scratch: Vec<u8>,
 }
 
 impl Store {
@@ -261,6 +216,7 @@ impl Store {
             limits,
             cache: RefCell::new(cache),
             by_owner: BTreeMap::new(),
+            scratch: Vec::new(),
         }
     }
 
@@ -400,7 +356,7 @@ impl Store {
         let key = old
             .as_ref()
             .map_or_else(|| Arc::from(key), |old| Arc::clone(&old.key));
-        let stored = Arc::new(Stored::new(key, revision, &new));
+        let stored = Arc::new(Stored::new(key, revision, &new, &mut self.scratch));
         let value = Arc::new(new);
         self.index(
             resource.table,
@@ -484,7 +440,7 @@ mod tests {
     #[test]
     fn kind_and_version_stand_first_and_can_be_left_out() {
         let value = json!({"apiVersion": "v1", "data": {"a": "1"}, "kind": "ConfigMap", "metadata": {"name": "c"}});
-        let stored = Stored::new(Arc::from("t/c"), 7, &value);
+        let stored = Stored::new(Arc::from("t/c"), 7, &value, &mut Vec::new());
         assert_eq!(
             stored.json(),
             r#"{"kind":"ConfigMap","apiVersion":"v1","data":{"a":"1"},"metadata":{"name":"c"}}"#
@@ -494,11 +450,7 @@ mod tests {
             br#""data":{"a":"1"},"metadata":{"name":"c"}}"#
         );
         assert_eq!(stored.modified_line(), stored.line("MODIFIED"));
-        let value = json!({"text": "a\"b\\c\nä\u{1}", "list": [1, -2.5, null, true, [], {}], "": {"x": ""}});
-        let mut written = Vec::new();
-        write_object(&mut written, &value);
-        assert_eq!(written, serde_json::to_vec(&value).unwrap());
-        let bare = Stored::new(Arc::from("t/c"), 7, &json!({"kind": "X"}));
+        let bare = Stored::new(Arc::from("t/c"), 7, &json!({"kind": "X"}), &mut Vec::new());
         assert_eq!(
             (bare.json(), bare.list_item()),
             (Bytes::from_static(b"{\"kind\":\"X\"}"), &b"}"[..])

@@ -447,7 +447,8 @@ impl Server {
             (Some(old), false) => {
                 let mut value = Value::clone(&self.store.value(old));
                 value["metadata"]["resourceVersion"] = Value::from(event.revision.to_string());
-                let left = Stored::new(Arc::clone(&old.key), event.revision, &value);
+                let key = Arc::clone(&old.key);
+                let left = Stored::new(key, event.revision, &value, &mut Vec::new());
                 Some(line_of(
                     resource,
                     watch,

@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -83,10 +83,17 @@ pub(crate) struct Selection {
     /// Only this case of files with cases
     #[arg(long, value_name = "NAME")]
     pub(crate) case: Option<String>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+}
+
+/// What reading a scenario may do.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Reading {
     /// Let scenarios name files outside of the current folder
     #[arg(long)]
     pub(crate) allow_outside: bool,
-    /// Let scenarios outside of the current folder run Helm and Kustomize
+    /// Let what lies outside of the current folder run Helm and Kustomize
     #[arg(long)]
     pub(crate) allow_render: bool,
 }
@@ -193,6 +200,16 @@ pub(crate) enum ClusterCommand {
     Doctor,
 }
 
+impl Workloads {
+    /// As the command line spells it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Simulated => "simulated",
+            Self::Real => "real",
+        }
+    }
+}
+
 impl TargetName {
     /// As the command line spells it.
     pub(crate) const fn as_str(self) -> &'static str {
@@ -210,17 +227,18 @@ impl TargetName {
 #[command(next_help_heading = "Options of real targets")]
 pub(crate) struct TargetOptions {
     /// Skip scenarios that take longer than this on the simulated cluster
-    #[arg(long, value_name = "TIME", value_parser = crate::compare::targets::duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) at_most: Option<Duration>,
     /// Begin no further run after this time; what is left is skipped
-    #[arg(long, value_name = "TIME", value_parser = crate::compare::targets::duration)]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) stop_after: Option<Duration>,
     /// Who runs the containers [default: simulated; real on an existing cluster]
     #[arg(long, value_enum, value_name = "WHO")]
     pub(crate) workloads: Option<Workloads>,
     /// Scripts of workloads pass this many times faster; engine and controllers keep their pace
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) time_scale: u32,
+    /// [default: 1]
+    #[arg(long, value_name = "N")]
+    pub(crate) time_scale: Option<NonZeroU32>,
     /// Write objects, Events and logs of runs that do not pass to this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) evidence: Option<PathBuf>,
@@ -318,8 +336,8 @@ pub(crate) struct FuzzArguments {
     #[arg(long, short, value_name = "DIR", default_value = "fuzz-engine")]
     pub(crate) output: PathBuf,
     /// Stop after so many differences
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    pub(crate) differences: usize,
+    #[arg(long, value_name = "N", default_value = "10")]
+    pub(crate) differences: NonZeroUsize,
     /// Try so often to make a scenario smaller
     #[arg(long, value_name = "N", default_value_t = 400)]
     pub(crate) tries: usize,
@@ -345,18 +363,14 @@ pub(crate) struct PlanArguments {
     /// standard input
     #[arg(value_name = "PATH")]
     pub(crate) path: PathBuf,
-    /// Only this case
+    /// Only this case of files with cases
     #[arg(long, value_name = "NAME")]
     pub(crate) case: Option<String>,
-    /// Destination namespace of manifests without a scenario
-    #[arg(long, value_name = "NAME", default_value = "default")]
-    pub(crate) namespace: String,
-    /// Let scenarios name files outside of the current folder
-    #[arg(long)]
-    pub(crate) allow_outside: bool,
-    /// Let what lies outside of the current folder run Helm and Kustomize
-    #[arg(long)]
-    pub(crate) allow_render: bool,
+    /// Destination namespace of manifests without a scenario [default: default]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
     /// Form of the plan
     #[arg(long, value_enum, default_value = "terminal")]
     pub(crate) format: PlanFormat,
@@ -369,9 +383,9 @@ pub(crate) struct LintArguments {
     /// `-` for standard input
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
-    /// Destination namespace of manifests without a scenario
-    #[arg(long, value_name = "NAME", default_value = "default")]
-    pub(crate) namespace: String,
+    /// Destination namespace of manifests without a scenario [default: default]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
     /// Do not tell of this code, as `WT101`
     #[arg(long, value_name = "CODE", value_delimiter = ',')]
     pub(crate) allow: Vec<String>,
@@ -384,12 +398,8 @@ pub(crate) struct LintArguments {
     /// Who would run the containers there
     #[arg(long, value_enum, value_name = "WHO", requires = "target")]
     pub(crate) workloads: Option<Workloads>,
-    /// Let scenarios name files outside of the current folder
-    #[arg(long)]
-    pub(crate) allow_outside: bool,
-    /// Let what lies outside of the current folder run Helm and Kustomize
-    #[arg(long)]
-    pub(crate) allow_render: bool,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
     /// Form of the findings
     #[arg(long, value_enum, default_value = "terminal")]
     pub(crate) format: PlanFormat,
@@ -402,7 +412,7 @@ pub(crate) struct ExplainArguments {
     #[arg(value_name = "CODE")]
     pub(crate) code: Option<String>,
     /// Print the page of all codes, for the documentation
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, conflicts_with = "code")]
     pub(crate) page: bool,
 }
 
@@ -426,21 +436,16 @@ pub(crate) enum PlanFormat {
     Json,
 }
 
+/// Reads a time as scenarios write it: `60s`, `1m30s`.
+fn duration(text: &str) -> Result<Duration, String> {
+    wavetank_scenario::duration(text)
+        .ok_or_else(|| format!("a time reads `60s` or `1m30s`, this is `{text}`"))
+}
+
 fn key_and_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err(format!("a label reads `key=value`, this is `{text}`")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory as _;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Arguments::command().debug_assert();
     }
 }
 
@@ -453,6 +458,11 @@ pub(crate) struct JudgeArguments {
     /// The scenario whose expectations are judged
     #[arg(value_name = "SCENARIO")]
     pub(crate) scenario: PathBuf,
+    /// The case, of a file with cases
+    #[arg(long, value_name = "NAME")]
+    pub(crate) case: Option<String>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
 }
 
 /// Arguments of `serve`.
@@ -462,8 +472,13 @@ pub(crate) struct ServeArguments {
     /// The scenario whose cluster and workloads are served; an empty cluster without it
     #[arg(value_name = "SCENARIO")]
     pub(crate) scenario: Option<PathBuf>,
-    /// A file or folder of objects that are there from the start
-    #[arg(long, value_name = "PATH")]
+    /// The case, of a file with cases
+    #[arg(long, value_name = "NAME", requires = "scenario")]
+    pub(crate) case: Option<String>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    /// A file or folder of objects that are there from the start; a scenario names them in `cluster.objects`
+    #[arg(long, value_name = "PATH", conflicts_with = "scenario")]
     pub(crate) objects: Option<PathBuf>,
     /// Port; 0 takes a free one
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -484,8 +499,8 @@ pub(crate) struct ServeArguments {
     #[arg(long)]
     pub(crate) print_env: bool,
     /// The cluster's time passes this many times faster
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub(crate) time_scale: u32,
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) time_scale: NonZeroU32,
     /// Serve an API server alone: no controllers, no nodes, no Pods that run
     #[arg(long)]
     pub(crate) no_controllers: bool,
@@ -498,7 +513,18 @@ pub(crate) struct ServeArguments {
     /// Seed of names, uids and addresses, in place of the scenario's own
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
-    /// Write Secret values as they are
-    #[arg(long)]
+    /// Write Secret values to the trace as they are
+    #[arg(long, requires = "trace")]
     pub(crate) show_secrets: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
 }

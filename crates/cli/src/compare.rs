@@ -12,7 +12,7 @@ use wavetank_model::reference::glob;
 use wavetank_scenario::Scenario;
 use wavetank_trace::Trace;
 
-use crate::args::CompareArguments;
+use crate::args::{CompareArguments, TargetName};
 use crate::engine::Choice;
 use crate::execute;
 use crate::load::{self, Item, Refused};
@@ -143,6 +143,9 @@ pub(crate) fn compare(arguments: &CompareArguments, streams: &mut Streams) -> an
     if !arguments.targets.is_empty() {
         return targets::compare(arguments, streams);
     }
+    arguments
+        .target_options
+        .refuse_useless(&[TargetName::Fake], false)?;
     let engines = Engines::find(&arguments.engines)?;
     let items = load::load(&arguments.selection, streams.stderr.palette)?;
     let mut tally = Tally::default();
@@ -264,7 +267,7 @@ impl Tally {
             Self { invalid: 1.., .. } => crate::WRONG,
             Self {
                 unavailable: 1.., ..
-            } => 4,
+            } => crate::UNAVAILABLE,
             Self { different: 1.., .. } => 1,
             _ => 0,
         }

@@ -64,12 +64,12 @@ pub(crate) fn fuzz(arguments: &FuzzArguments, streams: &mut Streams) -> anyhow::
         }
         let code = match outcome.compared {
             Compared::Bug(_) => crate::BUG,
-            Compared::Unavailable(_) => 4,
+            Compared::Unavailable(_) => crate::UNAVAILABLE,
             _ => 1,
         };
         bad.push(code);
         written = tell(&outcome, &engines, &arguments.output, streams);
-        if written.is_ok() && bad.len() < arguments.differences {
+        if written.is_ok() && bad.len() < arguments.differences.get() {
             ControlFlow::Continue(())
         } else {
             ControlFlow::Break(())
@@ -82,7 +82,7 @@ pub(crate) fn fuzz(arguments: &FuzzArguments, streams: &mut Streams) -> anyhow::
         write!(text, ", {skipped} took too long")?;
     }
     streams.result(&(text + "\n"))?;
-    Ok([crate::BUG, 4, 1]
+    Ok([crate::BUG, crate::UNAVAILABLE, 1]
         .into_iter()
         .find(|code| bad.contains(code))
         .unwrap_or(0))

@@ -13,7 +13,11 @@ use crate::output::Streams;
 
 /// Judges a trace; gives the exit code.
 pub(crate) fn judge(arguments: &JudgeArguments, streams: &mut Streams) -> anyhow::Result<u8> {
-    let scenario = load::one(&arguments.scenario)?;
+    let scenario = load::one(
+        &arguments.scenario,
+        arguments.case.as_deref(),
+        arguments.reading,
+    )?;
     let context = || format!("cannot read {}", arguments.trace.display());
     let file = File::open(&arguments.trace).with_context(context)?;
     let trace = wavetank_trace::read(&mut BufReader::new(file)).with_context(context)?;

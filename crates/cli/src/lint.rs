@@ -10,25 +10,25 @@ use crate::args::{LintArguments, PlanFormat, Selection, TargetName};
 use crate::load::Refused;
 use crate::output::Streams;
 use crate::subject::{self, Subject};
+use crate::target::refuse_workloads;
 
 /// Tells what will probably go wrong; gives the exit code.
 pub(crate) fn lint(arguments: &LintArguments, streams: &mut Streams) -> anyhow::Result<u8> {
     let allowed = codes(&arguments.allow)?;
-    let selection = Selection {
-        paths: arguments.paths.clone(),
-        filter: None,
-        select: Vec::new(),
-        case: None,
-        allow_outside: arguments.allow_outside,
-        allow_render: arguments.allow_render,
-    };
+    if let Some(target) = arguments.target {
+        refuse_workloads(target, arguments.workloads)?;
+    }
+    let selection = Selection::of(arguments.paths.clone(), None, arguments.reading);
     let styled = streams.stdout.palette != Palette::plain();
     let (mut findings, mut wrong, mut others) = (Vec::new(), Vec::new(), Vec::new());
-    for subject in subject::read(&selection, &arguments.namespace)? {
+    let subjects = subject::read(&selection, arguments.namespace.as_deref())?;
+    let mut scenarios = 0;
+    for subject in subjects.all {
         match subject {
             Ok(Subject::Scenarios(loaded)) => {
                 take(&loaded.warnings, &mut findings, &mut others);
                 findings.extend(loaded.scenarios.iter().flat_map(of_scenario));
+                scenarios += loaded.scenarios.len();
                 for scenario in &loaded.scenarios {
                     if let Some(reason) = skipped(scenario, arguments) {
                         streams.message(&format!("note: {}: {reason}\n", scenario.name));
@@ -37,13 +37,17 @@ pub(crate) fn lint(arguments: &LintArguments, streams: &mut Streams) -> anyhow::
             }
             Ok(Subject::Manifests(_, read)) => {
                 take(&read.warnings, &mut findings, &mut others);
-                findings.extend(of_manifests(read, &arguments.namespace));
+                findings.extend(of_manifests(read, subjects.namespace));
             }
             Err(problems) => {
                 let styled = streams.stderr.palette != Palette::plain();
                 wrong.push(problems.render(styled));
             }
         }
+    }
+    if arguments.target.is_some() && scenarios == 0 && wrong.is_empty() {
+        let text = "error: --target is about scenarios, and there is none\n  = manifests alone are skipped nowhere\n";
+        return Err(Refused(text.to_owned()).into());
     }
     let mut seen = BTreeSet::new();
     findings.retain(|finding| {

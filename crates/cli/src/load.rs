@@ -7,7 +7,20 @@ use std::sync::Arc;
 use wavetank_report::Palette;
 use wavetank_scenario::{LoadOptions, Problem, Scenario, discover, name_conflicts};
 
-use crate::args::Selection;
+use crate::args::{Reading, Selection};
+
+impl Selection {
+    /// Everything that `paths` hold, or a case of it.
+    pub(crate) fn of(paths: Vec<PathBuf>, case: Option<String>, reading: Reading) -> Self {
+        Self {
+            paths,
+            filter: None,
+            select: Vec::new(),
+            case,
+            reading,
+        }
+    }
+}
 
 /// A scenario, or a file that is none.
 #[derive(Debug)]
@@ -52,20 +65,19 @@ pub(crate) fn load(selection: &Selection, palette: Palette) -> anyhow::Result<Ve
     Ok(found)
 }
 
-/// The scenario of one file, which must hold just one.
+/// The scenario of one file, or its case of that name.
 ///
 /// # Errors
-/// [`Refused`] when the file is no scenario, or has cases.
-pub(crate) fn one(path: &Path) -> anyhow::Result<Scenario> {
-    let options = LoadOptions {
-        programs: programs(),
-        ..LoadOptions::default()
-    };
-    let loaded = wavetank_scenario::load(path, &options);
-    only(
-        path,
-        loaded.map_err(|problems| Refused(problems.render(false) + "\n"))?,
-    )
+/// [`Refused`] when the file is no scenario, has several cases and none is named, or has no such case.
+pub(crate) fn one(path: &Path, case: Option<&str>, reading: Reading) -> anyhow::Result<Scenario> {
+    let selection = Selection::of(vec![path.to_owned()], case.map(str::to_owned), reading);
+    let loaded = wavetank_scenario::load(path, &options(path, &selection));
+    let mut loaded = loaded.map_err(|problems| Refused(problems.render(false) + "\n"))?;
+    let shown = path.display().to_string();
+    loaded
+        .scenarios
+        .retain(|scenario| fits(scenario, &shown, &selection));
+    only(path, loaded)
 }
 
 /// The scenario that `text` is, as if it stood in `folder`; its paths may leave it.
@@ -93,7 +105,7 @@ fn only(path: &Path, mut loaded: wavetank_scenario::Loaded) -> anyhow::Result<Sc
             .map(|scenario| scenario.name.as_str())
             .collect();
         let text = format!(
-            "error: {} has several cases ({}); one is needed\n",
+            "error: {} has several cases ({}): --case names the one that is meant\n",
             path.display(),
             names.join(", ")
         );
@@ -102,7 +114,7 @@ fn only(path: &Path, mut loaded: wavetank_scenario::Loaded) -> anyhow::Result<Sc
     loaded
         .scenarios
         .pop()
-        .ok_or_else(|| Refused(format!("error: {} holds no scenario\n", path.display())).into())
+        .ok_or_else(|| Refused(format!("error: {} has no such case\n", path.display())).into())
 }
 
 /// The scenarios of one file that fit the selection, or its problems.
@@ -145,8 +157,8 @@ pub(crate) fn options(file: &Path, selection: &Selection) -> LoadOptions {
         here.is_ok_and(|here| file.canonicalize().is_ok_and(|file| file.starts_with(here)));
     LoadOptions {
         root: root(file, selection),
-        allow_outside: selection.allow_outside,
-        forbid_render: !inside && !selection.allow_render,
+        allow_outside: selection.reading.allow_outside,
+        forbid_render: !inside && !selection.reading.allow_render,
         programs: programs(),
         ..LoadOptions::default()
     }

@@ -11,16 +11,14 @@ use crate::subject::{self, Subject};
 
 /// Prints the plan of the first sync of each case of a file, or of manifests; gives the exit code.
 pub(crate) fn plan(arguments: &PlanArguments, streams: &mut Streams) -> anyhow::Result<u8> {
-    let selection = Selection {
-        paths: vec![arguments.path.clone()],
-        filter: None,
-        select: Vec::new(),
-        case: arguments.case.clone(),
-        allow_outside: arguments.allow_outside,
-        allow_render: arguments.allow_render,
-    };
+    let selection = Selection::of(
+        vec![arguments.path.clone()],
+        arguments.case.clone(),
+        arguments.reading,
+    );
     let mut plans = Vec::new();
-    for subject in subject::read(&selection, &arguments.namespace)? {
+    let subjects = subject::read(&selection, arguments.namespace.as_deref())?;
+    for subject in subjects.all {
         let subject = subject.map_err(|problems| Refused(problems.render(false) + "\n"))?;
         let (warnings, scenarios): (_, Vec<_>) = match subject {
             Subject::Scenarios(loaded) => {
@@ -37,8 +35,8 @@ pub(crate) fn plan(arguments: &PlanArguments, streams: &mut Streams) -> anyhow::
                 )
             }
             Subject::Manifests(path, read) => {
-                let scenario = subject::scenario(&path, &read, &arguments.namespace)?;
-                let input = Input::of_manifests(read.objects, &arguments.namespace);
+                let scenario = subject::scenario(&path, &read, subjects.namespace)?;
+                let input = Input::of_manifests(read.objects, subjects.namespace);
                 (read.warnings, vec![(scenario, input)])
             }
         };

@@ -15,7 +15,7 @@ use wavetank_report::{
 use crate::args::{Format, RunArguments};
 use crate::engine::Choice;
 use crate::execute;
-use crate::load::{self, Item};
+use crate::load::{self, Item, Refused};
 use crate::output::{OutputError, Streams};
 use crate::target::Target;
 
@@ -41,6 +41,7 @@ pub(crate) fn run(arguments: &RunArguments, streams: &mut Streams) -> anyhow::Re
     } else {
         Layout::plain()
     };
+    refuse_useless(arguments)?;
     let engine = Choice::find(&arguments.engine)?;
     let target = match Target::find_or_say(arguments.target, &arguments.target_options, streams)? {
         Ok(target) => target,
@@ -89,14 +90,31 @@ pub(crate) fn run(arguments: &RunArguments, streams: &mut Streams) -> anyhow::Re
     results.end()
 }
 
+/// Refuses options that the others leave nothing to do.
+fn refuse_useless(arguments: &RunArguments) -> Result<(), Refused> {
+    let refused = |text: &str| Err(Refused(format!("error: {text}\n")));
+    if arguments.verbose > 0 && arguments.format != Format::Terminal {
+        return refused(
+            "--verbose shows timelines with --format terminal only\n  = --trace-dir DIR writes the traces",
+        );
+    }
+    if arguments.explain && arguments.format == Format::Junit {
+        return refused("--explain has no place in --format junit\n  = --format json has one");
+    }
+    let targets = [arguments.target];
+    arguments.target_options.refuse_useless(&targets, false)
+}
+
 fn tasks<'a>(items: &'a [Item], arguments: &RunArguments) -> Vec<Task<'a>> {
     let mut tasks = Vec::new();
     for item in items {
         match item {
             Item::Scenario { scenario, .. } => {
                 let first = arguments.seed.unwrap_or(scenario.seed);
-                let seeds = (first..).take(arguments.repeat.get());
-                tasks.extend(seeds.map(|seed| Task { item, seed }));
+                tasks.extend((0..).take(arguments.repeat.get()).map(|number| Task {
+                    item,
+                    seed: first.wrapping_add(number),
+                }));
             }
             Item::Invalid { .. } => tasks.push(Task { item, seed: 0 }),
         }

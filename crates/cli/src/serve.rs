@@ -63,7 +63,8 @@ async fn serve_in(
         seed: arguments.seed,
         ..Options::default()
     };
-    let mut config = wavetank::cluster_config(scenario, &options, epoch, arguments.time_scale);
+    let mut config =
+        wavetank::cluster_config(scenario, &options, epoch, arguments.time_scale.get());
     config.controllers = !arguments.no_controllers;
     config.server.rbac = arguments.rbac;
     config.server.token_key = endpoint::token()?;
@@ -156,12 +157,7 @@ fn scenario(arguments: &ServeArguments) -> anyhow::Result<Scenario> {
          spec: {{cluster: {{noise: {noise}{objects}}}}}\n"
     );
     match &arguments.scenario {
-        Some(path) => {
-            if arguments.objects.is_some() {
-                return Err(Refused("error: --objects and a scenario exclude each other: name the objects in cluster.objects\n".to_owned()).into());
-            }
-            load::one(path)
-        }
+        Some(path) => load::one(path, arguments.case.as_deref(), arguments.reading),
         None => load::text(
             &text,
             arguments.objects.as_deref().unwrap_or(Path::new(".")),

@@ -13,10 +13,13 @@ use wavetank_scenario::{
 };
 
 use crate::args::Selection;
-use crate::load;
+use crate::load::{self, Refused};
 
 /// Standard input on the command line, and its name in positions.
 const INPUT: &str = "-";
+
+/// Destination namespace of manifests unless another one is given.
+const NAMESPACE: &str = "default";
 
 /// One thing that was named on the command line.
 #[derive(Debug)]
@@ -27,12 +30,62 @@ pub(crate) enum Subject {
     Manifests(PathBuf, Manifests),
 }
 
-/// Reads what `selection` names, in order; a folder that holds scenarios stands for these, any other for its manifests.
-/// Files that cannot be read are told in their place.
+/// What was read, in order, and the destination namespace of the manifests among it.
+pub(crate) struct Subjects<'a> {
+    /// Each of them; what could not be read is told in its place.
+    pub(crate) all: Vec<Result<Subject, Problems>>,
+    /// The namespace.
+    pub(crate) namespace: &'a str,
+}
+
+/// Reads what `selection` names; a folder that holds scenarios stands for these, any other for its manifests, whose
+/// destination is `namespace`.
 ///
 /// # Errors
-/// A path that is not there, or standard input that cannot be read.
-pub(crate) fn read(
+/// Standard input that cannot be read; [`Refused`] for a case or a namespace where there is nothing that it is about.
+pub(crate) fn read<'a>(
+    selection: &Selection,
+    namespace: Option<&'a str>,
+) -> anyhow::Result<Subjects<'a>> {
+    let subjects = Subjects {
+        all: read_in(selection, namespace.unwrap_or(NAMESPACE))?,
+        namespace: namespace.unwrap_or(NAMESPACE),
+    };
+    let paths = || {
+        let paths: Vec<String> = selection
+            .paths
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        paths.join(", ")
+    };
+    // What could not be read may have been either.
+    let any = |what: fn(&Subject) -> bool| {
+        subjects
+            .all
+            .iter()
+            .any(|subject| subject.as_ref().map_or(true, what))
+    };
+    let is_scenario = |subject: &Subject| matches!(subject, Subject::Scenarios(_));
+    if selection.case.is_some() && !any(is_scenario) {
+        let text = format!(
+            "error: --case names a case of a scenario, and {} holds none\n",
+            paths()
+        );
+        return Err(Refused(text).into());
+    }
+    if namespace.is_some() && !any(|subject| matches!(subject, Subject::Manifests(..))) {
+        let text = format!(
+            "error: --namespace is about manifests without a scenario, and {} holds none\n  = a scenario says it in \
+             app.namespace\n",
+            paths()
+        );
+        return Err(Refused(text).into());
+    }
+    Ok(subjects)
+}
+
+fn read_in(
     selection: &Selection,
     namespace: &str,
 ) -> anyhow::Result<Vec<Result<Subject, Problems>>> {

@@ -1,5 +1,7 @@
 //! Where scenarios are replayed: the simulated cluster, or real ones that are started when they are needed.
 
+mod options;
+
 use std::env;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,7 +11,7 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use wavetank::{Options, RunOutcome, StepEngine, Verdict};
-use wavetank_cluster::{Capabilities, Capability, Cluster, ClusterError};
+use wavetank_cluster::{Capabilities, Cluster, ClusterError};
 use wavetank_cluster_real::{
     Assets, Driver, ExistingOptions, Journal, KindOptions, Machine, SessionConfig,
 };
@@ -20,6 +22,8 @@ use crate::args::{TargetName, TargetOptions, Workloads};
 use crate::load::Refused;
 use crate::output::{self, Streams};
 use crate::{UNAVAILABLE, interrupt};
+
+pub(crate) use options::refuse_workloads;
 
 /// A target that a command line names.
 pub(crate) enum Target {
@@ -36,9 +40,12 @@ impl Target {
         options: &TargetOptions,
         streams: &mut Streams,
     ) -> anyhow::Result<Result<Self, u8>> {
+        if name != TargetName::Fake {
+            refuse_workloads(name, options.workloads)?;
+        }
         let driver = match name {
             TargetName::Fake => return Ok(Ok(Self::Fake)),
-            TargetName::ControlPlane => control_plane(options)?,
+            TargetName::ControlPlane => control_plane(),
             TargetName::Kind => kind(options),
             TargetName::Kubeconfig => existing(options)?,
         };
@@ -84,36 +91,24 @@ impl TargetName {
     pub(crate) fn capabilities(self, workloads: Option<Workloads>) -> Capabilities {
         let real = self == Self::Kubeconfig || workloads == Some(Workloads::Real);
         match self {
-            Self::Fake => [
-                Capability::VirtualTime,
-                Capability::ScriptedWorkloads,
-                Capability::ReactionLag,
-                Capability::LoadBalancers,
-            ]
-            .into(),
-            _ if real => [Capability::RealContainers].into(),
-            _ => [Capability::ScriptedWorkloads, Capability::LoadBalancers].into(),
+            Self::Fake => wavetank_cluster_sim::capabilities(),
+            _ => wavetank_cluster_real::capabilities(!real),
         }
     }
 }
 
 /// The programs of `KUBEBUILDER_ASSETS`.
-fn control_plane(options: &TargetOptions) -> anyhow::Result<Result<Driver, ClusterError>> {
-    if options.workloads == Some(Workloads::Real) {
-        let text =
-            "error: a control plane has no containers: --workloads real needs another target\n";
-        return Err(Refused(text.to_owned()).into());
-    }
+fn control_plane() -> Result<Driver, ClusterError> {
     let Some(folder) = env::var_os("KUBEBUILDER_ASSETS") else {
-        return Ok(Err(ClusterError::Unavailable {
+        return Err(ClusterError::Unavailable {
             target: "control-plane".to_owned(),
             reason:
                 "KUBEBUILDER_ASSETS is not set: it names the folder with etcd, kube-apiserver and \
                      kube-controller-manager"
                     .to_owned(),
-        }));
+        });
     };
-    Ok(Assets::find(&PathBuf::from(folder)).map(Driver::ControlPlane))
+    Assets::find(&PathBuf::from(folder)).map(Driver::ControlPlane)
 }
 
 fn kind(options: &TargetOptions) -> Result<Driver, ClusterError> {
@@ -133,11 +128,6 @@ fn kind(options: &TargetOptions) -> Result<Driver, ClusterError> {
 /// The cluster of `--context`.
 fn existing(options: &TargetOptions) -> anyhow::Result<Result<Driver, ClusterError>> {
     let refused = |text: &str| Err(Refused(format!("error: {text}\n")).into());
-    if options.workloads == Some(Workloads::Simulated) {
-        return refused(
-            "an existing cluster runs its workloads itself: it cannot be given virtual nodes",
-        );
-    }
     let Some(context) = options.context.clone() else {
         return refused(
             "--target kubeconfig needs --context NAME: the current context is never taken",
@@ -307,7 +297,10 @@ impl Fleet {
             seed: config.seed,
             workload: self.driver.simulates_workloads().then_some(config.workload),
             schedule: false,
-            rules: wavetank::faster(config.rules, self.options.time_scale),
+            rules: match self.options.time_scale {
+                Some(scale) => wavetank::faster(config.rules, scale),
+                None => config.rules,
+            },
             namespace: config.namespace,
             confined: None,
             allow_cluster_scoped: self.options.allow_cluster_scoped,

@@ -39,6 +39,6 @@ pub use control_plane::{Assets, ControlPlane};
 pub use existing::ExistingOptions;
 pub use journal::Journal;
 pub use kind::KindOptions;
-pub use machine::{Driver, Machine, Ran, remove};
+pub use machine::{Driver, Machine, Ran, capabilities, remove};
 pub use server::Server;
 pub use session::{Session, SessionConfig};

@@ -17,6 +17,15 @@ use crate::kind::{self, KindCluster, KindOptions};
 use crate::server::Server;
 use crate::session::{Session, SessionConfig};
 
+/// What real clusters can do whose workloads are simulated, or real.
+pub fn capabilities(simulates_workloads: bool) -> Capabilities {
+    if simulates_workloads {
+        [Capability::ScriptedWorkloads, Capability::LoadBalancers].into()
+    } else {
+        [Capability::RealContainers].into()
+    }
+}
+
 /// How clusters of one target come into being.
 #[derive(Clone, Debug)]
 pub enum Driver {
@@ -49,13 +58,7 @@ impl Driver {
 
     /// What its clusters can do.
     pub fn capabilities(&self) -> Capabilities {
-        match self {
-            Self::Kind(options) if options.real_workloads => [Capability::RealContainers].into(),
-            Self::Existing(_) => [Capability::RealContainers].into(),
-            Self::ControlPlane(_) | Self::Kind(_) => {
-                [Capability::ScriptedWorkloads, Capability::LoadBalancers].into()
-            }
-        }
+        capabilities(self.simulates_workloads())
     }
 
     /// Whether Pods are run by virtual nodes.

@@ -324,6 +324,12 @@ impl Cluster for Session {
         }
     }
 
+    fn release(&self, rule: usize) {
+        if let Some(standin) = self.standin() {
+            standin.release(rule);
+        }
+    }
+
     fn waiting(&self) -> Vec<String> {
         let mut waiting = self
             .standin()

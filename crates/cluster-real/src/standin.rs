@@ -25,6 +25,8 @@ use api::RealApi;
 enum Notice {
     Change(Box<Change>),
     Freeze(ObjectKey),
+    /// The event that deletions of this rule wait for has happened.
+    Release(usize),
     Stop,
 }
 
@@ -108,6 +110,11 @@ impl StandIn {
         self.feed.tell(Notice::Freeze(key.clone()));
     }
 
+    /// Lets deletions go on that wait for the event of rule `rule`.
+    pub(crate) fn release(&self, rule: usize) {
+        self.feed.tell(Notice::Release(rule));
+    }
+
     /// When the next thing is due that is work; now while changes are still to be looked at.
     pub(crate) fn next_work(&self, now: SimTime) -> Option<SimTime> {
         if self.heard.load(Ordering::SeqCst) < self.feed.told.load(Ordering::SeqCst) {
@@ -164,6 +171,9 @@ impl Work {
                 match notice {
                     Notice::Stop => return,
                     Notice::Freeze(key) => self.controllers.freeze(&key),
+                    Notice::Release(rule) => {
+                        self.controllers.occurred(rule, self.clock.now());
+                    }
                     Notice::Change(change) => self.controllers.observe(&change),
                 }
             }

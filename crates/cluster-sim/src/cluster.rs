@@ -49,6 +49,17 @@ pub struct SimCluster {
     load_balancers: bool,
 }
 
+/// What simulated clusters can do.
+pub fn capabilities() -> Capabilities {
+    [
+        Capability::VirtualTime,
+        Capability::ScriptedWorkloads,
+        Capability::ReactionLag,
+        Capability::LoadBalancers,
+    ]
+    .into()
+}
+
 impl SimCluster {
     /// A cluster as a scenario finds it: nodes and namespaces are there. Must be called inside a tokio runtime.
     ///
@@ -105,14 +116,9 @@ impl Cluster for SimCluster {
     }
 
     fn capabilities(&self) -> Capabilities {
-        let mut all: Capabilities = [
-            Capability::VirtualTime,
-            Capability::ScriptedWorkloads,
-            Capability::ReactionLag,
-        ]
-        .into();
-        if self.load_balancers {
-            all.insert(Capability::LoadBalancers);
+        let mut all = capabilities();
+        if !self.load_balancers {
+            all.remove(&Capability::LoadBalancers);
         }
         all
     }
@@ -148,6 +154,11 @@ impl Cluster for SimCluster {
 
     fn freeze(&self, key: &ObjectKey) {
         self.world().freeze(key);
+    }
+
+    fn release(&self, rule: usize) {
+        self.world().release(rule, self.clock.now());
+        self.wake.notify_one();
     }
 
     fn waiting(&self) -> Vec<String> {

@@ -14,5 +14,5 @@ mod service;
 mod world;
 
 pub use clock::SimClock;
-pub use cluster::{SimCluster, SimConfig, drive, runtime};
+pub use cluster::{SimCluster, SimConfig, capabilities, drive, runtime};
 pub use world::World;

@@ -48,6 +48,13 @@ impl World {
         }
     }
 
+    /// Deletions that wait for the event of workload rule `rule` go on.
+    pub fn release(&mut self, rule: usize, now: SimTime) {
+        if let Some(controllers) = &mut self.controllers {
+            controllers.occurred(rule, now);
+        }
+    }
+
     /// Answers a request.
     pub fn handle(
         &mut self,

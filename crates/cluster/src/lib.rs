@@ -124,6 +124,10 @@ pub trait Cluster: Send + Sync {
     /// No controller touches this object: its status is as the scenario states it. Called before the object is made.
     fn freeze(&self, key: &ObjectKey);
 
+    /// The event that deletions of objects of workload rule `rule` wait for has happened; rules count from 0, in the
+    /// order the target got them. Without scripted workloads there is nothing to let go.
+    fn release(&self, rule: usize);
+
     /// What pending work is about, for messages: why a run waits.
     fn waiting(&self) -> Vec<String>;
 

@@ -54,7 +54,7 @@ impl<'a> Part<'a> {
             return Some(operation);
         }
         let last = self.earlier.iter().rev().find_map(as_operation)?;
-        (!last.state.phase.is_completed()).then_some(last)
+        (!last.state.phase.completed()).then_some(last)
     }
 
     /// The entries of the part that belong to the last attempt.

@@ -1,9 +1,9 @@
 //! `results`: the operation's per-resource results.
 
-use wavetank_model::{Phase, Reference};
+use wavetank_model::{OperationPhase, Phase, Reference, ResultCode};
 use wavetank_scenario::ResultExpectation;
 use wavetank_scenario::expectations::{ResultFields, ResultsExpectation};
-use wavetank_trace::{OperationPhase, ResourceResult, ResultStatus};
+use wavetank_trace::ResourceResult;
 
 use crate::judgement::{Answer, Failure};
 use crate::matcher::References;
@@ -138,7 +138,7 @@ fn mismatches(
     compare(
         "status",
         fields.status.as_deref(),
-        result.status.map_or("", ResultStatus::as_str),
+        result.status.map_or("", ResultCode::as_str),
     );
     if let Some(wanted) = fields
         .message
@@ -166,7 +166,7 @@ fn mismatches(
 }
 
 fn describe(result: &ResourceResult, part: &Part<'_>) -> String {
-    let status = result.status.map_or("no status", ResultStatus::as_str);
+    let status = result.status.map_or("no status", ResultCode::as_str);
     let outcome = result
         .hook_phase
         .map_or("no hookPhase", OperationPhase::as_str);

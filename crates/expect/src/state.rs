@@ -302,7 +302,7 @@ mod tests {
     fn web(rest: Value) -> Value {
         let mut web =
             json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}});
-        wavetank_trace::replay::merge(&mut web, &rest);
+        wavetank_model::patch::merge(&mut web, &rest).unwrap();
         web
     }
 

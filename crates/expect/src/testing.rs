@@ -19,13 +19,14 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
+use wavetank_model::json::Json;
 use wavetank_model::{
-    Actor, ChangeKind, EventPattern, ObjectKey, Phase, Reference, RequestRecord, Subject, Verb,
-    WaveNumber, kinds,
+    Actor, ChangeKind, EventPattern, ObjectKey, OperationPhase, Phase, Reference, RequestRecord,
+    Subject, Verb, WaveNumber, kinds,
 };
 use wavetank_trace::{
-    ApiEvent, Content, DesiredObject, Entry, Event, HealthEvent, OperationEvent, OperationPhase,
-    OperationState, ResourceResult, TaskEvent,
+    ApiEvent, Content, DesiredObject, Entry, Event, HealthEvent, OperationEvent, OperationState,
+    ResourceResult, TaskEvent,
 };
 
 /// Namespace of the app in tests.
@@ -162,7 +163,7 @@ impl Reader {
             .find(|verb| verb.as_str() == words[0]);
         match verb {
             Some(Verb::Started) => {
-                if self.phase.is_completed() {
+                if self.phase.completed() {
                     self.number += 1;
                     self.attempt = 0;
                 }
@@ -296,12 +297,13 @@ fn event(pattern: EventPattern, words: &[&str], message: &str, content: Option<&
     let content = match change {
         ChangeKind::Created => {
             let mut object = json!({"kind": key.kind, "metadata": {"name": key.name, "namespace": key.namespace}});
-            wavetank_trace::replay::merge(&mut object, &content.unwrap_or_else(|| json!({})));
-            Some(Content::Object(Arc::new(object)))
+            wavetank_model::patch::merge(&mut object, &content.unwrap_or_else(|| json!({})))
+                .unwrap();
+            Some(Content::Object(Json::of(&object)))
         }
         ChangeKind::Deleted => None,
-        _ => Some(Content::Patch(Arc::new(
-            content.unwrap_or_else(|| json!({})),
+        _ => Some(Content::Patch(Json::of(
+            &content.unwrap_or_else(|| json!({})),
         ))),
     };
     Event::Api(ApiEvent {

@@ -10,8 +10,8 @@ mod pods;
 mod scene;
 
 use wavetank_kernel::SimTime;
-use wavetank_model::{ObjectKey, Phase, Verb, argo, object as read};
-use wavetank_trace::{OperationPhase, Trace};
+use wavetank_model::{ObjectKey, OperationPhase, Phase, Verb, argo, object as read};
+use wavetank_trace::Trace;
 
 pub use history::{WaveWait, history};
 use scene::Scene;
@@ -55,7 +55,7 @@ impl Scene<'_> {
     fn operation_waits(&self) -> Option<Waiting> {
         let operation = self.operation?;
         let phase = operation.state.phase;
-        if phase.is_completed() && operation.verb != Some(Verb::Retrying) {
+        if phase.completed() && operation.verb != Some(Verb::Retrying) {
             return None;
         }
         let place = self

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wavetank_kernel::SimTime;
@@ -85,6 +86,8 @@ pub struct Change {
     pub old: Option<Arc<Value>>,
     /// The object after; when deleted, its last state with the resourceVersion of the deletion.
     pub new: Arc<Value>,
+    /// `new` as it goes over the wire, where that is at hand: the very bytes that a watch hands out.
+    pub text: Option<Bytes>,
 }
 
 /// One answered request (API-315).

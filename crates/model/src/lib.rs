@@ -5,7 +5,8 @@
 //! - [`key`], [`kinds`]: what an object is called and which kinds are built in
 //! - [`mod@reference`], [`event`]: the references and the one event grammar of the scenario format, section 4
 //! - [`object`], [`pod`]: reading metadata out of an object, what Pods cannot start without
-//! - [`argo`]: Argo CD's annotations: hook types, waves, delete policies, sync options
+//! - [`argo`], [`operation`]: Argo CD's annotations (hook types, waves, delete policies, sync options), and its words for
+//!   the state of operations
 //! - [`script`]: scripted behaviour of workloads, section 5 of the format
 //! - [`selector`], [`quantity`], [`timestamp`]: Kubernetes' small languages
 //! - [`status`], [`change`], [`api`]: how API calls are answered, what a commit is, what controllers call
@@ -15,9 +16,11 @@ pub mod api;
 pub mod argo;
 pub mod change;
 pub mod event;
+pub mod json;
 pub mod key;
 pub mod kinds;
 pub mod object;
+pub mod operation;
 pub mod patch;
 pub mod pod;
 pub mod quantity;
@@ -32,5 +35,6 @@ pub use api::{Api, DeleteOptions, PatchType, Propagation};
 pub use change::{Actor, Change, ChangeKind, RequestRecord};
 pub use event::{EventPattern, Phase, Subject, Verb, WaveNumber};
 pub use key::{GroupKind, GroupVersionKind, ObjectKey};
+pub use operation::{OperationPhase, ResultCode};
 pub use reference::{NamePattern, Reference};
 pub use status::Status;

@@ -1,14 +1,13 @@
 //! Traces and outcomes by hand, for the tests of this crate.
 
-use std::sync::Arc;
-
 use wavetank_kernel::SimTime;
+use wavetank_model::json::Json;
 use wavetank_model::{
-    Actor, ChangeKind, EventPattern, ObjectKey, Phase, Subject, Verb, WaveNumber,
+    Actor, ChangeKind, EventPattern, ObjectKey, OperationPhase, Phase, Subject, Verb, WaveNumber,
 };
 use wavetank_trace::{
-    ApiEvent, Content, Entry, Event, Header, HealthEvent, OperationEvent, OperationPhase,
-    OperationState, TaskEvent, Trace,
+    ApiEvent, Content, Entry, Event, Header, HealthEvent, OperationEvent, OperationState,
+    TaskEvent, Trace,
 };
 
 use crate::outcome::{About, ExcerptLine, Explanation, Failure, RunOutcome, Verdict};
@@ -96,7 +95,7 @@ fn object_event(
 ) -> Event {
     let api = |kind: ChangeKind, key: ObjectKey| {
         let content =
-            (kind != ChangeKind::Deleted).then(|| Content::Patch(Arc::new(serde_json::json!({}))));
+            (kind != ChangeKind::Deleted).then(|| Content::Patch(Json::of(&serde_json::json!({}))));
         Event::Api(ApiEvent {
             verb: kind,
             key,

@@ -4,10 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::StreamExt;
 use futures::channel::mpsc::UnboundedReceiver;
+use wavetank_kernel::SimTime;
+use wavetank_model::script::Deletion;
 use wavetank_scenario::{BoundAction, StepAction};
 use wavetank_trace::Event;
 
-use crate::recorder::Trigger;
+use crate::recorder::{Trigger, Waiter};
 use crate::shared::Shared;
 use crate::steps::StepFailure;
 use crate::user::User;
@@ -41,7 +43,7 @@ pub(crate) async fn perform(
         }
         StepAction::Terminate => shared.terminate(),
         StepAction::App(merge) => shared.patch_app(merge),
-        StepAction::Refresh { .. } => shared.request_refresh().map(drop),
+        StepAction::Refresh => shared.request_refresh().map(drop),
         StepAction::DeleteApp { cascade, .. } => shared.delete_app(*cascade),
         StepAction::ConfirmPrune | StepAction::ConfirmDelete => {
             shared.confirm();
@@ -57,6 +59,22 @@ pub(crate) async fn perform(
             other.keyword()
         )),
     }
+}
+
+/// Arms what deletions wait for: `deletion: {until: …}` of the scenario's `workloads`.
+pub(crate) fn arm_deletions(shared: &Shared) {
+    for (rule, workload) in shared.scenario.workloads.iter().enumerate() {
+        if let Some(Deletion::Until(event)) = &workload.deletion {
+            let waiter = Waiter::Deletions(rule);
+            shared.recorder.arm(waiter, event.clone(), 1);
+        }
+    }
+}
+
+/// Lets deletions go that waited for the event of a workload rule.
+pub(crate) fn release(shared: &Shared, rule: usize) {
+    shared.cluster.release(rule);
+    shared.recorder.action_done();
 }
 
 /// The bound actions of a run, numbered in the order they were armed.
@@ -93,9 +111,11 @@ impl Actions {
         let mut known = self.lock();
         let first = known.actions.len();
         for action in actions {
-            self.shared
-                .recorder
-                .arm(known.actions.len(), action.event.clone(), action.nth);
+            self.shared.recorder.arm(
+                Waiter::Action(known.actions.len()),
+                action.event.clone(),
+                action.nth,
+            );
             known.actions.push(Armed {
                 action: action.clone(),
                 fired: false,
@@ -107,7 +127,7 @@ impl Actions {
     /// Disarms actions that have not been triggered.
     pub(crate) fn disarm(&self, numbers: std::ops::Range<usize>) {
         for number in numbers {
-            self.shared.recorder.disarm(number);
+            self.shared.recorder.disarm(Waiter::Action(number));
         }
     }
 
@@ -148,20 +168,23 @@ impl Actions {
                 biased;
                 trigger = triggers.next() => {
                     let Some(trigger) = trigger else { return };
-                    running.push(Arc::clone(&self).fire(trigger, user.clone()));
+                    match trigger.waiter {
+                        Waiter::Action(number) => {
+                            let action = Arc::clone(&self).fire(number, trigger.at, user.clone());
+                            running.push(action);
+                        }
+                        Waiter::Deletions(rule) => release(&self.shared, rule),
+                    }
                 }
                 Some(()) = running.next(), if !running.is_empty() => {}
             }
         }
     }
 
-    async fn fire(self: Arc<Self>, trigger: Trigger, user: User) {
-        let action = self.lock().actions[trigger.action].action.clone();
-        self.shared
-            .clock
-            .sleep_until(trigger.at + action.delay)
-            .await;
-        self.lock().actions[trigger.action].fired = true;
+    async fn fire(self: Arc<Self>, number: usize, at: SimTime, user: User) {
+        let action = self.lock().actions[number].action.clone();
+        self.shared.clock.sleep_until(at + action.delay).await;
+        self.lock().actions[number].fired = true;
         self.shared.recorder.push(Event::Do {
             name: action.name.clone(),
         });

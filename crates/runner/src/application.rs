@@ -18,7 +18,7 @@ use wavetank_sync::operation::auto_sync::{
     AutoSync, AutomatedPolicy, AutomaticOperation, Decision, SelfHealBackoff, decide,
 };
 use wavetank_sync::operation::{OperationState, RetryStrategy};
-use wavetank_sync::project::{Project, WindowVerdict, can_sync};
+use wavetank_sync::project::{IN_CLUSTER, Project, WindowVerdict, can_sync};
 use wavetank_sync::{AppIdentity, Comparison, SyncCode, SyncOptions, compare};
 use wavetank_trace::{self as trace, AppResource, Event};
 
@@ -29,9 +29,6 @@ use crate::shared::{AppState, Shared};
 
 /// From a write to the app to the controller's notice of it: watch delivery (1 ms) and reaction (10 ms).
 pub(crate) const OWN_WRITE: Duration = Duration::from_millis(11);
-
-/// The address under which Argo CD knows its own cluster.
-const IN_CLUSTER: &str = "https://kubernetes.default.svc";
 
 /// Message of the condition `SharedResourceWarning`: the first object that another app claims (SYNC-102).
 pub(crate) fn shared_warning(shared: &[(ObjectKey, String)], app: &AppIdentity) -> Option<String> {
@@ -58,7 +55,7 @@ pub(crate) fn matters(scenario: &Scenario) -> bool {
     let of_step = |action: &StepAction| {
         matches!(
             action,
-            StepAction::App(_) | StepAction::Refresh { .. } | StepAction::DeleteApp { .. }
+            StepAction::App(_) | StepAction::Refresh | StepAction::DeleteApp { .. }
         )
     };
     let of_bound = |bound: &BoundAction| bound.actions.iter().any(of_step);

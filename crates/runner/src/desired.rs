@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use wavetank_model::{ObjectKey, Reference, kinds};
+use wavetank_model::{ObjectKey, Reference, kinds, patch};
 use wavetank_scenario::Commit;
-use wavetank_trace::replay::merge;
 
 /// One commit.
 #[derive(Clone, Debug)]
@@ -33,6 +32,8 @@ pub(crate) struct Desired {
 pub(crate) enum CommitError {
     #[error("`commit` names `{0}`, but no object of the desired state at that time is meant by it")]
     NoMatch(String),
+    #[error("`commit` cannot patch `{0}`: {1}")]
+    Patch(String, patch::PatchError),
 }
 
 impl Desired {
@@ -70,14 +71,15 @@ impl Desired {
         for object in &commit.apply {
             self.put(&mut manifests, object);
         }
-        for (reference, patch) in &commit.patch {
+        for (reference, merge) in &commit.patch {
             let mut met = false;
             for object in manifests
                 .iter_mut()
                 .filter(|object| self.is_meant(reference, object))
             {
                 met = true;
-                merge(Arc::make_mut(object), patch);
+                patch::merge(Arc::make_mut(object), merge)
+                    .map_err(|source| CommitError::Patch(reference.to_string(), source))?;
             }
             if !met {
                 return Err(CommitError::NoMatch(reference.to_string()));

@@ -3,7 +3,8 @@
 //! [`replay`] is the whole of it: `cluster.objects` are made, the view lists and watches, then three parts work side by
 //! side on one state: the steps of the scenario, the actions bound to events, and the controller that schedules the
 //! passes of an engine. Everything that engine and users send passes the seam; everything that happens reaches the
-//! recorder. A run knows nothing of how the target works, and judges nothing.
+//! recorder. A run knows nothing of how the target works, and judges nothing, unless it is to end as soon as an
+//! expectation cannot hold any more.
 
 mod actions;
 mod application;
@@ -34,5 +35,5 @@ pub use process::{Doorway, EngineProgram, Opened, PROTOCOL, ProcessEngine, Progr
 pub use recorder::ENDED_EARLY;
 pub use recording::Recording;
 pub use request::sync_options;
-pub use run::{RunEnd, RunOptions, RunRecord, header, replay};
+pub use run::{RunEnd, RunOptions, RunRecord, header, replay, world_objects};
 pub use steps::StepFailure;

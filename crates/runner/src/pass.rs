@@ -74,12 +74,12 @@ impl Controller {
             );
             if let Some(message) = shared_warning(&found.shared, app) {
                 let text = format!("Shared resource found: {message}");
-                return Some((output(wavetank_sync::OperationPhase::Failed, text), false));
+                return Some((output(wavetank_model::OperationPhase::Failed, text), false));
             }
         }
         let message = invalid_destination(app, input.options.project.as_deref()?)?;
         let text = format!("InvalidSpecError: {message}");
-        Some((output(wavetank_sync::OperationPhase::Error, text), false))
+        Some((output(wavetank_model::OperationPhase::Error, text), false))
     }
 
     /// Opens a pass: fixes the snapshot and tells the trace.
@@ -166,7 +166,7 @@ impl Controller {
         let Some(operation) = state.operation.as_mut() else {
             return;
         };
-        let succeeded = output.phase == wavetank_sync::OperationPhase::Succeeded;
+        let succeeded = output.phase == wavetank_model::OperationPhase::Succeeded;
         let attempt_over = output.phase.completed();
         let finished = operation.state.finish(act, output, wall);
         operation.stored_due =
@@ -241,7 +241,7 @@ impl Shared {
 }
 
 fn verb_after(state: &OperationState, finished: Finished) -> Option<Verb> {
-    use wavetank_sync::OperationPhase;
+    use wavetank_model::OperationPhase;
     if finished.retrying {
         return Some(Verb::Retrying);
     }

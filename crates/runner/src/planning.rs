@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use wavetank_model::{ObjectKey, object};
+use wavetank_model::{ObjectKey, OperationPhase, ResultCode, object};
 use wavetank_scenario::SyncRequest;
+use wavetank_sync::StepInput;
 use wavetank_sync::ledger::Ledger;
 use wavetank_sync::plan::{Task, ViewAsks, build};
 use wavetank_sync::target::normalise;
-use wavetank_sync::{OperationPhase, ResultCode, StepInput};
 use wavetank_trace::{Event, PlanTask};
 
 use crate::controller::{identity, known_kinds};

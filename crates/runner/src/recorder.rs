@@ -31,17 +31,26 @@ pub const ENDED_EARLY: &str = "ended here: an expectation cannot hold any more (
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct WatchId(u64);
 
-/// An event that a bound action waits for came.
+/// Who waits for an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waiter {
+    /// This bound action.
+    Action(usize),
+    /// Deletions that this workload rule holds.
+    Deletions(usize),
+}
+
+/// An event that somebody waits for came.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Trigger {
-    /// Which bound action.
-    pub(crate) action: usize,
+    /// Who waits for it.
+    pub(crate) waiter: Waiter,
     /// When.
     pub(crate) at: SimTime,
 }
 
 struct Armed {
-    action: usize,
+    waiter: Waiter,
     event: EventPattern,
     /// Occurrences still to come before it fires.
     left: u32,
@@ -77,7 +86,7 @@ pub(crate) struct Recorder {
     show_secrets: bool,
     /// Woken when a watched event came, when the target fell idle, and on a livelock.
     changed: Arc<Notify>,
-    /// Bound actions that were triggered and are not done.
+    /// Waiters that were triggered and are not done.
     pending_actions: AtomicU32,
     /// Real time: the guard against a run that never ends (scenario format, section 10).
     started: Instant,
@@ -86,7 +95,7 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder for an app whose destination namespace is `home`, and the stream of what bound actions wait for.
+    /// A recorder for an app whose destination namespace is `home`, and the stream of triggers.
     pub(crate) fn new(
         clock: Arc<dyn Clock>,
         assessor: Arc<Assessor>,
@@ -195,26 +204,26 @@ impl Recorder {
         self.lock().watched.remove(&id);
     }
 
-    /// Arms bound action `action`: the `nth` occurrence of `event` from now on fires it.
-    pub(crate) fn arm(&self, action: usize, event: EventPattern, nth: u32) {
+    /// Arms `waiter`: the `nth` occurrence of `event` from now on triggers it.
+    pub(crate) fn arm(&self, waiter: Waiter, event: EventPattern, nth: u32) {
         self.lock().armed.push(Armed {
-            action,
+            waiter,
             event,
             left: nth,
         });
     }
 
-    /// Disarms bound action `action`.
-    pub(crate) fn disarm(&self, action: usize) {
-        self.lock().armed.retain(|armed| armed.action != action);
+    /// Disarms `waiter`.
+    pub(crate) fn disarm(&self, waiter: Waiter) {
+        self.lock().armed.retain(|armed| armed.waiter != waiter);
     }
 
-    /// How many bound actions were triggered and are not done.
+    /// How many waiters were triggered and are not done.
     pub(crate) fn pending_actions(&self) -> u32 {
         self.pending_actions.load(Ordering::Relaxed)
     }
 
-    /// A triggered action is done.
+    /// A triggered waiter is done.
     pub(crate) fn action_done(&self) {
         self.pending_actions.fetch_sub(1, Ordering::Relaxed);
         self.changed.notify_waiters();
@@ -267,10 +276,10 @@ impl Recorder {
     fn push_change(&self, inner: &mut Inner, change: &Change) {
         let body = (change.kind != ChangeKind::Deleted).then(|| {
             let new = self.redacted(&change.new);
-            content(
-                change.old.as_ref().map(|old| self.redacted(old)).as_deref(),
-                &new,
-            )
+            let old = change.old.as_ref().map(|old| self.redacted(old));
+            let is_whole = Arc::ptr_eq(&new, &change.new);
+            let text = change.text.as_ref().filter(|_| is_whole);
+            content(old.as_deref(), &new, text)
         });
         let event = ApiEvent {
             verb: change.kind,
@@ -374,7 +383,7 @@ impl Inner {
             }
             // Without a receiver the run is over.
             drop(triggers.unbounded_send(Trigger {
-                action: armed.action,
+                waiter: armed.waiter,
                 at: time,
             }));
             changed.notify_waiters();

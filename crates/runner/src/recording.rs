@@ -4,15 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::channel::mpsc::UnboundedReceiver;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use wavetank_cluster::{ApiService, Cluster, Observer};
 use wavetank_health::Assessor;
 use wavetank_model::{Actor, ObjectKey, argo};
 use wavetank_scenario::Scenario;
 use wavetank_trace::{Header, Trace};
 
+use crate::actions::{arm_deletions, release};
 use crate::desired::{Desired, desired_key};
-use crate::recorder::Recorder;
+use crate::recorder::{Recorder, Trigger, Waiter};
 use crate::run::{header, resource_names};
 use crate::seam::{Declared, Seam};
 use crate::shared::Shared;
@@ -27,10 +31,13 @@ pub struct Recording {
     names: Arc<crate::seam::ResourceNames>,
     declared: Arc<BTreeMap<ObjectKey, Declared>>,
     header: Header,
+    /// Ends with the recording.
+    _tasks: JoinSet<()>,
 }
 
 impl Recording {
-    /// Records from now on. `scenario` says what is declared, and names the trace.
+    /// Records from now on. `scenario` says what is declared, and names the trace. Must be called in the runtime that
+    /// paces the cluster.
     pub fn new(
         cluster: Arc<dyn Cluster>,
         scenario: Arc<Scenario>,
@@ -40,8 +47,7 @@ impl Recording {
         let home = scenario.app.namespace.clone();
         let changed = Arc::new(Notify::new());
         let assessor = Arc::new(Assessor::new());
-        // No bound action is ever armed, so nobody needs the stream of triggers.
-        let (recorder, _triggers) = Recorder::new(
+        let (recorder, triggers) = Recorder::new(
             cluster.clock(),
             assessor,
             home.clone(),
@@ -72,11 +78,15 @@ impl Recording {
         let desired = Desired::new(home, scenario.app.revision.clone(), Vec::new());
         let shared = Arc::new(Shared::new(scenario, cluster, recorder, changed, desired));
         shared.faults.arm(&shared.scenario.faults, None);
+        arm_deletions(&shared);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(let_go(triggers, Arc::clone(&shared)));
         Self {
             shared,
             names,
             declared,
             header,
+            _tasks: tasks,
         }
     }
 
@@ -113,6 +123,15 @@ impl Recording {
         Trace {
             header: self.header.clone(),
             entries: self.shared.recorder.take(),
+        }
+    }
+}
+
+/// Lets deletions go when what they wait for has come. No bound action is ever armed. Never ends.
+async fn let_go(mut triggers: UnboundedReceiver<Trigger>, shared: Arc<Shared>) {
+    while let Some(trigger) = triggers.next().await {
+        if let Waiter::Deletions(rule) = trigger.waiter {
+            release(&shared, rule);
         }
     }
 }

@@ -212,6 +212,7 @@ impl Run {
         if let Err(reason) = ready {
             return RunEnd::Unavailable(reason);
         }
+        crate::actions::arm_deletions(&self.shared);
         if let Err(reason) = self.set_up().await {
             if self.shared.recorder.is_lost() {
                 return RunEnd::Completed(Vec::new());
@@ -367,8 +368,9 @@ pub(crate) fn resource_names(scenario: &Scenario) -> ResourceNames {
     names
 }
 
-/// Everything the scenario can bring into being.
-pub(crate) fn world_objects(scenario: &Scenario) -> impl Iterator<Item = &Arc<Value>> {
+/// Every object that the scenario can bring into being: desired ones, those of `cluster.objects`, and those of steps and
+/// bound actions.
+pub fn world_objects(scenario: &Scenario) -> impl Iterator<Item = &Arc<Value>> {
     let actions = scenario.steps.iter().flat_map(|step| {
         std::iter::once(&step.action).chain(step.on.iter().flat_map(|bound| &bound.actions))
     });

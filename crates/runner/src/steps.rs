@@ -128,7 +128,7 @@ impl Steps {
                 self.shared.plan().await;
                 Ok(())
             }
-            StepAction::Refresh { .. } => match self.shared.request_refresh() {
+            StepAction::Refresh => match self.shared.request_refresh() {
                 Ok(number) => {
                     let waited = self.shared.wait(Until::Refreshed(number), None).await;
                     self.judge_quiet(waited, true)

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::StreamExt;
 use http::Request;
 use http_body_util::{BodyExt, BodyStream};
@@ -60,20 +61,60 @@ pub(crate) type OnChange = Arc<dyn Fn(&ObjectKey, &Value) + Send + Sync>;
 pub(crate) struct View {
     objects: Mutex<BTreeMap<ObjectKey, Arc<Value>>>,
     bends: Mutex<Vec<Bend>>,
-    /// Every object as last committed.
-    committed: Mutex<BTreeMap<ObjectKey, Arc<Value>>>,
+    committed: Mutex<Committed>,
+}
+
+/// Every object as last committed in this process.
+#[derive(Default)]
+struct Committed {
+    objects: BTreeMap<ObjectKey, Commit>,
+    /// Where in memory the texts are that the objects above were written as: what a watch hands out from there is
+    /// this version, for nothing else can be there as long as the text is kept.
+    places: BTreeMap<usize, ObjectKey>,
+}
+
+struct Commit {
+    object: Arc<Value>,
+    text: Option<Bytes>,
+}
+
+impl Committed {
+    fn remove(&mut self, key: &ObjectKey) {
+        if let Some(Commit {
+            text: Some(text), ..
+        }) = self.objects.remove(key)
+        {
+            self.places.remove(&text.as_ptr().addr());
+        }
+    }
+
+    fn insert(&mut self, change: &Change) {
+        self.remove(&change.key);
+        if let Some(text) = &change.text {
+            self.places.insert(text.as_ptr().addr(), change.key.clone());
+        }
+        let commit = Commit {
+            object: Arc::clone(&change.new),
+            text: change.text.clone(),
+        };
+        self.objects.insert(change.key.clone(), commit);
+    }
+
+    /// The object whose text begins at `text`, with no byte compared.
+    fn written_at(&self, text: &[u8]) -> Option<(ObjectKey, Arc<Value>)> {
+        let key = self.places.get(&text.as_ptr().addr())?;
+        let commit = self.objects.get(key)?;
+        Some((key.clone(), Arc::clone(&commit.object)))
+    }
 }
 
 impl Observer for View {
     fn committed(&self, change: &Change) {
-        let mut committed = self
-            .committed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut committed = View::committed(self);
         if change.kind == ChangeKind::Deleted {
             committed.remove(&change.key);
         } else {
-            committed.insert(change.key.clone(), Arc::clone(&change.new));
+            committed.insert(change);
         }
     }
 
@@ -125,6 +166,12 @@ impl View {
         *self.bends.lock().unwrap_or_else(PoisonError::into_inner) = bends;
     }
 
+    fn committed(&self) -> MutexGuard<'_, Committed> {
+        self.committed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The object that a line is about, if it is the one last committed.
     fn shared(&self, kind: &WatchedKind, head: &Head<'_>) -> Option<(ObjectKey, Arc<Value>)> {
         let metadata = &head.metadata;
@@ -134,11 +181,9 @@ impl View {
             &*metadata.namespace,
             &*metadata.name,
         );
-        let committed = self
-            .committed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let object = committed.get(&key).filter(|object| {
+        let committed = self.committed();
+        let Commit { object, .. } = committed.objects.get(&key).filter(|commit| {
+            let object = &commit.object;
             object::resource_version(object) == metadata.resource_version
                 && object
                     .get("apiVersion")
@@ -373,6 +418,9 @@ async fn watch(
     Ended::Resume(version)
 }
 
+/// How a line begins that a watch hands out as it was written.
+const MODIFIED: &[u8] = b"{\"type\":\"MODIFIED\",\"object\":";
+
 /// A line of a watch, its object not read but for what names its version.
 #[derive(Deserialize)]
 struct Line<'a> {
@@ -404,6 +452,14 @@ struct Metadata<'a> {
 
 /// Takes one line of a watch; gives the revision to go on from, or `None` when the list must be read again.
 fn take_line(kind: &WatchedKind, view: &View, line: &[u8], on_change: &OnChange) -> Option<String> {
+    let written = line
+        .strip_prefix(MODIFIED)
+        .and_then(|text| view.committed().written_at(text));
+    if let Some((key, object)) = written {
+        view.put(key.clone(), Arc::clone(&object));
+        on_change(&key, &object);
+        return Some(object::resource_version(&object).to_owned());
+    }
     let Line { verb, object: head } = serde_json::from_slice(line).ok()?;
     let whole = || {
         let mut event: Value = serde_json::from_slice(line).ok()?;

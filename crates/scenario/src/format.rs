@@ -7,12 +7,12 @@ pub(crate) const API_VERSION: &str = "wavetank/v1";
 /// `kind` of a scenario.
 pub(crate) const KIND: &str = "Scenario";
 
-/// Names of the invariants that are judged in every run.
 /// What of a pass may differ between two engines.
 pub(crate) const COMPARED: &[&str] = &[
     "start", "requests", "tasks", "changes", "outcome", "results", "passes",
 ];
 
+/// Names of the invariants that are judged in every run.
 pub(crate) const INVARIANTS: &[&str] = &[
     "phase-order",
     "wave-order",
@@ -356,8 +356,16 @@ static PROJECT: Shape = shape(
 static DESTINATION: Shape = shape(
     "a destination",
     &[
-        key("server", Ty::Text, "Not looked at: there is one cluster."),
-        key("name", Ty::Text, "Not looked at: there is one cluster."),
+        key(
+            "server",
+            Ty::Text,
+            "Address of the cluster, perhaps with `*`; this one is `https://kubernetes.default.svc`.",
+        ),
+        key(
+            "name",
+            Ty::Text,
+            "Name of the cluster, perhaps with `*`; this one is `in-cluster`.",
+        ),
         key(
             "namespace",
             Ty::Text,
@@ -999,7 +1007,11 @@ static PATCH: Shape = shape(
 
 static REFRESH: Shape = shape(
     "refresh",
-    &[key("hard", Ty::Bool, "Whether caches are passed over.")],
+    &[key(
+        "hard",
+        Ty::Bool,
+        "False, the default: a run caches nothing that a hard refresh could pass over.",
+    )],
 );
 
 static DELETE_APP_SHAPE: Shape = shape(

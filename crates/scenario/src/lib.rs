@@ -37,6 +37,7 @@ pub use load::{
 pub use manifests::{Manifests, Placed, manifests, manifests_of_text};
 pub use problem::{Location, Problem, Problems, Severity, Source};
 pub use schema::schema;
+pub use shape::duration;
 pub use types::{
     App, AppSettings, Automated, Backoff, BoundAction, Cluster, Commit, Exception, Fault,
     FaultEffect, Limits, Passes, Retry, Scenario, Step, StepAction, StorageBinding, SyncPolicy,

@@ -151,20 +151,26 @@ fn place(declared: &Declared, used: &Use, context: &Context) -> String {
     format!(" ({path}:{line})")
 }
 
+/// The key of an object; built-in kinds with namespaces are in `home` unless the object says another one.
+pub(crate) fn key_of(object: &serde_json::Value, home: &str) -> Option<ObjectKey> {
+    let mut key = ObjectKey::of(object)?;
+    match kinds::find(&key.group, &key.kind) {
+        Some(kind) if !kind.namespaced => key.namespace.clear(),
+        Some(_) if key.namespace.is_empty() => home.clone_into(&mut key.namespace),
+        _ => {}
+    }
+    Some(key)
+}
+
 impl Names<'_> {
     fn possible(&self) -> Vec<Possible> {
         let mut out = Vec::new();
         for (index, declared) in self.declared.iter().enumerate() {
-            let Some(mut key) = ObjectKey::of(&declared.object) else {
+            let Some(mut key) = key_of(&declared.object, self.home) else {
                 continue;
             };
             if key.name.is_empty() {
                 key.name = format!("{}*", object::meta_str(&declared.object, "generateName"));
-            }
-            match kinds::find(&key.group, &key.kind) {
-                Some(kind) if !kind.namespaced => key.namespace.clear(),
-                Some(_) if key.namespace.is_empty() => self.home.clone_into(&mut key.namespace),
-                _ => {}
             }
             Self::children(&key, &declared.object, &mut out);
             out.push(Possible {

@@ -2,6 +2,7 @@
 //! passed over, because it was told already.
 
 mod app;
+mod effect;
 mod expect;
 mod faults;
 mod steps;
@@ -95,6 +96,12 @@ pub(crate) fn scenario(
         limits,
         app: App::default(),
     };
+    let cases: Vec<String> = spec
+        .get("cases")
+        .map_or(&[][..], Node::items)
+        .iter()
+        .filter_map(|case| case.get("name")?.string())
+        .collect();
     let metadata = |key: &str| text_map(node.at(&["metadata", key]));
     let version = spec.at(&["cluster", "version"]).and_then(Node::string);
     let version = version.unwrap_or_else(|| Cluster::default().version);
@@ -117,13 +124,18 @@ pub(crate) fn scenario(
         steps: reader.steps(spec.get("steps")),
         settle: spec.get("settle").and_then(Node::boolean).unwrap_or(true),
         expect: reader.expectations(spec.get("expect")),
-        exceptions: reader.exceptions(spec.get("exceptions")),
+        exceptions: reader.exceptions(spec.get("exceptions"), &cases),
         disabled_invariants: text_map(spec.at(&["invariants", "disable"])),
         limits,
         seed: spec.get("seed").and_then(Node::unsigned).unwrap_or(0),
         names_app: reader.context.names_app,
         app,
     };
+    reader.idle_rules(
+        spec.get("workloads"),
+        &scenario.cluster.objects,
+        &scenario.app.namespace,
+    );
     let names = names::Names {
         home: &scenario.app.namespace,
         declared: &reader.declared,
@@ -217,7 +229,7 @@ impl Reader<'_, '_> {
         objects
     }
 
-    fn exceptions(&mut self, node: Option<&Node>) -> Vec<Exception> {
+    fn exceptions(&mut self, node: Option<&Node>, cases: &[String]) -> Vec<Exception> {
         let items = node.map_or(&[][..], Node::items);
         let mut out = Vec::new();
         for item in items {
@@ -230,6 +242,7 @@ impl Reader<'_, '_> {
                 self.context
                     .error(fails.span, format!("`{path}` names no expectation"), label);
             }
+            self.idle_exception(item, cases);
             out.push(Exception {
                 target: text("target"),
                 engine: text("engine"),

@@ -555,8 +555,9 @@ pub(crate) fn regex_of(text: &str) -> Option<Result<regex::Regex, regex::Error>>
     Some(regex::Regex::new(inner))
 }
 
-/// Reads `250ms`, `20s`, `1m30s`, `2h`: whole numbers, units from large to small, each at most once.
-pub(crate) fn duration(text: &str) -> Option<std::time::Duration> {
+/// Reads `250ms`, `20s`, `1m30s`, `2h`: whole numbers, units from large to small, each at most once; `None` for
+/// anything else.
+pub fn duration(text: &str) -> Option<std::time::Duration> {
     const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
     let (mut rest, mut total, mut from) = (text, 0u64, 0);
     if rest.is_empty() {

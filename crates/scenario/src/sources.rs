@@ -147,10 +147,15 @@ impl<'a> Sources<'a> {
             for document in self.documents(&path, span, context).unwrap_or_default() {
                 let data = document.get("data").map_or(&[][..], Node::entries);
                 for (key, script) in data {
-                    if let (Some(kind), Some(script)) = (
-                        key.scalar_text().and_then(|key| key.strip_prefix(PREFIX)),
-                        script.scalar_text(),
-                    ) {
+                    let name = key.scalar_text().unwrap_or_default();
+                    if name.starts_with("resource.customizations") && !name.starts_with(PREFIX) {
+                        let label = "only health scripts are read";
+                        let message = format!("`{name}` changes nothing here");
+                        context.warning(key.span, message, label);
+                    }
+                    if let (Some(kind), Some(script)) =
+                        (name.strip_prefix(PREFIX), script.scalar_text())
+                    {
                         let key = kind
                             .rsplit_once('_')
                             .map_or(kind.to_owned(), |(group, kind)| format!("{group}/{kind}"));

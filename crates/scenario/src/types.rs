@@ -397,10 +397,7 @@ pub enum StepAction {
     /// Confirm deletions.
     ConfirmDelete,
     /// Compare the app.
-    Refresh {
-        /// Hard refresh.
-        hard: bool,
-    },
+    Refresh,
     /// Delete the application.
     DeleteApp {
         /// `None`: no cascade.
@@ -437,7 +434,7 @@ impl StepAction {
             Self::Terminate => "terminate",
             Self::ConfirmPrune => "confirmPrune",
             Self::ConfirmDelete => "confirmDelete",
-            Self::Refresh { .. } => "refresh",
+            Self::Refresh => "refresh",
             Self::DeleteApp { .. } => "deleteApp",
             Self::RestartEngine => "restart",
             Self::Advance(_) => "advance",

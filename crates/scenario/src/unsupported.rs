@@ -29,6 +29,23 @@ pub(crate) fn engine_version(version: &str) -> Option<String> {
     }
 }
 
+/// What differs between this version of Argo CD and the newest one, whose rules the built-in engine follows (SYNC-227);
+/// `None` for the newest.
+pub(crate) fn differing(version: &str) -> Option<&'static str> {
+    const SINCE_3_6: &str = "since 3.6: when steps come (SYNC-129), `ignore-restart-policy` (SYNC-115), messages of suspended Jobs (SYNC-114), \
+         RespectIgnoreDifferences with lists (SYNC-103)";
+    const SINCE_3_5: &str = "since 3.5: the text of `tasks are not valid` (SYNC-044), discovery errors (SYNC-031), server-side apply of roles \
+         (SYNC-093), HorizontalPodAutoscalers (SYNC-119), `syncOverrun` (SYNC-140), hooks that are deleted twice (SYNC-146), \
+         RespectIgnoreDifferences and `status` (SYNC-103); and what differs since 3.6: when steps come (SYNC-129), \
+         `ignore-restart-policy` (SYNC-115), messages of suspended Jobs (SYNC-114)";
+    let minor = version.trim_start_matches('v').split('.').nth(1)?;
+    match minor.parse::<u32>().ok()? {
+        ..=4 => Some(SINCE_3_5),
+        5 => Some(SINCE_3_6),
+        _ => None,
+    }
+}
+
 /// Why this version of Kubernetes is refused.
 pub(crate) fn cluster_version(version: &str) -> Option<String> {
     (!CLUSTER_VERSIONS.contains(&version)).then(|| {

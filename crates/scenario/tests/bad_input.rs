@@ -219,6 +219,59 @@ cluster: {version: \"1.20\"}
 }
 
 #[test]
+fn what_would_do_nothing_is_refused_with_the_reason() {
+    let spec = "
+workloads:
+  - {match: Deployment/*, ready: {after: 30s}}
+  - {match: Deployment/checkout, generation: 2, ready: {after: 1m}}
+  - {match: ConfigMap/a, ready: {after: 30s}}
+  - {match: ConfigMap/b, timeline: [{merge: {data: {}}, after: 1s}, {crash: {after: 1s}}]}
+  - {match: Widget.example.com/a, hang: {}}
+  - {match: Secret/a, reaction: {after: 5s}}
+  - {match: Secret/b, generation: 2, deletion: {after: 5s}}
+  - {match: Service/a, deletion: {never: true, jitter: 1s}}
+  - {match: Job/old, attempts: [{succeed: {}}]}
+cluster:
+  objects:
+    - {apiVersion: batch/v1, kind: Job, metadata: {name: old}, status: {succeeded: 1}}
+faults:
+  - {on: watch Deployment, by: user, disconnect: true}
+  - {on: get Deployment/checkout, dryRun: true, lose: response}
+  - {on: view Deployment/checkout, times: 2, hide: {passes: always}}
+steps:
+  - refresh: {hard: true}
+    on: [{event: app synced, do: [{deleteApp: {until: app deleting}}]}]
+exceptions:
+  - {target: knid, skip: it is slow}
+  - {case: other, skip: it is slow}
+";
+    insta::assert_snapshot!(said(file(spec.trim_start(), WEB)));
+}
+
+#[test]
+fn what_changes_nothing_is_told() {
+    let spec = "
+app:
+  from:
+    apiVersion: argoproj.io/v1alpha1
+    kind: Application
+    metadata: {name: shop}
+    spec:
+      project: team
+      revisionHistoryLimit: 3
+      source: {path: x}
+      destination: {namespace: shop}
+  project:
+    sourceRepos: [\"*\"]
+    sourceNamespaces: [a]
+    roles: [{name: x}]
+  settings: {version: \"3.5\"}
+cluster: {objects: [{apiVersion: v1, kind: Namespace, metadata: {name: shop}}]}
+";
+    insta::assert_snapshot!(said(file(spec.trim_start(), WEB)));
+}
+
+#[test]
 fn expressions_are_compiled_when_they_are_read() {
     let spec = "
 expect:

@@ -144,11 +144,12 @@ fn workload_rules() {
     let rules = one("
   workloads:
     - match: Job/a
+      generation: 2
       attempts:
         - {fail: {after: 10s, exitCode: 3, message: boom, jitter: 1s}}
         - {succeed: {}}
     - {match: Job/a, hang: {state: ImagePullBackOff}, reaction: {after: 5s}}
-    - {match: Deployment/web, ready: {after: 30s}, deletion: {never: true}}
+    - {match: Deployment/web, generation: 3, ready: {after: 30s}, deletion: {never: true}}
     - match: Deployment/web
       generation: 2
       timeline:

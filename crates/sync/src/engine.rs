@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use wavetank_kernel::{BoxFuture, Clock, SimTime};
-use wavetank_model::{GroupVersionKind, ObjectKey, Phase, Propagation, Status, WaveNumber};
+use wavetank_model::{
+    GroupVersionKind, ObjectKey, OperationPhase, Phase, Propagation, Status, WaveNumber,
+};
 
 use crate::kinds::{ApiResource, Kinds};
 use crate::options::SyncOptions;
-use crate::result::{OperationPhase, ResourceResult};
+use crate::result::ResourceResult;
 use crate::step;
 use crate::target::TargetMemo;
 use wavetank_health::Assessor;

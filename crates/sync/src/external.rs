@@ -132,13 +132,12 @@ impl External {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use wavetank_model::argo;
+    use wavetank_model::{OperationPhase, argo};
 
     use super::*;
     use crate::engine::{AppIdentity, TrackingMethod};
     use crate::kinds::Kinds;
     use crate::options::SyncOptions;
-    use crate::result::OperationPhase;
 
     fn config(name: &str) -> Value {
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "shop"}})

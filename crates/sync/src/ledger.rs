@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde_json::Value;
-use wavetank_model::{ObjectKey, Phase};
+use wavetank_model::{ObjectKey, OperationPhase, Phase, ResultCode};
 
 use crate::plan::Task;
-use crate::result::{OperationPhase, ResourceResult, ResultCode};
+use crate::result::ResourceResult;
 
 /// All results, by `order`, with an index.
 #[derive(Debug, Default)]

@@ -44,4 +44,4 @@ pub use engine::{
 };
 pub use kinds::{ApiResource, Kinds};
 pub use options::{ResourceFilter, SyncOptions};
-pub use result::{OperationPhase, ResourceResult, ResultCode};
+pub use result::ResourceResult;

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::StepOutput;
 use crate::options::SyncOptions;
-use crate::result::{OperationPhase, ResourceResult};
+use crate::result::ResourceResult;
+use wavetank_model::OperationPhase;
 
 pub use retry::{Backoff, BackoffError, RetryStrategy, parse_duration};
 

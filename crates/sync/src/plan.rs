@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use wavetank_model::{GroupVersionKind, ObjectKey, Phase, argo, object};
+use wavetank_model::{
+    GroupVersionKind, ObjectKey, OperationPhase, Phase, ResultCode, argo, object,
+};
 
 pub use order::{RANKED_KINDS, kind_rank};
 pub use task::{Reason, Task};
@@ -21,7 +23,6 @@ use crate::engine::{Asks, DiscoverError, ResourceRef, StepInput};
 use crate::kinds::ApiResource;
 use crate::ledger::Ledger;
 use crate::reconcile::{LiveIndex, Pair, reconcile};
-use crate::result::{OperationPhase, ResultCode};
 use crate::target::{Target, Targets, Warning};
 
 /// The task list of a pass.

@@ -6,6 +6,11 @@ use serde::{Deserialize, Serialize};
 use wavetank_model::reference::glob;
 use wavetank_model::{GroupKind, ObjectKey};
 
+/// The address under which Argo CD knows its own cluster.
+pub const IN_CLUSTER: &str = "https://kubernetes.default.svc";
+/// The name of that cluster.
+const IN_CLUSTER_NAME: &str = "in-cluster";
+
 pub use window::{SyncWindow, WindowKind, WindowVerdict, can_sync};
 
 /// A group and kind, either perhaps with `*`.
@@ -34,9 +39,9 @@ impl KindPattern {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Destination {
-    /// Address of the cluster; not looked at, there is one.
+    /// Address of the cluster, perhaps with `*`; any where neither this nor the name is given.
     pub server: String,
-    /// Name of the cluster; not looked at.
+    /// Name of the cluster, perhaps with `*`; one of both must fit.
     pub name: String,
     /// Namespace, perhaps with `*`.
     pub namespace: String,
@@ -60,6 +65,14 @@ pub struct Project {
     pub namespace_resource_blacklist: Vec<KindPattern>,
     /// When syncs may run.
     pub sync_windows: Vec<SyncWindow>,
+}
+
+impl Destination {
+    /// Whether it speaks of the one cluster there is, Argo CD's own.
+    fn is_here(&self) -> bool {
+        let says_nothing = self.server.is_empty() && self.name.is_empty();
+        says_nothing || glob(&self.server, IN_CLUSTER) || glob(&self.name, IN_CLUSTER_NAME)
+    }
 }
 
 impl Project {
@@ -99,7 +112,7 @@ impl Project {
     /// Whether objects may go to the namespace.
     pub fn permits_namespace(&self, namespace: &str) -> bool {
         let mut permitted = false;
-        for destination in &self.destinations {
+        for destination in self.destinations.iter().filter(|entry| entry.is_here()) {
             match destination.namespace.strip_prefix('!') {
                 Some(denied) if glob(denied, namespace) => return false,
                 Some(_) => {}
@@ -183,6 +196,27 @@ mod tests {
             Err("namespace team-secret is not permitted in project 'team'".to_owned())
         );
         assert!(check("rbac.authorization.k8s.io", "ClusterRole", "").is_err());
+    }
+
+    #[test]
+    fn destinations_on_other_clusters_permit_nothing() {
+        let permits = |destination: serde_json::Value| {
+            let written = serde_json::json!({"destinations": [destination]});
+            let project: Project = serde_json::from_value(written).unwrap();
+            project.permits_namespace("team-a")
+        };
+        let here = serde_json::json!({"server": "https://kubernetes.*", "namespace": "*"});
+        assert!(permits(here));
+        assert!(permits(
+            serde_json::json!({"name": "in-cluster", "server": "https://other", "namespace": "team-a"})
+        ));
+        assert!(permits(serde_json::json!({"namespace": "team-a"})));
+        assert!(!permits(
+            serde_json::json!({"server": "https://other", "namespace": "*"})
+        ));
+        assert!(!permits(
+            serde_json::json!({"name": "staging", "namespace": "*"})
+        ));
     }
 
     /// A pattern of a cluster-scoped kind may name the objects it is for.

@@ -8,14 +8,13 @@ mod hooks;
 mod refresh;
 mod run;
 
-use wavetank_model::Phase;
+use wavetank_model::{OperationPhase, Phase, ResultCode};
 
 use crate::compare;
 use crate::engine::{Asks, StepInput, StepOutput};
 use crate::ledger::Ledger;
 use crate::message::{self, WaitingFor};
 use crate::plan::{self, Reason, Task};
-use crate::result::{OperationPhase, ResultCode};
 use crate::target::TargetMemo;
 use wavetank_health::Assessor;
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use wavetank_health::Assessor;
 use wavetank_kernel::BoxFuture;
-use wavetank_model::{GroupVersionKind, ObjectKey, Phase, Status, WaveNumber, argo, kinds, object};
+use wavetank_model::{
+    GroupVersionKind, ObjectKey, OperationPhase, Phase, Status, WaveNumber, argo, kinds, object,
+};
 
 use crate::engine::{
     AppIdentity, ApplyAsk, Asks, CallError, DeleteAsk, DiscoverError, FinalizerAsk, Note,
@@ -15,7 +17,7 @@ use crate::engine::{
 use crate::kinds::{ApiResource, Kinds};
 use crate::message;
 use crate::options::SyncOptions;
-use crate::result::{OperationPhase, ResourceResult};
+use crate::result::ResourceResult;
 use crate::step;
 use crate::target::TargetMemo;
 

@@ -1,14 +1,15 @@
 //! The entries of a trace.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use wavetank_kernel::SimTime;
+use wavetank_model::json::Json;
 use wavetank_model::{
-    Actor, ChangeKind, EventPattern, ObjectKey, Phase, RequestRecord, Subject, Verb, WaveNumber,
+    Actor, ChangeKind, EventPattern, ObjectKey, OperationPhase, Phase, RequestRecord, ResultCode,
+    Subject, Verb, WaveNumber,
 };
 
 /// The version of the format.
@@ -187,9 +188,9 @@ pub struct ApiEvent {
 #[serde(rename_all = "camelCase")]
 pub enum Content {
     /// The whole object.
-    Object(Arc<Value>),
+    Object(Json),
     /// A merge patch (RFC 7386) against the object's previous version.
-    Patch(Arc<Value>),
+    Patch(Json),
 }
 
 /// A change of health.
@@ -296,45 +297,6 @@ pub struct DesiredObject {
     pub object: Arc<Value>,
 }
 
-/// Phase of an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum OperationPhase {
-    /// Under way.
-    Running,
-    /// Being terminated.
-    Terminating,
-    /// Ended well.
-    Succeeded,
-    /// Ended with a failure.
-    Failed,
-    /// Ended with an error of the infrastructure.
-    Error,
-}
-
-impl OperationPhase {
-    /// As Argo CD spells it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "Running",
-            Self::Terminating => "Terminating",
-            Self::Succeeded => "Succeeded",
-            Self::Failed => "Failed",
-            Self::Error => "Error",
-        }
-    }
-
-    /// Whether the operation ended (SYNC-079).
-    pub const fn is_completed(self) -> bool {
-        matches!(self, Self::Succeeded | Self::Failed | Self::Error)
-    }
-}
-
-impl fmt::Display for OperationPhase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 /// The stored state of an operation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -351,31 +313,6 @@ pub struct OperationState {
     pub results: Vec<ResourceResult>,
 }
 
-/// Result code of a resource (SYNC-080).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum ResultStatus {
-    /// Applied.
-    Synced,
-    /// The apply failed.
-    SyncFailed,
-    /// Deleted.
-    Pruned,
-    /// Not deleted.
-    PruneSkipped,
-}
-
-impl ResultStatus {
-    /// As Argo CD spells it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Synced => "Synced",
-            Self::SyncFailed => "SyncFailed",
-            Self::Pruned => "Pruned",
-            Self::PruneSkipped => "PruneSkipped",
-        }
-    }
-}
-
 /// One per-resource result of an operation (SYNC-004).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -385,7 +322,7 @@ pub struct ResourceResult {
     /// API version.
     pub version: String,
     /// Status; `None` where an error came before it (discovery).
-    pub status: Option<ResultStatus>,
+    pub status: Option<ResultCode>,
     /// Message.
     pub message: String,
     /// The phase of a hook; `None` for other objects.

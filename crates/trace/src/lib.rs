@@ -11,8 +11,7 @@ pub mod replay;
 
 pub use entry::{
     ApiEvent, AppResource, AppState, Content, DesiredObject, Entry, Event, Header, HealthEvent,
-    OperationEvent, OperationPhase, OperationState, PlanTask, ResourceResult, ResultStatus,
-    TaskEvent,
+    OperationEvent, OperationState, PlanTask, ResourceResult, TaskEvent,
 };
 pub use lines::{ReadError, read, write};
 pub use replay::World;

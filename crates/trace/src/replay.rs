@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::Value;
-use wavetank_model::{ChangeKind, ObjectKey};
+use wavetank_model::json::{self, Json};
+use wavetank_model::{ChangeKind, ObjectKey, patch};
 
 use crate::entry::{ApiEvent, Content, Entry, Event, OperationState};
 
@@ -36,11 +38,16 @@ impl World {
                 self.objects.remove(&api.key);
             }
             (Some(Content::Object(object)), _) => {
-                self.objects.insert(api.key.clone(), Arc::clone(object));
+                self.objects
+                    .insert(api.key.clone(), Arc::new(object.value()));
             }
-            (Some(Content::Patch(patch)), _) => {
+            (Some(Content::Patch(content)), _) => {
                 let object = self.objects.entry(api.key.clone()).or_default();
-                merge(Arc::make_mut(object), patch);
+                let content = content.value();
+                // What is no mapping replaces the whole (RFC 7386).
+                if patch::merge(Arc::make_mut(object), &content).is_err() {
+                    *object = Arc::new(content);
+                }
             }
             (None, _) => {}
         }
@@ -62,66 +69,75 @@ impl World {
     }
 }
 
-/// Applies a merge patch (RFC 7386).
-pub fn merge(target: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else {
-        *target = patch.clone();
-        return;
-    };
-    if !target.is_object() {
-        *target = Value::Object(serde_json::Map::new());
-    }
-    let Value::Object(target) = target else {
-        return;
-    };
-    for (key, value) in patch {
-        if value.is_null() {
-            target.remove(key);
-        } else {
-            merge(target.entry(key.clone()).or_insert(Value::Null), value);
+/// The content that turns `old` into `new`: a merge patch, or the whole object where a null is new that a merge patch
+/// cannot express. `text` is that of `new`, where it is at hand.
+pub fn content(old: Option<&Value>, new: &Value, text: Option<&Bytes>) -> Content {
+    let mut patch = Vec::new();
+    match old.map(|old| write_difference(&mut patch, old, new)) {
+        Some(Ok(())) => Content::Patch(Json::written(patch)),
+        Some(Err(NullIsNew)) | None => {
+            Content::Object(text.map_or_else(|| Json::of(new), Json::shared))
         }
     }
 }
 
-/// The content that turns `old` into `new`: a merge patch, or the whole object where a null is new that a merge patch
-/// cannot express.
-pub fn content(old: Option<&Value>, new: &Arc<Value>) -> Content {
-    match old.and_then(|old| difference(old, new)) {
-        Some(patch) => Content::Patch(Arc::new(patch)),
-        None => Content::Object(Arc::clone(new)),
-    }
-}
+/// A difference that a merge patch cannot express: a null that is new.
+struct NullIsNew;
 
-fn holds_null(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Array(items) => items.iter().any(holds_null),
-        Value::Object(fields) => fields.values().any(holds_null),
-        _ => false,
-    }
-}
-
-/// The merge patch from `old` to `new`; `None` when there is none.
-fn difference(old: &Value, new: &Value) -> Option<Value> {
+/// Writes the merge patch from `old` to `new`, which differ.
+fn write_difference(out: &mut Vec<u8>, old: &Value, new: &Value) -> Result<(), NullIsNew> {
     let (Value::Object(old), Value::Object(new)) = (old, new) else {
-        return (!holds_null(new)).then(|| new.clone());
+        return write_new(out, new);
     };
-    let mut out = serde_json::Map::new();
+    out.push(b'{');
+    let start = out.len();
     let mut before = old.iter().peekable();
     for (key, value) in new {
         while let Some((gone, _)) = before.next_if(|(other, _)| *other < key) {
-            out.insert(gone.clone(), Value::Null);
+            write_gone(out, gone);
         }
-        let changed = match before.next_if(|(other, _)| *other == key) {
-            Some((_, before)) if before == value => continue,
-            Some((_, before)) => difference(before, value)?,
-            None if holds_null(value) => return None,
-            None => value.clone(),
-        };
-        out.insert(key.clone(), changed);
+        let before = before.next_if(|(other, _)| *other == key);
+        if before.is_some_and(|(_, before)| before == value) {
+            continue;
+        }
+        json::write_text(out, key);
+        out.push(b':');
+        match before {
+            Some((_, before)) => write_difference(out, before, value)?,
+            None => write_new(out, value)?,
+        }
+        out.push(b',');
     }
-    out.extend(before.map(|(gone, _)| (gone.clone(), Value::Null)));
-    Some(Value::Object(out))
+    for (gone, _) in before {
+        write_gone(out, gone);
+    }
+    if out.len() > start {
+        out.pop();
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+fn write_new(out: &mut Vec<u8>, value: &Value) -> Result<(), NullIsNew> {
+    if holds_null(value) {
+        return Err(NullIsNew);
+    }
+    json::write(out, value);
+    Ok(())
+}
+
+fn write_gone(out: &mut Vec<u8>, key: &str) {
+    json::write_text(out, key);
+    out.extend_from_slice(b":null,");
+}
+
+/// Whether a merge patch would take a part of `value` for a removal. Lists it takes as they are.
+fn holds_null(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(fields) => fields.values().any(holds_null),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -132,25 +148,29 @@ mod tests {
     #[test]
     fn a_patch_leads_from_old_to_new() {
         let old = json!({"a": {"b": 1, "c": [1]}, "d": 1, "e": {}});
-        let new = Arc::new(json!({"a": {"b": 2, "c": [1]}, "e": {"x": {}}, "f": "x"}));
-        let Content::Patch(patch) = content(Some(&old), &new) else {
+        let new = json!({"a": {"b": 2, "c": [1]}, "e": {"x": {}}, "f": "x", "g": [{"h": null}]});
+        let Content::Patch(patch) = content(Some(&old), &new, None) else {
             panic!("not a patch")
         };
         assert_eq!(
-            *patch,
-            json!({"a": {"b": 2}, "d": null, "e": {"x": {}}, "f": "x"})
+            patch.value(),
+            json!({"a": {"b": 2}, "d": null, "e": {"x": {}}, "f": "x", "g": [{"h": null}]})
         );
         let mut replayed = old;
-        merge(&mut replayed, &patch);
-        assert_eq!(replayed, *new);
+        patch::merge(&mut replayed, &patch.value()).unwrap();
+        assert_eq!(replayed, new);
+        assert_eq!(
+            content(Some(&new), &new, None),
+            Content::Patch(Json::of(&json!({})))
+        );
     }
 
     #[test]
     fn an_object_with_a_null_is_written_whole() {
-        let new = Arc::new(json!({"a": null}));
+        let new = json!({"a": null});
         assert_eq!(
-            content(Some(&json!({"a": 1})), &new),
-            Content::Object(new.clone())
+            content(Some(&json!({"a": 1})), &new, None),
+            Content::Object(Json::of(&new))
         );
     }
 }

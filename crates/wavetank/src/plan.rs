@@ -3,17 +3,14 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use wavetank_model::{GroupKind, ObjectKey, object};
+use wavetank_model::{GroupKind, ObjectKey, OperationPhase, ResultCode, object};
 use wavetank_report::{Plan, PlannedTask};
 use wavetank_scenario::{Scenario, StepAction, SyncRequest};
 use wavetank_sync::kinds::KnownKind;
 use wavetank_sync::ledger::Ledger;
 use wavetank_sync::plan::{Reason, Task, ViewAsks, build};
 use wavetank_sync::target::{Targets, normalise};
-use wavetank_sync::{
-    ApiResource, AppIdentity, Kinds, OperationPhase, ResourceFilter, ResultCode, StepInput,
-    SyncOptions,
-};
+use wavetank_sync::{ApiResource, AppIdentity, Kinds, ResourceFilter, StepInput, SyncOptions};
 
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]

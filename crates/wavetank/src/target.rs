@@ -1,6 +1,7 @@
 //! A scenario on any target, judged.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use wavetank_cluster::{Capabilities, Capability, Cluster};
@@ -8,8 +9,8 @@ use wavetank_kernel::Seed;
 use wavetank_model::script::{Attempt, Behaviour, Delay, Deletion, Rule, TimelineEntry};
 use wavetank_model::{GroupKind, GroupVersionKind, object};
 use wavetank_report::RunOutcome;
-use wavetank_runner::{RunOptions, RunRecord, replay};
-use wavetank_scenario::Scenario;
+use wavetank_runner::{RunOptions, RunRecord, replay, world_objects};
+use wavetank_scenario::{Scenario, StorageBinding};
 use wavetank_sync::{Builtin, StepEngine};
 
 use crate::check::{judge, skipped};
@@ -55,6 +56,9 @@ pub fn lacking(scenario: &Scenario, capabilities: &Capabilities) -> Option<Strin
             rule.matches
         ));
     }
+    if let Some(reason) = lacks_machines(scenario, capabilities) {
+        return Some(reason);
+    }
     if !lacks(Capability::VirtualTime) {
         return None;
     }
@@ -91,6 +95,49 @@ pub fn lacking(scenario: &Scenario, capabilities: &Capabilities) -> Option<Strin
                     rule.matches
                 )
             })
+    })
+}
+
+/// Why the nodes, the storage class or the load balancers that `cluster` asks for are not to be had.
+fn lacks_machines(scenario: &Scenario, capabilities: &Capabilities) -> Option<String> {
+    let cluster = &scenario.cluster;
+    let real = !capabilities.contains(&Capability::ScriptedWorkloads);
+    if real && cluster.nodes > 1 {
+        return Some(format!(
+            "`cluster.nodes` asks for {} nodes, and here nodes are real",
+            cluster.nodes
+        ));
+    }
+    if real && cluster.storage == StorageBinding::WaitForFirstConsumer {
+        return Some(
+            "`cluster.storage` says how volumes are bound, and here storage is real".to_owned(),
+        );
+    }
+    let given = capabilities.contains(&Capability::LoadBalancers);
+    let balanced = world_objects(scenario).find(|object| is_balanced(object))?;
+    let name = format!(
+        "{}/{}",
+        balanced["kind"].as_str().unwrap_or_default(),
+        object::name(balanced)
+    );
+    match (cluster.load_balancers, given) {
+        (true, false) => Some(format!(
+            "{name} needs a load balancer, and here nobody is known to give one an address"
+        )),
+        (false, false) => Some(format!(
+            "`cluster.loadBalancers` says that {name} gets no address, and here that is not known"
+        )),
+        (_, true) => None,
+    }
+}
+
+/// Whether somebody gives the object an address from outside.
+fn is_balanced(object: &serde_json::Value) -> bool {
+    let kind = GroupVersionKind::of(object).map(|gvk| gvk.group_kind());
+    kind.is_some_and(|kind| match (kind.group.as_str(), kind.kind.as_str()) {
+        ("", "Service") => object["spec"]["type"] == "LoadBalancer",
+        ("networking.k8s.io", "Ingress") => true,
+        _ => false,
     })
 }
 
@@ -157,9 +204,9 @@ pub async fn check_on(
     judge(scenario, simulation)
 }
 
-/// The rules with every time of a script divided by `scale`, which is at least 1.
-pub fn faster(rules: Vec<Rule>, scale: u32) -> Vec<Rule> {
-    let scale = scale.max(1);
+/// The rules with every time of a script divided by `scale`.
+pub fn faster(rules: Vec<Rule>, scale: NonZeroU32) -> Vec<Rule> {
+    let scale = scale.get();
     let faster = |delay: &mut Delay| {
         delay.after /= scale;
         delay.jitter /= scale;
@@ -197,7 +244,7 @@ pub fn faster(rules: Vec<Rule>, scale: u32) -> Vec<Rule> {
 /// cluster-scoped objects only where that is allowed.
 pub fn leaves_its_namespaces(scenario: &Scenario, allow_cluster_scoped: bool) -> Option<String> {
     let app = &scenario.app;
-    let objects = || app.manifests.iter().chain(&scenario.cluster.objects);
+    let objects = || world_objects(scenario);
     let is_namespace =
         |object: &serde_json::Value| object["kind"] == "Namespace" && object["apiVersion"] == "v1";
     let mut made: BTreeSet<&str> = objects()
@@ -212,7 +259,9 @@ pub fn leaves_its_namespaces(scenario: &Scenario, allow_cluster_scoped: bool) ->
         made.insert(&app.namespace);
     }
     for object in objects() {
-        let gvk = GroupVersionKind::of(object)?;
+        let Some(gvk) = GroupVersionKind::of(object) else {
+            continue;
+        };
         let name = object::name(object);
         if is_namespace(object) {
             if name.starts_with("kube-") || name == "default" {

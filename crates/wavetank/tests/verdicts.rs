@@ -4,11 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use wavetank::{Options, RunOutcome, Verdict, check};
+use wavetank_cluster::Capability;
 use wavetank_report::Failure;
-use wavetank_scenario::{LoadOptions, load_bytes};
+use wavetank_scenario::{LoadOptions, Scenario, load_bytes};
 
 /// Runs an app of one `ConfigMap` with this `spec`, indented by two.
 fn run(spec: &str) -> RunOutcome {
+    check(&scenario(spec), Options::default())
+}
+
+fn scenario(spec: &str) -> Arc<Scenario> {
     let text = format!(
         "apiVersion: wavetank/v1\nkind: Scenario\nmetadata: {{name: x}}\nspec:\n{spec}\n---\n\
          apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: settings}}\n"
@@ -19,8 +24,7 @@ fn run(spec: &str) -> RunOutcome {
         &LoadOptions::default(),
     )
     .unwrap_or_else(|problems| panic!("{}", problems.render(false)));
-    let scenario = loaded.scenarios.into_iter().next().expect("one scenario");
-    check(&Arc::new(scenario), Options::default())
+    Arc::new(loaded.scenarios.into_iter().next().expect("one scenario"))
 }
 
 fn told(outcome: &RunOutcome) -> Vec<String> {
@@ -116,6 +120,28 @@ fn a_plan_can_be_bound_to_an_event() {
 }
 
 /// With `fail_fast` a run that is lost ends there, and what had no time to hold is no failure.
+/// Nothing of `cluster` is passed over on a target that cannot give it.
+#[test]
+fn what_the_cluster_cannot_give_is_skipped_with_the_reason() {
+    let real = [Capability::RealContainers].into();
+    let virtual_nodes = [Capability::ScriptedWorkloads, Capability::LoadBalancers].into();
+    let service = "{apply: [{apiVersion: v1, kind: Service, metadata: {name: web}, spec: {type: LoadBalancer}}]}";
+    for (cluster, reason) in [
+        ("{nodes: 3}", "`cluster.nodes` asks for 3 nodes"),
+        (
+            "{storage: {bindingMode: WaitForFirstConsumer}}",
+            "`cluster.storage` says",
+        ),
+        ("{}", "Service/web needs a load balancer"),
+        ("{loadBalancers: false}", "Service/web gets no address"),
+    ] {
+        let scenario = scenario(&format!("  cluster: {cluster}\n  steps: [{service}]"));
+        let told = wavetank::lacking(&scenario, &real).unwrap_or_default();
+        assert!(told.contains(reason), "{cluster}: {told}");
+        assert_eq!(wavetank::lacking(&scenario, &virtual_nodes), None);
+    }
+}
+
 #[test]
 fn a_lost_run_ends_early_where_that_is_asked() {
     let text = "apiVersion: wavetank/v1

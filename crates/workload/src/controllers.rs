@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wavetank_kernel::{Chooser, Class, Load, Seed, SimTime};
-use wavetank_model::script::{Deletion, Rule};
-use wavetank_model::{Api, EventPattern, ObjectKey, Status};
+use wavetank_model::script::Rule;
+use wavetank_model::{Api, ObjectKey, Status};
 
 use crate::agenda::{Agenda, Task};
 use crate::balancer::Balancer;
@@ -173,23 +173,12 @@ impl Controllers {
             .map(|(key, problem)| (key, problem.as_str()))
     }
 
-    /// An `until` event of a rule ([`Controllers::until_events`]) happened: deletions it holds go on.
+    /// The event of rule `rule`, counted from 0, happened whose `deletion` is [`wavetank_model::script::Deletion::Until`]
+    /// it: deletions that the rule holds go on.
     pub fn occurred(&mut self, rule: usize, now: SimTime) {
         for key in self.timelines.release(rule) {
             self.agenda.push(Task::Hold, key, now, Load::Work);
         }
-    }
-
-    /// The events that deletions wait for, with the number of their rule for [`Controllers::occurred`].
-    pub fn until_events(&self) -> impl Iterator<Item = (usize, &EventPattern)> {
-        self.scripts
-            .rules()
-            .iter()
-            .enumerate()
-            .filter_map(|(number, rule)| match &rule.deletion {
-                Some(Deletion::Until(event)) => Some((number, event)),
-                _ => None,
-            })
     }
 
     /// Does everything that is due first, at or before `now`: the entries of one instant and class, in order. The

@@ -33,10 +33,6 @@ impl Scripts {
         self.rules.is_empty()
     }
 
-    pub(crate) fn rules(&self) -> &[Rule] {
-        &self.rules
-    }
-
     /// The first rule that matches the object by itself.
     pub(crate) fn of(&self, key: &ObjectKey, generation: i64) -> Option<(usize, &Rule)> {
         self.rules

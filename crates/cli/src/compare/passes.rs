@@ -119,8 +119,7 @@ fn split(trace: &Trace, gets: bool) -> Vec<Pass> {
 }
 
 /// The text of a change without what depends on the order of writes that are made at once.
-fn masked(change: &Value) -> String {
-    let mut change = change.clone();
+fn masked(mut change: Value) -> String {
     if let Some(meta) = change.get_mut("metadata").and_then(Value::as_object_mut) {
         meta.remove("uid");
         meta.remove("resourceVersion");
@@ -229,8 +228,7 @@ impl Pass {
     fn changed(&mut self, change: &ApiEvent) {
         let key = format!("{:?} {}", change.verb, change.key);
         let text = match change.content.as_ref() {
-            Some(Content::Object(object)) => masked(object),
-            Some(Content::Patch(patch)) => masked(patch),
+            Some(Content::Object(content) | Content::Patch(content)) => masked(content.value()),
             None => String::new(),
         };
         self.changes.entry(key).or_default().push(text);
@@ -246,10 +244,10 @@ impl Pass {
         for result in &state.results {
             let status = result
                 .status
-                .map_or("-", wavetank_trace::ResultStatus::as_str);
+                .map_or("-", wavetank_model::ResultCode::as_str);
             let phase = result
                 .hook_phase
-                .map_or("-", wavetank_trace::OperationPhase::as_str);
+                .map_or("-", wavetank_model::OperationPhase::as_str);
             self.results.insert(
                 format!("{} in {}", result.key, result.sync_phase),
                 format!("{status} {phase} {}", essence(&result.message)),

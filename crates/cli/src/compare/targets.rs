@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use wavetank::{RunOutcome, Verdict};
 use wavetank_kernel::SimTime;
@@ -27,6 +26,7 @@ pub(crate) fn compare(arguments: &CompareArguments, streams: &mut Streams) -> an
         let text = "error: --targets names two targets, as in fake,control-plane\n";
         return Err(Refused(text.to_owned()).into());
     };
+    refuse_useless(arguments)?;
     let mut targets = Vec::new();
     for name in [*first, *second] {
         match Target::find_or_say(name, &arguments.target_options, streams)? {
@@ -64,6 +64,24 @@ pub(crate) fn compare(arguments: &CompareArguments, streams: &mut Streams) -> an
     Ok(table.exit_code())
 }
 
+/// Refuses options that comparisons of targets do not look at.
+fn refuse_useless(arguments: &CompareArguments) -> Result<(), Refused> {
+    let refused = |text: &str| Err(Refused(format!("error: {text}\n")));
+    if arguments.engines.len() > 1 {
+        return refused(
+            "two targets are compared with one engine: --engines names one with --targets",
+        );
+    }
+    if arguments.gets {
+        return refused(
+            "--gets does nothing with --targets\n  = only comparisons of engines look at requests",
+        );
+    }
+    arguments
+        .target_options
+        .refuse_useless(&arguments.targets, true)
+}
+
 /// One line of the table.
 struct Row {
     title: String,
@@ -92,8 +110,12 @@ enum Same {
     Nothing,
     /// One target does not run the scenario.
     Skipped,
-    /// One target was not available, or the file is wrong.
+    /// One target was not available.
     Failed,
+    /// The file is wrong.
+    Invalid,
+    /// One run ended in a bug of this program.
+    Bug,
 }
 
 impl Same {
@@ -105,6 +127,8 @@ impl Same {
             Self::Nothing => "DIFFERENT",
             Self::Skipped => "SKIPPED",
             Self::Failed => "UNAVAILABLE",
+            Self::Invalid => "INVALID",
+            Self::Bug => "BUG",
         }
     }
 }
@@ -122,7 +146,7 @@ fn row(item: &Item, targets: &[Target], engine: &Choice, arguments: &CompareArgu
             return Row {
                 title: path.clone(),
                 sides: None,
-                outcome: Same::Failed,
+                outcome: Same::Invalid,
                 differences: vec![Difference {
                     what: problems.join("\n"),
                     sides: [String::new(), String::new()],
@@ -149,17 +173,13 @@ fn row(item: &Item, targets: &[Target], engine: &Choice, arguments: &CompareArgu
     }
     let outcomes = [first, second];
     let differences = differences(&outcomes);
-    let failed = outcomes.iter().any(|outcome| {
-        matches!(
-            outcome.verdict,
-            Verdict::Unavailable { .. } | Verdict::Bug { .. }
-        )
+    let failed = outcomes.iter().map(|outcome| match outcome.verdict {
+        Verdict::Unavailable { .. } => Same::Failed,
+        Verdict::Bug { .. } => Same::Bug,
+        _ => Same::All,
     });
-    let outcome = match differences.iter().map(|(same, _)| *same).max() {
-        _ if failed => Same::Failed,
-        None => Same::All,
-        Some(worst) => worst,
-    };
+    let worst = differences.iter().map(|(same, _)| *same).chain(failed);
+    let outcome = worst.max().unwrap_or(Same::All);
     Row {
         title: scenario.name.clone(),
         sides: Some(outcomes.map(|outcome| Side {
@@ -434,16 +454,21 @@ impl Table {
             self.count(Same::Verdict),
             self.count(Same::Nothing),
             self.count(Same::Skipped),
-            self.count(Same::Failed),
+            self.count(Same::Failed) + self.count(Same::Invalid) + self.count(Same::Bug),
         )
     }
 
     fn exit_code(&self) -> u8 {
-        if self.count(Same::Failed) > 0 {
-            crate::UNAVAILABLE
-        } else {
-            u8::from(self.count(Same::Nothing) > 0)
-        }
+        let codes = [
+            (Same::Bug, crate::BUG),
+            (Same::Invalid, crate::WRONG),
+            (Same::Failed, crate::UNAVAILABLE),
+            (Same::Nothing, 1),
+        ];
+        codes
+            .into_iter()
+            .find(|(same, _)| self.count(*same) > 0)
+            .map_or(0, |(_, code)| code)
     }
 
     /// The table that the documentation shows.
@@ -477,24 +502,6 @@ impl Table {
     }
 }
 
-/// Reads a duration of a command line: `60s`, `2m`.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) = text.split_at(
-        text.find(|char: char| !char.is_ascii_digit())
-            .unwrap_or(text.len()),
-    );
-    let number: u64 = number
-        .parse()
-        .map_err(|_| format!("a time reads `60s` or `2m`, this is `{text}`"))?;
-    match unit {
-        "ms" => Ok(Duration::from_millis(number)),
-        "s" => Ok(Duration::from_secs(number)),
-        "m" => Ok(Duration::from_secs(number * 60)),
-        "h" => Ok(Duration::from_secs(number * 3600)),
-        _ => Err(format!("a time reads `60s` or `2m`, this is `{text}`")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -517,11 +524,5 @@ mod tests {
             ["\n  a\n  b\n> c", "\n  a\n  b\n> (nothing more)"]
         );
         assert!(first_difference("order", &[list(&["a"]), list(&["a"])]).is_none());
-    }
-
-    #[test]
-    fn durations_have_a_unit() {
-        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
-        assert!(duration("90").is_err());
     }
 }

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use wavetank_kernel::SimTime;
+use wavetank_model::json::Json;
 use wavetank_model::{ChangeKind, GroupKind, ObjectKey, Verb, argo};
 use wavetank_trace::{ApiEvent, Content};
 
@@ -73,12 +75,8 @@ impl Objects {
     /// Takes a commit; whether the object is gone by it.
     pub(super) fn change(&mut self, api: &ApiEvent) -> bool {
         let finalizers = match &api.content {
-            Some(Content::Object(object)) => object
-                .pointer("/metadata/finalizers")
-                .or(Some(&Value::Null)),
-            Some(Content::Patch(patch)) => patch
-                .get("metadata")
-                .and_then(|meta| meta.get("finalizers")),
+            Some(Content::Object(object)) => finalizers(object).or(Some(Value::Null)),
+            Some(Content::Patch(patch)) => finalizers(patch),
             None => None,
         };
         // Most commits: they change nothing that is kept here.
@@ -95,7 +93,7 @@ impl Objects {
             ChangeKind::Updated | ChangeKind::Deleting => facts.exists = true,
         }
         if let Some(finalizers) = finalizers {
-            facts.finalizer = holds_finalizer(finalizers);
+            facts.finalizer = holds_finalizer(&finalizers);
         }
         false
     }
@@ -124,6 +122,27 @@ impl Objects {
         self.get(key).faulted
             || (!self.faulted_kinds.is_empty() && self.faulted_kinds.contains(&key.group_kind()))
     }
+}
+
+/// The finalizers that an object or a patch names; null where a patch removes them.
+fn finalizers(content: &Json) -> Option<Value> {
+    #[derive(Deserialize)]
+    struct Part {
+        #[serde(default)]
+        metadata: Metadata,
+    }
+    #[derive(Default, Deserialize)]
+    struct Metadata {
+        #[serde(default, deserialize_with = "present")]
+        finalizers: Option<Value>,
+    }
+    fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+        Value::deserialize(deserializer).map(Some)
+    }
+    if !content.mentions("\"finalizers\":") {
+        return None;
+    }
+    content.part::<Part>()?.metadata.finalizers
 }
 
 fn holds_finalizer(finalizers: &Value) -> bool {

@@ -5,12 +5,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use wavetank_model::{ObjectKey, Phase, WaveNumber};
+use wavetank_model::{ObjectKey, OperationPhase, Phase, ResultCode, WaveNumber};
 use wavetank_sync::external::{External, ExternalLive};
-use wavetank_sync::{
-    EngineError, Kinds, Note, OperationPhase, ResourceResult, ResultCode, StepInput, StepOutput,
-    SyncOptions,
-};
+use wavetank_sync::{EngineError, Kinds, Note, ResourceResult, StepInput, StepOutput, SyncOptions};
 
 /// What a program said.
 pub(super) enum Said {
@@ -236,20 +233,21 @@ impl RawResult {
         };
         let status = match self.status.as_str() {
             "" => None,
-            "Synced" => Some(ResultCode::Synced),
-            "SyncFailed" => Some(ResultCode::SyncFailed),
-            "Pruned" => Some(ResultCode::Pruned),
-            "PruneSkipped" => Some(ResultCode::PruneSkipped),
-            other => return Err(no("status", other)),
+            text => Some(
+                ResultCode::ALL
+                    .into_iter()
+                    .find(|code| code.as_str() == text)
+                    .ok_or_else(|| no("status", text))?,
+            ),
         };
         let hook_phase = match self.hook_phase.as_str() {
             "" => None,
-            "Running" => Some(OperationPhase::Running),
-            "Terminating" => Some(OperationPhase::Terminating),
-            "Succeeded" => Some(OperationPhase::Succeeded),
-            "Failed" => Some(OperationPhase::Failed),
-            "Error" => Some(OperationPhase::Error),
-            other => return Err(no("hookPhase", other)),
+            text => Some(
+                OperationPhase::ALL
+                    .into_iter()
+                    .find(|phase| phase.as_str() == text)
+                    .ok_or_else(|| no("hookPhase", text))?,
+            ),
         };
         let hook_type = match self.hook_type.as_str() {
             "" => None,

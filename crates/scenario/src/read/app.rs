@@ -100,6 +100,7 @@ impl Reader<'_, '_> {
             ("project", written("project")),
             ("settings", written("settings")),
         ];
+        self.idle_project(written("project"));
         let patchable = patchable
             .into_iter()
             .filter_map(|(key, node)| Some((key.to_owned(), self.json(node?))))
@@ -137,20 +138,7 @@ impl Reader<'_, '_> {
             );
             return None;
         }
-        for key in ["source", "sources"] {
-            if let Some((key, _)) = application
-                .get("spec")
-                .into_iter()
-                .flat_map(Node::entries)
-                .find(|(name, _)| name.scalar_text() == Some(key))
-            {
-                self.context.warning(
-                    key.span,
-                    "the source of this Application is ignored",
-                    "the manifests are given by the scenario",
-                );
-            }
-        }
+        self.idle_application(application.get("spec"));
         if let Some(policy) = application.at(&["spec", "syncPolicy"]) {
             check(policy, &Ty::Map(&format::SYNC_POLICY), self.context);
         }
@@ -233,13 +221,15 @@ impl Reader<'_, '_> {
         });
         if let Some(version) = node.get("version")
             && let Some(text) = version.string()
-            && let Some(reason) = unsupported::engine_version(&text)
         {
-            self.context.error(
-                version.span,
-                format!("Argo CD {text} cannot be played by the built-in engine"),
-                reason,
-            );
+            if let Some(reason) = unsupported::engine_version(&text) {
+                let message = format!("Argo CD {text} cannot be played by the built-in engine");
+                self.context.error(version.span, message, reason);
+            } else if let Some(differing) = unsupported::differing(&text) {
+                let message =
+                    format!("Argo CD {text} is played by the rules of the newest version");
+                self.context.warning(version.span, message, differing);
+            }
         }
         AppSettings {
             sync_wave_delay: duration(node, "syncWaveDelay", default.sync_wave_delay),

@@ -57,6 +57,7 @@ impl Reader<'_, '_> {
             self.context
                 .error(on.span, "discovery is about no single object", label);
         }
+        self.idle_fault(node, verb);
         let times = node.get("times");
         Some(Fault {
             name: node.get("name").and_then(Node::string),

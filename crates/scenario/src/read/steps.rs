@@ -52,10 +52,16 @@ impl Reader<'_, '_> {
                 self.context
                     .error(item.span, "this bound action does nothing", "`do` is empty");
             }
-            let actions = list
-                .into_iter()
-                .flat_map(Node::items)
-                .filter_map(|action| self.action(action))
+            let actions = list.into_iter().flat_map(Node::items);
+            let actions = actions
+                .filter_map(|action| {
+                    if let Some(until) = action.at(&["deleteApp", "until"]) {
+                        let label = "only a step waits";
+                        self.context
+                            .error(until.span, "a bound action does not wait", label);
+                    }
+                    self.action(action)
+                })
                 .collect();
             let Some(event) = item.get("event").and_then(Node::event) else {
                 continue;
@@ -99,45 +105,7 @@ impl Reader<'_, '_> {
         Some(match key {
             "sync" => StepAction::Sync(self.sync(node)),
             "plan" => StepAction::Plan,
-            "app" => {
-                for fixed in ["name", "namespace"] {
-                    if let Some(found) = node.get(fixed) {
-                        self.context.error(
-                            found.span,
-                            format!("the {fixed} of the application cannot change"),
-                            "",
-                        );
-                    }
-                }
-                let fixed = ["manifests", "from", "revision"].map(|key| vec![key]);
-                let settings = [
-                    "syncWaveDelay",
-                    "resourceTrackingMethod",
-                    "version",
-                    "resourceCustomizations",
-                ];
-                let settings = settings.map(|key| vec!["settings", key]);
-                for path in fixed.iter().chain(&settings) {
-                    if let Some(found) = node.at(path) {
-                        self.context.error(
-                            found.span,
-                            format!("`{}` cannot change during a run", path.join(".")),
-                            "the step `commit` changes the desired state",
-                        );
-                    }
-                }
-                let _options = self.sync_options(node.at(&["syncPolicy", "syncOptions"]));
-                let merge = self.json(node);
-                match self.app.patched(&merge) {
-                    Ok(app) => self.app = app,
-                    Err(wrong) => self.context.error(
-                        node.span,
-                        "the application would be wrong after this patch",
-                        wrong,
-                    ),
-                }
-                StepAction::App(merge)
-            }
+            "app" => self.app_patch(node),
             "commit" => StepAction::Commit(self.commit(node)),
             "apply" => StepAction::Apply(self.source_list(Some(node))),
             "patch" => {
@@ -156,9 +124,14 @@ impl Reader<'_, '_> {
             "terminate" => StepAction::Terminate,
             "confirmPrune" => StepAction::ConfirmPrune,
             "confirmDelete" => StepAction::ConfirmDelete,
-            "refresh" => StepAction::Refresh {
-                hard: node.get("hard").and_then(Node::boolean).unwrap_or(false),
-            },
+            "refresh" => {
+                if let Some(hard) = node.get("hard").filter(|hard| hard.boolean() == Some(true)) {
+                    let label = "a run caches no manifests: `refresh: {}` sees every commit";
+                    self.context
+                        .error(hard.span, "there is nothing to pass over", label);
+                }
+                StepAction::Refresh
+            }
             "deleteApp" => StepAction::DeleteApp {
                 cascade: match node.get("cascade") {
                     None => Some(Propagation::Foreground),
@@ -177,6 +150,47 @@ impl Reader<'_, '_> {
             },
             _ => StepAction::Settle,
         })
+    }
+
+    /// The step `app`: what it cannot change is refused, and the application is followed.
+    fn app_patch(&mut self, node: &Node) -> StepAction {
+        for fixed in ["name", "namespace"] {
+            if let Some(found) = node.get(fixed) {
+                self.context.error(
+                    found.span,
+                    format!("the {fixed} of the application cannot change"),
+                    "",
+                );
+            }
+        }
+        let fixed = ["manifests", "from", "revision"].map(|key| vec![key]);
+        let settings = [
+            "syncWaveDelay",
+            "resourceTrackingMethod",
+            "version",
+            "resourceCustomizations",
+        ];
+        let settings = settings.map(|key| vec!["settings", key]);
+        for path in fixed.iter().chain(&settings) {
+            if let Some(found) = node.at(path) {
+                self.context.error(
+                    found.span,
+                    format!("`{}` cannot change during a run", path.join(".")),
+                    "the step `commit` changes the desired state",
+                );
+            }
+        }
+        let _options = self.sync_options(node.at(&["syncPolicy", "syncOptions"]));
+        let merge = self.json(node);
+        match self.app.patched(&merge) {
+            Ok(app) => self.app = app,
+            Err(wrong) => self.context.error(
+                node.span,
+                "the application would be wrong after this patch",
+                wrong,
+            ),
+        }
+        StepAction::App(merge)
     }
 
     fn sync(&mut self, node: &Node) -> SyncRequest {

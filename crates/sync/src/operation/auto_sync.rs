@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{OperationState, RetryStrategy};
 use crate::compare::{Comparison, SyncCode};
 use crate::options::ResourceFilter;
-use crate::result::OperationPhase;
+use wavetank_model::OperationPhase;
 
 /// `spec.syncPolicy.automated`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

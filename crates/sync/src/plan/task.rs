@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use wavetank_model::argo::{self, DeletePolicy};
-use wavetank_model::{GroupVersionKind, ObjectKey, Phase, WaveNumber, object};
+use wavetank_model::{
+    GroupVersionKind, ObjectKey, OperationPhase, Phase, ResultCode, WaveNumber, object,
+};
 
 use crate::engine::ResourceRef;
 use crate::kinds::ApiResource;
-use crate::result::{OperationPhase, ResultCode};
 
 /// Something that decided about the place of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use super::{Outcome, Sets, Step};
 use crate::message::{self, WaitingFor};
 use crate::plan::Task;
-use crate::result::{OperationPhase, ResultCode};
+use wavetank_model::{OperationPhase, ResultCode};
 
 impl Step<'_> {
     /// The failure procedure: runs the SyncFail hooks; `true` when there is nothing left of it to do (SYNC-057).

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use wavetank_model::OperationPhase;
 use wavetank_model::argo::{self, DeletePolicy};
 
 use super::{Step, refresh};
 use crate::engine::{CallError, DeleteAsk, DeleteReason, FinalizerAsk};
 use crate::message;
 use crate::plan::Task;
-use crate::result::OperationPhase;
 
 /// The live object without the hook finalizer; other finalizers stay (SYNC-068).
 pub(crate) fn without_finalizer(live: &Value) -> Value {

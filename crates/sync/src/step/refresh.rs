@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::{Outcome, Step};
 use crate::message::WaitingFor;
 use crate::plan::Task;
-use crate::result::{OperationPhase, ResultCode};
 use wavetank_health::{Assessor, HealthStatus};
+use wavetank_model::{OperationPhase, ResultCode};
 
 /// How far a hook is, by its health; `Err` when health could not be judged (SYNC-049).
 pub(super) fn hook_outcome(

@@ -1,13 +1,12 @@
 //! Running a set of tasks: R1 to R5 (SYNC-059..066), and how an object is written (SYNC-088..090).
 
-use wavetank_model::{Phase, argo};
+use wavetank_model::{OperationPhase, Phase, ResultCode, argo};
 
 use super::Step;
 use super::hooks::no_outcome;
 use crate::engine::{ApplyAsk, DeleteReason, Note, Strategy};
 use crate::message;
 use crate::plan::Task;
-use crate::result::{OperationPhase, ResultCode};
 
 /// How a run went; the worse is the greater (SYNC-059).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

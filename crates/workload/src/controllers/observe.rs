@@ -119,7 +119,8 @@ impl Controllers {
             self.agenda
                 .push(Task::Timeline, Arc::clone(key), change.time, Load::Work);
         }
-        if holds && matches!(change.kind, ChangeKind::Created | ChangeKind::Deleting) {
+        // The rule may be one from a later generation on.
+        if holds && (risen || matches!(change.kind, ChangeKind::Created | ChangeKind::Deleting)) {
             self.agenda
                 .push(Task::Hold, Arc::clone(key), change.time, Load::Work);
         }

@@ -1,0 +1,164 @@
+//! JSON text: what each commit writes, and what is kept of an object where its tree would be many times larger.
+
+use std::fmt;
+
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+/// Writes `value` as `serde_json` does, with less ado.
+pub fn write(out: &mut Vec<u8>, value: &Value) {
+    match value {
+        Value::Object(fields) => {
+            out.push(b'{');
+            for (at, (name, field)) in fields.iter().enumerate() {
+                if at > 0 {
+                    out.push(b',');
+                }
+                write_text(out, name);
+                out.push(b':');
+                write(out, field);
+            }
+            out.push(b'}');
+        }
+        Value::Array(items) => {
+            out.push(b'[');
+            for (at, item) in items.iter().enumerate() {
+                if at > 0 {
+                    out.push(b',');
+                }
+                write(out, item);
+            }
+            out.push(b']');
+        }
+        Value::String(text) => write_text(out, text),
+        scalar => write_any(out, scalar),
+    }
+}
+
+/// Writes `text` as a JSON string.
+pub fn write_text(out: &mut Vec<u8>, text: &str) {
+    if !is_plain(text.as_bytes()) {
+        write_any(out, text);
+        return;
+    }
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+}
+
+/// Whether JSON writes `text` as it is. Most texts are short, so eight bytes at a time do better than wide registers.
+fn is_plain(text: &[u8]) -> bool {
+    let (words, rest) = text.as_chunks();
+    words
+        .iter()
+        .all(|word| !has_escaped(u64::from_ne_bytes(*word)))
+        && rest
+            .iter()
+            .all(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\')
+}
+
+/// Whether one of eight bytes is a control character, a quotation mark or a backslash; a byte after one of those may
+/// count as well, which changes nothing.
+fn has_escaped(word: u64) -> bool {
+    const ONES: u64 = u64::MAX / 0xff;
+    let zero_in = |word: u64| word.wrapping_sub(ONES) & !word;
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    let quoted = zero_in(word ^ (ONES * 0x22)) | zero_in(word ^ (ONES * 0x5c));
+    (control | quoted) & (ONES * 0x80) != 0
+}
+
+fn write_any<T: Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
+    // Writing a JSON value with string keys to memory cannot fail.
+    if serde_json::to_writer(&mut *out, value).is_err() {
+        out.extend_from_slice(b"null");
+    }
+}
+
+/// A JSON value as its text, a tenth of the size of its tree. Serialises as the value itself.
+#[derive(Clone)]
+pub struct Json(Bytes);
+
+impl Json {
+    /// The text of `value`.
+    pub fn of(value: &Value) -> Self {
+        let mut out = Vec::with_capacity(256);
+        write(&mut out, value);
+        Self::written(out)
+    }
+
+    /// What [`write`] and [`write_text`] made.
+    pub fn written(text: Vec<u8>) -> Self {
+        Self(text.into_boxed_slice().into())
+    }
+
+    /// A text that somebody has written already, which is shared.
+    pub fn shared(text: &Bytes) -> Self {
+        Self(text.clone())
+    }
+
+    /// The value.
+    pub fn value(&self) -> Value {
+        // What was serialised here parses again.
+        self.part().unwrap_or_default()
+    }
+
+    /// Whether the text has `part` somewhere: a cheap look before the whole is read.
+    pub fn mentions(&self, part: &str) -> bool {
+        memchr::memmem::find(&self.0, part.as_bytes()).is_some()
+    }
+
+    /// What `T` takes from the value; `None` where it does not fit.
+    pub fn part<'de, T: Deserialize<'de>>(&'de self) -> Option<T> {
+        serde_json::from_slice(&self.0).ok()
+    }
+}
+
+impl PartialEq for Json {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0 || self.value() == other.value()
+    }
+}
+
+impl fmt::Debug for Json {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&String::from_utf8_lossy(&self.0))
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Value::deserialize(deserializer).map(|value| Self::of(&value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn text_is_as_serde_json_writes_it() {
+        let value = json!({"text": "a\"b\\c\nä\u{1}", "list": [1, -2.5, null, true, [], {}], "": {"x": ""}});
+        let text = Json::of(&value);
+        assert_eq!(&*text.0, serde_json::to_vec(&value).unwrap());
+        assert_eq!(text.value(), value);
+        assert_eq!(serde_json::to_value(&text).unwrap(), value);
+        for special in (0_u8..0x80).map(char::from).chain(['ß', '語']) {
+            for at in 0..17 {
+                let text = format!("{}{special}{}", "a".repeat(at), "z".repeat(16 - at));
+                let mut written = Vec::new();
+                write_text(&mut written, &text);
+                assert_eq!(written, serde_json::to_vec(&text).unwrap());
+            }
+        }
+        assert_eq!(serde_json::from_value::<Json>(value).unwrap(), text);
+    }
+}
