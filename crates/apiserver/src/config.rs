@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use wavetank_model::kinds;
 use wavetank_model::timestamp::Epoch;
 
 use crate::admission;
@@ -111,7 +112,7 @@ impl Default for ServerConfig {
             rbac: false,
             token_key: String::new(),
             cache_bytes: 32 << 20,
-            version: "1.36.0".to_owned(),
+            version: kinds::VERSION.to_owned(),
             pass_over_rules: false,
             watch_list: true,
             first_revision: 100,

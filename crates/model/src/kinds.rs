@@ -2,6 +2,9 @@
 
 use crate::key::GroupKind;
 
+/// The version of Kubernetes that these are of, without `v`.
+pub const VERSION: &str = "1.36.2";
+
 /// One built-in kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind {

@@ -1,7 +1,5 @@
 //! Who controls what: objects without controller that a selector picks are adopted, controlled ones that it no longer
 //! picks are released, as the controllers of a real cluster do.
-//!
-//! Left out: `ControllerRevisions` are not adopted.
 
 use std::sync::Arc;
 
@@ -10,7 +8,7 @@ use wavetank_model::object::At;
 use wavetank_model::{GroupKind, ObjectKey, PatchType, Status, object};
 
 use crate::context::{Context, MANAGER};
-use crate::read::{controller_reference, flag};
+use crate::read::{controller_reference, flag, text};
 use crate::selectors::{Labelled, Pickers, picks};
 
 const LABELS: &[&str] = &["metadata", "labels"];
@@ -18,7 +16,7 @@ const LABELS: &[&str] = &["metadata", "labels"];
 /// Objects without controller, and who may want them.
 #[derive(Debug, Default)]
 pub(crate) struct Claims {
-    /// Pods and `ReplicaSets` that nobody controls.
+    /// Pods, `ReplicaSets` and `ControllerRevisions` that nobody controls.
     orphans: Labelled,
     owners: Pickers,
 }
@@ -39,7 +37,8 @@ fn selector(key: &ObjectKey, owner: &Value) -> Option<Value> {
 }
 
 impl Claims {
-    /// A Pod or `ReplicaSet` came, changed or went: gives those who may adopt it now.
+    /// A Pod, `ReplicaSet` or `ControllerRevision` came, changed or went: gives those who are to look at it now. A
+    /// revision waits for the next look at a set.
     pub(crate) fn note_object(
         &mut self,
         key: &Arc<ObjectKey>,
@@ -59,7 +58,7 @@ impl Claims {
             return Vec::new();
         };
         self.orphans.insert(key, new);
-        if object::is_terminating(new) {
+        if object::is_terminating(new) || key.kind == "ControllerRevision" {
             return Vec::new();
         }
         let by = |owner: &ObjectKey| (owner.kind == "Deployment") == (key.kind == "ReplicaSet");
@@ -95,6 +94,31 @@ pub(crate) fn pods(
     objects(owner, &GroupKind::new("", "Pod"), finalizer, fits, context)
 }
 
+/// The revisions of a `StatefulSet` or `DaemonSet`, after it adopted those it may have. One that the selector does not
+/// pick is released by a `DaemonSet`, and passed over by a `StatefulSet`.
+pub(crate) fn revisions(
+    owner: &Value,
+    context: &mut Context<'_>,
+) -> Result<Vec<Arc<Value>>, Status> {
+    let kind = GroupKind::new("apps", "ControllerRevision");
+    if text(owner, &["kind"]) == "DaemonSet" {
+        return objects(owner, &kind, None, |_| true, context);
+    }
+    let selector = owner.at(&["spec", "selector"]).unwrap_or(&Value::Null);
+    let is_own = |item: &Value| picks(selector, item);
+    let mut controlled = controlled(owner, &kind, context);
+    controlled.retain(|item| is_own(item));
+    adopt(owner, &kind, None, is_own, &mut controlled, context)?;
+    Ok(controlled)
+}
+
+fn controlled(owner: &Value, kind: &GroupKind, context: &Context<'_>) -> Vec<Arc<Value>> {
+    let uid = object::uid(owner);
+    let mut out = context.api.owned(kind, uid);
+    out.retain(|item| object::controller(item).is_some_and(|controller| controller.uid == uid));
+    out
+}
+
 /// The objects of `kind` that `owner` controls, after it adopted and released.
 pub(crate) fn objects(
     owner: &Value,
@@ -103,15 +127,11 @@ pub(crate) fn objects(
     fits: impl Fn(&Value) -> bool,
     context: &mut Context<'_>,
 ) -> Result<Vec<Arc<Value>>, Status> {
-    let uid = object::uid(owner);
-    let mut controlled = context.api.owned(kind, uid);
-    controlled
-        .retain(|item| object::controller(item).is_some_and(|controller| controller.uid == uid));
+    let mut controlled = controlled(owner, kind, context);
     if object::is_terminating(owner) {
         return Ok(controlled);
     }
-    let nothing = Value::Null;
-    let selector = owner.at(&["spec", "selector"]).unwrap_or(&nothing);
+    let selector = owner.at(&["spec", "selector"]).unwrap_or(&Value::Null);
     let is_own = |item: &Value| picks(selector, item) && fits(item);
     if controlled.iter().any(|item| !is_own(item)) {
         for lost in controlled.iter().filter(|item| !is_own(item)) {
@@ -119,6 +139,20 @@ pub(crate) fn objects(
         }
         controlled.retain(|item| is_own(item));
     }
+    adopt(owner, kind, finalizer, is_own, &mut controlled, context)?;
+    Ok(controlled)
+}
+
+/// Adds what nobody controls and `owner` may have to what it controls.
+fn adopt(
+    owner: &Value,
+    kind: &GroupKind,
+    finalizer: Option<&str>,
+    is_own: impl Fn(&Value) -> bool,
+    controlled: &mut Vec<Arc<Value>>,
+    context: &mut Context<'_>,
+) -> Result<(), Status> {
+    let selector = owner.at(&["spec", "selector"]).unwrap_or(&Value::Null);
     let mut adopted = false;
     let candidates = context
         .claims
@@ -151,7 +185,7 @@ pub(crate) fn objects(
     if adopted {
         controlled.sort_by(|one, other| object::name(one).cmp(object::name(other)));
     }
-    Ok(controlled)
+    Ok(())
 }
 
 fn release(

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use wavetank_model::object::At;
-use wavetank_model::{DeleteOptions, GroupKind, ObjectKey, Status, object};
+use wavetank_model::{DeleteOptions, ObjectKey, Status, object};
 
+use crate::claim;
 use crate::context::{Context, MANAGER};
 use crate::hash;
 use crate::read::{controller_reference, int, map};
@@ -32,10 +33,7 @@ impl History {
         label: &str,
         context: &mut Context<'_>,
     ) -> Result<Self, Status> {
-        let mut revisions = context.api.owned(
-            &GroupKind::new("apps", "ControllerRevision"),
-            object::uid(owner),
-        );
+        let mut revisions = claim::revisions(owner, context)?;
         revisions.sort_by_key(|revision| (number(revision), object::name(revision).to_owned()));
         let wanted = data(owner);
         let newest = revisions.last().map_or(0, |revision| number(revision));
@@ -108,7 +106,7 @@ fn blank(owner: &Value, label: &str, data: Value, number: i64) -> Value {
         .cloned()
         .unwrap_or_default();
     labels.insert(label.to_owned(), hash.clone().into());
-    json!({
+    let mut revision = json!({
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",
         "metadata": {
@@ -119,7 +117,11 @@ fn blank(owner: &Value, label: &str, data: Value, number: i64) -> Value {
         },
         "data": data,
         "revision": number,
-    })
+    });
+    if let Some(annotations) = owner.at(&["metadata", "annotations"]) {
+        revision["metadata"]["annotations"] = annotations.clone();
+    }
+    revision
 }
 
 /// `owner` with the template of `revision`.

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 use wavetank_kernel::{Load, SimTime};
-use wavetank_model::{ObjectKey, PatchType, Status, object};
+use wavetank_model::{ObjectKey, PatchType, Status, kinds, object};
 
+use crate::agenda::Task;
 use crate::config::Config;
 use crate::context::{Again, Context};
 use crate::read::list;
@@ -11,11 +12,7 @@ use crate::{kubelet, latency};
 
 /// The name of node `index`.
 pub fn name(index: usize) -> String {
-    if index == 0 {
-        "node-1".to_owned()
-    } else {
-        format!("node-{}", index + 1)
-    }
+    format!("node-{}", index + 1)
 }
 
 /// The address of node `index`.
@@ -24,13 +21,9 @@ pub fn address(index: usize) -> String {
     format!("172.18.{}.{}", number / 256 % 256, number % 256)
 }
 
-/// The objects that the world creates at the start: nodes, with their Leases where the cluster is noisy, and the
-/// `StorageClass` named `standard`.
+/// The objects that the world creates at the start: nodes, and the `StorageClass` named `standard`.
 pub fn bootstrap(config: &Config) -> Vec<Value> {
     let mut out: Vec<Value> = (0..config.nodes).map(|index| node(index, config)).collect();
-    if config.noise {
-        out.extend((0..config.nodes).map(|index| lease(index, config)));
-    }
     out.push(json!({
         "apiVersion": "storage.k8s.io/v1",
         "kind": "StorageClass",
@@ -45,6 +38,9 @@ pub fn bootstrap(config: &Config) -> Vec<Value> {
     }));
     out
 }
+
+/// The namespace of the nodes' Leases.
+pub(crate) const LEASES: &str = "kube-node-lease";
 
 /// Who makes the volumes of the class `standard`.
 pub const PROVISIONER: &str = "wavetank.dev/volume";
@@ -96,7 +92,7 @@ fn status(name: &str, address: &str, now: &str) -> Value {
             "containerRuntimeVersion": "containerd://2.1.0",
             "kernelVersion": "6.1.0",
             "kubeProxyVersion": "",
-            "kubeletVersion": "v1.36.2",
+            "kubeletVersion": format!("v{}", kinds::VERSION),
             "machineID": "",
             "operatingSystem": "linux",
             "osImage": "wavetank",
@@ -105,15 +101,23 @@ fn status(name: &str, address: &str, now: &str) -> Value {
     })
 }
 
-/// Reports a node Ready that has no status yet: its kubelet is there.
+/// What a node's kubelet does first: it takes a Lease, where the cluster is noisy, and reports the node Ready unless its
+/// status says something.
 pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, Status> {
-    let Some(node) = context
-        .api
-        .get(key)
-        .filter(|node| list(node, &["status", "conditions"]).is_empty())
-    else {
+    let Some(node) = context.api.get(key) else {
         return Ok(Again::Never);
     };
+    let lease_key = ObjectKey::new("coordination.k8s.io", "Lease", LEASES, key.name.as_str());
+    if context.config.noise
+        && context.role.does(Task::Lease)
+        && context.api.get(&lease_key).is_none()
+    {
+        let lease = lease(&node, context);
+        context.api.create(kubelet::MANAGER, lease)?;
+    }
+    if !list(&node, &["status", "conditions"]).is_empty() {
+        return Ok(Again::Never);
+    }
     let known = (0..context.config.nodes).find(|index| name(*index) == object::name(&node));
     let status = status(
         &key.name,
@@ -130,13 +134,15 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
     Ok(Again::Never)
 }
 
-fn lease(index: usize, config: &Config) -> Value {
-    let name = name(index);
-    let now = config.epoch.micro_time(SimTime::ZERO);
+/// The Lease goes with its node.
+fn lease(node: &Value, context: &Context<'_>) -> Value {
+    let name = object::name(node);
+    let now = context.config.epoch.micro_time(context.now);
+    let owner = json!({"apiVersion": "v1", "kind": "Node", "name": name, "uid": object::uid(node)});
     json!({
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
-        "metadata": {"name": name, "namespace": "kube-node-lease"},
+        "metadata": {"name": name, "namespace": LEASES, "ownerReferences": [owner]},
         "spec": {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": now},
     })
 }

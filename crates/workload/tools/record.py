@@ -91,7 +91,9 @@ class ControlPlane:
     def ask(self, method, path, body=None, content_type="application/json"):
         connection = self.connection()
         try:
-            connection.request(method, path, None if body is None else json.dumps(body), {"Authorization": "Bearer secret", "Content-Type": content_type})
+            # As the server writes it anew: the data of a ControllerRevision is compared byte by byte.
+            text = None if body is None else json.dumps(body, separators=(",", ":"), sort_keys=True)
+            connection.request(method, path, text, {"Authorization": "Bearer secret", "Content-Type": content_type})
             response = connection.getresponse()
             data = response.read()
             try:
@@ -332,12 +334,14 @@ def difference(before, now):
 def view(seen):
     names = Names(seen[0][2]["metadata"]["namespace"] if seen else "")
     objects, last, events = {}, {}, {}
+    # What a set makes for itself and keeps is told by its Pods.
+    stray = {item["metadata"]["uid"] for _, kind, item in seen if kind == "ControllerRevision" and not item["metadata"].get("ownerReferences")}
     for verb, kind, item in seen:
         meta = item["metadata"]
         if kind == "Event":
             continue
         name = names.of(kind, meta)
-        if kind == "ControllerRevision":
+        if kind == "ControllerRevision" and meta["uid"] not in stray:
             continue
         state = "deleted" if verb == "DELETED" else describe(kind, item, names)
         if last.get((kind, meta["uid"])) != state:
@@ -396,7 +400,7 @@ def describe(kind, item, names):
     if meta.get("deletionTimestamp"):
         parts.append("deleting")
     owners = meta.get("ownerReferences", [])
-    if owners and kind in ("Pod", "ReplicaSet", "PersistentVolumeClaim"):
+    if owners and kind in ("Pod", "ReplicaSet", "PersistentVolumeClaim", "ControllerRevision"):
         parts.append("of " + ",".join(names.clean(owner["kind"] + "/" + owner["name"]) + ("" if owner.get("controller") else "?") for owner in owners))
     if kind == "Pod":
         # Which generation of the template it is from, its index, whether a Job still counts on it.
@@ -411,6 +415,8 @@ def describe(kind, item, names):
         parts.append({"Pending": "runs", "Running": "runs"}.get(phase, phase))
         parts += [f"{c['type']} {c.get('reason')}: {names.clean(c.get('message', ''))}" for c in status.get("conditions", []) if c["type"] == "DisruptionTarget"]
         return " ".join(parts)
+    if kind == "ControllerRevision":
+        parts.append(f"revision {item['revision']}")
     if "replicas" in spec and kind in ("ReplicaSet",):
         parts.append(f"wants {spec['replicas']}")
     for key in ("deployment.kubernetes.io/revision", "deployment.kubernetes.io/desired-replicas", "deployment.kubernetes.io/max-replicas", "deployment.kubernetes.io/revision-history"):
@@ -444,6 +450,10 @@ def revision(value, meta, names):
         full = f"{owner['name']}-{value}"
         if full in names.shown:
             return names.shown[full].rsplit("-", 1)[1]
+    # A Pod that nobody controls for a while.
+    for full, shown in names.shown.items():
+        if full.endswith(f"-{value}"):
+            return shown.rsplit("-", 1)[1]
     return names.clean(value)
 
 

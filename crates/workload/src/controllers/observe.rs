@@ -12,7 +12,8 @@ use crate::agenda::Task;
 use crate::read::{map, pod_ended, text};
 use crate::script::owner_key;
 use crate::{
-    account, autoscaler, cronjob, endpoints, job, kubelet, latency, scheduler, timeline, volume,
+    account, autoscaler, cronjob, endpoints, job, kubelet, latency, node, scheduler, timeline,
+    volume,
 };
 
 impl Controllers {
@@ -60,6 +61,7 @@ impl Controllers {
                     self.plan(Task::ReplicaSet, &key, change.time);
                 }
             }
+            ("apps", "ControllerRevision") => self.note_claimed(&key, change),
             ("apps", "Deployment") if !gone => self.plan(Task::Deployment, &key, change.time),
             ("apps", "StatefulSet") if !gone => self.plan(Task::StatefulSet, &key, change.time),
             ("apps", "DaemonSet") => {
@@ -78,7 +80,7 @@ impl Controllers {
             }
             ("autoscaling", "HorizontalPodAutoscaler") => self.observe_autoscaler(&key, change),
             ("coordination.k8s.io", "Lease")
-                if change.kind == ChangeKind::Created && key.namespace == "kube-node-lease" =>
+                if change.kind == ChangeKind::Created && key.namespace == node::LEASES =>
             {
                 self.agenda.push(
                     Task::Lease,
@@ -124,7 +126,7 @@ impl Controllers {
         }
     }
 
-    /// Lets those look who may adopt a Pod or `ReplicaSet` that nobody controls.
+    /// Lets those look who may adopt an object that nobody controls.
     fn note_claimed(&mut self, key: &Arc<ObjectKey>, change: &Change) {
         let gone = change.kind == ChangeKind::Deleted;
         let new = (!gone).then_some(&*change.new);

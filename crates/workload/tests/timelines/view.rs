@@ -1,6 +1,6 @@
 //! What happened to objects, without times and random names, as `tools/record.py` writes it down.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 use wavetank_model::{Change, ChangeKind, object};
@@ -30,13 +30,20 @@ const KINDS: [&str; 11] = [
 pub(crate) fn view(changes: &[Change]) -> View {
     let mut names = Names::default();
     let mut objects: BTreeMap<(String, String, String), Vec<String>> = BTreeMap::new();
+    // What a set makes for itself and keeps is told by its Pods.
+    let stray: BTreeSet<&str> = changes
+        .iter()
+        .filter(|change| change.key.kind == "ControllerRevision")
+        .filter(|change| object::owners(&change.new).next().is_none())
+        .map(|change| object::uid(&change.new))
+        .collect();
     for change in changes {
         let (kind, item) = (change.key.kind.as_str(), &*change.new);
         if !KINDS.contains(&kind) || change.key.namespace != "default" {
             continue;
         }
         let name = names.of(kind, item);
-        if kind == "ControllerRevision" {
+        if kind == "ControllerRevision" && !stray.contains(object::uid(item)) {
             continue;
         }
         let state = if change.kind == ChangeKind::Deleted {
@@ -150,6 +157,12 @@ impl Names {
     fn revision(&self, value: &str, item: &Value) -> String {
         let full = object::owners(item)
             .find_map(|owner| self.shown.get(&format!("{}-{value}", owner.name)));
+        // A Pod that nobody controls for a while.
+        let full = full.or_else(|| {
+            let end = format!("-{value}");
+            let mut all = self.shown.iter();
+            all.find_map(|(name, shown)| name.ends_with(&end).then_some(shown))
+        });
         match full.and_then(|shown| shown.rsplit_once('-')) {
             Some((_, number)) => number.to_owned(),
             None => self.clean(value),
@@ -168,12 +181,20 @@ fn describe(kind: &str, item: &Value, names: &Names) -> String {
             names.clean(&format!("{}/{}", owner.kind, owner.name)) + mark
         })
         .collect();
-    if !owners.is_empty() && matches!(kind, "Pod" | "ReplicaSet" | "PersistentVolumeClaim") {
+    if !owners.is_empty()
+        && matches!(
+            kind,
+            "Pod" | "ReplicaSet" | "PersistentVolumeClaim" | "ControllerRevision"
+        )
+    {
         parts.push(format!("of {}", owners.join(",")));
     }
     if kind == "Pod" {
         parts.extend(pod(item, names));
         return parts.join(" ");
+    }
+    if kind == "ControllerRevision" {
+        parts.push(format!("revision {}", item["revision"]));
     }
     if kind == "ReplicaSet" {
         parts.push(format!("wants {}", item["spec"]["replicas"]));
