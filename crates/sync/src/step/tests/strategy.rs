@@ -96,7 +96,10 @@ fn an_empty_health_message_keeps_the_text_of_the_apply() {
         (&after.key, after.order, &after.message),
         (&before.key, before.order, &before.message)
     );
-    assert_eq!(after.hook_phase, Some(wavetank_model::OperationPhase::Succeeded));
+    assert_eq!(
+        after.hook_phase,
+        Some(wavetank_model::OperationPhase::Succeeded)
+    );
 }
 
 /// SYNC-104: a managed namespace is applied in each attempt, and not pruned although nothing names it.
