@@ -299,15 +299,21 @@ fn without_image() -> Done {
     place.is_clean()
 }
 
-fn killed_creation() -> Done {
+/// A run whose `kind` makes a cluster for half a minute.
+fn creation() -> Result<(Place, Child), Failed> {
     let place = Place::new(None)?;
     place.kind(&format!(
         "{NEW_KIND}\ncase \"$1\" in create) exec sleep 30;; esac"
     ))?;
-    let mut child = place.command(&ON_KIND).spawn()?;
+    let child = place.command(&ON_KIND).spawn()?;
     place.until("the creation begins", |place| {
         place.asked().contains("create cluster")
     })?;
+    Ok((place, child))
+}
+
+fn killed_creation() -> Done {
+    let (place, mut child) = creation()?;
     signal(&child, "-KILL")?;
     child.wait()?;
     let listed = place.run(&["cluster", "list"])?;
@@ -324,14 +330,7 @@ fn killed_creation() -> Done {
 }
 
 fn interrupted_creation() -> Done {
-    let place = Place::new(None)?;
-    place.kind(&format!(
-        "{NEW_KIND}\ncase \"$1\" in create) exec sleep 30;; esac"
-    ))?;
-    let child = place.command(&ON_KIND).spawn()?;
-    place.until("the creation begins", |place| {
-        place.asked().contains("create cluster")
-    })?;
+    let (place, child) = creation()?;
     signal(&child, "-INT")?;
     left_with(
         &child.wait_with_output()?,

@@ -184,3 +184,24 @@ fn a_deletion_is_held_until_its_event() {
     });
     assert_eq!(stop(server, "TERM"), Some(0));
 }
+
+#[test]
+fn health_scripts_of_the_scenario_are_used() {
+    const SCRIPTED: &str = "{apiVersion: wavetank/v1, kind: Scenario, metadata: {name: scripted}, spec: {\
+         app: {settings: {resourceCustomizations: [{kind: ConfigMap, health.lua: 'return {status = \"Degraded\"}'}]}},\
+         cluster: {objects: [{apiVersion: v1, kind: ConfigMap, metadata: {name: here}}]},\
+         expect: {count: {ConfigMap/here degraded: 1}}}}\n";
+    let home = tempfile::tempdir().expect("a folder");
+    let paths = ["scripted.yaml", "trace.jsonl"].map(|name| home.path().join(name));
+    fs::write(&paths[0], SCRIPTED).expect("the scenario is written");
+    let [scenario, trace] = paths.each_ref().map(|path| path.to_string_lossy());
+    let server =
+        Serve::start(wavetank(), &[&*scenario, "--trace", &*trace]).expect("the server starts");
+    assert_eq!(stop(server, "TERM"), Some(0));
+    let output = Command::new(wavetank())
+        .args(["judge", &*trace, &*scenario])
+        .output()
+        .expect("judge can be started");
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+}

@@ -72,7 +72,14 @@ async fn serve_in(
     let pace = tokio::spawn(drive(Arc::clone(&cluster)));
     let seed = arguments.seed.unwrap_or(scenario.seed);
     let target = Arc::clone(&cluster) as Arc<dyn Cluster>;
-    let recording = Recording::new(target, Arc::clone(scenario), seed, arguments.show_secrets);
+    let assessor = wavetank::assessor(scenario, cluster.as_ref()).map_err(anyhow::Error::msg)?;
+    let recording = Recording::new(
+        target,
+        Arc::clone(scenario),
+        Arc::new(assessor),
+        seed,
+        arguments.show_secrets,
+    );
     recording.set_up().await.map_err(anyhow::Error::msg)?;
 
     let tcp = TcpListener::bind(address)

@@ -383,15 +383,8 @@ fn apiserver(files: &Files, ports: [u16; 5]) -> Vec<String> {
 }
 
 fn controller_manager(files: &Files, port: u16) -> Vec<String> {
-    let kubeconfig = files.path("kubeconfig");
-    vec![
-        format!("--kubeconfig={kubeconfig}"),
-        format!("--authentication-kubeconfig={kubeconfig}"),
-        format!("--authorization-kubeconfig={kubeconfig}"),
-        "--bind-address=127.0.0.1".to_owned(),
-        format!("--secure-port={port}"),
-        format!("--cert-dir={}", files.path("kube-controller-manager")),
-        "--leader-elect=false".to_owned(),
+    let mut arguments = controllers("kube-controller-manager", files, port);
+    arguments.extend([
         "--use-service-account-credentials=true".to_owned(),
         format!(
             "--service-account-private-key-file={}",
@@ -400,12 +393,16 @@ fn controller_manager(files: &Files, port: u16) -> Vec<String> {
         format!("--root-ca-file={}", files.path("ca.crt")),
         format!("--cluster-signing-cert-file={}", files.path("ca.crt")),
         format!("--cluster-signing-key-file={}", files.path("ca.key")),
-        "--kube-api-qps=200".to_owned(),
-        "--kube-api-burst=400".to_owned(),
-    ]
+    ]);
+    arguments
 }
 
 fn scheduler(files: &Files, port: u16) -> Vec<String> {
+    controllers("kube-scheduler", files, port)
+}
+
+/// What every program is told that works through the API server.
+fn controllers(program: &str, files: &Files, port: u16) -> Vec<String> {
     let kubeconfig = files.path("kubeconfig");
     vec![
         format!("--kubeconfig={kubeconfig}"),
@@ -413,7 +410,7 @@ fn scheduler(files: &Files, port: u16) -> Vec<String> {
         format!("--authorization-kubeconfig={kubeconfig}"),
         "--bind-address=127.0.0.1".to_owned(),
         format!("--secure-port={port}"),
-        format!("--cert-dir={}", files.path("kube-scheduler")),
+        format!("--cert-dir={}", files.path(program)),
         "--leader-elect=false".to_owned(),
         "--kube-api-qps=200".to_owned(),
         "--kube-api-burst=400".to_owned(),

@@ -64,27 +64,19 @@ fn two_tools(item: &Item<'_>, found: &mut Vec<Finding>) {
             let list: BTreeSet<&str> = argo.union(&helm).copied().collect();
             let list: Vec<&str> = list.into_iter().collect();
             let label = format!("Argo CD takes {}", list.join(", "));
-            let location = item.annotation(argo::HELM_HOOK_DELETE_POLICY);
-            found.push(Finding::new(
-                &code::TWO_ANNOTATIONS,
-                item,
-                location,
-                message,
-                label,
-            ));
+            found.push(of_policy(item, message, label));
         }
     } else if has(argo::HOOK) && has(argo::HELM_HOOK) && has(argo::HELM_HOOK_DELETE_POLICY) {
         let message = format!("Helm's delete policy of {} acts in Argo CD too", item.name);
         let label = "the hook annotation beside it is Argo CD's, and decides alone when it runs";
-        let location = item.annotation(argo::HELM_HOOK_DELETE_POLICY);
-        found.push(Finding::new(
-            &code::TWO_ANNOTATIONS,
-            item,
-            location,
-            message,
-            label,
-        ));
+        found.push(of_policy(item, message, label.to_owned()));
     }
+}
+
+/// A finding at Helm's delete policy.
+fn of_policy(item: &Item<'_>, message: String, label: String) -> Finding {
+    let location = item.annotation(argo::HELM_HOOK_DELETE_POLICY);
+    Finding::new(&code::TWO_ANNOTATIONS, item, location, message, label)
 }
 
 /// The policies of one annotation, by Argo CD's names.

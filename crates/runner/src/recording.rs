@@ -36,17 +36,17 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Records from now on. `scenario` says what is declared, and names the trace. Must be called in the runtime that
+    /// Records from now on. `scenario` says what is declared, and names the trace; `assessor` has its rules of health. Must be called in the runtime that
     /// paces the cluster.
     pub fn new(
         cluster: Arc<dyn Cluster>,
         scenario: Arc<Scenario>,
+        assessor: Arc<Assessor>,
         seed: u64,
         show_secrets: bool,
     ) -> Self {
         let home = scenario.app.namespace.clone();
         let changed = Arc::new(Notify::new());
-        let assessor = Arc::new(Assessor::new());
         let (recorder, triggers) = Recorder::new(
             cluster.clock(),
             assessor,

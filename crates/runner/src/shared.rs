@@ -325,7 +325,7 @@ impl Shared {
         if let Some(reason) = self.recorder.runaway() {
             return Some(reason);
         }
-        let time = Pretty(self.scenario.limits.time);
+        let time = Pretty(limit.elapsed());
         (self.clock.now() >= limit)
             .then(|| format!("the limit of {time} of the run's time was reached"))
     }

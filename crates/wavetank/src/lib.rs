@@ -14,7 +14,9 @@ mod target;
 
 pub use check::{check, check_with, judge};
 pub use plan::{PlanError, plan};
-pub use simulate::{Choices, Options, Simulation, cluster_config, simulate, simulate_with};
+pub use simulate::{
+    Choices, Options, Simulation, assessor, cluster_config, simulate, simulate_with,
+};
 pub use target::{check_on, faster, lacking, leaves_its_namespaces, skipped_on};
 pub use wavetank_kernel::Choice;
 pub use wavetank_report::{RunOutcome, Verdict};

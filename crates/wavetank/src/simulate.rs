@@ -134,18 +134,23 @@ async fn simulate_in(
     }
 }
 
-/// The rules of health that `scenario` asks for: the built-in ones and its scripts.
+/// The rules of health that `scenario` asks for: the built-in ones and its scripts, which see the time of `cluster`.
+///
+/// # Errors
+/// There are scripts, and this program was built without Lua.
 #[cfg(feature = "lua")]
-#[expect(clippy::unnecessary_wraps, reason = "without Lua it fails")]
-pub(crate) fn assessor(scenario: &Scenario, cluster: &dyn Cluster) -> Result<Assessor, String> {
+pub fn assessor(scenario: &Scenario, cluster: &dyn Cluster) -> Result<Assessor, String> {
     let (clock, epoch) = (cluster.clock(), cluster.epoch());
     let now: wavetank_health::LuaClock = Arc::new(move || epoch.wall(clock.now()).as_second());
     Ok(Assessor::new().with_scripts(&scenario.app.settings.health_scripts, &now))
 }
 
 /// The rules of health that `scenario` asks for, which must be the built-in ones.
+///
+/// # Errors
+/// There are scripts, and this program was built without Lua.
 #[cfg(not(feature = "lua"))]
-pub(crate) fn assessor(scenario: &Scenario, _cluster: &dyn Cluster) -> Result<Assessor, String> {
+pub fn assessor(scenario: &Scenario, _cluster: &dyn Cluster) -> Result<Assessor, String> {
     if scenario.app.settings.health_scripts.is_empty() {
         return Ok(Assessor::new());
     }

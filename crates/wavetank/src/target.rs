@@ -98,9 +98,15 @@ pub fn lacking(scenario: &Scenario, capabilities: &Capabilities) -> Option<Strin
     })
 }
 
-/// Why the nodes, the storage class or the load balancers that `cluster` asks for are not to be had.
+/// Why the nodes, the storage class, the load balancers or the noise that `cluster` asks for are not to be had.
 fn lacks_machines(scenario: &Scenario, capabilities: &Capabilities) -> Option<String> {
     let cluster = &scenario.cluster;
+    if cluster.noise && !capabilities.contains(&Capability::VirtualTime) {
+        return Some(
+            "`cluster.noise` asks for Events and Leases, which runs on real clusters pass over"
+                .to_owned(),
+        );
+    }
     let real = !capabilities.contains(&Capability::ScriptedWorkloads);
     if real && cluster.nodes > 1 {
         return Some(format!(

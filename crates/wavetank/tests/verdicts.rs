@@ -140,6 +140,9 @@ fn what_the_cluster_cannot_give_is_skipped_with_the_reason() {
         assert!(told.contains(reason), "{cluster}: {told}");
         assert_eq!(wavetank::lacking(&scenario, &virtual_nodes), None);
     }
+    let noisy = scenario("  cluster: {noise: true}");
+    let told = wavetank::lacking(&noisy, &virtual_nodes).unwrap_or_default();
+    assert!(told.starts_with("`cluster.noise` asks"), "{told}");
 }
 
 #[test]
