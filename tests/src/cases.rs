@@ -33,9 +33,6 @@ pub struct Case {
     /// Why a real server answers otherwise.
     #[serde(default)]
     pub differs: Option<String>,
-    /// Whether no time may pass between the requests but what the steps say: such a case is for a server in process.
-    #[serde(default)]
-    pub instant: bool,
     /// What is done, in order.
     pub steps: Vec<Step>,
 }
@@ -70,6 +67,8 @@ pub struct Step {
     advance: Option<String>,
     /// Whether the past is forgotten first.
     pub compact: bool,
+    /// Whether what is expected holds for a moment only.
+    fleeting: bool,
     code: Option<u16>,
     expect: Option<Value>,
     /// Whether the body has nothing beyond what is expected, but for what differs from run to run.
@@ -166,6 +165,11 @@ pub trait Target {
 
     /// Lets time pass.
     fn advance(&mut self, by: Duration);
+
+    /// Whether time passes between requests.
+    fn has_own_time(&self) -> bool {
+        false
+    }
 
     /// How often a read, or a look at a watch, is tried until it shows what is expected: once, where the server does
     /// everything at once.
@@ -273,6 +277,7 @@ impl Replay<'_> {
             loop {
                 let reply = self.target.send(&request)?;
                 match self.check(step, &reply) {
+                    Err(_) if step.fleeting && self.target.has_own_time() => break,
                     Err(_) if is_read && attempts > 1 => {}
                     checked => break checked?,
                 }

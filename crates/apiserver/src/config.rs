@@ -62,7 +62,7 @@ impl Default for HistoryLimits {
     fn default() -> Self {
         Self {
             events: 50_000,
-            bytes: 64 << 20,
+            bytes: 16 << 20,
         }
     }
 }
@@ -111,7 +111,7 @@ impl Default for ServerConfig {
             watch_backlog: 10_000,
             rbac: false,
             token_key: String::new(),
-            cache_bytes: 32 << 20,
+            cache_bytes: 8 << 20,
             version: kinds::VERSION.to_owned(),
             pass_over_rules: false,
             watch_list: true,

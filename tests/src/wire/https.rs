@@ -328,6 +328,10 @@ impl Target for Https<'_> {
         pause(by / self.scale + self.settle / 4);
     }
 
+    fn has_own_time(&self) -> bool {
+        true
+    }
+
     fn attempts(&self) -> u32 {
         self.attempts
     }
