@@ -4,21 +4,16 @@ use http::Request;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::{Value, json};
-use wavetank_tests::wire::Serve;
+use wavetank_tests::wire::{Serve, client};
 
 use crate::{runtime, wavetank};
 
-/// A client of the served cluster, with another token than the kubeconfig's where one is given.
-async fn client(server: &Serve, token: Option<&str>) -> Client {
+/// A client of the served cluster with another token than those of the kubeconfig.
+async fn client_with(token: &str, server: &Serve) -> Client {
     let mut file = Kubeconfig::read_from(server.kubeconfig()).expect("a kubeconfig");
-    if let Some(token) = token {
-        for user in file
-            .auth_infos
-            .iter_mut()
-            .filter_map(|user| user.auth_info.as_mut())
-        {
-            user.token = Some(token.to_owned().into());
-        }
+    let users = file.auth_infos.iter_mut();
+    for user in users.filter_map(|user| user.auth_info.as_mut()) {
+        user.token = Some(token.to_owned().into());
     }
     let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
         .await
@@ -50,14 +45,14 @@ async fn ask(client: &Client, method: &str, path: &str, body: &Value) -> (u16, V
 fn an_account_with_its_token_may_do_what_roles_allow() {
     let server = Serve::start(wavetank(), &["--rbac"]).expect("the server starts");
     runtime().block_on(async {
-        let admin = client(&server, None).await;
+        let admin = client(&server.kubeconfig()).await.expect("a client");
         let path = "/api/v1/namespaces/default/serviceaccounts";
         let robot = json!({"metadata": {"name": "robot"}});
         assert_eq!(ask(&admin, "POST", path, &robot).await.0, 200);
         let (_, answer) = ask(&admin, "POST", &format!("{path}/robot/token"), &json!({})).await;
         let token = answer["status"]["token"].as_str().expect("a token");
 
-        let account = client(&server, Some(token)).await;
+        let account = client_with(token, &server).await;
         let review = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
         let (_, answer) = ask(&account, "POST", review, &json!({})).await;
         assert_eq!(
@@ -80,7 +75,7 @@ fn an_account_with_its_token_may_do_what_roles_allow() {
         let map = json!({"metadata": {"name": "m"}});
         assert_eq!(ask(&account, "POST", maps, &map).await.0, 403);
 
-        let stranger = client(&server, Some("nobody.knows.it")).await;
+        let stranger = client_with("nobody.knows.it", &server).await;
         assert_eq!(ask(&stranger, "GET", maps, &Value::Null).await.0, 401);
     });
 }

@@ -132,18 +132,6 @@ impl Default for Config {
     }
 }
 
-impl Config {
-    /// Like the default, with Pods left as they were written (API-273).
-    pub fn plain_pods() -> Self {
-        Self {
-            service_account: false,
-            priority: false,
-            default_toleration_seconds: false,
-            ..Self::default()
-        }
-    }
-}
-
 /// The mutating stage. `object` is null for deletes; `old` is the stored object of updates and deletes. Gives warnings.
 ///
 /// # Errors

@@ -261,7 +261,6 @@ impl Server {
     fn with_env<T>(&mut self, now: SimTime, act: impl FnOnce(&mut Env<'_>) -> T) -> T {
         let timestamp = self.timestamp(now);
         act(&mut Env {
-            rng: &mut self.dice.strategy,
             timestamp: &timestamp,
             allocations: &mut self.allocations,
         })

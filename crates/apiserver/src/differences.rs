@@ -271,7 +271,7 @@ mod tests {
         }
         let later = SimTime::from_millis(2_000);
         server.run_due(later, &mut Chooser::canonical());
-        assert_eq!(server.open_watches(), 0);
+        assert_eq!(server.watches.len(), 0);
         let mut seen = 0;
         while lines.try_recv().is_ok() {
             seen += 1;

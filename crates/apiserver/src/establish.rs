@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
-use wavetank_model::{DeleteOptions, Propagation, object};
+use wavetank_model::object::{self, condition, is_true};
+use wavetank_model::{DeleteOptions, Propagation};
 
 use crate::binding::set_condition;
 use crate::create::Call;
 use crate::custom;
-use crate::custom::definition::condition;
 use crate::registry::Resource;
 use crate::server::{Server, Work};
 use crate::store::Event;
@@ -23,10 +23,6 @@ pub(crate) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 /// Whether a resource is that of definitions.
 pub(crate) fn is_definition(resource: &Resource) -> bool {
     resource.kind() == "CustomResourceDefinition" && resource.group == "apiextensions.k8s.io"
-}
-
-fn is_true(definition: &Value, kind: &str) -> bool {
-    condition(definition, kind).is_some_and(|condition| condition["status"] == "True")
 }
 
 impl Server {

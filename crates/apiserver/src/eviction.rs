@@ -121,11 +121,7 @@ impl Server {
 
 /// Whether a Pod that is not ready may go without using the budget: always, or while enough others are healthy.
 fn may_go_unhealthy(pod: &Value, budget: &Value) -> bool {
-    let conditions = pod.at(&["status", "conditions"]).and_then(Value::as_array);
-    let ready = conditions
-        .into_iter()
-        .flatten()
-        .any(|one| one["type"] == "Ready" && one["status"] == "True");
+    let ready = object::is_true(pod, "Ready");
     let status = |field: &str| {
         budget["status"]
             .get(field)

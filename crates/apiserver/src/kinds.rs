@@ -12,12 +12,11 @@
 //! two of them are equal exactly when the server calls them semantically equal (API-091).
 
 use serde_json::Value;
-use wavetank_kernel::Rng;
 use wavetank_model::api::Propagation;
 use wavetank_model::key::GroupKind;
 use wavetank_model::status::Status;
 
-pub mod allocations;
+pub(crate) mod allocations;
 mod cluster;
 mod config_map;
 mod cron_job;
@@ -25,13 +24,13 @@ mod custom;
 mod daemon_set;
 mod deployment;
 mod extension;
-pub mod field;
+pub(crate) mod field;
 mod ingress;
 mod job;
-pub mod json;
+pub(crate) mod json;
 mod label_selector;
-pub mod meta;
-pub mod names;
+pub(crate) mod meta;
+pub(crate) mod names;
 mod namespace;
 mod persistent_volume;
 mod pod;
@@ -53,19 +52,16 @@ mod write;
 #[cfg(test)]
 mod recorded;
 
-pub use allocations::Allocations;
-pub use custom::custom_resource;
-pub use field::{Errors, FieldError, FieldErrorKind, Path, invalid};
-pub use names::NameRule;
-pub use registry::strategy;
-pub use scaling::convert_autoscaler;
-pub use write::{create, update};
+pub(crate) use allocations::Allocations;
+pub(crate) use custom::custom_resource;
+pub(crate) use field::{Errors, FieldError, FieldErrorKind, invalid};
+pub(crate) use names::NameRule;
+pub(crate) use registry::strategy;
+pub(crate) use write::{create, update};
 
 /// What a strategy needs from its surroundings.
 #[derive(Debug)]
-pub struct Env<'a> {
-    /// Chance for generated names.
-    pub rng: &'a mut Rng,
+pub(crate) struct Env<'a> {
     /// The time as it is written into objects.
     pub timestamp: &'a str,
     /// The cluster's IP addresses and node ports. The server keeps a clone (cheap) and puts it back when the write
@@ -75,7 +71,7 @@ pub struct Env<'a> {
 
 /// What a create does to the status in the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StatusOnCreate {
+pub(crate) enum StatusOnCreate {
     /// Stays: it is ordinary content.
     Kept,
     /// Becomes an empty object.
@@ -86,7 +82,7 @@ pub enum StatusOnCreate {
 
 /// How a kind differs from the general rules. Objects passed in are of the storage version and went through
 /// [`Strategy::default`].
-pub trait Strategy: Sync {
+pub(crate) trait Strategy: Sync {
     /// Which names are allowed (API-093).
     fn name_rule(&self) -> NameRule {
         NameRule::Subdomain

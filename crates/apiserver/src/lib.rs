@@ -16,11 +16,11 @@
 //! this server is known to differ from a real one.
 
 pub mod admission;
-pub mod config;
+mod config;
 pub mod differences;
-pub mod kinds;
-pub mod server;
-pub mod table;
+mod kinds;
+mod server;
+mod table;
 mod token;
 
 mod access;

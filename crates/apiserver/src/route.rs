@@ -166,18 +166,7 @@ impl Server {
                     &asked.query,
                 )
             }
-            ("watch", _) => {
-                let filter = Filter::parse(&asked.resource, &asked.namespace, &asked.query)?;
-                self.watch(
-                    &asked.resource,
-                    &asked.api_version,
-                    asked.shape,
-                    filter,
-                    asked.media == Media::Protobuf,
-                    &asked.query,
-                    asked.now,
-                )
-            }
+            ("watch", _) => self.watch(asked),
             ("create", "") => {
                 let mut call = asked.call("CreateOptions", false)?;
                 let body = asked.body()?;

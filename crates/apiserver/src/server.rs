@@ -176,11 +176,6 @@ impl Server {
         self.store.revision()
     }
 
-    /// How many watches are open.
-    pub fn open_watches(&self) -> usize {
-        self.watches.len()
-    }
-
     /// Forgets the past: watches and lists of older revisions are answered with 410 from now on.
     pub fn compact(&mut self) {
         self.store.compact();

@@ -19,14 +19,14 @@ mod duration;
 mod pod;
 mod workload;
 
-pub use custom::{custom_columns, custom_row};
-pub use duration::human_duration;
+pub(crate) use custom::{custom_columns, custom_row};
+pub(crate) use duration::human_duration;
 
 use crate::kinds::json::{entries, items, text};
 
 /// A column of a Table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Column {
+pub(crate) struct Column {
     /// Heading.
     pub name: Cow<'static, str>,
     /// `string`, `integer`, `number`, `boolean` or `date`.
@@ -59,7 +59,7 @@ impl Column {
     }
 
     /// As an entry of `columnDefinitions`.
-    pub fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         json!({
             "name": self.name, "type": self.kind, "format": self.format, "description": self.description,
             "priority": self.priority,
@@ -68,12 +68,12 @@ impl Column {
 }
 
 /// The columns of a built-in kind: name and creation time where it has none of its own.
-pub fn columns(gk: &GroupKind) -> &'static [Column] {
+pub(crate) fn columns(gk: &GroupKind) -> &'static [Column] {
     columns::of(&gk.group, &gk.kind).unwrap_or(columns::PLAIN)
 }
 
 /// The cells of one object of a built-in kind, as many as it has columns.
-pub fn row(gk: &GroupKind, object: &Value, now: Timestamp) -> Vec<Value> {
+pub(crate) fn row(gk: &GroupKind, object: &Value, now: Timestamp) -> Vec<Value> {
     let row = Row { object, now };
     match (gk.group.as_str(), gk.kind.as_str()) {
         ("", "Pod") => Some(pod::cells(&row)),

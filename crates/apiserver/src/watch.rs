@@ -17,6 +17,8 @@ use wavetank_kernel::{Chooser, Class, Load, SimTime};
 use wavetank_model::Status;
 
 use crate::answer::{Answer, JSON, ResponseBody};
+use crate::asked::Asked;
+use crate::body::Media;
 use crate::failure::{self, Problem};
 use crate::filter::Filter;
 use crate::printing;
@@ -102,20 +104,9 @@ enum Start {
 
 impl Server {
     /// Opens a watch.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a watch is asked for by all of these"
-    )]
-    pub(crate) fn watch(
-        &mut self,
-        resource: &Arc<Resource>,
-        api_version: &str,
-        shape: Shape,
-        filter: Filter,
-        protobuf: bool,
-        query: &Query,
-        now: SimTime,
-    ) -> Result<Answer, Status> {
+    pub(crate) fn watch(&mut self, asked: &Asked<'_>) -> Result<Answer, Status> {
+        let (resource, query) = (&asked.resource, &asked.query);
+        let filter = Filter::parse(resource, &asked.namespace, query)?;
         let start = self.watch_start(query)?;
         let timeout = query
             .number("timeoutSeconds")?
@@ -126,8 +117,8 @@ impl Server {
         let watch = Watch {
             table: resource.table,
             label: format!("watch/{}/{opened}", resource.kind()),
-            api_version: api_version.to_owned(),
-            shape,
+            api_version: asked.api_version.clone(),
+            shape: asked.shape,
             filter,
             bookmarks: query.flag("allowWatchBookmarks"),
             lines: VecDeque::new(),
@@ -135,10 +126,10 @@ impl Server {
             named: Cell::new(false),
             after: self.store.revision(),
             patience: self.config.watch_backlog,
-            protobuf,
+            protobuf: asked.media == Media::Protobuf,
             sender,
         };
-        Ok(self.begin(resource, watch, start, timeout, receiver, now))
+        Ok(self.begin(resource, watch, start, timeout, receiver, asked.now))
     }
 
     fn watch_start(&self, query: &Query) -> Result<Start, Status> {

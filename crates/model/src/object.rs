@@ -175,22 +175,30 @@ fn hashed(value: &Value) -> String {
         })
 }
 
+/// The condition of that type in `status.conditions`.
+pub fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
+    object
+        .at(&["status", "conditions"])?
+        .as_array()?
+        .iter()
+        .find(|condition| condition.get("type").and_then(Value::as_str) == Some(kind))
+}
+
+/// Whether the condition of that type is `True`.
+pub fn is_true(object: &Value, kind: &str) -> bool {
+    condition(object, kind)
+        .is_some_and(|condition| condition.get("status").and_then(Value::as_str) == Some("True"))
+}
+
 /// Whether a finite object reached its end, and how: a Job by its condition `Complete` or `Failed`, a Pod and an Argo
 /// Workflow by their phase. `None` while it runs, and for kinds without an end.
 pub fn outcome(group: &str, kind: &str, object: &Value) -> Option<bool> {
     match (group, kind) {
         ("batch", "Job") => {
-            let conditions = object.at(&["status", "conditions"])?.as_array()?;
-            let is_true = |wanted: &str| {
-                conditions.iter().any(|condition| {
-                    condition.get("type").and_then(Value::as_str) == Some(wanted)
-                        && condition.get("status").and_then(Value::as_str) == Some("True")
-                })
-            };
-            if is_true("Failed") {
+            if is_true(object, "Failed") {
                 Some(false)
             } else {
-                is_true("Complete").then_some(true)
+                is_true(object, "Complete").then_some(true)
             }
         }
         ("", "Pod") | ("argoproj.io", "Workflow") => {

@@ -171,19 +171,18 @@ fn shared_with(pair: &Pair, app: &AppIdentity) -> Option<(ObjectKey, String)> {
 /// Whether an apply of `target` would change `live` (SYNC-149). What cannot be compared counts as modified.
 pub fn is_modified(target: &Value, live: &Value, options: &SyncOptions) -> bool {
     let ignored = options.ignore_differences.as_slice();
-    let (mut target, mut live) = (target.clone(), live.clone());
-    if (options.server_side_apply || argo::has_option(&target, "ServerSideApply=true"))
-        && let Some(modified) = is_modified_from_the_server(&target, &live, options)
+    if (options.server_side_apply || argo::has_option(target, "ServerSideApply=true"))
+        && let Some(modified) = is_modified_from_the_server(target, live, options)
     {
         return modified;
     }
+    let (mut target, mut live) = (target.clone(), live.clone());
     // The annotation is read before normalisation, and its ignored fields go with the others.
     let mut original = match crate::apply::last_applied_of(&live) {
         Value::Null => target.clone(),
         original => original,
     };
-    ignore::normalise_pair(ignored, &mut original, &mut live.clone());
-    ignore::normalise_pair(ignored, &mut target, &mut live);
+    ignore::normalise(ignored, [&mut original, &mut target], &mut live);
     strip_place(&mut original);
     strip_place(&mut target);
     let Some(gvk) = GroupVersionKind::of(&target) else {
@@ -215,7 +214,7 @@ fn is_modified_from_the_server(
     let gvk = GroupVersionKind::of(target)?;
     let schema = schema::builtin(&gvk)?;
     let (mut target, mut live) = (target.clone(), live.clone());
-    ignore::normalise_pair(&options.ignore_differences, &mut target, &mut live);
+    ignore::normalise(&options.ignore_differences, [&mut target], &mut live);
     let (version, reset) = (gvk.api_version(), FieldSet::default());
     let writer = Writer {
         manager: &options.manager,

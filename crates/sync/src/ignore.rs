@@ -43,29 +43,39 @@ impl IgnoredDifference {
     }
 }
 
-/// Takes ignored fields out of a desired and a live object, for comparison.
-pub(crate) fn normalise_pair(ignored: &[IgnoredDifference], target: &mut Value, live: &mut Value) {
-    strip_ignored(ignored, target, live);
-    always(target);
+/// Takes ignored fields out of desired objects and the live one, for comparison.
+pub(crate) fn normalise<const N: usize>(
+    ignored: &[IgnoredDifference],
+    mut desired: [&mut Value; N],
+    live: &mut Value,
+) {
+    strip_ignored(ignored, &mut desired, live);
+    for object in desired {
+        always(object);
+    }
     always(live);
 }
 
-fn strip_ignored(ignored: &[IgnoredDifference], target: &mut Value, live: &mut Value) {
+fn strip_ignored(ignored: &[IgnoredDifference], desired: &mut [&mut Value], live: &mut Value) {
     let Some(key) = ObjectKey::of(live) else {
         return;
     };
     for entry in ignored.iter().filter(|entry| entry.matches(&key)) {
-        for pointer in &entry.json_pointers {
-            remove(target, pointer);
-            remove(live, pointer);
-        }
-        for path in &entry.jq_path_expressions {
-            jq::delete(target, path);
-            jq::delete(live, path);
-        }
-        for fields in fields_of_managers(live, &entry.managed_fields_managers) {
-            strip_fields(target, &fields);
-            strip_fields(live, &fields);
+        let fields = fields_of_managers(live, &entry.managed_fields_managers);
+        for object in desired
+            .iter_mut()
+            .map(|object| &mut **object)
+            .chain([&mut *live])
+        {
+            for pointer in &entry.json_pointers {
+                remove(object, pointer);
+            }
+            for path in &entry.jq_path_expressions {
+                jq::delete(object, path);
+            }
+            for fields in &fields {
+                strip_fields(object, fields);
+            }
         }
     }
 }
@@ -112,7 +122,7 @@ pub(crate) fn with_live_values(
     live: &Value,
 ) -> Value {
     let (mut out, mut rest) = (target.clone(), live.clone());
-    strip_ignored(ignored, &mut out, &mut rest);
+    strip_ignored(ignored, &mut [&mut out], &mut rest);
     if rest == *live && out == *target {
         return out;
     }

@@ -30,8 +30,8 @@ pub mod operation;
 pub mod options;
 pub mod plan;
 pub mod project;
-pub mod reconcile;
-pub mod result;
+mod reconcile;
+mod result;
 pub mod step;
 pub mod target;
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::target::{self, KeyRef, Target, Targets};
 
 /// A desired object and the live one of the same key; at least one side is there.
 #[derive(Clone, Debug)]
-pub struct Pair {
+pub(crate) struct Pair {
     /// The desired object.
     pub target: Option<Arc<Target>>,
     /// The live object.
@@ -23,7 +23,7 @@ pub struct Pair {
 
 /// Desired and live state, paired.
 #[derive(Clone, Debug, Default)]
-pub struct Reconciled {
+pub(crate) struct Reconciled {
     /// Resources, and live objects without a target (hooks' live objects among them).
     pub pairs: Vec<Pair>,
     /// The hooks among the targets.
@@ -34,7 +34,7 @@ pub struct Reconciled {
 ///
 /// The pool is what is tracked by the app and has no owner, and what has the key of a target (SYNC-010). The order is
 /// that of the targets, then that of `live`.
-pub fn reconcile(targets: &Targets, live: &[Arc<Value>], app: &AppIdentity) -> Reconciled {
+pub(crate) fn reconcile(targets: &Targets, live: &[Arc<Value>], app: &AppIdentity) -> Reconciled {
     let mut matched: Vec<Option<&Arc<Value>>> = vec![None; targets.list.len()];
     let mut extra: Vec<&Arc<Value>> = Vec::new();
     for object in live {
@@ -126,11 +126,11 @@ type Placed<'a> = (&'a str, &'a Arc<Value>);
 
 /// Finds live objects for tasks that have none (SYNC-030): by group, kind and name.
 #[derive(Debug)]
-pub struct LiveIndex<'a>(IndexMap<(&'a str, &'a str, &'a str), Vec<Placed<'a>>>);
+pub(crate) struct LiveIndex<'a>(IndexMap<(&'a str, &'a str, &'a str), Vec<Placed<'a>>>);
 
 impl<'a> LiveIndex<'a> {
     /// Over the live objects of all pairs.
-    pub fn new(pairs: &'a [Pair]) -> Self {
+    pub(crate) fn new(pairs: &'a [Pair]) -> Self {
         let mut index: IndexMap<_, Vec<_>> = IndexMap::with_capacity(pairs.len());
         for live in pairs.iter().filter_map(|pair| pair.live.as_ref()) {
             if let Some(key) = KeyRef::of(live) {
@@ -144,7 +144,12 @@ impl<'a> LiveIndex<'a> {
     }
 
     /// The live object of that kind and name in `namespace`, or without a namespace.
-    pub fn find(&self, gvk: &GroupVersionKind, namespace: &str, name: &str) -> Option<Arc<Value>> {
+    pub(crate) fn find(
+        &self,
+        gvk: &GroupVersionKind,
+        namespace: &str,
+        name: &str,
+    ) -> Option<Arc<Value>> {
         let found = self.0.get(&(gvk.group.as_str(), gvk.kind.as_str(), name))?;
         let (_, live) = found
             .iter()

@@ -2,6 +2,9 @@
 //!
 //! No metrics are simulated: the target's replicas are left alone within the bounds, and brought back there otherwise.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 use wavetank_model::object::At;
 use wavetank_model::{ObjectKey, PatchType, Status, kinds, object};
@@ -10,8 +13,45 @@ use crate::budget::set_condition;
 use crate::context::{Again, Context, MANAGER};
 use crate::read::{int, map, status_of, text, with_status};
 
+/// The autoscalers, by what they scale.
+#[derive(Debug, Default)]
+pub(crate) struct Autoscalers {
+    by_target: BTreeMap<ObjectKey, BTreeSet<Arc<ObjectKey>>>,
+    targets: BTreeMap<Arc<ObjectKey>, ObjectKey>,
+}
+
+impl Autoscalers {
+    /// One came or changed.
+    pub(crate) fn insert(&mut self, key: &Arc<ObjectKey>, scaler: &Value) {
+        self.remove(key);
+        let target = target(key, scaler);
+        let scalers = self.by_target.entry(target.clone()).or_default();
+        scalers.insert(Arc::clone(key));
+        self.targets.insert(Arc::clone(key), target);
+    }
+
+    /// One went.
+    pub(crate) fn remove(&mut self, key: &Arc<ObjectKey>) {
+        let Some(target) = self.targets.remove(key) else {
+            return;
+        };
+        if let Some(scalers) = self.by_target.get_mut(&target) {
+            scalers.remove(key);
+            if scalers.is_empty() {
+                self.by_target.remove(&target);
+            }
+        }
+    }
+
+    /// Those of a target, by name.
+    pub(crate) fn of(&self, target: &ObjectKey) -> Vec<Arc<ObjectKey>> {
+        let scalers = self.by_target.get(target);
+        scalers.into_iter().flatten().map(Arc::clone).collect()
+    }
+}
+
 /// What an autoscaler scales.
-pub(crate) fn target(key: &ObjectKey, scaler: &Value) -> ObjectKey {
+fn target(key: &ObjectKey, scaler: &Value) -> ObjectKey {
     let reference = scaler
         .at(&["spec", "scaleTargetRef"])
         .unwrap_or(&Value::Null);

@@ -12,6 +12,7 @@ use wavetank_model::script::Rule;
 use wavetank_model::{Api, ObjectKey, Status};
 
 use crate::agenda::{Agenda, Task};
+use crate::autoscaler::Autoscalers;
 use crate::balancer::Balancer;
 use crate::claim::Claims;
 use crate::config::Config;
@@ -75,8 +76,7 @@ pub struct Controllers {
     selectors: Selectors,
     timelines: Timelines,
     daemons: BTreeSet<Arc<ObjectKey>>,
-    /// Autoscalers with what they scale.
-    autoscalers: BTreeMap<Arc<ObjectKey>, ObjectKey>,
+    autoscalers: Autoscalers,
     pending_claims: BTreeSet<Arc<ObjectKey>>,
     /// When the pending claims were last told of a free volume: all that came at one instant are one news.
     claims_planned: Option<SimTime>,
@@ -108,7 +108,7 @@ impl Controllers {
             selectors: Selectors::default(),
             timelines: Timelines::default(),
             daemons: BTreeSet::new(),
-            autoscalers: BTreeMap::new(),
+            autoscalers: Autoscalers::default(),
             pending_claims: BTreeSet::new(),
             claims_planned: None,
             frozen: BTreeSet::new(),

@@ -237,7 +237,7 @@ impl Context<'_> {
         };
         let name = format!("{}.{nanos:x}", object::name(about));
         let key = ObjectKey::new("", "Event", namespace, name);
-        let event = self.blank_event(source, &key, about, field, kind, reason, &message);
+        let event = self.blank_event(&identity, &key, about, field, &message);
         if self.api.create(source.manager(), event).is_ok() {
             self.events.said.insert(identity, Said { key, count: 1 });
         }
@@ -252,20 +252,16 @@ impl Context<'_> {
         json!({"count": count, "lastTimestamp": self.api.timestamp(), "message": message})
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "an Event has that many independent parts"
-    )]
+    /// The Event that says `message` for the first time.
     fn blank_event(
         &self,
-        source: Source,
+        said: &Identity,
         key: &ObjectKey,
         about: &Value,
         field: &str,
-        kind: Kind,
-        reason: &str,
         message: &str,
     ) -> Value {
+        let (source, reason) = (said.source, said.reason.as_str());
         let metadata = json!({"name": key.name, "namespace": key.namespace});
         let mut reference = json!({
             "apiVersion": text(about, &["apiVersion"]),
@@ -282,7 +278,7 @@ impl Context<'_> {
                 reference[name] = value.into();
             }
         }
-        let kind = match kind {
+        let kind = match said.kind {
             Kind::Normal => "Normal",
             Kind::Warning => "Warning",
         };

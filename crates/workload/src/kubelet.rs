@@ -2,7 +2,7 @@
 //!
 //! The decisions are in [`machine`] and know no API; a stand-in on a real cluster drives the same machines.
 
-pub mod machine;
+pub(crate) mod machine;
 
 pub(crate) mod conduct;
 pub(crate) mod container;
@@ -21,7 +21,7 @@ use crate::context::{Again, Context};
 use crate::read::{flag, int, list, text};
 
 /// The manager of the kubelet's writes.
-pub const MANAGER: &str = "kubelet";
+pub(crate) const MANAGER: &str = "kubelet";
 
 /// All Pods that run, by uid.
 #[derive(Debug, Default)]

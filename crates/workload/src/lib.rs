@@ -16,13 +16,13 @@
 //! autoscalers.
 
 pub mod command;
-pub mod config;
-pub mod controllers;
-pub mod kubelet;
+mod config;
+mod controllers;
+mod kubelet;
 pub mod latency;
 pub mod node;
-pub mod scheduler;
-pub mod timeline;
+mod scheduler;
+mod timeline;
 
 mod account;
 mod agenda;

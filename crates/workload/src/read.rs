@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use wavetank_model::object::At;
+pub(crate) use wavetank_model::object::{condition, is_true};
 
 /// The text at `path`, empty when absent.
 pub(crate) fn text<'a>(object: &'a Value, path: &[&str]) -> &'a str {
@@ -29,18 +30,6 @@ pub(crate) fn list<'a>(object: &'a Value, path: &[&str]) -> &'a [Value] {
 /// The map at `path`.
 pub(crate) fn map<'a>(object: &'a Value, path: &[&str]) -> Option<&'a Map<String, Value>> {
     object.at(path).and_then(Value::as_object)
-}
-
-/// The condition of that type in `status.conditions`.
-pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
-    list(object, &["status", "conditions"])
-        .iter()
-        .find(|condition| text(condition, &["type"]) == kind)
-}
-
-/// Whether the condition of that type is True.
-pub(crate) fn is_true(object: &Value, kind: &str) -> bool {
-    condition(object, kind).is_some_and(|condition| text(condition, &["status"]) == "True")
 }
 
 /// Whether a Pod ended.

@@ -14,7 +14,7 @@ use crate::events::{Kind, Source};
 use crate::read::{condition, flag, int, list, map, text};
 
 /// The manager of the scheduler's writes.
-pub const MANAGER: &str = "kube-scheduler";
+pub(crate) const MANAGER: &str = "kube-scheduler";
 
 /// How many Pods each node has.
 #[derive(Debug, Default)]

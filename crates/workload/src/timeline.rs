@@ -11,9 +11,9 @@ use wavetank_model::{ObjectKey, PatchType, Status, object};
 use crate::context::{Again, Context};
 
 /// The manager of scripted writes.
-pub const MANAGER: &str = "wavetank-workload";
+pub(crate) const MANAGER: &str = "wavetank-workload";
 /// The finalizer that holds scripted deletions up.
-pub const FINALIZER: &str = "wavetank.dev/deletion";
+pub(crate) const FINALIZER: &str = "wavetank.dev/deletion";
 
 /// Where an object stands in its timeline.
 #[derive(Clone, Debug)]

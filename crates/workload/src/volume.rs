@@ -69,7 +69,12 @@ impl Volumes {
         if text(&claim, &["status", "phase"]) == "Bound" || context.scripts.plays(key, &claim) {
             return Ok(Again::Never);
         }
-        if let Some(volume) = self.shelves.best(&claim, context.api) {
+        let selected = object::annotation(&claim, "volume.kubernetes.io/selected-node").is_some();
+        let waits = !selected && scheduler::waits_for_consumer(context.api, &claim);
+        let meant = self.shelves.meant(&claim, context.api);
+        // Free volumes are for the scheduler to choose from, where the class waits for a Pod.
+        let free = || self.shelves.free(&claim, context.api).filter(|_| !waits);
+        if let Some(volume) = meant.or_else(free) {
             if !context.role.binds_volumes() {
                 return Ok(Again::Never);
             }
@@ -88,8 +93,7 @@ impl Volumes {
             "",
             class_name,
         ));
-        let selected = object::annotation(&claim, "volume.kubernetes.io/selected-node").is_some();
-        if !selected && scheduler::waits_for_consumer(context.api, &claim) {
+        if waits {
             let message = format_args!("waiting for first consumer to be created before binding");
             context.event(
                 SOURCE,

@@ -2,7 +2,7 @@
 
 use regex::Regex;
 use serde_json::Value;
-use wavetank_model::object::At;
+use wavetank_model::object::{self, At};
 
 use crate::kinds::{FieldError, FieldErrorKind};
 
@@ -34,8 +34,7 @@ pub(crate) fn problems(definition: &Value, rules: bool) -> Vec<FieldError> {
 
 /// What is wrong with a change of an established definition (API-255).
 pub(crate) fn change_problems(new: &Value, old: &Value) -> Vec<FieldError> {
-    let established =
-        condition(old, "Established").is_some_and(|condition| condition["status"] == "True");
+    let established = object::is_true(old, "Established");
     let mut errors = Vec::new();
     let mut immutable = |pointer: &str| {
         if established && new.pointer(pointer) != old.pointer(pointer) {
@@ -52,15 +51,6 @@ pub(crate) fn change_problems(new: &Value, old: &Value) -> Vec<FieldError> {
     immutable("/spec/names/kind");
     immutable("/spec/names/plural");
     errors
-}
-
-/// A condition of an object by its type.
-pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
-    object
-        .at(&["status", "conditions"])?
-        .as_array()?
-        .iter()
-        .find(|condition| condition["type"] == kind)
 }
 
 fn check(schema: &Value, path: &str, rules: bool, errors: &mut Vec<FieldError>) {

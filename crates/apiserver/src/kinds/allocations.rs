@@ -16,7 +16,7 @@ const FIRST_FREE_PORT: u16 = 30086;
 
 /// Which addresses and ports are taken. Handed out in ascending order; cloning costs next to nothing.
 #[derive(Clone, Debug)]
-pub struct Allocations {
+pub(crate) struct Allocations {
     ips: OrdSet<u32>,
     ports: OrdSet<u16>,
     next_ip: u32,
@@ -36,7 +36,7 @@ impl Default for Allocations {
 
 impl Allocations {
     /// A free address, now taken; `None` when there is none left.
-    pub fn allocate_ip(&mut self) -> Option<Ipv4Addr> {
+    pub(crate) fn allocate_ip(&mut self) -> Option<Ipv4Addr> {
         for _ in 0..RANGE_SIZE {
             let offset = self.next_ip;
             self.next_ip = if offset + 2 >= RANGE_SIZE {
@@ -55,7 +55,7 @@ impl Allocations {
     ///
     /// # Errors
     /// Why not, as the server words it.
-    pub fn take_ip(&mut self, ip: Ipv4Addr) -> Result<(), String> {
+    pub(crate) fn take_ip(&mut self, ip: Ipv4Addr) -> Result<(), String> {
         let offset = u32::from(ip).wrapping_sub(RANGE_START);
         if offset >= RANGE_SIZE {
             return Err("the provided network does not match the current range".to_owned());
@@ -73,12 +73,12 @@ impl Allocations {
     }
 
     /// Gives `ip` back.
-    pub fn release_ip(&mut self, ip: Ipv4Addr) {
+    pub(crate) fn release_ip(&mut self, ip: Ipv4Addr) {
         self.ips.remove(&u32::from(ip).wrapping_sub(RANGE_START));
     }
 
     /// A free node port, now taken; `None` when there is none left.
-    pub fn allocate_port(&mut self) -> Option<u16> {
+    pub(crate) fn allocate_port(&mut self) -> Option<u16> {
         for _ in PORTS {
             let port = self.next_port;
             self.next_port = if port == *PORTS.end() {
@@ -97,7 +97,7 @@ impl Allocations {
     ///
     /// # Errors
     /// Why not, as the server words it.
-    pub fn take_port(&mut self, port: i64) -> Result<(), String> {
+    pub(crate) fn take_port(&mut self, port: i64) -> Result<(), String> {
         let Some(port) = u16::try_from(port).ok().filter(|port| PORTS.contains(port)) else {
             return Err(format!(
                 "provided port is not in the valid range. The range of valid ports is {}-{}",
@@ -112,7 +112,7 @@ impl Allocations {
     }
 
     /// Gives a node port back.
-    pub fn release_port(&mut self, port: i64) {
+    pub(crate) fn release_port(&mut self, port: i64) {
         if let Ok(port) = u16::try_from(port) {
             self.ports.remove(&port);
         }

@@ -13,7 +13,7 @@ static WITH_STATUS: Custom = Custom { status: true };
 static WITHOUT_STATUS: Custom = Custom { status: false };
 
 /// The strategy of custom resources whose version has a status subresource, or has none.
-pub fn custom_resource(has_status: bool) -> &'static dyn Strategy {
+pub(crate) fn custom_resource(has_status: bool) -> &'static dyn Strategy {
     if has_status {
         &WITH_STATUS
     } else {

@@ -3,7 +3,7 @@
 //! `CustomResourceDefinitions` get defaults and generation here; their schemas are checked where they are served.
 
 use serde_json::{Value, json};
-use wavetank_model::object::At;
+use wavetank_model::object::{self, At};
 
 use super::field::{Errors, FieldError, Path};
 use super::json::{
@@ -440,15 +440,7 @@ impl Strategy for CustomResourceDefinition {
         }
         self.validate_create(new, errors);
         let path = Path::new("spec");
-        let established = old
-            .at(&["status", "conditions"])
-            .and_then(Value::as_array)
-            .is_some_and(|conditions| {
-                conditions.iter().any(|condition| {
-                    text(condition, "type") == "Established" && text(condition, "status") == "True"
-                })
-            });
-        if established {
+        if object::is_true(old, "Established") {
             errors.immutable(
                 &path.field("scope"),
                 new.at(&["spec", "scope"]),

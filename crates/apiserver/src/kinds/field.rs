@@ -8,7 +8,7 @@ use wavetank_model::status::{Status, StatusCause, StatusDetails};
 
 /// What is wrong with a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FieldErrorKind {
+pub(crate) enum FieldErrorKind {
     /// Missing.
     Required,
     /// Malformed or out of range.
@@ -27,15 +27,11 @@ pub enum FieldErrorKind {
     TooLong,
     /// Too many items.
     TooMany,
-    /// Too few items.
-    TooFew,
-    /// The server failed.
-    Internal,
 }
 
 impl FieldErrorKind {
     /// As it is printed.
-    pub const fn text(self) -> &'static str {
+    pub(crate) const fn text(self) -> &'static str {
         match self {
             Self::Required => "Required value",
             Self::Invalid | Self::TypeInvalid => "Invalid value",
@@ -45,13 +41,11 @@ impl FieldErrorKind {
             Self::NotFound => "Not found",
             Self::TooLong => "Too long",
             Self::TooMany => "Too many",
-            Self::TooFew => "Too few",
-            Self::Internal => "Internal error",
         }
     }
 
     /// The `reason` of the cause in the Status.
-    pub const fn reason(self) -> &'static str {
+    pub(crate) const fn reason(self) -> &'static str {
         match self {
             Self::Required => "FieldValueRequired",
             Self::Invalid => "FieldValueInvalid",
@@ -62,22 +56,17 @@ impl FieldErrorKind {
             Self::NotFound => "FieldValueNotFound",
             Self::TooLong => "FieldValueTooLong",
             Self::TooMany => "FieldValueTooMany",
-            Self::TooFew => "FieldValueTooFew",
-            Self::Internal => "InternalError",
         }
     }
 
     const fn prints_value(self) -> bool {
-        !matches!(
-            self,
-            Self::Required | Self::Forbidden | Self::TooLong | Self::Internal
-        )
+        !matches!(self, Self::Required | Self::Forbidden | Self::TooLong)
     }
 }
 
 /// One problem of one field; prints as `spec.x: Invalid value: "a": detail`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct FieldError {
+pub(crate) struct FieldError {
     /// What is wrong.
     pub kind: FieldErrorKind,
     /// Path of the field, as `spec.containers[0].image`.
@@ -90,7 +79,7 @@ pub struct FieldError {
 
 impl FieldError {
     /// The text without the path: the `message` of the cause.
-    pub fn body(&self) -> String {
+    pub(crate) fn body(&self) -> String {
         let mut out = self.kind.text().to_owned();
         if let Some(value) = self.value.as_ref().filter(|_| self.kind.prints_value()) {
             out.push_str(": ");
@@ -107,7 +96,7 @@ impl FieldError {
     }
 
     /// As a cause of a Status.
-    pub fn cause(&self) -> StatusCause {
+    pub(crate) fn cause(&self) -> StatusCause {
         StatusCause {
             reason: self.kind.reason().to_owned(),
             message: self.body(),
@@ -123,7 +112,7 @@ impl fmt::Display for FieldError {
 }
 
 /// Quotes as Go's `%q` does.
-pub fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {
@@ -148,7 +137,7 @@ pub fn quote(text: &str) -> String {
 }
 
 /// The 422 of an object that fails validation (API-073, API-077). Exact duplicates are dropped.
-pub fn invalid(gk: &GroupKind, name: &str, errors: Vec<FieldError>) -> Status {
+pub(crate) fn invalid(gk: &GroupKind, name: &str, errors: Vec<FieldError>) -> Status {
     let causes: Vec<StatusCause> = errors.iter().map(FieldError::cause).collect();
     let mut lines: Vec<String> = Vec::with_capacity(errors.len());
     for error in &errors {
@@ -185,14 +174,14 @@ enum Segment<'a> {
 
 /// Where a field is, built on the stack; printed only when something is wrong there.
 #[derive(Clone, Copy, Debug)]
-pub struct Path<'a> {
+pub(crate) struct Path<'a> {
     parent: Option<&'a Path<'a>>,
     segment: Segment<'a>,
 }
 
 impl<'a> Path<'a> {
     /// A field at the top of the object.
-    pub const fn new(name: &'a str) -> Self {
+    pub(crate) const fn new(name: &'a str) -> Self {
         Self {
             parent: None,
             segment: Segment::Field(name),
@@ -201,7 +190,7 @@ impl<'a> Path<'a> {
 
     /// A field of this one.
     #[must_use]
-    pub const fn field(&'a self, name: &'a str) -> Self {
+    pub(crate) const fn field(&'a self, name: &'a str) -> Self {
         Self {
             parent: Some(self),
             segment: Segment::Field(name),
@@ -210,7 +199,7 @@ impl<'a> Path<'a> {
 
     /// An item of this list.
     #[must_use]
-    pub const fn index(&'a self, index: usize) -> Self {
+    pub(crate) const fn index(&'a self, index: usize) -> Self {
         Self {
             parent: Some(self),
             segment: Segment::Index(index),
@@ -219,7 +208,7 @@ impl<'a> Path<'a> {
 
     /// An entry of this map.
     #[must_use]
-    pub const fn key(&'a self, key: &'a str) -> Self {
+    pub(crate) const fn key(&'a self, key: &'a str) -> Self {
         Self {
             parent: Some(self),
             segment: Segment::Key(key),
@@ -243,21 +232,21 @@ impl fmt::Display for Path<'_> {
 
 /// The problems found so far, in the order of the checks.
 #[derive(Debug, Default)]
-pub struct Errors(Vec<FieldError>);
+pub(crate) struct Errors(Vec<FieldError>);
 
 impl Errors {
     /// Whether nothing is wrong.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// All problems.
-    pub fn into_vec(self) -> Vec<FieldError> {
+    pub(crate) fn into_vec(self) -> Vec<FieldError> {
         self.0
     }
 
     /// Adds problems found elsewhere.
-    pub fn extend(&mut self, errors: Vec<FieldError>) {
+    pub(crate) fn extend(&mut self, errors: Vec<FieldError>) {
         self.0.extend(errors);
     }
 
@@ -277,29 +266,39 @@ impl Errors {
     }
 
     /// `path: Required value: detail`.
-    pub fn required(&mut self, path: &Path<'_>, detail: impl Into<String>) {
+    pub(crate) fn required(&mut self, path: &Path<'_>, detail: impl Into<String>) {
         self.push(FieldErrorKind::Required, path, None, detail);
     }
 
     /// `path: Invalid value: value: detail`.
-    pub fn invalid(&mut self, path: &Path<'_>, value: impl Into<Value>, detail: impl Into<String>) {
+    pub(crate) fn invalid(
+        &mut self,
+        path: &Path<'_>,
+        value: impl Into<Value>,
+        detail: impl Into<String>,
+    ) {
         self.push(FieldErrorKind::Invalid, path, Some(value.into()), detail);
     }
 
     /// `path: Invalid value: detail`, for values that the server does not print.
-    pub fn invalid_omitted(&mut self, path: &Path<'_>, detail: impl Into<String>) {
+    pub(crate) fn invalid_omitted(&mut self, path: &Path<'_>, detail: impl Into<String>) {
         self.push(FieldErrorKind::Invalid, path, None, detail);
     }
 
     /// One `Invalid value` for each message.
-    pub fn invalid_each(&mut self, path: &Path<'_>, value: &str, messages: Vec<String>) {
+    pub(crate) fn invalid_each(&mut self, path: &Path<'_>, value: &str, messages: Vec<String>) {
         for message in messages {
             self.invalid(path, value, message);
         }
     }
 
     /// `path: Unsupported value: value: supported values: "A", "B"`; `supported` in the order to print (API-076).
-    pub fn not_supported(&mut self, path: &Path<'_>, value: impl Into<Value>, supported: &[&str]) {
+    pub(crate) fn not_supported(
+        &mut self,
+        path: &Path<'_>,
+        value: impl Into<Value>,
+        supported: &[&str],
+    ) {
         let list: Vec<String> = supported.iter().map(|text| quote(text)).collect();
         let detail = format!("supported values: {}", list.join(", "));
         self.push(
@@ -311,22 +310,22 @@ impl Errors {
     }
 
     /// `path: Forbidden: detail`.
-    pub fn forbidden(&mut self, path: &Path<'_>, detail: impl Into<String>) {
+    pub(crate) fn forbidden(&mut self, path: &Path<'_>, detail: impl Into<String>) {
         self.push(FieldErrorKind::Forbidden, path, None, detail);
     }
 
     /// `path: Duplicate value: value`.
-    pub fn duplicate(&mut self, path: &Path<'_>, value: impl Into<Value>) {
+    pub(crate) fn duplicate(&mut self, path: &Path<'_>, value: impl Into<Value>) {
         self.push(FieldErrorKind::Duplicate, path, Some(value.into()), "");
     }
 
     /// `path: Not found: value`.
-    pub fn not_found(&mut self, path: &Path<'_>, value: impl Into<Value>) {
+    pub(crate) fn not_found(&mut self, path: &Path<'_>, value: impl Into<Value>) {
         self.push(FieldErrorKind::NotFound, path, Some(value.into()), "");
     }
 
     /// `path: Too long: may not be more than limit bytes`.
-    pub fn too_long(&mut self, path: &Path<'_>, limit: usize) {
+    pub(crate) fn too_long(&mut self, path: &Path<'_>, limit: usize) {
         self.push(
             FieldErrorKind::TooLong,
             path,
@@ -336,14 +335,14 @@ impl Errors {
     }
 
     /// `Invalid value: must be greater than or equal to 0` when the integer at `path` is negative.
-    pub fn not_negative(&mut self, path: &Path<'_>, value: Option<&Value>) {
+    pub(crate) fn not_negative(&mut self, path: &Path<'_>, value: Option<&Value>) {
         if let Some(number) = value.and_then(Value::as_i64).filter(|number| *number < 0) {
             self.invalid(path, number, "must be greater than or equal to 0");
         }
     }
 
     /// `Invalid value: …: field is immutable` when the two differ.
-    pub fn immutable(&mut self, path: &Path<'_>, new: Option<&Value>, old: Option<&Value>) {
+    pub(crate) fn immutable(&mut self, path: &Path<'_>, new: Option<&Value>, old: Option<&Value>) {
         if new != old {
             self.invalid(
                 path,

@@ -3,25 +3,25 @@
 use serde_json::{Map, Value};
 
 /// An object's members.
-pub type Members = Map<String, Value>;
+pub(crate) type Members = Map<String, Value>;
 
 /// The text at `key`, empty when absent or of another type.
-pub fn text<'a>(object: &'a Value, key: &str) -> &'a str {
+pub(crate) fn text<'a>(object: &'a Value, key: &str) -> &'a str {
     object.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The integer at `key`.
-pub fn int(object: &Value, key: &str) -> Option<i64> {
+pub(crate) fn int(object: &Value, key: &str) -> Option<i64> {
     object.get(key).and_then(Value::as_i64)
 }
 
 /// The boolean at `key`, false when absent.
-pub fn flag(object: &Value, key: &str) -> bool {
+pub(crate) fn flag(object: &Value, key: &str) -> bool {
     object.get(key).and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// The items at `key`, none when absent.
-pub fn items<'a>(object: &'a Value, key: &str) -> &'a [Value] {
+pub(crate) fn items<'a>(object: &'a Value, key: &str) -> &'a [Value] {
     object
         .get(key)
         .and_then(Value::as_array)
@@ -29,7 +29,10 @@ pub fn items<'a>(object: &'a Value, key: &str) -> &'a [Value] {
 }
 
 /// The entries of the map at `key`.
-pub fn entries<'a>(object: &'a Value, key: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
+pub(crate) fn entries<'a>(
+    object: &'a Value,
+    key: &str,
+) -> impl Iterator<Item = (&'a String, &'a Value)> {
     object
         .get(key)
         .and_then(Value::as_object)
@@ -38,18 +41,12 @@ pub fn entries<'a>(object: &'a Value, key: &str) -> impl Iterator<Item = (&'a St
 }
 
 /// The value at `key` unless it is absent or null.
-pub fn present<'a>(object: &'a Value, key: &str) -> Option<&'a Value> {
+pub(crate) fn present<'a>(object: &'a Value, key: &str) -> Option<&'a Value> {
     object.get(key).filter(|value| !value.is_null())
 }
 
-/// The value at a path of keys unless something on the way is absent or null.
-pub fn at<'a>(object: &'a Value, path: &[&str]) -> Option<&'a Value> {
-    path.iter()
-        .try_fold(object, |value, key| present(value, key))
-}
-
 /// The items at `key`, to be changed.
-pub fn items_mut<'a>(object: &'a mut Value, key: &str) -> &'a mut [Value] {
+pub(crate) fn items_mut<'a>(object: &'a mut Value, key: &str) -> &'a mut [Value] {
     object
         .get_mut(key)
         .and_then(Value::as_array_mut)
@@ -57,7 +54,7 @@ pub fn items_mut<'a>(object: &'a mut Value, key: &str) -> &'a mut [Value] {
 }
 
 /// The object at `key`, made when absent; `None` when `parent` or what is there is no object.
-pub fn ensure<'a>(parent: &'a mut Value, key: &str) -> Option<&'a mut Value> {
+pub(crate) fn ensure<'a>(parent: &'a mut Value, key: &str) -> Option<&'a mut Value> {
     let members = parent.as_object_mut()?;
     let child = members
         .entry(key)
@@ -69,7 +66,7 @@ pub fn ensure<'a>(parent: &'a mut Value, key: &str) -> Option<&'a mut Value> {
 }
 
 /// The list at `key`, made when absent; `None` when `parent` is no object or what is there is no list.
-pub fn ensure_list<'a>(parent: &'a mut Value, key: &str) -> Option<&'a mut Vec<Value>> {
+pub(crate) fn ensure_list<'a>(parent: &'a mut Value, key: &str) -> Option<&'a mut Vec<Value>> {
     let members = parent.as_object_mut()?;
     let child = members
         .entry(key)
@@ -81,7 +78,7 @@ pub fn ensure_list<'a>(parent: &'a mut Value, key: &str) -> Option<&'a mut Vec<V
 }
 
 /// Sets `key` unless it is there (a pointer in Go).
-pub fn default_to(object: &mut Value, key: &str, value: impl Into<Value>) {
+pub(crate) fn default_to(object: &mut Value, key: &str, value: impl Into<Value>) {
     if let Some(members) = object.as_object_mut()
         && members.get(key).is_none_or(Value::is_null)
     {
@@ -90,7 +87,7 @@ pub fn default_to(object: &mut Value, key: &str, value: impl Into<Value>) {
 }
 
 /// Sets the text `key` unless it is there and not empty (a string in Go).
-pub fn default_text(object: &mut Value, key: &str, value: &str) {
+pub(crate) fn default_text(object: &mut Value, key: &str, value: &str) {
     if let Some(members) = object.as_object_mut()
         && members
             .get(key)
@@ -101,7 +98,7 @@ pub fn default_text(object: &mut Value, key: &str, value: &str) {
 }
 
 /// Sets the number `key` unless it is there and not 0 (an int in Go).
-pub fn default_int(object: &mut Value, key: &str, value: i64) {
+pub(crate) fn default_int(object: &mut Value, key: &str, value: i64) {
     if let Some(members) = object.as_object_mut()
         && members
             .get(key)
@@ -112,7 +109,7 @@ pub fn default_int(object: &mut Value, key: &str, value: i64) {
 }
 
 /// Sets `key` to `value`, or removes it.
-pub fn set(object: &mut Value, key: &str, value: Option<Value>) {
+pub(crate) fn set(object: &mut Value, key: &str, value: Option<Value>) {
     if let Some(members) = object.as_object_mut() {
         match value {
             Some(value) => {
@@ -126,13 +123,13 @@ pub fn set(object: &mut Value, key: &str, value: Option<Value>) {
 }
 
 /// Takes `key` over from `old`, absent included.
-pub fn restore(new: &mut Value, old: &Value, key: &str) {
+pub(crate) fn restore(new: &mut Value, old: &Value, key: &str) {
     set(new, key, old.get(key).cloned());
 }
 
 /// Makes an absent or empty list null: built-in kinds are stored in a form that knows no empty lists, and one that is always
 /// written comes back as null.
-pub fn null_when_empty(object: &mut Value, key: &str) {
+pub(crate) fn null_when_empty(object: &mut Value, key: &str) {
     if items(object, key).is_empty() {
         set(object, key, Some(Value::Null));
     }

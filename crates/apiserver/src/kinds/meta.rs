@@ -12,7 +12,7 @@ use super::{Strategy, names};
 const ANNOTATION_LIMIT: usize = 256 * 1024;
 
 /// Checks the metadata of a new object; its name is already generated.
-pub fn validate_create(
+pub(crate) fn validate_create(
     object: &Value,
     namespaced: bool,
     strategy: &dyn Strategy,
@@ -59,7 +59,12 @@ pub fn validate_create(
 }
 
 /// Checks the metadata of a changed object.
-pub fn validate_update(new: &Value, old: &Value, strategy: &dyn Strategy, errors: &mut Errors) {
+pub(crate) fn validate_update(
+    new: &Value,
+    old: &Value,
+    strategy: &dyn Strategy,
+    errors: &mut Errors,
+) {
     let (metadata, before) = (
         new.get("metadata").unwrap_or(&Value::Null),
         old.get("metadata").unwrap_or(&Value::Null),
@@ -134,7 +139,7 @@ fn validate_common(metadata: &Value, path: &Path<'_>, errors: &mut Errors) {
 }
 
 /// Checks the map of labels at `key` of `parent`, whose path is `path` (API-094).
-pub fn validate_labels(parent: &Value, key: &str, path: &Path<'_>, errors: &mut Errors) {
+pub(crate) fn validate_labels(parent: &Value, key: &str, path: &Path<'_>, errors: &mut Errors) {
     let path = path.field(key);
     for (label, value) in entries(parent, key) {
         errors.invalid_each(&path, label, names::label_key(label));
@@ -144,7 +149,7 @@ pub fn validate_labels(parent: &Value, key: &str, path: &Path<'_>, errors: &mut 
 }
 
 /// Checks the annotations of `metadata` (API-094).
-pub fn validate_annotations(metadata: &Value, path: &Path<'_>, errors: &mut Errors) {
+pub(crate) fn validate_annotations(metadata: &Value, path: &Path<'_>, errors: &mut Errors) {
     let path = path.field("annotations");
     let mut size = 0;
     for (key, value) in entries(metadata, "annotations") {
@@ -239,7 +244,7 @@ const STANDARD_FINALIZERS: [&str; 3] = ["kubernetes", "orphan", "foregroundDelet
 
 /// Puts back what a write cannot change or drop: uid when empty, creation and an existing deletion mark, generation
 /// (API-084, API-085, API-097, API-108).
-pub fn restore_system_fields(new: &mut Value, old: &Value) {
+pub(crate) fn restore_system_fields(new: &mut Value, old: &Value) {
     let (Some(metadata), Some(before)) = (new.get_mut("metadata"), old.get("metadata")) else {
         return;
     };
@@ -258,7 +263,7 @@ pub fn restore_system_fields(new: &mut Value, old: &Value) {
 }
 
 /// Drops repeated owner references; gives the warning that goes with it (API-095).
-pub fn deduplicate_owners(object: &mut Value) -> Vec<String> {
+pub(crate) fn deduplicate_owners(object: &mut Value) -> Vec<String> {
     let Some(owners) = object
         .pointer_mut("/metadata/ownerReferences")
         .and_then(Value::as_array_mut)

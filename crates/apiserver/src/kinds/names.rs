@@ -2,25 +2,22 @@
 
 /// Which names a kind allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NameRule {
+pub(crate) enum NameRule {
     /// DNS-1123 subdomain, at most 253 characters.
     Subdomain,
     /// DNS-1123 label, at most 63 characters.
     Label,
-    /// DNS-1035 label, at most 63 characters, starting with a letter.
-    Label1035,
     /// Anything that can be one segment of a path.
     PathSegment,
 }
 
 impl NameRule {
     /// What is wrong with `name`; for a `prefix` (generateName) a trailing dash is allowed.
-    pub fn check(self, name: &str, prefix: bool) -> Vec<String> {
+    pub(crate) fn check(self, name: &str, prefix: bool) -> Vec<String> {
         let masked = masked(name, prefix);
         match self {
             Self::Subdomain => dns_subdomain(&masked),
             Self::Label => dns_label(&masked),
-            Self::Label1035 => dns_1035_label(&masked),
             Self::PathSegment => path_segment(name, prefix),
         }
     }
@@ -59,7 +56,7 @@ fn too_long(limit: usize) -> String {
 }
 
 /// Problems of a DNS-1123 label.
-pub fn dns_label(value: &str) -> Vec<String> {
+pub(crate) fn dns_label(value: &str) -> Vec<String> {
     let mut out = Vec::new();
     if value.len() > 63 {
         out.push(too_long(63));
@@ -78,7 +75,7 @@ pub fn dns_label(value: &str) -> Vec<String> {
 }
 
 /// Problems of a DNS-1123 subdomain.
-pub fn dns_subdomain(value: &str) -> Vec<String> {
+pub(crate) fn dns_subdomain(value: &str) -> Vec<String> {
     let mut out = Vec::new();
     if value.len() > 253 {
         out.push(too_long(253));
@@ -95,7 +92,7 @@ pub fn dns_subdomain(value: &str) -> Vec<String> {
 }
 
 /// Problems of a wildcard DNS-1123 subdomain, as `*.example.com`.
-pub fn wildcard_subdomain(value: &str) -> Vec<String> {
+pub(crate) fn wildcard_subdomain(value: &str) -> Vec<String> {
     let mut out = Vec::new();
     if value.len() > 253 {
         out.push(too_long(253));
@@ -113,7 +110,7 @@ pub fn wildcard_subdomain(value: &str) -> Vec<String> {
 }
 
 /// Problems of a DNS-1035 label.
-pub fn dns_1035_label(value: &str) -> Vec<String> {
+pub(crate) fn dns_1035_label(value: &str) -> Vec<String> {
     let mut out = Vec::new();
     if value.len() > 63 {
         out.push(too_long(63));
@@ -130,7 +127,7 @@ pub fn dns_1035_label(value: &str) -> Vec<String> {
 }
 
 /// Problems of a name that becomes one segment of a path.
-pub fn path_segment(name: &str, prefix: bool) -> Vec<String> {
+pub(crate) fn path_segment(name: &str, prefix: bool) -> Vec<String> {
     if !prefix && (name == "." || name == "..") {
         return vec![format!("may not be '{name}'")];
     }
@@ -158,7 +155,7 @@ fn is_key_name(value: &str) -> bool {
 }
 
 /// Problems of a label key (a qualified name): `example.com/name`.
-pub fn label_key(value: &str) -> Vec<String> {
+pub(crate) fn label_key(value: &str) -> Vec<String> {
     let mut parts = value.split('/');
     let (first, second, third) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
     if third.is_some() {
@@ -193,7 +190,7 @@ pub fn label_key(value: &str) -> Vec<String> {
 }
 
 /// Problems of a label value.
-pub fn label_value(value: &str) -> Vec<String> {
+pub(crate) fn label_value(value: &str) -> Vec<String> {
     let mut out = Vec::new();
     if value.len() > 63 {
         out.push("must be no more than 63 bytes".to_owned());
@@ -219,7 +216,7 @@ fn dot_prefix(value: &str) -> Option<String> {
 }
 
 /// Problems of a key of a `ConfigMap` or Secret (API-288).
-pub fn config_key(value: &str) -> Vec<String> {
+pub(crate) fn config_key(value: &str) -> Vec<String> {
     let mut out = Vec::new();
     if value.len() > 253 {
         out.push(too_long(253));
@@ -240,7 +237,7 @@ pub fn config_key(value: &str) -> Vec<String> {
 }
 
 /// Problems of the name of an environment variable; any printable ASCII but `=` since 1.34.
-pub fn env_name(value: &str) -> Vec<String> {
+pub(crate) fn env_name(value: &str) -> Vec<String> {
     if value.is_empty() {
         return vec!["environment variable name must be non-empty".to_owned()];
     }
@@ -254,7 +251,7 @@ pub fn env_name(value: &str) -> Vec<String> {
 }
 
 /// Problems of the name of a port of a container.
-pub fn port_name(value: &str) -> Vec<String> {
+pub(crate) fn port_name(value: &str) -> Vec<String> {
     let mut out = Vec::new();
     if value.len() > 15 {
         out.push(too_long(15));
@@ -291,7 +288,6 @@ mod tests {
     #[case(NameRule::Subdomain, "g-", true, true)]
     #[case(NameRule::Subdomain, "g-", false, false)]
     #[case(NameRule::Label, "a.b", false, false)]
-    #[case(NameRule::Label1035, "1a", false, false)]
     #[case(NameRule::PathSegment, "system:x", false, true)]
     #[case(NameRule::PathSegment, "a/b", false, false)]
     #[case(NameRule::Subdomain, "é-", true, false)]

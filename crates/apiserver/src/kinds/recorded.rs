@@ -77,7 +77,6 @@ impl Server {
         admission::admit(&config(), &request, &mut new, old, &Shop, &mut self.rng)?;
         let before = self.allocations.clone();
         let mut env = Env {
-            rng: &mut self.rng,
             timestamp: NOW,
             allocations: &mut self.allocations,
         };

@@ -5,7 +5,7 @@ use wavetank_model::key::GroupKind;
 use super::{Strategy, custom_resource};
 
 /// The strategy of `gk`; that of custom resources with a status subresource for kinds that are not built in.
-pub fn strategy(gk: &GroupKind) -> &'static dyn Strategy {
+pub(crate) fn strategy(gk: &GroupKind) -> &'static dyn Strategy {
     built_in(&gk.group, &gk.kind).unwrap_or_else(|| custom_resource(true))
 }
 

@@ -1,10 +1,9 @@
 //! `PodDisruptionBudget` and `HorizontalPodAutoscaler` (API-292).
 
 use serde_json::{Value, json};
-use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path};
-use super::json::{default_to, ensure, int, items, items_mut, present, restore, set, text};
+use super::json::{default_to, ensure, int, items, items_mut, present, set, text};
 use super::pod_spec::resources::canonical_quantity;
 use super::{Env, Strategy, label_selector, names, workload};
 
@@ -418,96 +417,5 @@ fn validate_rules(rules: &Value, path: &Path<'_>, errors: &mut Errors) {
                 "must be less than or equal to 1800",
             );
         }
-    }
-}
-
-/// Reads an autoscaler written as `autoscaling/v1` as `v2`, or the other way, in place (API-067).
-///
-/// Metrics other than CPU utilization and the behavior travel in annotations on the v1 side.
-pub fn convert_autoscaler(object: &mut Value, to: &str) {
-    const METRICS: &str = "autoscaling.alpha.kubernetes.io/metrics";
-    const BEHAVIOR: &str = "autoscaling.alpha.kubernetes.io/behavior";
-    let encode = |value: &Value| Value::from(value.to_string());
-    let decode = |value: Option<Value>| {
-        value.and_then(|text| serde_json::from_str::<Value>(text.as_str()?).ok())
-    };
-    let is_cpu = |metric: &Value| {
-        metric.at(&["resource", "name"]).and_then(Value::as_str) == Some("cpu")
-            && metric
-                .at(&["resource", "target", "averageUtilization"])
-                .is_some()
-    };
-    let take_annotation = |object: &mut Value, key: &str| {
-        object
-            .pointer_mut("/metadata/annotations")
-            .and_then(Value::as_object_mut)
-            .and_then(|all| all.remove(key))
-    };
-    match to {
-        "v2" => {
-            let mut metrics = match decode(take_annotation(object, METRICS)) {
-                Some(Value::Array(metrics)) => metrics,
-                _ => Vec::new(),
-            };
-            let behavior = decode(take_annotation(object, BEHAVIOR));
-            let Some(spec) = ensure(object, "spec") else {
-                return;
-            };
-            if let Some(percent) = spec
-                .as_object_mut()
-                .and_then(|spec| spec.remove("targetCPUUtilizationPercentage"))
-            {
-                metrics.insert(
-                    0,
-                    json!({ "type": "Resource", "resource": { "name": "cpu",
-                        "target": { "type": "Utilization", "averageUtilization": percent } } }),
-                );
-            }
-            if !metrics.is_empty() {
-                set(spec, "metrics", Some(metrics.into()));
-            }
-            if behavior.is_some() {
-                set(spec, "behavior", behavior);
-            }
-        }
-        "v1" => {
-            let Some(spec) = ensure(object, "spec") else {
-                return;
-            };
-            let before = spec.clone();
-            let mut metrics = items(spec, "metrics").to_vec();
-            let cpu = metrics
-                .iter()
-                .position(is_cpu)
-                .map(|index| metrics.remove(index));
-            set(spec, "metrics", None);
-            set(spec, "behavior", None);
-            restore(spec, &before, "minReplicas");
-            let percent = cpu.as_ref().and_then(|cpu| {
-                cpu.at(&["resource", "target", "averageUtilization"])
-                    .cloned()
-            });
-            set(spec, "targetCPUUtilizationPercentage", percent);
-            if let Some(status) = object.get_mut("status") {
-                set(status, "currentMetrics", None);
-                set(status, "conditions", None);
-            }
-            let behavior = present(&before, "behavior");
-            if metrics.is_empty() && behavior.is_none() {
-                return;
-            }
-            let Some(annotations) =
-                ensure(object, "metadata").and_then(|metadata| ensure(metadata, "annotations"))
-            else {
-                return;
-            };
-            if !metrics.is_empty() {
-                set(annotations, METRICS, Some(encode(&Value::Array(metrics))));
-            }
-            if let Some(behavior) = behavior {
-                set(annotations, BEHAVIOR, Some(encode(behavior)));
-            }
-        }
-        _ => {}
     }
 }

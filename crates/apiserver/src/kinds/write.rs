@@ -14,7 +14,7 @@ use super::{Env, StatusOnCreate, Strategy, meta, reject};
 ///
 /// # Errors
 /// 422 with every problem found.
-pub fn create(
+pub(crate) fn create(
     strategy: &dyn Strategy,
     gk: &GroupKind,
     namespaced: bool,
@@ -50,7 +50,7 @@ pub fn create(
 ///
 /// # Errors
 /// 422 with every problem found.
-pub fn update(
+pub(crate) fn update(
     strategy: &dyn Strategy,
     gk: &GroupKind,
     new: &mut Value,

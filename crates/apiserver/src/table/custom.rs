@@ -103,7 +103,7 @@ fn walk<'a>(steps: &[Step], value: &'a Value) -> Option<&'a Value> {
 }
 
 /// The columns of a CRD's version (an entry of `spec.versions`): name first, then those it declares, else the age.
-pub fn custom_columns(version: &Value) -> Vec<Column> {
+pub(crate) fn custom_columns(version: &Value) -> Vec<Column> {
     let mut out = vec![Column::new("Name", "string", "name", 0)];
     let declared = items(version, "additionalPrinterColumns");
     if declared.is_empty() {
@@ -128,7 +128,7 @@ pub fn custom_columns(version: &Value) -> Vec<Column> {
 }
 
 /// The cells of one custom resource for [`custom_columns`]; what is missing or of another type is null.
-pub fn custom_row(columns: &[Column], object: &Value, now: Timestamp) -> Vec<Value> {
+pub(crate) fn custom_row(columns: &[Column], object: &Value, now: Timestamp) -> Vec<Value> {
     let row = Row { object, now };
     columns
         .iter()

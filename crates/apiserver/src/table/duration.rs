@@ -1,7 +1,7 @@
 //! Durations as people read them (API-219).
 
 /// `5s`, `2m10s`, `5m`, `3h12m`, `2d4h`, `400d`, of a duration in seconds.
-pub fn human_duration(seconds: i64) -> String {
+pub(crate) fn human_duration(seconds: i64) -> String {
     const HOUR: i64 = 3600;
     const DAY: i64 = 24 * HOUR;
     const YEAR: i64 = 365 * DAY;

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use wavetank_kernel::Clock;
-use wavetank_model::Propagation;
-use wavetank_model::object::{self, At};
+use wavetank_model::{Propagation, object};
 
 use super::connection::{Connection, Place};
 use super::output::{clean_error, done, named};
@@ -152,7 +151,7 @@ pub(super) async fn wait_until_established(
     let end = clock.now() + ESTABLISHED_LIMIT;
     loop {
         if let Ok(definition) = connection.get(place).await
-            && is_established(&definition)
+            && object::is_true(&definition, "Established")
         {
             return;
         }
@@ -161,14 +160,4 @@ pub(super) async fn wait_until_established(
         }
         clock.sleep(ESTABLISHED_PAUSE).await;
     }
-}
-
-fn is_established(definition: &Value) -> bool {
-    let conditions = definition
-        .at(&["status", "conditions"])
-        .and_then(Value::as_array);
-    conditions
-        .into_iter()
-        .flatten()
-        .any(|entry| entry["type"] == "Established" && entry["status"] == "True")
 }

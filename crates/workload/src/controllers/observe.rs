@@ -12,8 +12,7 @@ use crate::agenda::Task;
 use crate::read::{map, pod_ended, text};
 use crate::script::owner_key;
 use crate::{
-    account, autoscaler, cronjob, endpoints, job, kubelet, latency, node, scheduler, timeline,
-    volume,
+    account, cronjob, endpoints, job, kubelet, latency, node, scheduler, timeline, volume,
 };
 
 impl Controllers {
@@ -229,23 +228,13 @@ impl Controllers {
             self.autoscalers.remove(key);
             return;
         }
-        self.autoscalers
-            .insert(Arc::clone(key), autoscaler::target(key, &change.new));
+        self.autoscalers.insert(key, &change.new);
         self.plan(Task::Autoscaler, key, change.time);
     }
 
     /// Lets the autoscalers of a changed workload look at it.
     fn plan_autoscalers(&mut self, key: &ObjectKey, now: SimTime) {
-        if self.autoscalers.is_empty() {
-            return;
-        }
-        let scalers: Vec<Arc<ObjectKey>> = self
-            .autoscalers
-            .iter()
-            .filter(|(_, target)| *target == key)
-            .map(|(scaler, _)| Arc::clone(scaler))
-            .collect();
-        for scaler in scalers {
+        for scaler in self.autoscalers.of(key) {
             self.plan(Task::Autoscaler, &scaler, now);
         }
     }

@@ -24,7 +24,7 @@ use crate::read::{int, list, text};
 
 /// What is to be done for a Pod now.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Step {
+pub(crate) enum Step {
     /// Nothing before `at`; `None`: nothing until the Pod changes.
     Wait {
         /// When to ask again.
@@ -83,7 +83,7 @@ enum Stop {
 
 /// One Pod on its node.
 #[derive(Clone, Debug)]
-pub struct Machine {
+pub(crate) struct Machine {
     pub(crate) policy: RestartPolicy,
     conduct: Conduct,
     pub(crate) init: Vec<Container>,
@@ -106,7 +106,7 @@ pub struct Machine {
 
 /// Why a Pod's containers cannot be started.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Obstacle {
+pub(crate) enum Obstacle {
     /// A volume's source is not there: containers wait as `ContainerCreating`.
     Volume,
     /// Something that the environment refers to is not there (`CreateContainerConfigError`).
@@ -114,11 +114,11 @@ pub enum Obstacle {
 }
 
 /// Draws the time of a delay.
-pub type Draw<'a> = &'a mut dyn FnMut(Delay) -> Duration;
+pub(crate) type Draw<'a> = &'a mut dyn FnMut(Delay) -> Duration;
 
 impl Machine {
     /// The machine of `pod`, which plays `behaviour`; the number says which entry of `attempts` is its own.
-    pub fn new(
+    pub(crate) fn new(
         pod: &Value,
         behaviour: Option<(Behaviour, usize)>,
         epoch: Epoch,
@@ -158,17 +158,17 @@ impl Machine {
     }
 
     /// Whether the script keeps the Pod from being scheduled.
-    pub fn is_held(&self) -> bool {
+    pub(crate) fn is_held(&self) -> bool {
         self.conduct.hangs(HangState::Pending)
     }
 
     /// Says the address of the Pod's node.
-    pub fn set_host(&mut self, address: String) {
+    pub(crate) fn set_host(&mut self, address: String) {
         self.report.host = address;
     }
 
     /// Whether containers are still to be started for the first time: obstacles are looked for until then.
-    pub fn is_starting(&self) -> bool {
+    pub(crate) fn is_starting(&self) -> bool {
         !self.main_started
             || self
                 .main
@@ -177,7 +177,7 @@ impl Machine {
     }
 
     /// Says what hinders the start, or that nothing does.
-    pub fn set_obstacle(&mut self, obstacle: Option<Obstacle>, now: SimTime) {
+    pub(crate) fn set_obstacle(&mut self, obstacle: Option<Obstacle>, now: SimTime) {
         if self.obstacle == obstacle {
             return;
         }
@@ -189,7 +189,7 @@ impl Machine {
     }
 
     /// What is to be done at `now`.
-    pub fn next_step(&mut self, pod: &Value, now: SimTime, draw: Draw<'_>) -> Step {
+    pub(crate) fn next_step(&mut self, pod: &Value, now: SimTime, draw: Draw<'_>) -> Step {
         if self.stop == Stop::Done {
             return Step::Remove;
         }
@@ -224,7 +224,7 @@ impl Machine {
     }
 
     /// The last report did not arrive: the next one says everything again.
-    pub fn report_refused(&mut self) {
+    pub(crate) fn report_refused(&mut self) {
         self.report.forget();
         self.changed = true;
     }

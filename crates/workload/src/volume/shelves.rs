@@ -71,25 +71,32 @@ impl Shelves {
         }
     }
 
-    /// The volume meant for the claim, or the smallest free one that fits, the first by name among equals.
-    pub(super) fn best(&self, claim: &Value, api: &dyn Api) -> Option<Arc<Value>> {
-        let meant = Place::Meant(
+    /// The volume that names the claim.
+    pub(super) fn meant(&self, claim: &Value, api: &dyn Api) -> Option<Arc<Value>> {
+        let place = Place::Meant(
             object::namespace(claim).to_owned(),
             object::name(claim).to_owned(),
         );
-        let least = size(claim, &["spec", "resources", "requests", "storage"])?;
-        let free = Place::Free(text(claim, &["spec", "storageClassName"]).to_owned());
-        let meant = self.volumes.get(&meant).into_iter().flatten();
-        let free = self.volumes.get(&free).into_iter();
-        let free = free.flat_map(|shelf| shelf.range((Some(least), String::new())..));
-        let get = |(_, name): &(_, String)| {
-            api.get(&ObjectKey::new("", "PersistentVolume", "", name.as_str()))
-        };
-        meant
-            .filter_map(get)
+        let volumes = self.volumes.get(&place).into_iter().flatten();
+        volumes
+            .filter_map(|entry| get(entry, api))
             .find(|volume| claims_volume(volume, claim))
-            .or_else(|| free.filter_map(get).find(|volume| fits(volume, claim)))
     }
+
+    /// The smallest free volume that fits, the first by name among equals.
+    pub(super) fn free(&self, claim: &Value, api: &dyn Api) -> Option<Arc<Value>> {
+        let least = size(claim, &["spec", "resources", "requests", "storage"])?;
+        let place = Place::Free(text(claim, &["spec", "storageClassName"]).to_owned());
+        let volumes = self.volumes.get(&place)?;
+        volumes
+            .range((Some(least), String::new())..)
+            .filter_map(|entry| get(entry, api))
+            .find(|volume| fits(volume, claim))
+    }
+}
+
+fn get((_, name): &(Option<Quantity>, String), api: &dyn Api) -> Option<Arc<Value>> {
+    api.get(&ObjectKey::new("", "PersistentVolume", "", name.as_str()))
 }
 
 /// Whether the claim may have the volume, its class and size apart.

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use wavetank_model::ObjectKey;
 
-use super::cluster::Cluster;
+use crate::cluster::Cluster;
+use crate::objects::pod;
 
 fn volume(name: &str, size: &str, class: &str) -> Value {
     json!({
@@ -101,4 +102,23 @@ fn a_volume_that_is_free_again_is_taken() {
     cluster.merge(&key, json!({"spec": {"claimRef": null}}));
     cluster.run();
     assert_eq!(bound(&mut cluster, "first"), "Bound v");
+}
+
+#[test]
+fn a_class_that_waits_for_a_pod_leaves_free_volumes_alone_until_then() {
+    let mut cluster = Cluster::new(Vec::new());
+    cluster.create(json!({
+        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "local"},
+        "provisioner": "kubernetes.io/no-provisioner", "volumeBindingMode": "WaitForFirstConsumer",
+    }));
+    cluster.create(volume("v", "1Gi", "local"));
+    cluster.create(claim("data", "1Gi", "local"));
+    cluster.run();
+    assert_eq!(bound(&mut cluster, "data"), "Pending -");
+    let volumes = json!([{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]);
+    cluster.create(pod("user", json!({"volumes": volumes})));
+    cluster.run();
+    assert_eq!(bound(&mut cluster, "data"), "Bound v");
+    let key = ObjectKey::new("", "Pod", "default", "user");
+    assert_eq!(cluster.get(&key).unwrap()["status"]["phase"], "Running");
 }
