@@ -179,8 +179,10 @@ impl Work {
             }
             let now = self.clock.now();
             self.api.set_now(now);
-            self.controllers
-                .run_due(now, &mut self.api, &mut self.chooser);
+            while self.controllers.next_due().is_some_and(|(at, _)| at <= now) {
+                self.controllers
+                    .run_next(now, &mut self.api, &mut self.chooser);
+            }
             self.publish();
             self.heard.fetch_add(heard, Ordering::SeqCst);
         }

@@ -114,7 +114,7 @@ impl World {
                 Part::Controllers => {
                     let mut api = ServerApi::new(&mut self.server, at);
                     if let Some(controllers) = &mut self.controllers {
-                        controllers.run_due(at, &mut api, &mut choices(&self.chooser));
+                        controllers.run_next(at, &mut api, &mut choices(&self.chooser));
                     }
                 }
                 Part::Timers => {

@@ -75,7 +75,7 @@ impl World {
                 self.server.run_due(at, &mut self.chooser);
             } else {
                 let mut api = ServerApi::new(&mut self.server, at);
-                self.controllers.run_due(at, &mut api, &mut self.chooser);
+                self.controllers.run_next(at, &mut api, &mut self.chooser);
             }
             self.settle();
         }

@@ -181,29 +181,23 @@ impl Controllers {
         }
     }
 
-    /// Does everything that is due first, at or before `now`: the entries of one instant and class, in order. The
-    /// world then reports the commits and asks again.
-    pub fn run_due(&mut self, now: SimTime, api: &mut dyn Api, chooser: &mut Chooser) {
-        let Some(first) = self.agenda.next_due().filter(|(at, _)| *at <= now) else {
+    /// Does what is due first, at or before `now`. The world then reports the commits and asks again.
+    pub fn run_next(&mut self, now: SimTime, api: &mut dyn Api, chooser: &mut Chooser) {
+        let Some((task, key)) = self.agenda.pop_due(now) else {
             return;
         };
-        while self.agenda.next_due() == Some(first) {
-            let Some((task, key)) = self.agenda.pop_due(now) else {
-                return;
-            };
-            if self.frozen.contains(&*key) {
-                continue;
-            }
-            if let Some(noticed) = self.unnoticed.get(&key).copied() {
-                if noticed > now {
-                    self.agenda.push(task, key, noticed, Load::Work);
-                    continue;
-                }
-                self.unnoticed.remove(&key);
-            }
-            let outcome = self.run(task, &key, now, api, chooser);
-            self.settle(task, key, now, outcome);
+        if self.frozen.contains(&*key) {
+            return;
         }
+        if let Some(noticed) = self.unnoticed.get(&key).copied() {
+            if noticed > now {
+                self.agenda.push(task, key, noticed, Load::Work);
+                return;
+            }
+            self.unnoticed.remove(&key);
+        }
+        let outcome = self.run(task, &key, now, api, chooser);
+        self.settle(task, key, now, outcome);
     }
 
     fn run(

@@ -2,7 +2,7 @@
 //! by the scenario (scenario format, section 5; API-316…358).
 //!
 //! [`Controllers`] is told of every commit ([`Controllers::observe`]) and acts when the world's clock reaches what it
-//! planned ([`Controllers::run_due`]), through [`wavetank_model::Api`] and with the manager names of a real cluster.
+//! planned ([`Controllers::run_next`]), through [`wavetank_model::Api`] and with the manager names of a real cluster.
 //! Decisions are plain functions and state machines of the objects, the script, the time and chance; nothing here waits,
 //! spawns or reads a clock. Invariants:
 //!

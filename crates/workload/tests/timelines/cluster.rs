@@ -124,7 +124,7 @@ impl Cluster {
         {
             self.server.run_due(at, &mut self.chooser);
         } else {
-            self.controllers.run_due(
+            self.controllers.run_next(
                 at,
                 &mut ServerApi::new(&mut self.server, at),
                 &mut self.chooser,
