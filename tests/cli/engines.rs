@@ -105,3 +105,19 @@ fn the_built_in_engine_agrees_with_itself() {
     let shown = stdout(&["compare", "two-cases.yaml", "--engines", "builtin,builtin"]);
     assert!(shown.ends_with(" agree, 0 differ\n"), "{shown}");
 }
+
+/// The exit codes are those of runs, of engines and of targets alike.
+#[test]
+fn comparisons_leave_with_the_code_of_what_they_met() {
+    for what in [["--engines", "builtin,builtin"], ["--targets", "fake,fake"]] {
+        let compared = |file: &str, more: &[&str]| {
+            let arguments = [&["compare", file], &what[..], more].concat();
+            code(&arguments)
+        };
+        assert_eq!(compared("two-cases.yaml", &[]), 0, "{what:?}");
+        assert_eq!(compared("three-problems.yaml", &[]), 3, "{what:?}");
+    }
+    let nothing = "compare stuck.yaml --targets fake,fake --at-most 1ms";
+    let arguments: Vec<&str> = nothing.split(' ').collect();
+    assert_eq!(code(&arguments), 4);
+}

@@ -39,6 +39,15 @@ fn everything_runs_and_the_gravest_code_wins() {
     ]));
 }
 
+/// What makes the run what it was is part of the command line that makes it again.
+#[test]
+fn the_command_line_that_runs_it_again_has_the_options() {
+    let arguments = ["run", "wrong-order.yaml", "--allow-outside", "--seed", "7"];
+    let shown = stdout(&arguments);
+    let again = "again     wavetank run wrong-order.yaml --seed 7 --allow-outside\n";
+    assert!(shown.contains(again), "{shown}");
+}
+
 #[test]
 fn fail_fast_stops_at_the_first_in_file_order() {
     insta::assert_snapshot!(wavetank(&[

@@ -4,7 +4,7 @@ use http::{Method, Request};
 use serde_json::{Value, json};
 use wavetank_cluster::Cluster;
 use wavetank_kernel::BoxFuture;
-use wavetank_model::{Actor, ChangeKind};
+use wavetank_model::{Actor, ChangeKind, object};
 
 use crate::Body;
 use crate::recorder::Tape;
@@ -14,6 +14,10 @@ pub(crate) const ALL: &[(&str, Body)] = &[
     ("a_write_is_told_before_its_answer", told_before_the_answer),
     ("changes_come_once_and_in_order", in_order),
     ("a_deletion_that_is_held_is_told_twice", held_deletion),
+    (
+        "a_scripted_deletion_is_held_until_it_is_released",
+        released_deletion,
+    ),
     ("a_dry_run_is_not_told", dry_run),
     ("refusals_are_statuses", refusals),
     (
@@ -166,6 +170,28 @@ fn held_deletion<'a>(cluster: &'a dyn Cluster, tape: &'a Tape) -> Done<'a> {
         patch(cluster, &path, &json!({"metadata": {"finalizers": null}})).await?;
         tape.until("it is gone", |tape| {
             tape.life("ConfigMap", "held").last() == Some(&ChangeKind::Deleted)
+        })
+        .await
+    })
+}
+
+fn released_deletion<'a>(cluster: &'a dyn Cluster, tape: &'a Tape) -> Done<'a> {
+    Box::pin(async move {
+        make(cluster, CONFIG_MAPS, &config_map("scripted")).await?;
+        tape.until("it is held", |tape| {
+            tape.of_object("ConfigMap", "scripted")
+                .last()
+                .is_some_and(|change| object::finalizers(&change.new).count() == 1)
+        })
+        .await?;
+        delete(cluster, &format!("{CONFIG_MAPS}/scripted")).await?;
+        tape.until("it is asked to go", |tape| {
+            tape.life("ConfigMap", "scripted").last() == Some(&ChangeKind::Deleting)
+        })
+        .await?;
+        cluster.release(crate::HELD);
+        tape.until("it is gone", |tape| {
+            tape.life("ConfigMap", "scripted").last() == Some(&ChangeKind::Deleted)
         })
         .await
     })

@@ -16,7 +16,7 @@ use wavetank_cluster_real::{Assets, Driver, Journal, KindOptions, Machine, Sessi
 use wavetank_cluster_sim::{SimCluster, SimConfig, drive, runtime};
 use wavetank_kernel::{BoxFuture, Chooser, Seed};
 use wavetank_model::Reference;
-use wavetank_model::script::{Attempt, Behaviour, Delay, Rule};
+use wavetank_model::script::{Attempt, Behaviour, Delay, Deletion, Rule};
 use wavetank_workload::Config;
 
 use recorder::Tape;
@@ -82,19 +82,33 @@ fn skipped(target: &str, reason: &str) {
     eprintln!("SKIPPED the contract on {target}: {reason}");
 }
 
-/// Jobs that are scripted in every test.
+/// The place of the rule that holds deletions until its event is told.
+const HELD: usize = 1;
+
+/// What is scripted in every test.
 fn rules() -> Vec<Rule> {
     let attempt = Attempt::Succeed(Delay {
         after: std::time::Duration::from_secs(2),
         jitter: std::time::Duration::ZERO,
     });
-    vec![Rule {
-        matches: "Job/scripted".parse::<Reference>().expect("a reference"),
+    let rule = |matches: &str| Rule {
+        matches: matches.parse::<Reference>().expect("a reference"),
         generation: None,
-        behaviour: Some(Behaviour::Attempts(vec![attempt])),
+        behaviour: None,
         deletion: None,
         reaction: None,
-    }]
+    };
+    let event = "Job/scripted succeeded".parse().expect("an event");
+    vec![
+        Rule {
+            behaviour: Some(Behaviour::Attempts(vec![attempt])),
+            ..rule("Job/scripted")
+        },
+        Rule {
+            deletion: Some(Deletion::Until(event)),
+            ..rule("ConfigMap/scripted")
+        },
+    ]
 }
 
 fn simulated(body: Body) -> Result<(), Failed> {

@@ -138,7 +138,7 @@ fn exceptions(scenario: &Scenario, engines: &[String; 2]) -> Vec<String> {
         .collect()
 }
 
-/// Compares; gives the exit code: 1 where engines differ, 4 where one could not run.
+/// Compares; gives the exit code: 1 where engines differ, 4 where one could not run or all was skipped.
 pub(crate) fn compare(arguments: &CompareArguments, streams: &mut Streams) -> anyhow::Result<u8> {
     if !arguments.targets.is_empty() {
         return targets::compare(arguments, streams);
@@ -260,7 +260,7 @@ impl Tally {
         text + "\n"
     }
 
-    /// Of several exit codes the first of 101, 3, 4, 1.
+    /// Of several exit codes the first of 101, 3, 4, 1; 4 also where all were skipped, as of runs.
     fn code(&self) -> u8 {
         match self {
             Self { bugs: 1.., .. } => crate::BUG,
@@ -269,6 +269,12 @@ impl Tally {
                 unavailable: 1.., ..
             } => crate::UNAVAILABLE,
             Self { different: 1.., .. } => 1,
+            Self {
+                same: 0,
+                known: 0,
+                skipped: 1..,
+                ..
+            } => crate::UNAVAILABLE,
             _ => 0,
         }
     }

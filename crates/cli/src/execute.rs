@@ -46,6 +46,7 @@ pub(crate) fn execute_with(
         virtual_time: SimTime::ZERO,
         wall_time: None,
         explanation: Explanation::default(),
+        command: None,
         trace: None,
     };
     let unavailable = |reason: String| without_run(Verdict::Unavailable { reason });

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use wavetank::{RunEnd, Simulation};
 use wavetank_report::terminal;
 
+use crate::again;
 use crate::args::JudgeArguments;
 use crate::load;
 use crate::output::Streams;
@@ -27,7 +28,8 @@ pub(crate) fn judge(arguments: &JudgeArguments, streams: &mut Streams) -> anyhow
         unfired: Vec::new(),
         schedule: Vec::new(),
     };
-    let outcome = wavetank::judge(&scenario, simulation);
+    let mut outcome = wavetank::judge(&scenario, simulation);
+    again::judged(&mut outcome, arguments);
     let text = terminal::run(&outcome, &streams.stdout);
     streams.result(&text)?;
     Ok(outcome.verdict.exit_code())

@@ -3,6 +3,7 @@
 //! The only place that prints, reads the environment and decides the exit code. Results go to standard output, the rest
 //! to standard error. Every panic is caught and reported as a bug, with exit code 101.
 
+mod again;
 mod args;
 mod cluster;
 mod compare;

@@ -12,6 +12,7 @@ use wavetank_report::{
     About, Explanation, Layout, RunOutcome, Tally, Verdict, json, junit, terminal,
 };
 
+use crate::again;
 use crate::args::{Format, RunArguments};
 use crate::engine::Choice;
 use crate::execute;
@@ -157,9 +158,11 @@ fn finish(
             virtual_time: wavetank_kernel::SimTime::ZERO,
             wall_time: None,
             explanation: Explanation::default(),
+            command: None,
             trace: None,
         },
     };
+    again::with_options(&mut outcome, arguments);
     if arguments.explain {
         outcome.explain(true);
     }

@@ -24,6 +24,6 @@ mod waiting;
 #[cfg(test)]
 mod sample;
 
-pub use outcome::{About, ExcerptLine, Explanation, Failure, RunOutcome, Tally, Verdict};
+pub use outcome::{About, ExcerptLine, Explanation, Failure, RunOutcome, Tally, Verdict, quoted};
 pub use plan::{Plan, PlannedTask};
 pub use style::{Layout, Palette};

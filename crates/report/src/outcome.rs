@@ -33,6 +33,8 @@ pub struct RunOutcome {
     pub wall_time: Option<Duration>,
     /// What it waits for, or waited for, as far as that was asked.
     pub explanation: Explanation,
+    /// The command line that runs it again, where that says more than file, case, seed and target.
+    pub command: Option<String>,
     /// What happened; `None` when nothing was run, or when nobody needs it any more.
     pub trace: Option<Trace>,
 }
@@ -253,6 +255,9 @@ impl RunOutcome {
 
     /// The command line that runs it again.
     pub fn again(&self) -> String {
+        if let Some(command) = &self.command {
+            return command.clone();
+        }
         let path = quoted(&self.path);
         let case = self
             .case
@@ -272,7 +277,7 @@ impl RunOutcome {
 }
 
 /// `text` as one word of a POSIX shell.
-fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-@+=:,".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()

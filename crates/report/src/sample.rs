@@ -208,6 +208,7 @@ pub(crate) fn outcome(path: &str, verdict: Verdict) -> RunOutcome {
         virtual_time: SimTime::from_millis(41_010),
         wall_time: None,
         explanation: Explanation::default(),
+        command: None,
         trace: None,
     }
 }

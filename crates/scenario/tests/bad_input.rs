@@ -241,6 +241,10 @@ faults:
 steps:
   - refresh: {hard: true}
     on: [{event: app synced, do: [{deleteApp: {until: app deleting}}]}]
+expect:
+  operation: {}
+  order: [[]]
+  before: {Deployment/checkout applied: []}
 exceptions:
   - {target: knid, skip: it is slow}
   - {case: other, skip: it is slow}

@@ -43,6 +43,7 @@ pub(crate) fn skipped(
         virtual_time: SimTime::ZERO,
         wall_time: None,
         explanation: Explanation::default(),
+        command: None,
         trace: None,
     })
 }
@@ -109,6 +110,7 @@ pub fn judge(scenario: &Scenario, simulation: Simulation) -> RunOutcome {
             .map_or(SimTime::ZERO, |entry| entry.time),
         wall_time: None,
         explanation: Explanation::default(),
+        command: None,
         trace: Some(trace),
     };
     if !settled {

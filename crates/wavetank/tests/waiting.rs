@@ -5,12 +5,23 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use wavetank::{Options, check};
+use wavetank::{Options, RunOutcome, check};
 use wavetank_report::{Layout, terminal};
 use wavetank_scenario::{LoadOptions, load_bytes};
 
 /// The report of a scenario of this `spec` and these documents, from the line `waits` to the next verdict.
 fn waits(spec: &str, documents: &str) -> String {
+    let shown = terminal::run(&outcome(spec, documents), &Layout::plain());
+    let explained = shown
+        .lines()
+        .skip_while(|line| !line.starts_with("  waits "))
+        .take_while(|line| !line.starts_with("FAILED") && !line.starts_with("  again "));
+    let explained: Vec<&str> = explained.collect();
+    assert!(!explained.is_empty(), "{shown}");
+    explained.join("\n")
+}
+
+fn outcome(spec: &str, documents: &str) -> RunOutcome {
     let spec = spec
         .lines()
         .fold(String::new(), |text, line| text + "  " + line + "\n");
@@ -23,15 +34,7 @@ fn waits(spec: &str, documents: &str) -> String {
         &LoadOptions::default(),
     );
     let mut loaded = loaded.unwrap_or_else(|problems| panic!("{}\n{text}", problems.render(false)));
-    let outcome = check(&Arc::new(loaded.scenarios.remove(0)), Options::default());
-    let shown = terminal::run(&outcome, &Layout::plain());
-    let explained = shown
-        .lines()
-        .skip_while(|line| !line.starts_with("  waits "))
-        .take_while(|line| !line.starts_with("FAILED") && !line.starts_with("  again "));
-    let explained: Vec<&str> = explained.collect();
-    assert!(!explained.is_empty(), "{shown}");
-    explained.join("\n")
+    check(&Arc::new(loaded.scenarios.remove(0)), Options::default())
 }
 
 /// A Job with these annotations and this in its Pods.
@@ -174,4 +177,15 @@ fn a_delete_hook_that_hangs() {
 fn a_sync_outside_of_its_window() {
     let spec = "app: {project: {syncWindows: [{kind: deny, schedule: \"* * * * *\", duration: 24h, applications: [\"*\"]}]}}\nlimits: {time: 5m}";
     insta::assert_snapshot!(waits(spec, SETTINGS));
+}
+
+/// Waves are told with their operation where there are several, and prunes with what held them up.
+#[test]
+fn what_waves_have_waited_for() {
+    let slow = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: slow, annotations: {argocd.argoproj.io/sync-wave: \"1\"}}\n";
+    let spec = "workloads: [{match: ConfigMap/slow, deletion: {after: 20s}}]\n\
+                steps: [{sync: {}}, {commit: {remove: [ConfigMap/slow, ConfigMap/settings]}}, {sync: {prune: true}}]";
+    let mut outcome = outcome(spec, &(slow.to_owned() + SETTINGS));
+    outcome.explain(true);
+    insta::assert_snapshot!(terminal::run(&outcome, &Layout::plain()));
 }

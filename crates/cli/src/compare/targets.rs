@@ -20,7 +20,7 @@ use crate::output::Streams;
 use crate::pool;
 use crate::target::Target;
 
-/// Compares; gives the exit code: 1 where targets differ, 4 where one could not run.
+/// Compares; gives the exit code: 1 where targets differ, 4 where one could not run or all was skipped.
 pub(crate) fn compare(arguments: &CompareArguments, streams: &mut Streams) -> anyhow::Result<u8> {
     let [first, second] = arguments.targets.as_slice() else {
         let text = "error: --targets names two targets, as in fake,control-plane\n";
@@ -468,7 +468,17 @@ impl Table {
         codes
             .into_iter()
             .find(|(same, _)| self.count(*same) > 0)
-            .map_or(0, |(_, code)| code)
+            .map_or_else(|| self.code_of_skips(), |(_, code)| code)
+    }
+
+    /// Nothing was compared where all were skipped.
+    fn code_of_skips(&self) -> u8 {
+        let skipped = self.count(Same::Skipped);
+        if skipped > 0 && skipped == self.rows.len() {
+            crate::UNAVAILABLE
+        } else {
+            0
+        }
     }
 
     /// The table that the documentation shows.

@@ -1,10 +1,10 @@
 //! Where the time of a run went: every wave that took a while, and what it waited for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use wavetank_kernel::SimTime;
-use wavetank_model::{ObjectKey, Verb};
+use wavetank_model::{ChangeKind, ObjectKey, Verb};
 use wavetank_trace::{Event, Trace};
 
 /// Waves that took less are not told of.
@@ -13,13 +13,13 @@ const SHORT: Duration = Duration::from_millis(100);
 /// One wave that took time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WaveWait {
-    /// `PreSync/0`, with the number of the operation where there are several.
+    /// `PreSync/0`, or `operation 2, PreSync/0` where there are several operations.
     pub wave: String,
     /// When it began.
     pub from: SimTime,
     /// When the next one was selected, or the attempt ended.
     pub to: SimTime,
-    /// The object that was done last, and when: healthy, degraded, or at its end.
+    /// The object that was done last, and when: healthy, degraded, at its end, or gone where it was pruned.
     pub last: Option<(String, SimTime)>,
     /// The pass that noticed, and why it was made.
     pub noticed: Option<(SimTime, String)>,
@@ -27,9 +27,10 @@ pub struct WaveWait {
 
 /// A wave that runs.
 struct Open<'a> {
+    operation: u32,
     name: String,
     from: SimTime,
-    /// The objects it applied, and when each was done.
+    /// The objects it applied or pruned, and when each was done.
     objects: BTreeMap<&'a ObjectKey, Option<SimTime>>,
     /// The first pass after the last object was done.
     noticed: Option<(SimTime, &'a str)>,
@@ -38,17 +39,21 @@ struct Open<'a> {
 /// Every wave of `trace` that ended and took time, in order.
 pub fn history(trace: &Trace) -> Vec<WaveWait> {
     let home = &trace.header.namespace;
-    let mut out = Vec::new();
+    let mut out: Vec<(u32, WaveWait)> = Vec::new();
     let mut open: Option<Open<'_>> = None;
+    let mut gone: BTreeSet<&ObjectKey> = BTreeSet::new();
+    let mut operation = 0;
     // Objects that have health or an end, and since when they are done.
     let mut done: BTreeMap<&ObjectKey, Option<SimTime>> = BTreeMap::new();
     for entry in &trace.entries {
         let now = entry.time;
         match &entry.event {
+            Event::Operation(event) => operation = event.number,
             Event::Wave { phase, wave, verb } => {
                 out.extend(open.take().and_then(|wave| wave.close(now, home)));
                 if *verb == Verb::Started {
                     open = Some(Open {
+                        operation,
                         name: format!("{phase}/{wave}"),
                         from: now,
                         objects: BTreeMap::new(),
@@ -62,6 +67,20 @@ pub fn history(trace: &Trace) -> Vec<WaveWait> {
                     let at = done.get(&task.key).copied().unwrap_or(Some(now));
                     open.objects.insert(&task.key, at);
                 }
+            }
+            Event::Task(task) if task.verb == Verb::Pruned => {
+                if let Some(open) = &mut open {
+                    let at = gone.contains(&task.key).then_some(now);
+                    open.objects.insert(&task.key, at);
+                }
+            }
+            Event::Api(change) if change.verb == ChangeKind::Deleted => {
+                gone.insert(&change.key);
+                done.remove(&change.key);
+                mark(open.as_mut(), &change.key, Some(now));
+            }
+            Event::Api(change) if change.verb == ChangeKind::Created => {
+                gone.remove(&change.key);
             }
             Event::Health(health) => {
                 // What is Degraded is not waited for any more: it fails.
@@ -85,7 +104,17 @@ pub fn history(trace: &Trace) -> Vec<WaveWait> {
             _ => {}
         }
     }
-    out
+    // The waves of a deletion belong to no operation of their own: they are told with the last one.
+    let several = operation > 1;
+    out.into_iter()
+        .map(|(operation, wait)| match operation {
+            1.. if several => WaveWait {
+                wave: format!("operation {operation}, {}", wait.wave),
+                ..wait
+            },
+            _ => wait,
+        })
+        .collect()
 }
 
 fn mark<'a>(open: Option<&mut Open<'a>>, key: &'a ObjectKey, at: Option<SimTime>) {
@@ -103,7 +132,7 @@ fn mark<'a>(open: Option<&mut Open<'a>>, key: &'a ObjectKey, at: Option<SimTime>
 }
 
 impl Open<'_> {
-    fn close(self, now: SimTime, home: &str) -> Option<WaveWait> {
+    fn close(self, now: SimTime, home: &str) -> Option<(u32, WaveWait)> {
         if now.since(self.from) < SHORT {
             return None;
         }
@@ -113,7 +142,7 @@ impl Open<'_> {
             .filter_map(|(key, at)| Some((key.short(home), (*at)?)))
             .filter(|(_, at)| *at > self.from)
             .max_by_key(|(_, at)| *at);
-        Some(WaveWait {
+        let wait = WaveWait {
             wave: self.name,
             from: self.from,
             to: now,
@@ -122,6 +151,7 @@ impl Open<'_> {
                 .filter(|_| last.is_some())
                 .map(|(at, cause)| (at, cause.to_owned())),
             last,
-        })
+        };
+        Some((self.operation, wait))
     }
 }

@@ -18,6 +18,7 @@ impl Reader<'_, '_> {
         };
         let entries = |key: &str| node.get(key).map_or(&[][..], Node::entries);
         let items = |key: &str| node.get(key).map_or(&[][..], Node::items);
+        self.says_nothing(node);
         let present = items("present")
             .iter()
             .filter_map(|object| self.present(object))
@@ -58,6 +59,23 @@ impl Reader<'_, '_> {
                 .filter_map(|text| text.parse().ok())
                 .collect(),
             cel: strings(node.get("cel")),
+        }
+    }
+
+    /// What is written and judges nothing; in a case keys may have dropped out, which is no mistake.
+    fn says_nothing(&mut self, node: &Node) {
+        let maps = ["operation", "app"].iter().filter_map(|key| node.get(key));
+        let lists = node.get("order").map_or(&[][..], Node::items).iter();
+        let needed = node.get("before").map_or(&[][..], Node::entries).iter();
+        for node in maps.chain(lists).chain(needed.map(|(_, needed)| needed)) {
+            let written: String = self.context.text(node.span).split_whitespace().collect();
+            if matches!(written.as_str(), "{}" | "[]") {
+                self.context.error(
+                    node.span,
+                    "this expects nothing",
+                    "leave it out, or say what",
+                );
+            }
         }
     }
 
