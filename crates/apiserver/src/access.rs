@@ -420,12 +420,19 @@ mod tests {
             let (_, answer) = ask(&mut server, "", "POST", reviews, &review);
             assert_eq!(answer["status"]["authenticated"], authenticated);
         }
+        let asked = server.drain_requests();
+        let record = asked.iter().rev().find(|record| record.verb == "list");
+        assert_eq!(
+            record.map(|record| record.actor.as_str()),
+            Some("serviceaccount:default:robot")
+        );
         // A token is of no use once it is tampered with, or its account is gone.
         let forged = [("authorization", &*format!("{bearer}x"))];
         assert_eq!(
             ask_with(&mut server, &forged, "GET", maps, &Value::Null).0,
             401
         );
+        assert_eq!(server.drain_requests()[0].code, 401);
         let gone = format!("{accounts}/robot");
         assert_eq!(ask(&mut server, "", "DELETE", &gone, &Value::Null).0, 200);
         assert_eq!(

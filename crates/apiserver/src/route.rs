@@ -41,21 +41,28 @@ impl Server {
             code: 0,
             reason: String::new(),
         };
-        let account = match self.authenticate(request, now) {
-            Ok(account) => account,
-            Err(status) => return (refuse(status, &mut record), record),
-        };
-        if let Some(account) = &account {
-            record.actor = token::actor(account);
-        }
-        let answer = match request::target(request.uri().path()) {
-            Target::Other(path) => self.answer_other(request, path),
-            Target::Resource(path) => {
-                self.answer_resource(request, path, account.as_ref(), now, &mut record)
-            }
+        let answer = match self.authenticate(request, now) {
+            Ok(account) => self.answer(request, account.as_ref(), now, &mut record),
+            Err(status) => refuse(status, &mut record),
         };
         record.code = answer.code;
         (answer, record)
+    }
+
+    fn answer(
+        &mut self,
+        request: &Request<Bytes>,
+        account: Option<&Subject>,
+        now: SimTime,
+        record: &mut RequestRecord,
+    ) -> Answer {
+        if let Some(account) = account {
+            record.actor = token::actor(account);
+        }
+        match request::target(request.uri().path()) {
+            Target::Other(path) => self.answer_other(request, path),
+            Target::Resource(path) => self.answer_resource(request, path, account, now, record),
+        }
     }
 
     fn answer_resource(

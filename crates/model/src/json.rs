@@ -88,7 +88,7 @@ impl Json {
         Self::written(out)
     }
 
-    /// What [`write`] and [`write_text`] made.
+    /// What [`write()`] and [`write_text`] made.
     pub fn written(text: Vec<u8>) -> Self {
         Self(text.into_boxed_slice().into())
     }

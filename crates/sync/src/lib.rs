@@ -3,7 +3,7 @@
 //! Rules cite `SYNC-nnn` of the specification. The parts, in the order of the data:
 //!
 //! - [`options`], [`kinds`], [`engine`]: what a pass is given, and the traits an engine and its effects implement
-//! - [`target`], [`reconcile`]: desired objects made comparable and paired with live ones
+//! - [`target`], `reconcile`: desired objects made comparable and paired with live ones
 //! - [`plan`]: the task list and its order, each task with the reasons for its place
 //! - [`step`]: one pass over the tasks; decides, and asks for every effect
 //! - [`apply`]: carries the asks out through a `kube::Client`
@@ -12,7 +12,7 @@
 //! - [`project`]: what an `AppProject` permits, and its sync windows
 //! - [`deletion`]: what happens when the app is deleted
 //! - [`external`]: what an engine from outside is given
-//! - [`message`], [`result`]: the exact texts, and what is stored
+//! - [`message`], [`ResourceResult`]: the exact texts, and what is stored
 //!
 //! Invariants: nothing survives between two passes but the stored results (SYNC-002; what [`Builtin`] keeps is a memo
 //! of pure functions); a pass reads no clock and draws no chance; every effect goes through [`Asks`].

@@ -10,7 +10,7 @@
 //! - each controller has at most one planned look at an object, the earliest, and always works on the newest state;
 //! - two runs with the same seed, choices and commits make the same calls in the same order.
 //!
-//! The kubelet's decisions ([`kubelet::machine`]) know no API at all and also run Pods of a real control plane.
+//! The kubelet's decisions (`kubelet::machine`) know no API at all and also run Pods of a real control plane.
 //!
 //! Left out: resources and preemption in the scheduler, liveness probes, adoption of `ControllerRevisions`, metrics for
 //! autoscalers.
