@@ -63,7 +63,7 @@ impl Writer<'_> {
         }
     }
 
-    /// PUT over the live object, or with force DELETE and POST (SYNC-094).
+    /// GET for the version, PUT over the live object, or with force DELETE and POST (SYNC-094).
     pub(super) async fn replace(&self) -> Result<String, String> {
         if self.ask.dry_run {
             return Ok(done(self.ask, "replaced"));
@@ -71,13 +71,12 @@ impl Writer<'_> {
         if self.ask.force {
             return self.replace_by_force().await;
         }
-        let live = match self.connection.get(self.place).await {
-            Ok(live) => live,
-            Err(error) => return Err(clean_error(&error.to_string())),
-        };
         let mut body = Value::clone(&self.ask.target);
-        let version = object::resource_version(&live).to_owned();
-        crate::target::metadata(&mut body).insert("resourceVersion".to_owned(), version.into());
+        // Where the object cannot be got it is put all the same, without a version, as kubectl does.
+        if let Ok(live) = self.connection.get(self.place).await {
+            let version = object::resource_version(&live).to_owned();
+            crate::target::metadata(&mut body).insert("resourceVersion".to_owned(), version.into());
+        }
         match self.connection.put(self.place, &body, &[]).await {
             Ok(_) => Ok(done(self.ask, "replaced")),
             Err(error) => Err(clean_error(&format!(
