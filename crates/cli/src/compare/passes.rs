@@ -153,6 +153,10 @@ fn essence(text: &str) -> String {
 fn unordered(message: &str) -> String {
     const REASON: &str = "reason: ";
     const ENDS: [&str; 2] = [". Retrying attempt", " (retried "];
+    const SYNC_FAIL: &str = "\none or more SyncFail hooks failed";
+    if let Some((tasks, hooks)) = message.split_once(SYNC_FAIL) {
+        return unordered(tasks) + SYNC_FAIL + &unordered(hooks);
+    }
     let Some((start, reasons)) = message.split_once(REASON) else {
         return message.to_owned();
     };
@@ -322,5 +326,13 @@ mod tests {
             |reasons: &str| format!("failed, reason: {reasons}. Retrying attempt #1 at 12:00AM.");
         assert_eq!(unordered(&text("b,a")), unordered(&text("a,b")));
         assert_eq!(unordered("waiting for b,a"), "waiting for b,a");
+        let both = |tasks: &str, hooks: &str| {
+            format!("failed, reason: {tasks}\none or more SyncFail hooks failed, reason: {hooks}")
+        };
+        assert_eq!(
+            unordered(&both("b,a", "d,c")),
+            unordered(&both("a,b", "c,d"))
+        );
+        assert_ne!(unordered(&both("b,a", "c")), unordered(&both("b", "a,c")));
     }
 }
