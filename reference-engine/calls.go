@@ -107,6 +107,10 @@ func (p *pass) told(action string, obj *unstructured.Unstructured, dry bool, mes
 	if err := p.wire.report(report); err != nil {
 		p.fail(err)
 	}
+	// The engine asks for a definition that it has just applied at once.
+	p.lock.Lock()
+	delete(p.polled, obj.GetName())
+	p.lock.Unlock()
 }
 
 // announce tells that a run of a wave begins, before its first wet write.

@@ -27,7 +27,7 @@ type pass struct {
 	lock   sync.Mutex
 	failed error
 	run    run
-	// polled are the definitions that the engine has looked up in this pass.
+	// polled are the definitions that the engine has looked up since it applied them.
 	polled map[string]bool
 	health map[kube.ResourceKey]*healthStatus
 }
