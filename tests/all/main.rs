@@ -5,4 +5,5 @@ mod arrows;
 mod coverage;
 mod docs;
 mod msrv;
+mod mutants;
 mod style;
