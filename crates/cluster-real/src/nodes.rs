@@ -32,8 +32,6 @@ pub(crate) async fn make(
     let epoch = Epoch::new(Timestamp::now());
     let config = wavetank_workload::Config {
         epoch,
-        // Nodes of a real cluster are alive as long as they renew their Leases.
-        noise: true,
         ..workload.clone()
     };
     let mut nodes = Vec::new();
@@ -81,28 +79,30 @@ async fn untainted(client: &kube::Client, path: &str) -> Result<(), String> {
     }
 }
 
-/// Renews the Leases of the virtual nodes. Never ends.
+/// Takes and renews the Leases of the virtual nodes: as long as that is done they are alive. Never ends.
 pub(crate) async fn keep_alive(client: kube::Client, nodes: usize) {
     loop {
-        sleep(latency::LEASE_RENEWAL).await;
         #[expect(
             clippy::disallowed_methods,
             reason = "the node controller compares it with its own clock"
         )]
         let now = Epoch::new(Timestamp::now()).micro_time(SimTime::ZERO);
-        let body = json!({"spec": {"renewTime": now}}).to_string();
         for index in 0..nodes {
+            let name = node::name(index);
             let path = format!(
-                "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{}?fieldManager=kubelet",
-                node::name(index)
+                "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{name}?fieldManager=kubelet&force=true"
             );
+            let body = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+                "metadata": {"name": name}, "spec": node::lease_spec(&name, &now)});
+            // Makes the Lease where it is not there.
             let request = Request::patch(path)
-                .header(http::header::CONTENT_TYPE, "application/merge-patch+json")
-                .body(body.clone().into_bytes());
+                .header(http::header::CONTENT_TYPE, "application/apply-patch+yaml")
+                .body(body.to_string().into_bytes());
             if let Ok(request) = request {
                 // What fails is tried again in time: a node is given up after four renewals that did not come.
                 client.request::<Value>(request).await.ok();
             }
         }
+        sleep(latency::LEASE_RENEWAL).await;
     }
 }

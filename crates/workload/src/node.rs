@@ -143,8 +143,13 @@ fn lease(node: &Value, context: &Context<'_>) -> Value {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
         "metadata": {"name": name, "namespace": LEASES, "ownerReferences": [owner]},
-        "spec": {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": now},
+        "spec": lease_spec(name, &now),
     })
+}
+
+/// The spec of a node's Lease, renewed at `now`, RFC 3339 with microseconds.
+pub fn lease_spec(node: &str, now: &str) -> Value {
+    json!({"holderIdentity": node, "leaseDurationSeconds": 40, "renewTime": now})
 }
 
 /// Renews a node's Lease.
