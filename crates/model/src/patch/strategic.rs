@@ -94,11 +94,11 @@ impl StrategicError {
 /// [`StrategicError`]; `object` may then be half patched.
 pub fn strategic(
     object: &mut Value,
-    patch: &Value,
+    patch: Value,
     schema: SchemaRef<'_>,
 ) -> Result<(), StrategicError> {
     let Value::Object(patch) = patch else {
-        return Err(StrategicError::NotAnObject(json_type(patch)));
+        return Err(StrategicError::NotAnObject(json_type(&patch)));
     };
     let Value::Object(original) = object else {
         return Err(StrategicError::WrongType {
@@ -106,7 +106,7 @@ pub fn strategic(
             found: go_type(object),
         });
     };
-    merge_map(original, patch.clone(), Some(schema), Mode::Apply)
+    merge_map(original, patch, Some(schema), Mode::Apply)
 }
 
 /// What becomes of directives.
