@@ -11,6 +11,7 @@ mod rbac;
 mod server_side;
 mod write;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub struct KubeAsks {
     notes: NoteSink,
     wave_delay: Duration,
     discovery: Discovery,
+    /// What kubectl keeps of its own discovery.
+    mapped: BTreeMap<GroupVersionKind, ApiResource>,
 }
 
 impl std::fmt::Debug for KubeAsks {
@@ -75,6 +78,7 @@ impl KubeAsks {
             notes,
             wave_delay,
             discovery: Discovery::default(),
+            mapped: BTreeMap::new(),
         }
     }
 
@@ -106,6 +110,22 @@ impl KubeAsks {
         }
     }
 
+    /// Where kubectl takes a kind to be: what it has found once it does not look for again, though it may be gone, until
+    /// it misses a kind and forgets them all.
+    async fn mapping(&mut self, resource: &ResourceRef) -> Option<ApiResource> {
+        if let Some(known) = self.mapped.get(&resource.gvk) {
+            return Some(known.clone());
+        }
+        let found = self.resolve(resource).await.ok();
+        match &found {
+            Some(known) => {
+                self.mapped.insert(resource.gvk.clone(), known.clone());
+            }
+            None => self.mapped.clear(),
+        }
+        found
+    }
+
     /// The object's place in the API.
     async fn place(&mut self, resource: &ResourceRef) -> Result<connection::Place, CallError> {
         match self.resolve(resource).await {
@@ -121,10 +141,10 @@ impl KubeAsks {
             let text = "error validating options: --force cannot be used with --server-side";
             return Err(text.to_owned());
         }
-        let Ok(resource) = self.resolve(&ask.resource).await else {
+        let Some(resource) = self.mapping(&ask.resource).await else {
             return Err(output::no_match(ask));
         };
-        let place = connection::Place::new(&ask.resource, &resource);
+        let place = connection::Place::for_kubectl(&ask.resource, &resource);
         let writer = write::Writer {
             connection: &self.connection,
             clock: self.clock.as_ref(),

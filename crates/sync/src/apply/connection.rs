@@ -24,6 +24,8 @@ pub(crate) struct Place {
     pub(crate) plural: String,
     /// Namespace; empty for cluster-scoped kinds.
     pub(crate) namespace: String,
+    /// The resource with its group, where kubectl's client asks: it says what it asked for when an answer says nothing.
+    pub(crate) told: Option<String>,
 }
 
 impl Place {
@@ -46,6 +48,29 @@ impl Place {
             name: resource.name.clone(),
             plural: known.plural.clone(),
             namespace,
+            told: None,
+        }
+    }
+
+    /// The place as kubectl asks for it.
+    pub(crate) fn for_kubectl(resource: &ResourceRef, known: &ApiResource) -> Self {
+        let told = match resource.gvk.group.as_str() {
+            "" => known.plural.clone(),
+            group => format!("{}.{group}", known.plural),
+        };
+        Self {
+            told: Some(told),
+            ..Self::new(resource, known)
+        }
+    }
+
+    /// What stands behind the message for an answer that says nothing itself: ` (get widgets.example.com a)`.
+    fn asked(&self, method: &Method) -> String {
+        let verb = method.as_str().to_lowercase();
+        match &self.told {
+            None => String::new(),
+            Some(resource) if *method == Method::POST => format!(" ({verb} {resource})"),
+            Some(resource) => format!(" ({verb} {resource} {})", self.name),
         }
     }
 
@@ -89,6 +114,7 @@ impl Connection {
     /// Sends a request and gives the raw body of a successful answer.
     async fn send(
         &self,
+        place: Option<&Place>,
         method: Method,
         uri: &str,
         media: Option<&str>,
@@ -123,30 +149,34 @@ impl Connection {
             .ok()
             .as_ref()
             .and_then(Status::from_json);
-        Err(CallError::Api(
-            status.unwrap_or_else(|| plain_status(code.as_u16(), &bytes)),
-        ))
+        Err(CallError::Api(status.unwrap_or_else(|| {
+            let asked = place.map_or_else(String::new, |place| place.asked(&method));
+            plain_status(code.as_u16(), &bytes, &asked)
+        })))
     }
 
     async fn object(
         &self,
+        place: &Place,
         method: Method,
         uri: &str,
         media: Option<&str>,
         body: Vec<u8>,
     ) -> Result<Value, CallError> {
-        let bytes = self.send(method.clone(), uri, media, body).await?;
+        let bytes = self
+            .send(Some(place), method.clone(), uri, media, body)
+            .await?;
         serde_json::from_slice(&bytes)
             .map_err(|error| CallError::Transport(transport_text(&method, uri, &error)))
     }
 
     /// The raw body at a path.
     pub(crate) async fn text(&self, path: &str) -> Result<Bytes, CallError> {
-        self.send(Method::GET, path, None, Vec::new()).await
+        self.send(None, Method::GET, path, None, Vec::new()).await
     }
 
     pub(crate) async fn get(&self, place: &Place) -> Result<Value, CallError> {
-        self.object(Method::GET, &place.object(), None, Vec::new())
+        self.object(place, Method::GET, &place.object(), None, Vec::new())
             .await
     }
 
@@ -159,6 +189,7 @@ impl Connection {
     ) -> Result<Value, CallError> {
         let uri = with_query(place.collection.clone(), query);
         self.object(
+            place,
             Method::POST,
             &uri,
             Some("application/json"),
@@ -176,6 +207,7 @@ impl Connection {
     ) -> Result<Value, CallError> {
         let uri = with_query(place.object(), query);
         self.object(
+            place,
             Method::PUT,
             &uri,
             Some("application/json"),
@@ -194,6 +226,7 @@ impl Connection {
     ) -> Result<Value, CallError> {
         let uri = with_query(place.object(), query);
         self.object(
+            place,
             Method::PATCH,
             &uri,
             Some(patch_type.content_type()),
@@ -211,6 +244,7 @@ impl Connection {
         let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation.as_str()});
         let body = options.to_string().into_bytes();
         self.send(
+            Some(place),
             Method::DELETE,
             &place.object(),
             Some("application/json"),
@@ -231,13 +265,13 @@ fn with_query(mut uri: String, query: &[(&str, &str)]) -> String {
     uri
 }
 
-/// What an answer that is no Status says.
-fn plain_status(code: u16, body: &[u8]) -> Status {
+/// What an answer that is no Status says; `asked` stands behind it.
+fn plain_status(code: u16, body: &[u8], asked: &str) -> Status {
     let text = String::from_utf8_lossy(body);
     let message = match code {
-        404 => "the server could not find the requested resource".to_owned(),
+        404 => format!("the server could not find the requested resource{asked}"),
         _ => format!(
-            "an error on the server ({:?}) has prevented the request from succeeding",
+            "an error on the server ({:?}) has prevented the request from succeeding{asked}",
             text.trim()
         ),
     };

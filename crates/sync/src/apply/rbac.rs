@@ -133,6 +133,7 @@ impl Writer<'_> {
             name: name.clone(),
             plural: "namespaces".to_owned(),
             namespace: String::new(),
+            told: None,
         };
         match self.connection.get(&place).await {
             Ok(_) => Ok(()),

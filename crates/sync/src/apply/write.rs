@@ -87,17 +87,15 @@ impl Writer<'_> {
 
     async fn replace_by_force(&self) -> Result<String, String> {
         let text = |error: CallError| clean_error(&error.to_string());
-        match self
+        // What is gone already is an error, too: kubectl's command passes over it, its library does not.
+        if let Err(error) = self
             .connection
             .delete(self.place, Propagation::Background)
             .await
         {
-            Err(error) if !error.is_not_found() => {
-                return Err(clean_error(&format!(
-                    "error when deleting \"/dev/shm/1\": {error}"
-                )));
-            }
-            _ => {}
+            return Err(clean_error(&format!(
+                "error when deleting \"/dev/shm/1\": {error}"
+            )));
         }
         if !self.wait_until_gone().await.map_err(text)? {
             return Err("context deadline exceeded".to_owned());

@@ -71,7 +71,10 @@ impl Report {
                 };
                 map([
                     ("type", condition.kind.into()),
-                    ("status", if condition.status { "True" } else { "False" }.into()),
+                    (
+                        "status",
+                        if condition.status { "True" } else { "False" }.into(),
+                    ),
                     ("observedGeneration", generation.into()),
                     ("lastTransitionTime", condition.since.as_str().into()),
                     ("reason", absent(condition.reason)),
@@ -156,7 +159,10 @@ fn container_status(machine: &Machine, container: &Container, pod: &Value) -> Va
             ("reason", exit.reason.as_str().into()),
             ("startedAt", epoch.time(exit.started).into()),
             ("finishedAt", epoch.time(exit.finished).into()),
-            ("containerID", container_id(uid, &container.name, exit.run).into()),
+            (
+                "containerID",
+                container_id(uid, &container.name, exit.run).into(),
+            ),
         ]);
         if let Some(message) = &exit.message {
             out["message"] = message.clone().into();
