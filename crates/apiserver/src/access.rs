@@ -46,6 +46,16 @@ impl Asked<'_> {
     }
 }
 
+impl Asked<'_> {
+    /// Who asks, where that is not the actor.
+    pub(crate) fn other_subject(&self) -> Option<Subject> {
+        match self.subject() {
+            Cow::Borrowed(account) => Some(account.clone()),
+            Cow::Owned(other) => Subject::impersonated(self.request).map(|_| other),
+        }
+    }
+}
+
 impl Server {
     /// Refuses what the one who asks may not do.
     pub(crate) fn authorize(&self, asked: &Asked<'_>, verb: &str) -> Result<(), Status> {

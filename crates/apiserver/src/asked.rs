@@ -209,6 +209,8 @@ impl Asked<'_> {
             applied: false,
             patched: false,
             inside: false,
+            subject: self.other_subject().map(Arc::new),
+            of_collection: false,
             warnings: Vec::new(),
         }
     }

@@ -177,7 +177,7 @@ impl Server {
     /// The validating stage of admission.
     pub(crate) fn validate_admission(
         &self,
-        call: &Call,
+        call: &mut Call,
         operation: Operation,
         object: &Value,
         old: Option<&Value>,
@@ -186,8 +186,12 @@ impl Server {
             registry: &self.registry,
             store: &self.store,
         };
+        let config = &self.config.admission;
         let request = admission_request(call, operation, name_of(call, object));
-        admission::validate(&self.config.admission, &request, object, old, &lookup)
+        admission::validate_limits(config, &request, object, old, &lookup)?;
+        self.ask_policies(call, operation, object, old)?;
+        let request = admission_request(call, operation, name_of(call, object));
+        admission::validate_quota(config, &request, object, &lookup)
     }
 
     /// Gives a new object what its kind adds, and validates it.

@@ -7,6 +7,7 @@ use wavetank_kernel::SimTime;
 use wavetank_model::schema::FieldProblem;
 use wavetank_model::{Actor, GroupVersionKind, Status, object};
 
+use crate::access::Subject;
 use crate::admission::Operation;
 use crate::behaviour;
 use crate::failure;
@@ -16,6 +17,10 @@ use crate::server::{Author, Server, Written};
 
 /// One write, from a request or from inside.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says something else about where the write comes from"
+)]
 pub(crate) struct Call {
     pub(crate) resource: Arc<Resource>,
     /// `apiVersion` of the path.
@@ -33,6 +38,10 @@ pub(crate) struct Call {
     pub(crate) patched: bool,
     /// Whether a controller inside the world calls: what it sends was read from this server.
     pub(crate) inside: bool,
+    /// Who asks, where that is not the actor.
+    pub(crate) subject: Option<Arc<Subject>>,
+    /// Whether a whole collection is deleted, of which this is one object.
+    pub(crate) of_collection: bool,
     /// What the client is to be warned of.
     pub(crate) warnings: Vec<String>,
 }
@@ -62,6 +71,8 @@ impl Call {
             applied: false,
             patched: false,
             inside: true,
+            subject: None,
+            of_collection: false,
             warnings: Vec::new(),
         }
     }

@@ -50,6 +50,10 @@ impl Server {
         let old = self.store.value(&stored);
         check_preconditions(&resource, &call.name, &stored, &old, options)?;
         self.admit(call, Operation::Delete, &mut Value::Null, Some(&old))?;
+        // An eviction was asked about as such.
+        if call.subresource.is_empty() {
+            self.ask_policies(call, Operation::Delete, &Value::Null, Some(&old))?;
+        }
         let mut finalizers = settle_finalizers(&resource, &old, options);
         if is_definition(&resource)
             && !object::is_terminating(&old)

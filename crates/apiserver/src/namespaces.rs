@@ -39,6 +39,7 @@ impl Server {
         self.plan_collection(resource, event, value, now);
         self.after_definition(resource, event, value, now);
         self.plan_expiry(resource, event, now);
+        self.after_policy(resource);
         if is_namespace(resource) {
             if event.old.is_none() {
                 self.furnish(object::name(value), now);

@@ -9,6 +9,7 @@ use wavetank_kernel::SimTime;
 use wavetank_model::{Actor, PatchType, RequestRecord, Status, object};
 
 use crate::access::Subject;
+use crate::admission::Operation;
 use crate::answer::{self, Answer};
 use crate::asked::Asked;
 use crate::body::{Media, delete_options};
@@ -243,6 +244,7 @@ impl Server {
     fn act_on(&mut self, asked: &Asked<'_>) -> Result<Answer, Status> {
         let mut call = asked.call("CreateOptions", false)?;
         let body = asked.body()?.object;
+        self.ask_policies(&mut call, Operation::Create, &body, None)?;
         match asked.subresource.as_str() {
             "token" => return Ok(Answer::json(201, &self.token(&call, &body)?)),
             "eviction" => {
@@ -327,6 +329,7 @@ impl Server {
         for name in names {
             let mut call = Call {
                 name,
+                of_collection: true,
                 ..call.clone()
             };
             match self.delete(&mut call, &options) {

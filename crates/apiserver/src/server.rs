@@ -61,6 +61,7 @@ pub struct Server {
     pub(crate) dice: Dice,
     pub(crate) allocations: Allocations,
     pub(crate) planned: crate::collector::Planned,
+    pub(crate) policies: crate::policy::Policies,
     pub(crate) counted: crate::metrics::Requests,
     /// The time of the last commit or watch.
     pub(crate) clock: SimTime,
@@ -105,6 +106,7 @@ impl Server {
             dice,
             allocations: Allocations::default(),
             planned: crate::collector::Planned::default(),
+            policies: crate::policy::Policies::default(),
             counted: crate::metrics::Requests::default(),
             clock: SimTime::ZERO,
             stamp: RefCell::default(),
