@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
+use wavetank_model::patch::apply::Tracked;
 use wavetank_model::schema::{self, DecodeError, FieldProblem};
 use wavetank_model::{GroupKind, GroupVersionKind, ObjectKey, Status, object};
 
@@ -179,17 +180,18 @@ impl Server {
         &self,
         call: &mut Call,
         operation: Operation,
-        object: &Value,
-        old: Option<&Value>,
+        new: Tracked<'_>,
+        old: Option<Tracked<'_>>,
     ) -> Result<(), Status> {
         let lookup = Newest {
             registry: &self.registry,
             store: &self.store,
         };
-        let config = &self.config.admission;
+        let (config, object) = (&self.config.admission, new.object);
+        let before = old.map(|old| old.object);
         let request = admission_request(call, operation, name_of(call, object));
-        admission::validate_limits(config, &request, object, old, &lookup)?;
-        self.ask_policies(call, operation, object, old)?;
+        admission::validate_limits(config, &request, object, before, &lookup)?;
+        self.ask_policies(call, operation, Some(new), old)?;
         let request = admission_request(call, operation, name_of(call, object));
         admission::validate_quota(config, &request, object, &lookup)
     }
@@ -235,7 +237,8 @@ impl Server {
             &call.subresource
         };
         if resource.is_custom() && call.subresource == "status" {
-            keep_metadata(new, old);
+            // Of its metadata only managedFields change (API-222).
+            new["metadata"] = old["metadata"].clone();
         }
         let mut problems = call
             .resource
@@ -283,16 +286,6 @@ impl Server {
         }
         result
     }
-}
-
-/// A status write of a custom object changes nothing in its metadata but managedFields (API-222).
-fn keep_metadata(new: &mut Value, old: &Value) {
-    let managed = new["metadata"].get("managedFields").cloned();
-    let mut metadata = old["metadata"].clone();
-    if let (Some(managed), Some(fields)) = (managed, metadata.as_object_mut()) {
-        fields.insert("managedFields".to_owned(), managed);
-    }
-    new["metadata"] = metadata;
 }
 
 fn refuse(call: &Call, object: &Value, problems: Vec<FieldError>) -> Result<(), Status> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use wavetank_kernel::SimTime;
+use wavetank_model::patch::apply::{ManagedFields, Tracked};
 use wavetank_model::schema::FieldProblem;
 use wavetank_model::{Actor, GroupVersionKind, Status, object};
 
@@ -32,8 +33,8 @@ pub(crate) struct Call {
     pub(crate) actor: Actor,
     pub(crate) options: WriteOptions,
     pub(crate) now: SimTime,
-    /// Whether the owners of fields are settled: the object comes of an apply.
-    pub(crate) applied: bool,
+    /// Who owns the fields afterwards, where the object comes of an apply.
+    pub(crate) applied: Option<ManagedFields>,
     /// Whether the object comes of a patch.
     pub(crate) patched: bool,
     /// Whether a controller inside the world calls: what it sends was read from this server.
@@ -68,7 +69,7 @@ impl Call {
                 ..WriteOptions::default()
             },
             now,
-            applied: false,
+            applied: None,
             patched: false,
             inside: true,
             subject: None,
@@ -170,7 +171,7 @@ impl Server {
             metadata.insert("uid".to_owned(), Value::from(uid));
             metadata.insert("creationTimestamp".to_owned(), Value::from(stamp));
         }
-        self.track(call, None, &mut object);
+        let managed = self.track(call, None, &mut object);
         self.admit(call, Operation::Create, &mut object, None)?;
         if resource.is_custom() && self.is_ending(&resource) {
             let why = "create not allowed while custom resource definition is terminating";
@@ -178,20 +179,27 @@ impl Server {
         }
         self.settle_name(&resource, &call.namespace, &mut object)?;
         self.prepare_create(call, &mut object)?;
-        self.validate_admission(call, Operation::Create, &object, None)?;
+        let written = Tracked {
+            object: &object,
+            managed: &managed,
+        };
+        self.validate_admission(call, Operation::Create, written, None)?;
         let name = object::name(&object).to_owned();
         let key = call.storage_key(&name);
         if let Some(there) = self.store.get(resource.table, &key) {
             return Err(failure::already_exists(&resource, &name, there.terminating));
         }
         if call.options.dry_run {
-            return Ok(Written {
-                value: Arc::new(object),
-                stored: None,
-                created: true,
-            });
+            return Ok(Written::unstored(object, managed, true));
         }
-        Ok(self.commit(&resource, &key, None, object, false, call.author()))
+        Ok(self.commit(
+            &resource,
+            &key,
+            None,
+            (object, managed),
+            false,
+            call.author(),
+        ))
     }
 
     /// Generates a name when only `generateName` is given (API-092).

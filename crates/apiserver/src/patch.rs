@@ -22,13 +22,14 @@ impl Server {
         let key = call.storage_key(&call.name);
         let stored = self.store.get(call.resource.table, &key).cloned();
         let stored = stored.ok_or_else(|| failure::not_found(&call.resource, &call.name))?;
-        let mut object = convert::from_storage(
-            &call.resource,
-            &call.api_version,
-            &self.store.value(&stored),
-        );
+        let before = self.store.parsed(&stored);
+        let mut object = convert::from_storage(&call.resource, &call.api_version, &before.value);
         match patch_type {
-            PatchType::Json => patch::json(&mut object, &patch.object).map_err(refuse)?,
+            PatchType::Json => {
+                // The other types can but replace `managedFields`.
+                before.managed.put_into(&mut object);
+                patch::json(&mut object, &patch.object).map_err(refuse)?;
+            }
             PatchType::Merge => patch::merge(&mut object, &patch.object).map_err(refuse)?,
             PatchType::Strategic | PatchType::Apply => {
                 let schema = call

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use wavetank_model::key::{GroupKind, ObjectKey};
 use wavetank_model::object::At;
+use wavetank_model::patch::apply::Tracked;
 use wavetank_model::selector::LabelSelector;
 use wavetank_model::status::{StatusCause, StatusDetails};
 use wavetank_model::{Status, object};
@@ -172,7 +173,7 @@ impl Server {
         self.policies = Policies(Arc::new(policies));
     }
 
-    /// Asks the policies about a write; `object` is null for a delete. Adds their warnings to those of the call.
+    /// Asks the policies about a write, of which a delete has no `new`. Adds their warnings to those of the call.
     ///
     /// # Errors
     /// The first refusal.
@@ -180,15 +181,15 @@ impl Server {
         &self,
         call: &mut Call,
         operation: Operation,
-        object: &Value,
-        old: Option<&Value>,
+        new: Option<Tracked<'_>>,
+        old: Option<Tracked<'_>>,
     ) -> Result<(), Status> {
         // Policies have no say in policies.
         if self.policies.0.is_empty() || call.resource.group == GROUP {
             return Ok(());
         }
         let policies = Arc::clone(&self.policies.0);
-        let mut facts = Facts::new(self, &*call, operation, object, old)?;
+        let mut facts = Facts::new(self, &*call, operation, new, old)?;
         let mut refusal = None;
         let mut warnings = Vec::new();
         for policy in policies.iter() {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::Request;
 use serde_json::Value;
 use wavetank_kernel::SimTime;
+use wavetank_model::patch::apply::{ManagedFields, Tracked};
 use wavetank_model::{Actor, PatchType, RequestRecord, Status, object};
 
 use crate::access::Subject;
@@ -244,7 +245,11 @@ impl Server {
     fn act_on(&mut self, asked: &Asked<'_>) -> Result<Answer, Status> {
         let mut call = asked.call("CreateOptions", false)?;
         let body = asked.body()?.object;
-        self.ask_policies(&mut call, Operation::Create, &body, None)?;
+        let written = Tracked {
+            object: &body,
+            managed: &ManagedFields::default(),
+        };
+        self.ask_policies(&mut call, Operation::Create, Some(written), None)?;
         match asked.subresource.as_str() {
             "token" => return Ok(Answer::json(201, &self.token(&call, &body)?)),
             "eviction" => {
@@ -269,15 +274,12 @@ impl Server {
                 asked.shape,
                 stored,
             ),
-            None => Answer::json(
-                code,
-                &crate::read::shaped(
-                    &asked.resource,
-                    &asked.api_version,
-                    asked.shape,
-                    &written.value,
-                ),
-            ),
+            None => {
+                let (resource, version) = (&asked.resource, &asked.api_version);
+                let whole = written.object.whole();
+                let shaped = crate::read::shaped(resource, version, asked.shape, &whole);
+                Answer::json(code, &shaped)
+            }
         };
         answer.warn(&call.warnings);
         answer
@@ -291,7 +293,11 @@ impl Server {
             Deletion::Gone(written) if !asked.resource.strategy.delete_returns_object() => {
                 Answer::json(
                     200,
-                    &answer::deleted(&asked.resource, &asked.name, object::uid(&written.value)),
+                    &answer::deleted(
+                        &asked.resource,
+                        &asked.name,
+                        object::uid(&written.object.value),
+                    ),
                 )
             }
             _ => {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use kube_cel::cel::{Context, Value as CelValue};
 use serde_json::{Map, Value, json};
+use wavetank_model::patch::apply::{ManagedFields, Tracked};
 use wavetank_model::selector::LabelSelector;
 use wavetank_model::{ObjectKey, Status, object};
 
@@ -27,12 +28,18 @@ const MESSAGE_LIMIT: usize = 5 * 1024;
 pub(super) struct Facts<'a> {
     pub(super) operation: Operation,
     call: &'a Call,
-    object: Cow<'a, Value>,
-    old: Cow<'a, Value>,
+    new: Side<'a>,
+    old: Side<'a>,
     namespace: Option<Arc<Value>>,
     /// The `apiVersion` that the policy at hand wants to see.
     version: String,
     values: OnceCell<Values>,
+}
+
+/// An object before or after the write; null where there is none.
+struct Side<'a> {
+    object: Cow<'a, Value>,
+    managed: Option<&'a ManagedFields>,
 }
 
 /// What expressions see, made when the first is evaluated.
@@ -48,23 +55,26 @@ impl<'a> Facts<'a> {
         server: &Server,
         call: &'a Call,
         operation: Operation,
-        object: &'a Value,
-        old: Option<&'a Value>,
+        new: Option<Tracked<'a>>,
+        old: Option<Tracked<'a>>,
     ) -> Result<Self, Status> {
-        let as_seen = |object: &'a Value| -> Result<Cow<'a, Value>, Status> {
-            if call.subresource == "scale" && !object.is_null() {
-                Ok(Cow::Owned(scale_of(&call.resource, object)?))
-            } else {
-                Ok(Cow::Borrowed(object))
-            }
+        let as_seen = |side: Option<Tracked<'a>>| -> Result<Side<'a>, Status> {
+            let (object, managed) = match side {
+                None => (Cow::Owned(Value::Null), None),
+                Some(side) if call.subresource == "scale" => {
+                    (Cow::Owned(scale_of(&call.resource, side.object)?), None)
+                }
+                Some(side) => (Cow::Borrowed(side.object), Some(side.managed)),
+            };
+            Ok(Side { object, managed })
         };
         let is_in = call.resource.namespaced && !call.namespace.is_empty();
         let key = ObjectKey::new("", "Namespace", "", call.namespace.as_str());
         Ok(Self {
             operation,
             call,
-            object: as_seen(object)?,
-            old: as_seen(old.unwrap_or(&Value::Null))?,
+            new: as_seen(new)?,
+            old: as_seen(old)?,
             namespace: if is_in { server.get(&key) } else { None },
             version: call.api_version.clone(),
             values: OnceCell::new(),
@@ -118,7 +128,7 @@ impl<'a> Facts<'a> {
         if self.call.of_collection {
             ""
         } else if self.call.name.is_empty() {
-            object::name(&self.object)
+            object::name(&self.new.object)
         } else {
             &self.call.name
         }
@@ -131,10 +141,10 @@ impl<'a> Facts<'a> {
     /// Whether a selector picks the namespace of the object, or the Namespace that it is; others are in none.
     pub(super) fn in_namespace(&self, selector: &LabelSelector) -> bool {
         if self.is_namespace() {
-            let one = if self.object.is_null() {
-                &self.old
+            let one = if self.new.object.is_null() {
+                &self.old.object
             } else {
-                &self.object
+                &self.new.object
             };
             return selector.matches(one);
         }
@@ -149,24 +159,28 @@ impl<'a> Facts<'a> {
     /// Whether a selector picks the object, before or after the write.
     pub(super) fn has_labels(&self, selector: &LabelSelector) -> bool {
         let picks = |object: &Value| !object.is_null() && selector.matches(object);
-        selector.is_empty() || picks(&self.object) || picks(&self.old)
+        selector.is_empty() || picks(&self.new.object) || picks(&self.old.object)
     }
 
     fn values(&self) -> &Values {
         self.values.get_or_init(|| {
-            let seen = |object: &Value| {
+            let seen = |side: &Side<'_>| {
+                let object = &*side.object;
                 let converts = !object.is_null()
                     && self.subresource() != "scale"
                     && object["apiVersion"].as_str() != Some(self.version.as_str());
-                if converts {
-                    let converted = convert::from_storage(self.resource(), &self.version, object);
-                    expression::value(&converted)
+                let mut shown = if converts {
+                    convert::from_storage(self.resource(), &self.version, object)
                 } else {
-                    expression::value(object)
+                    object.clone()
+                };
+                if let Some(managed) = side.managed {
+                    managed.put_into(&mut shown);
                 }
+                expression::value(&shown)
             };
             Values {
-                object: seen(&self.object),
+                object: seen(&self.new),
                 old: seen(&self.old),
                 request: expression::value(&self.request()),
                 namespace: expression::value(&self.namespace_object()),
