@@ -18,10 +18,6 @@ use crate::server::{Author, Server, Written};
 
 /// One write, from a request or from inside.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each says something else about where the write comes from"
-)]
 pub(crate) struct Call {
     pub(crate) resource: Arc<Resource>,
     /// `apiVersion` of the path.

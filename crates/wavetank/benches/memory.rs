@@ -70,7 +70,6 @@ impl World {
         for change in self.server.drain_changes() {
             self.controllers.observe(&change);
         }
-        drop(self.server.drain_requests());
     }
 
     /// Until nothing is pending that is work.
