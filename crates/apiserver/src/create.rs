@@ -74,12 +74,14 @@ impl Call {
         }
     }
 
+    /// Whether a controller writes an object of a built-in kind that it has read here.
+    pub(crate) fn is_inner(&self) -> bool {
+        self.inside && !self.resource.is_custom() && self.api_version == self.resource.storage
+    }
+
     /// Whether a controller writes the status of a built-in kind: the rest of the object is the stored one.
     pub(crate) fn is_inner_status(&self) -> bool {
-        self.inside
-            && self.subresource == "status"
-            && !self.resource.is_custom()
-            && self.api_version == self.resource.storage
+        self.is_inner() && self.subresource == "status"
     }
 
     pub(crate) fn author(&self) -> Author<'_> {
@@ -103,6 +105,8 @@ pub(crate) struct Incoming {
     pub(crate) problems: Vec<FieldProblem>,
     /// Whether the object is the result of a patch.
     pub(crate) patched: bool,
+    /// The only parts that are not those of the stored object, where that is known.
+    pub(crate) touched: Option<Vec<String>>,
 }
 
 impl From<Value> for Incoming {
@@ -111,6 +115,7 @@ impl From<Value> for Incoming {
             object,
             problems: Vec::new(),
             patched: false,
+            touched: None,
         }
     }
 }
@@ -241,6 +246,7 @@ pub(crate) fn accept_body(call: &mut Call, incoming: Incoming) -> Result<Value, 
         mut object,
         mut problems,
         patched,
+        touched,
     } = incoming;
     check_type(call, &mut object)?;
     let refused = |call: &Call, object: &Value, why: &str| {
@@ -254,11 +260,11 @@ pub(crate) fn accept_body(call: &mut Call, incoming: Incoming) -> Result<Value, 
         (patched && call.options.validation == FieldValidation::Strict).then(|| object.clone());
     // An empty list means something here, which decoding would take away (API-175).
     let managed = metadata_mut(&mut object).and_then(|metadata| metadata.remove("managedFields"));
-    // A status write takes everything else from the stored object, which has been read once.
+    // What is the stored object's has been read once.
     let rest = if call.is_inner_status() {
-        take_all_but_status(&mut object)
+        take_all_but(&mut object, &["status".to_owned()])
     } else {
-        Vec::new()
+        touched.map_or_else(Vec::new, |touched| take_all_but(&mut object, &touched))
     };
     match behaviour::decode(&call.resource, &call.api_version, &mut object) {
         Ok(unknown) => problems.extend(unknown),
@@ -281,6 +287,11 @@ pub(crate) fn accept_body(call: &mut Call, incoming: Incoming) -> Result<Value, 
             }
         }
     }
+    behaviour::default(&call.resource, &call.api_version, &mut object);
+    if let Some(fields) = object.as_object_mut() {
+        // What the defaults made of the missing rest goes again.
+        fields.extend(rest);
+    }
     metadata_mut(&mut object).ok_or_else(|| {
         undecodable(
             call,
@@ -288,11 +299,6 @@ pub(crate) fn accept_body(call: &mut Call, incoming: Incoming) -> Result<Value, 
         )
     })?;
     settle_namespace(call, &mut object)?;
-    behaviour::default(&call.resource, &call.api_version, &mut object);
-    if let Some(fields) = object.as_object_mut() {
-        // What the defaults made of the missing rest goes again.
-        fields.extend(rest);
-    }
     if let (Some(managed @ Value::Array(_)), Some(metadata)) = (managed, metadata_mut(&mut object))
     {
         metadata.insert("managedFields".to_owned(), managed);
@@ -300,11 +306,12 @@ pub(crate) fn accept_body(call: &mut Call, incoming: Incoming) -> Result<Value, 
     Ok(object)
 }
 
-fn take_all_but_status(object: &mut Value) -> Vec<(String, Value)> {
+/// Takes the parts of an object away, but for what says of which type it is, and for those that stay.
+fn take_all_but(object: &mut Value, stay: &[String]) -> Vec<(String, Value)> {
     let Some(fields) = object.as_object_mut() else {
         return Vec::new();
     };
-    let stays = |key: &str| matches!(key, "apiVersion" | "kind" | "metadata" | "status");
+    let stays = |key: &String| matches!(key.as_str(), "apiVersion" | "kind") || stay.contains(key);
     let names: Vec<String> = fields.keys().filter(|key| !stays(key)).cloned().collect();
     names
         .into_iter()

@@ -337,7 +337,7 @@ fn strategic_patches_give_the_servers_objects_and_errors() {
             let schema = record.schema(records);
             let mut object = record.before.clone().unwrap();
             let result: Result<(), StrategicError> =
-                patch::strategic(&mut object, &record.request["body"], schema.root());
+                patch::strategic(&mut object, record.request["body"].clone(), schema.root());
             match result {
                 Err(error) => expect(
                     &(u64::from(error.code()), error.to_string().as_str()),

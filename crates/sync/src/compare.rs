@@ -197,7 +197,7 @@ pub fn is_modified(target: &Value, live: &Value, options: &SyncOptions) -> bool 
     let mut predicted = live.clone();
     let applied = match (kind, schema::builtin(&gvk)) {
         (PatchType::Strategic, Some(schema)) => {
-            patch::strategic(&mut predicted, &patch, schema).is_ok()
+            patch::strategic(&mut predicted, patch, schema).is_ok()
         }
         _ => patch::merge(&mut predicted, &patch).is_ok(),
     };
