@@ -251,20 +251,13 @@ impl Server {
     /// The answer to a write.
     fn written(&self, asked: &Asked<'_>, call: &Call, written: &Written) -> Answer {
         let code = if written.created { 201 } else { 200 };
-        let mut answer = match &written.stored {
-            Some(stored) => self.object_answer(
-                code,
-                &asked.resource,
-                &asked.api_version,
-                asked.shape,
-                stored,
-            ),
-            None => {
-                let (resource, version) = (&asked.resource, &asked.api_version);
-                let whole = written.object.whole();
-                let shaped = crate::read::shaped(resource, version, asked.shape, &whole);
-                Answer::json(code, &shaped)
-            }
+        let (resource, version) = (&asked.resource, &asked.api_version);
+        let mut answer = if let Some(stored) = &written.stored {
+            self.object_answer(code, resource, version, asked.shape, stored)
+        } else {
+            let whole = written.object.whole();
+            let shaped = crate::read::shaped(resource, version, asked.shape, &whole);
+            Answer::json(code, &shaped)
         };
         answer.warn(&call.warnings);
         answer
