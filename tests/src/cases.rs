@@ -171,7 +171,7 @@ pub trait Target {
         false
     }
 
-    /// How often a read, or a look at a watch, is tried until it shows what is expected: once, where the server does
+    /// How often a read, a dry run, or a look at a watch, is tried until it shows what is expected: once, where the server does
     /// everything at once.
     fn attempts(&self) -> u32 {
         1
@@ -273,7 +273,8 @@ impl Replay<'_> {
         let mut attempts = self.target.attempts();
         if let Some(line) = &step.request {
             let request = self.outgoing(line, step)?;
-            let is_read = request.method == "GET" && request.watch.is_none();
+            let stores = request.method != "GET" && !request.uri.contains("dryRun=All");
+            let is_read = !stores && request.watch.is_none();
             loop {
                 let reply = self.target.send(&request)?;
                 match self.check(step, &reply) {

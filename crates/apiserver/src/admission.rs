@@ -1,8 +1,8 @@
 //! Admission: the plugins that a real server runs by default (section 22), each with a switch.
 //!
 //! Two stages, as in API-012: [`admit`] may change the object and runs before defaulting by the strategy and validation;
-//! [`validate`] runs after them. Plugins read other objects through [`Lookup`] and write nothing. Webhooks and policies
-//! are not here: the server calls its own hooks between the stages.
+//! [`validate`] runs after them. Plugins read other objects through [`Lookup`] and write nothing. Policies are in
+//! `policy`; webhooks are nowhere called.
 
 use std::sync::Arc;
 
@@ -197,11 +197,27 @@ pub fn admit(
     Ok(Vec::new())
 }
 
-/// The validating stage: sees the object as it would be stored.
+/// The validating stage: sees the object as it would be stored. Policies are asked between its two parts, limits and
+/// quotas, and not here.
 ///
 /// # Errors
 /// 403 for what is refused.
 pub fn validate(
+    config: &Config,
+    request: &Request<'_>,
+    object: &Value,
+    old: Option<&Value>,
+    lookup: &dyn Lookup,
+) -> Result<(), Status> {
+    validate_limits(config, request, object, old, lookup)?;
+    validate_quota(config, request, object, lookup)
+}
+
+/// The first part of the validating stage.
+///
+/// # Errors
+/// 403 for what is refused.
+pub fn validate_limits(
     config: &Config,
     request: &Request<'_>,
     object: &Value,
@@ -221,6 +237,19 @@ pub fn validate(
     {
         storage::validate_resize(request, object, old, lookup)?;
     }
+    Ok(())
+}
+
+/// The last part of the validating stage.
+///
+/// # Errors
+/// 403 for what is refused.
+pub fn validate_quota(
+    config: &Config,
+    request: &Request<'_>,
+    object: &Value,
+    lookup: &dyn Lookup,
+) -> Result<(), Status> {
     if config.resource_quota && request.operation == Operation::Create {
         resource_quota::validate(request, object, lookup)?;
     }

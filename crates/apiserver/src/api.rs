@@ -80,15 +80,6 @@ impl Api for ServerApi<'_> {
         let mut call = self.call(manager, &resource, object::namespace(&object), "", "");
         call.api_version = gvk.api_version();
         let result = self.server.create(&mut call, object.into());
-        if let Ok(written) = &result {
-            object::name(&written.object.value).clone_into(&mut call.name);
-        }
-        self.server.note(
-            &call,
-            "create",
-            "",
-            &result.as_ref().map(|_| ()).map_err(Status::clone),
-        );
         result.map(|written| written.object.value)
     }
 
@@ -109,12 +100,6 @@ impl Api for ServerApi<'_> {
         );
         call.api_version = gvk.api_version();
         let result = self.server.update(&mut call, object.into());
-        self.server.note(
-            &call,
-            "update",
-            "",
-            &result.as_ref().map(|_| ()).map_err(Status::clone),
-        );
         result.map(|written| written.object.value)
     }
 
@@ -129,18 +114,6 @@ impl Api for ServerApi<'_> {
         let resource = self.resource(&key.group_kind())?;
         let mut call = self.call(manager, &resource, &key.namespace, &key.name, subresource);
         let result = self.server.patch(&mut call, patch_type, patch.into());
-        let kind = match patch_type {
-            PatchType::Json => "json",
-            PatchType::Merge => "merge",
-            PatchType::Strategic => "strategic",
-            PatchType::Apply => "apply",
-        };
-        self.server.note(
-            &call,
-            "patch",
-            kind,
-            &result.as_ref().map(|_| ()).map_err(Status::clone),
-        );
         result.map(|written| written.object.value)
     }
 
@@ -152,9 +125,7 @@ impl Api for ServerApi<'_> {
     ) -> Result<(), Status> {
         let resource = self.resource(&key.group_kind())?;
         let mut call = self.call(manager, &resource, &key.namespace, &key.name, "");
-        let result = self.server.delete(&mut call, options).map(|_| ());
-        self.server.note(&call, "delete", "", &result);
-        result
+        self.server.delete(&mut call, options).map(|_| ())
     }
 
     fn bind(&mut self, manager: &str, pod: &ObjectKey, node: &str) -> Result<(), Status> {
@@ -162,8 +133,6 @@ impl Api for ServerApi<'_> {
         let mut call = self.call(manager, &resource, &pod.namespace, &pod.name, "binding");
         let binding =
             json!({"metadata": {"name": pod.name}, "target": {"kind": "Node", "name": node}});
-        let result = self.server.bind_pod(&mut call, &binding);
-        self.server.note(&call, "create", "", &result);
-        result
+        self.server.bind_pod(&mut call, &binding)
     }
 }

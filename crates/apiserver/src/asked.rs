@@ -8,7 +8,7 @@ use http::{Method, Request};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
-use wavetank_model::{Actor, DeleteOptions, ObjectKey, PatchType, RequestRecord, Status};
+use wavetank_model::{Actor, DeleteOptions, PatchType, Status};
 
 use crate::access::Subject;
 use crate::body::{self, Media};
@@ -107,33 +107,6 @@ impl Asked<'_> {
         }
     }
 
-    /// Fills in the request log.
-    pub(crate) fn describe(&self, verb: &str, record: &mut RequestRecord) {
-        verb.clone_into(&mut record.verb);
-        record.key = Some(ObjectKey::new(
-            self.resource.group.clone(),
-            self.resource.kind(),
-            self.namespace.clone(),
-            self.name.clone(),
-        ));
-        record.subresource.clone_from(&self.subresource);
-        record.dry_run = self.query.text("dryRun") == "All";
-        if !matches!(verb, "get" | "list" | "watch") {
-            record.manager = self.manager();
-        }
-        if verb == "patch"
-            && let Ok(patch_type) = self.patch_type()
-        {
-            match patch_type {
-                PatchType::Json => "json",
-                PatchType::Merge => "merge",
-                PatchType::Strategic => "strategic",
-                PatchType::Apply => "apply",
-            }
-            .clone_into(&mut record.patch);
-        }
-    }
-
     /// Reads the Accept header, clause by clause (API-059, 064, 065): in which shape objects go out, and as JSON or
     /// protobuf. YAML is not written; who asks for it gets JSON, which is YAML.
     pub(crate) fn accept(&self) -> Result<(Shape, Media), Status> {
@@ -209,6 +182,8 @@ impl Asked<'_> {
             applied: None,
             patched: false,
             inside: false,
+            subject: self.other_subject().map(Arc::new),
+            of_collection: false,
             warnings: Vec::new(),
         }
     }

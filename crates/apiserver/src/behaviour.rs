@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
+use wavetank_model::patch::apply::Tracked;
 use wavetank_model::schema::{self, DecodeError, FieldProblem};
 use wavetank_model::{GroupKind, GroupVersionKind, ObjectKey, Status, object};
 
@@ -177,17 +178,22 @@ impl Server {
     /// The validating stage of admission.
     pub(crate) fn validate_admission(
         &self,
-        call: &Call,
+        call: &mut Call,
         operation: Operation,
-        object: &Value,
-        old: Option<&Value>,
+        new: Tracked<'_>,
+        old: Option<Tracked<'_>>,
     ) -> Result<(), Status> {
         let lookup = Newest {
             registry: &self.registry,
             store: &self.store,
         };
+        let (config, object) = (&self.config.admission, new.object);
+        let before = old.map(|old| old.object);
         let request = admission_request(call, operation, name_of(call, object));
-        admission::validate(&self.config.admission, &request, object, old, &lookup)
+        admission::validate_limits(config, &request, object, before, &lookup)?;
+        self.ask_policies(call, operation, Some(new), old)?;
+        let request = admission_request(call, operation, name_of(call, object));
+        admission::validate_quota(config, &request, object, &lookup)
     }
 
     /// Gives a new object what its kind adds, and validates it.

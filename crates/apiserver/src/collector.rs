@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::object::At;
 use wavetank_model::object::OwnerReference;
-use wavetank_model::{DeleteOptions, GroupKind, Propagation, Status, key, object};
+use wavetank_model::{DeleteOptions, GroupKind, Propagation, key, object};
 
 use crate::create::Call;
 use crate::delete::{FOREGROUND, ORPHAN};
@@ -101,7 +101,7 @@ impl Server {
         }
     }
 
-    /// ManagedFields in a foreground deletion look again when a dependent goes or lets go.
+    /// Owners in a foreground deletion look again when a dependent goes or lets go.
     fn plan_waiting_owners(&mut self, dependent: &Value, now: SimTime) {
         let places: Vec<Place> = object::owners(dependent)
             .filter_map(|owner| self.owner_place(object::namespace(dependent), owner))
@@ -215,8 +215,8 @@ impl Server {
             ..DeleteOptions::default()
         };
         let mut call = collector_call(resource, value, now);
-        let result = self.delete(&mut call, &options).map(|_| ());
-        self.note(&call, "delete", "", &result);
+        // What is refused, by a policy say, stays until something about it changes.
+        self.delete(&mut call, &options).ok();
     }
 
     /// A dependent that is itself waiting for this object holds it no longer (API-253).
@@ -352,44 +352,8 @@ impl Server {
     fn change(&mut self, resource: &Arc<Resource>, value: &Value, metadata: &Value, now: SimTime) {
         let mut call = collector_call(resource, value, now);
         let patch = json!({"metadata": metadata});
-        let result = self
-            .patch(&mut call, wavetank_model::PatchType::Merge, patch.into())
-            .map(|_| ());
-        self.note(&call, "patch", "merge", &result);
-    }
-
-    /// Writes a call from inside into the request log.
-    pub(crate) fn note(
-        &mut self,
-        call: &Call,
-        verb: &str,
-        patch: &str,
-        result: &Result<(), Status>,
-    ) {
-        self.record(wavetank_model::RequestRecord {
-            actor: call.actor.clone(),
-            verb: verb.to_owned(),
-            key: Some(wavetank_model::ObjectKey::new(
-                call.resource.group.clone(),
-                call.resource.kind(),
-                call.namespace.clone(),
-                call.name.clone(),
-            )),
-            subresource: call.subresource.clone(),
-            dry_run: call.options.dry_run,
-            manager: call.options.manager.clone(),
-            patch: patch.to_owned(),
-            code: match result {
-                Ok(()) if verb == "create" => 201,
-                Ok(()) => 200,
-                Err(status) => status.code,
-            },
-            reason: result
-                .as_ref()
-                .err()
-                .map(|status| status.reason.clone())
-                .unwrap_or_default(),
-        });
+        self.patch(&mut call, wavetank_model::PatchType::Merge, patch.into())
+            .ok();
     }
 }
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use wavetank_kernel::SimTime;
-use wavetank_model::patch::apply::ManagedFields;
+use wavetank_model::patch::apply::{ManagedFields, Tracked};
 use wavetank_model::schema::FieldProblem;
 use wavetank_model::{Actor, GroupVersionKind, Status, object};
 
+use crate::access::Subject;
 use crate::admission::Operation;
 use crate::behaviour;
 use crate::failure;
@@ -34,6 +35,10 @@ pub(crate) struct Call {
     pub(crate) patched: bool,
     /// Whether a controller inside the world calls: what it sends was read from this server.
     pub(crate) inside: bool,
+    /// Who asks, where that is not the actor.
+    pub(crate) subject: Option<Arc<Subject>>,
+    /// Whether a whole collection is deleted, of which this is one object.
+    pub(crate) of_collection: bool,
     /// What the client is to be warned of.
     pub(crate) warnings: Vec<String>,
 }
@@ -63,6 +68,8 @@ impl Call {
             applied: None,
             patched: false,
             inside: true,
+            subject: None,
+            of_collection: false,
             warnings: Vec::new(),
         }
     }
@@ -173,7 +180,11 @@ impl Server {
         }
         self.settle_name(&resource, &call.namespace, &mut object)?;
         self.prepare_create(call, &mut object)?;
-        self.validate_admission(call, Operation::Create, &object, None)?;
+        let written = Tracked {
+            object: &object,
+            managed: &managed,
+        };
+        self.validate_admission(call, Operation::Create, written, None)?;
         let name = object::name(&object).to_owned();
         let key = call.storage_key(&name);
         if let Some(there) = self.store.get(resource.table, &key) {

@@ -51,6 +51,10 @@ impl Server {
         let old = Arc::clone(&before.value);
         check_preconditions(&resource, &call.name, &stored, &old, options)?;
         self.admit(call, Operation::Delete, &mut Value::Null, Some(&old))?;
+        // An eviction was asked about as such.
+        if call.subresource.is_empty() {
+            self.ask_policies(call, Operation::Delete, None, Some(before.as_owned()))?;
+        }
         let mut finalizers = settle_finalizers(&resource, &old, options);
         if is_definition(&resource)
             && !object::is_terminating(&old)

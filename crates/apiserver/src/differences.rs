@@ -92,10 +92,22 @@ pub const DIFFERENCES: &[Difference] = &[
         shown_by: ("cases/differences.yaml", "conversion"),
     },
     Difference {
-        topic: "admission webhooks and policies",
+        topic: "admission webhooks",
         real: "are called",
-        here: "are stored and without effect",
+        here: "are stored and without effect: nobody in a scenario answers them, and the simulation makes no connections",
         shown_by: ("cases/differences.yaml", "webhooks"),
+    },
+    Difference {
+        topic: "mutating admission policies",
+        real: "change objects",
+        here: "are not served: few charts bring any, and what they change is better written into the manifests of a scenario",
+        shown_by: ("cases/differences.yaml", "mutating-policies"),
+    },
+    Difference {
+        topic: "validating admission policies",
+        real: "take effect about a second after they are written and are asked in any order; expressions are type-checked and cost a limited amount; a controller writes what it found into their status; warnings come with refusals too",
+        here: "take effect at once and are asked by their names; of an expression its names and its outermost type are checked; their status stays empty; a refused request has no warnings; `authorizer`, and functions that the evaluator does not have, are refused",
+        shown_by: ("cases/differences.yaml", "policy-words"),
     },
     Difference {
         topic: "a custom resource before its definition is established",

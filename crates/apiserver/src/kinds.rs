@@ -16,6 +16,7 @@ use wavetank_model::api::Propagation;
 use wavetank_model::key::GroupKind;
 use wavetank_model::status::Status;
 
+mod admission_policy;
 pub(crate) mod allocations;
 mod cluster;
 mod config_map;

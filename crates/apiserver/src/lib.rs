@@ -47,6 +47,7 @@ mod namespaces;
 mod openapi;
 mod ownership;
 mod patch;
+mod policy;
 mod printing;
 mod protobuf;
 mod read;

@@ -39,6 +39,7 @@ impl Server {
         self.plan_collection(resource, event, value, now);
         self.after_definition(resource, event, value, now);
         self.plan_expiry(resource, event, now);
+        self.after_policy(resource);
         if is_namespace(resource) {
             if event.old.is_none() {
                 self.furnish(object::name(value), now);
@@ -140,10 +141,8 @@ impl Server {
         };
         let namespace = object::namespace(&object).to_owned();
         let mut call = Call::inside(&resource, MANAGER, MANAGER, &namespace, "", now);
-        let name = object::name(&object).to_owned();
-        let result = self.create(&mut call, object.into()).map(|_| ());
-        call.name = name;
-        self.note(&call, "create", "", &result);
+        // Who deletes the namespace meanwhile gets no furniture.
+        self.create(&mut call, object.into()).ok();
     }
 
     /// Takes a namespace that is going away one step further (API-239).
@@ -217,8 +216,8 @@ impl Server {
                 propagation: Some(Propagation::Background),
                 ..DeleteOptions::default()
             };
-            let result = self.delete(&mut call, &options).map(|_| ());
-            self.note(&call, "delete", "", &result);
+            // What is refused stays, and the namespace with it.
+            self.delete(&mut call, &options).ok();
         }
         let left: Vec<_> = self
             .store
@@ -335,8 +334,8 @@ impl Server {
         object["status"]["conditions"] = Value::from(conditions);
         let mut call = Call::inside(namespaces, ACTOR, MANAGER, "", name, now);
         "status".clone_into(&mut call.subresource);
-        let result = self.update(&mut call, object.into()).map(|_| ());
-        self.note(&call, "update", "", &result);
+        // A namespace that changed meanwhile is looked at again.
+        self.update(&mut call, object.into()).ok();
     }
 
     /// Takes the finalizer `kubernetes` away.
@@ -352,8 +351,8 @@ impl Server {
         object["spec"]["finalizers"] = Value::from(left);
         let mut call = Call::inside(namespaces, ACTOR, MANAGER, "", name, now);
         "finalize".clone_into(&mut call.subresource);
-        let result = self.update(&mut call, object.into()).map(|_| ());
-        self.note(&call, "update", "", &result);
+        // A namespace that changed meanwhile is looked at again.
+        self.update(&mut call, object.into()).ok();
     }
 }
 

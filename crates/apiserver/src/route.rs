@@ -6,9 +6,11 @@ use bytes::Bytes;
 use http::Request;
 use serde_json::Value;
 use wavetank_kernel::SimTime;
-use wavetank_model::{Actor, PatchType, RequestRecord, Status, object};
+use wavetank_model::patch::apply::{ManagedFields, Tracked};
+use wavetank_model::{Actor, PatchType, Status, object};
 
 use crate::access::Subject;
+use crate::admission::Operation;
 use crate::answer::{self, Answer};
 use crate::asked::Asked;
 use crate::body::{Media, delete_options};
@@ -23,45 +25,32 @@ use crate::server::{Server, Written};
 use crate::token;
 
 impl Server {
-    /// Answers a request and says what was asked.
+    /// Answers a request.
     pub(crate) fn route(
         &mut self,
         request: &Request<Bytes>,
         actor: &Actor,
         now: SimTime,
-    ) -> (Answer, RequestRecord) {
-        let mut record = RequestRecord {
-            actor: actor.clone(),
-            verb: "discover".to_owned(),
-            key: None,
-            subresource: String::new(),
-            dry_run: false,
-            manager: String::new(),
-            patch: String::new(),
-            code: 0,
-            reason: String::new(),
-        };
-        let answer = match self.authenticate(request, now) {
-            Ok(account) => self.answer(request, account.as_ref(), now, &mut record),
-            Err(status) => refuse(status, &mut record),
-        };
-        record.code = answer.code;
-        (answer, record)
+    ) -> Answer {
+        match self.authenticate(request, now) {
+            Ok(account) => self.answer(request, account.as_ref(), actor, now),
+            Err(status) => Answer::failure(&status),
+        }
     }
 
     fn answer(
         &mut self,
         request: &Request<Bytes>,
         account: Option<&Subject>,
+        actor: &Actor,
         now: SimTime,
-        record: &mut RequestRecord,
     ) -> Answer {
-        if let Some(account) = account {
-            record.actor = token::actor(account);
-        }
         match request::target(request.uri().path()) {
             Target::Other(path) => self.answer_other(request, path),
-            Target::Resource(path) => self.answer_resource(request, path, account, now, record),
+            Target::Resource(path) => match account.map(token::actor) {
+                Some(own) => self.answer_resource(request, path, account, &own, now),
+                None => self.answer_resource(request, path, account, actor, now),
+            },
         }
     }
 
@@ -70,15 +59,14 @@ impl Server {
         request: &Request<Bytes>,
         path: Path<'_>,
         account: Option<&Subject>,
+        actor: &Actor,
         now: SimTime,
-        record: &mut RequestRecord,
     ) -> Answer {
-        let actor = record.actor.clone();
         let Some((resource, api_version)) = self.find(path) else {
             let known = self.registry.has_group_version(path.group, path.version)
                 && !self.registry.is_custom_group(path.group);
             return if known {
-                refuse(failure::no_route(), record)
+                Answer::failure(&failure::no_route())
             } else {
                 Answer::page_not_found()
             };
@@ -93,16 +81,15 @@ impl Server {
             query: Query::parse(request.uri().query().unwrap_or_default()),
             shape: Shape::Object,
             media: Media::Json,
-            actor: &actor,
+            actor,
             account,
             now,
             wall: self.config.epoch.wall(now),
         };
         let verb = match asked.verb(path.too_long) {
             Ok(verb) => verb,
-            Err(status) => return refuse(status, record),
+            Err(status) => return Answer::failure(&status),
         };
-        asked.describe(verb, record);
         let accepted = asked.accept();
         if let Ok((shape, media)) = accepted {
             (asked.shape, asked.media) = (shape, media);
@@ -125,7 +112,7 @@ impl Server {
                 }
                 answer
             }
-            Err(status) => refuse(status, record),
+            Err(status) => Answer::failure(&status),
         };
         self.counted.count(asked.resource.table, verb, answer.code);
         if asked.media == Media::Protobuf {
@@ -243,6 +230,11 @@ impl Server {
     fn act_on(&mut self, asked: &Asked<'_>) -> Result<Answer, Status> {
         let mut call = asked.call("CreateOptions", false)?;
         let body = asked.body()?.object;
+        let written = Tracked {
+            object: &body,
+            managed: &ManagedFields::default(),
+        };
+        self.ask_policies(&mut call, Operation::Create, Some(written), None)?;
         match asked.subresource.as_str() {
             "token" => return Ok(Answer::json(201, &self.token(&call, &body)?)),
             "eviction" => {
@@ -259,20 +251,13 @@ impl Server {
     /// The answer to a write.
     fn written(&self, asked: &Asked<'_>, call: &Call, written: &Written) -> Answer {
         let code = if written.created { 201 } else { 200 };
-        let mut answer = match &written.stored {
-            Some(stored) => self.object_answer(
-                code,
-                &asked.resource,
-                &asked.api_version,
-                asked.shape,
-                stored,
-            ),
-            None => {
-                let (resource, version) = (&asked.resource, &asked.api_version);
-                let whole = written.object.whole();
-                let shaped = crate::read::shaped(resource, version, asked.shape, &whole);
-                Answer::json(code, &shaped)
-            }
+        let (resource, version) = (&asked.resource, &asked.api_version);
+        let mut answer = if let Some(stored) = &written.stored {
+            self.object_answer(code, resource, version, asked.shape, stored)
+        } else {
+            let whole = written.object.whole();
+            let shaped = crate::read::shaped(resource, version, asked.shape, &whole);
+            Answer::json(code, &shaped)
         };
         answer.warn(&call.warnings);
         answer
@@ -328,6 +313,7 @@ impl Server {
         for name in names {
             let mut call = Call {
                 name,
+                of_collection: true,
                 ..call.clone()
             };
             match self.delete(&mut call, &options) {
@@ -337,10 +323,4 @@ impl Server {
         }
         Ok(answer)
     }
-}
-
-fn refuse(status: Status, record: &mut RequestRecord) -> Answer {
-    let answer = Answer::failure(&status);
-    record.reason = status.reason;
-    answer
 }

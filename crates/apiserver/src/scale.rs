@@ -121,7 +121,7 @@ fn set(object: &mut Value, pointer: &str, value: Value) {
     *at = value;
 }
 
-fn scale_of(resource: &Resource, object: &Value) -> Result<Value, Status> {
+pub(crate) fn scale_of(resource: &Resource, object: &Value) -> Result<Value, Status> {
     let paths = resource.scale_paths();
     let number = |pointer: &str| object.pointer(pointer).and_then(Value::as_i64);
     let replicas = match number(&paths.spec_replicas) {

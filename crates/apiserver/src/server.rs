@@ -10,9 +10,7 @@ use serde_json::Value;
 use wavetank_kernel::{Chooser, Class, Load, Queue, Rng, Seed, SimTime};
 use wavetank_model::key::GroupKind;
 use wavetank_model::patch::apply::ManagedFields;
-use wavetank_model::{
-    Actor, Change, ChangeKind, GroupVersionKind, ObjectKey, RequestRecord, Wire, object,
-};
+use wavetank_model::{Actor, Change, ChangeKind, GroupVersionKind, ObjectKey, Wire, object};
 
 use crate::answer::ResponseBody;
 use crate::config::ServerConfig;
@@ -62,12 +60,12 @@ pub struct Server {
     pub(crate) dice: Dice,
     pub(crate) allocations: Allocations,
     pub(crate) planned: crate::collector::Planned,
+    pub(crate) policies: crate::policy::Policies,
     pub(crate) counted: crate::metrics::Requests,
     /// The time of the last commit or watch.
     pub(crate) clock: SimTime,
     stamp: RefCell<(SimTime, String)>,
     changes: Vec<Change>,
-    requests: Vec<RequestRecord>,
 }
 
 /// What a write did: the object as stored (or as it would have been), and its stored form unless nothing was stored.
@@ -127,15 +125,14 @@ impl Server {
             dice,
             allocations: Allocations::default(),
             planned: crate::collector::Planned::default(),
+            policies: crate::policy::Policies::default(),
             counted: crate::metrics::Requests::default(),
             clock: SimTime::ZERO,
             stamp: RefCell::default(),
             changes: Vec::new(),
-            requests: Vec::new(),
         };
         server.bootstrap();
         server.changes.clear();
-        server.requests.clear();
         server
     }
 
@@ -146,9 +143,7 @@ impl Server {
         actor: &Actor,
         now: SimTime,
     ) -> Response<ResponseBody> {
-        let (answer, record) = self.route(request, actor, now);
-        self.requests.push(record);
-        answer.into_response()
+        self.route(request, actor, now).into_response()
     }
 
     /// When the server has something to do next, and of which class.
@@ -186,11 +181,6 @@ impl Server {
     /// The changes since the last call, in commit order.
     pub fn drain_changes(&mut self) -> Vec<Change> {
         std::mem::take(&mut self.changes)
-    }
-
-    /// The answered requests since the last call, in order.
-    pub fn drain_requests(&mut self) -> Vec<RequestRecord> {
-        std::mem::take(&mut self.requests)
     }
 
     /// The revision of the last commit.
@@ -247,10 +237,6 @@ impl Server {
         self.registry
             .by_kind(kind)
             .map_or(0, |resource| self.store.len(resource.table))
-    }
-
-    pub(crate) fn record(&mut self, record: RequestRecord) {
-        self.requests.push(record);
     }
 
     /// The one way into the store: adds a revision, tells the watches, and plans what follows from it.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use wavetank_model::object::At;
+use wavetank_model::patch::apply::Tracked;
 use wavetank_model::{Status, object};
 
 use crate::admission::Operation;
@@ -104,7 +105,11 @@ impl Server {
             new = with_spec_finalizers(&old, &new);
         }
         self.prepare_update(call, &mut new, &old)?;
-        self.validate_admission(call, Operation::Update, &new, Some(&old))?;
+        let written = Tracked {
+            object: &new,
+            managed: &managed,
+        };
+        self.validate_admission(call, Operation::Update, written, Some(before.as_owned()))?;
         let key = stored.key.to_string();
         if ends_with_this_write(&new) {
             // Watches see the last stored state, the client what it wrote.

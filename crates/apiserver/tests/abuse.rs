@@ -1,8 +1,9 @@
 //! Malformed, cut, oversized and senseless requests: none makes the server panic, and each is answered as a client can
 //! understand.
 //!
-//! The requests are those of the differential cases, changed at random. `WAVETANK_ABUSE_REQUESTS` says how many are sent
-//! (5000); `WAVETANK_ABUSE_SEED` where the dice begin (1). A failure names the seed and the request.
+//! The requests are those of the differential cases, changed at random; beside them, for each type of patch, only patches
+//! of that type, on objects that are there. `WAVETANK_ABUSE_REQUESTS` says how many each test sends (5000, patches 1000);
+//! `WAVETANK_ABUSE_SEED` where the dice begin (1). A failure names the seed and the request.
 
 use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,18 +26,26 @@ fn number(variable: &str, otherwise: u64) -> u64 {
         .unwrap_or(otherwise)
 }
 
-#[test]
-fn no_request_makes_the_server_panic() {
-    let corpus: Vec<Outgoing> = cases::all()
+fn corpus() -> Vec<Outgoing> {
+    cases::all()
         .iter()
         .flat_map(|case| &case.steps)
         .filter_map(cases::Step::written)
-        .collect();
+        .collect()
+}
+
+/// Sends requests, by default `count` of them; `next` makes each. A test's dice are named after it.
+fn abuse(
+    name: &str,
+    count: u64,
+    fresh: impl Fn() -> Server,
+    mut next: impl FnMut(&mut Dice) -> Outgoing,
+) {
     let (count, seed) = (
-        number("WAVETANK_ABUSE_REQUESTS", 5_000),
+        number("WAVETANK_ABUSE_REQUESTS", count),
         number("WAVETANK_ABUSE_SEED", 1),
     );
-    let mut dice = Dice(Seed(seed).child("abuse").rng());
+    let mut dice = Dice(Seed(seed).child(name).rng());
     let mut server = fresh();
     let mut now = SimTime::from_millis(1_000);
     for index in 0..count {
@@ -44,7 +53,7 @@ fn no_request_makes_the_server_panic() {
             server = fresh();
             now = SimTime::from_millis(1_000);
         }
-        let sent = dice.request(&corpus);
+        let sent = next(&mut dice);
         let Some(request) = build(&sent) else {
             continue;
         };
@@ -60,6 +69,127 @@ fn no_request_makes_the_server_panic() {
             server.run_due(now, &mut Chooser::canonical());
         }
     }
+}
+
+#[test]
+fn no_request_makes_the_server_panic() {
+    let corpus = corpus();
+    abuse("abuse", 5_000, fresh, |dice| dice.request(&corpus));
+}
+
+/// Objects that patches are tried on.
+fn targets() -> Vec<(&'static str, Value)> {
+    let pod =
+        json!({"containers": [{"name": "a", "image": "i", "ports": [{"containerPort": 80}]}]});
+    let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": pod});
+    let spec = json!({"selector": {"matchLabels": {"a": "b"}}, "template": template});
+    let definition = json!({"group": "example.com", "scope": "Namespaced", "names": {"plural": "foos", "kind": "Foo"},
+        "versions": [{"name": "v1", "served": true, "storage": true, "subresources": {"status": {}},
+            "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}]});
+    vec![
+        (
+            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+            json!({"metadata": {"name": "foos.example.com"}, "spec": definition}),
+        ),
+        (
+            "/api/v1/namespaces/t/configmaps",
+            json!({"metadata": {"name": "x", "labels": {"a": "b"}}, "data": {"a": "1"}}),
+        ),
+        (
+            "/api/v1/namespaces/t/pods",
+            json!({"metadata": {"name": "x"}, "spec": pod}),
+        ),
+        (
+            "/apis/apps/v1/namespaces/t/deployments",
+            json!({"metadata": {"name": "x"}, "spec": spec}),
+        ),
+        (
+            "/api/v1/namespaces/t/services",
+            json!({"metadata": {"name": "x"}, "spec": {"selector": {"a": "b"}, "ports": [{"port": 80}]}}),
+        ),
+        (
+            "/apis/example.com/v1/namespaces/t/foos",
+            json!({"apiVersion": "example.com/v1", "kind": "Foo", "metadata": {"name": "x"}, "spec": {"list": [{"name": "a"}]}}),
+        ),
+    ]
+}
+
+/// A server with the objects.
+fn furnished() -> Server {
+    let mut server = fresh();
+    for (index, (path, object)) in targets().into_iter().enumerate() {
+        let request = Request::post(path)
+            .body(Bytes::from(object.to_string()))
+            .expect("a request");
+        let now = SimTime::from_millis(100 * index as u64);
+        let answer = server.handle(&request, &Actor::new("setup"), now);
+        assert_eq!(answer.status(), 201, "{path}");
+        let later = now + std::time::Duration::from_millis(99);
+        server.run_due(later, &mut Chooser::canonical());
+    }
+    server
+}
+
+fn abuse_with_patches(media: &str) {
+    let targets = targets();
+    let uris: Vec<String> = targets
+        .iter()
+        .map(|(path, object)| {
+            let name = object["metadata"]["name"].as_str().unwrap_or_default();
+            format!("{path}/{name}")
+        })
+        .collect();
+    let is_patch = |request: &Outgoing| {
+        let wanted = ("content-type".to_owned(), media.to_owned());
+        request.method == "PATCH" && request.headers.contains(&wanted)
+    };
+    let mut bodies: Vec<String> = corpus()
+        .into_iter()
+        .filter(is_patch)
+        .map(|request| request.body)
+        .collect();
+    assert!(!bodies.is_empty(), "cases have patches of {media}");
+    bodies.extend(targets.iter().map(|(_, object)| object.to_string()));
+    abuse(media, 1_000, furnished, |dice| {
+        let mut uri = uris[dice.index(uris.len())].clone();
+        uri.push_str(dice.pick(&["", "", "", "", "/status", "/scale"]));
+        if media.contains("apply") {
+            uri.push_str(dice.pick(&["?fieldManager=m", "?fieldManager=n&force=true"]));
+        }
+        let body = &bodies[dice.index(bodies.len())];
+        let body = match dice.below(8) {
+            0 => dice.text(body),
+            1 => body.clone(),
+            _ => dice.json(body),
+        };
+        Outgoing {
+            method: "PATCH".to_owned(),
+            uri,
+            headers: vec![("content-type".to_owned(), media.to_owned())],
+            body,
+            watch: None,
+        }
+    });
+}
+
+#[test]
+fn no_json_patch_makes_the_server_panic() {
+    abuse_with_patches("application/json-patch+json");
+}
+
+#[test]
+fn no_merge_patch_makes_the_server_panic() {
+    abuse_with_patches("application/merge-patch+json");
+}
+
+#[test]
+fn no_strategic_patch_makes_the_server_panic() {
+    abuse_with_patches("application/strategic-merge-patch+json");
+}
+
+#[test]
+fn no_apply_makes_the_server_panic() {
+    abuse_with_patches("application/apply-patch+yaml");
 }
 
 fn fresh() -> Server {

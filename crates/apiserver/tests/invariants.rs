@@ -361,7 +361,7 @@ proptest! {
             while let Ok(line) = watch.try_recv() {
                 lines.push(line);
             }
-            (lines, format!("{:?}", run.server.drain_requests()))
+            (lines, format!("{:?}", run.server.drain_changes()))
         };
         prop_assert_eq!(story(), story());
     }

@@ -161,7 +161,6 @@ impl World {
     }
 
     fn settle_changes(&mut self) {
-        drop(self.server.drain_requests());
         for change in self.server.drain_changes() {
             self.tell(&change);
         }

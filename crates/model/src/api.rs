@@ -73,7 +73,7 @@ impl PatchType {
 /// The API server as controllers inside the world see it.
 ///
 /// Reads are of the newest state and give objects with `apiVersion` and `kind`. Writes go through the same admission,
-/// validation, managedFields and request log as a client's; `manager` is both actor and field manager.
+/// validation and managedFields as a client's; `manager` is both actor and field manager.
 pub trait Api {
     /// The time of this call.
     fn now(&self) -> SimTime;

@@ -1,8 +1,10 @@
 //! Memory of a cluster of many Deployments with their `ReplicaSets` and Pods: `cargo bench -p wavetank --bench memory`.
 //!
 //! Prints how much the process grew, in whole, and per Deployment, when 10000 of them are rolled out, and at most on the
-//! way.
+//! way. Numbers behind `--` are how many Deployments to take instead, and how many ConfigMaps beside them:
+//! `cargo bench -p wavetank --bench memory -- 0 50000`.
 
+use std::env;
 use std::fs;
 use std::time::Duration;
 
@@ -16,7 +18,15 @@ use wavetank_workload::{Config, Controllers};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const COUNT: usize = 10_000;
+/// How many Deployments, and how many ConfigMaps.
+fn counts() -> (usize, usize) {
+    let numbers: Vec<usize> = env::args().filter_map(|text| text.parse().ok()).collect();
+    match numbers.as_slice() {
+        [] => (10_000, 0),
+        [deployments] => (*deployments, 0),
+        [deployments, maps, ..] => (*deployments, *maps),
+    }
+}
 
 /// Bytes of the process that are in memory, now or at most: a line of its status.
 fn resident(line: &str) -> usize {
@@ -60,7 +70,6 @@ impl World {
         for change in self.server.drain_changes() {
             self.controllers.observe(&change);
         }
-        drop(self.server.drain_requests());
     }
 
     /// Until nothing is pending that is work.
@@ -95,7 +104,8 @@ fn main() {
     let start = std::time::Instant::now();
     let before = resident("VmRSS:");
     let mut world = World::new();
-    for number in 0..COUNT {
+    let (deployments, maps) = counts();
+    for number in 0..deployments {
         let name = format!("web-{number:05}");
         world.create(json!({
             "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": "default"},
@@ -103,14 +113,21 @@ fn main() {
                 "metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "main", "image": "nginx:1"}]}}},
         }));
     }
+    let text = "x".repeat(400);
+    for number in 0..maps {
+        let name = format!("map-{number:05}");
+        world.create(json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}, "data": {"text": text},
+        }));
+    }
     world.run();
     let grown = resident("VmRSS:").saturating_sub(before);
     let peak = resident("VmHWM:").saturating_sub(before);
     let spent: Duration = start.elapsed();
     say(&format!(
-        "{COUNT} Deployments with ReplicaSets and Pods: {} MB, {} kB each, {} MB at most, rolled out in {} ms",
+        "{deployments} Deployments with ReplicaSets and Pods, {maps} ConfigMaps: {} MB, {} kB each, {} MB at most, made in {} ms",
         grown / 1_000_000,
-        grown / COUNT / 1000,
+        grown / (deployments + maps).max(1) / 1000,
         peak / 1_000_000,
         spent.as_millis()
     ));

@@ -6,7 +6,7 @@
 //! Decisions are plain functions and state machines of the objects, the script, the time and chance; nothing here waits,
 //! spawns or reads a clock. Invariants:
 //!
-//! - an object is only changed through the API, so that admission, managedFields and the request log see it;
+//! - an object is only changed through the API, so that admission and managedFields see it;
 //! - each controller has at most one planned look at an object, the earliest, and always works on the newest state;
 //! - two runs with the same seed, choices and commits make the same calls in the same order.
 //!

@@ -59,8 +59,8 @@ pub struct Https<'a> {
 }
 
 impl<'a> Https<'a> {
-    /// A target with a namespace `t`, which is created; the runtime must have a thread of its own. Reads that do not
-    /// show what is expected are tried `attempts` times.
+    /// A target with a namespace `t`, which is created; the runtime must have a thread of its own. Reads and
+    /// dry runs that do not show what is expected are tried `attempts` times.
     ///
     /// # Errors
     /// When the namespace cannot be made.

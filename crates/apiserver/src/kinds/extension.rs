@@ -1,4 +1,4 @@
-//! Webhook configurations, admission policies, `CustomResourceDefinition`, `APIService` (API-295).
+//! Webhook configurations, `CustomResourceDefinition`, `APIService` (API-295).
 //!
 //! `CustomResourceDefinitions` get defaults and generation here; their schemas are checked where they are served.
 
@@ -71,7 +71,7 @@ impl Strategy for WebhookConfiguration {
     }
 }
 
-fn default_rules(owner: &mut Value, key: &str) {
+pub(super) fn default_rules(owner: &mut Value, key: &str) {
     for rule in items_mut(owner, key) {
         default_to(rule, "scope", "*");
     }
@@ -155,7 +155,14 @@ fn validate_webhook(webhook: &Value, mutating: bool, path: &Path<'_>, errors: &m
     validate_versions(webhook, &path.field("admissionReviewVersions"), errors);
 }
 
-fn choice(object: &Value, key: &str, values: &[&str], path: &Path<'_>, errors: &mut Errors) {
+/// Checks a field that has one of some values.
+pub(super) fn choice(
+    object: &Value,
+    key: &str,
+    values: &[&str],
+    path: &Path<'_>,
+    errors: &mut Errors,
+) {
     let value = text(object, key);
     if !value.is_empty() && !values.contains(&value) {
         errors.not_supported(&path.field(key), value, values);
@@ -187,11 +194,13 @@ fn validate_versions(webhook: &Value, path: &Path<'_>, errors: &mut Errors) {
     }
 }
 
-fn validate_rule(rule: &Value, path: &Path<'_>, errors: &mut Errors) {
+/// Checks a rule of a webhook or policy.
+pub(super) fn validate_rule(rule: &Value, path: &Path<'_>, errors: &mut Errors) {
     const OPERATIONS: [&str; 5] = ["*", "CONNECT", "CREATE", "DELETE", "UPDATE"];
     if items(rule, "operations").is_empty() {
         errors.required(&path.field("operations"), "");
     }
+    only_star(rule, "operations", "operations", path, errors);
     for (index, operation) in items(rule, "operations")
         .iter()
         .filter_map(Value::as_str)
@@ -205,94 +214,66 @@ fn validate_rule(rule: &Value, path: &Path<'_>, errors: &mut Errors) {
             );
         }
     }
-    for key in ["apiGroups", "apiVersions", "resources"] {
-        let values = items(rule, key);
-        if values.is_empty() {
+    duplicates(rule, "resourceNames", path, errors);
+    for (key, what) in [("apiGroups", "API groups"), ("apiVersions", "API versions")] {
+        if items(rule, key).is_empty() {
             errors.required(&path.field(key), "");
-        } else if key != "resources" && values.len() > 1 && values.iter().any(|value| value == "*")
-        {
-            let what = if key == "apiGroups" {
-                "API groups"
-            } else {
-                "API versions"
-            };
-            errors.invalid(
-                &path.field(key),
-                Value::Array(values.to_vec()),
-                format!("if '*' is present, must not specify other {what}"),
-            );
         }
+        only_star(rule, key, what, path, errors);
     }
+    validate_rule_resources(rule, &path.field("resources"), errors);
     choice(rule, "scope", &["*", "Cluster", "Namespaced"], path, errors);
 }
 
-/// A `ValidatingAdmissionPolicy` or its binding: defaults only.
-pub(super) struct AdmissionPolicy {
-    pub(super) binding: bool,
+/// Refuses what stands beside a `*`.
+fn only_star(rule: &Value, key: &str, what: &str, path: &Path<'_>, errors: &mut Errors) {
+    let values = items(rule, key);
+    if values.len() > 1 && values.iter().any(|value| value == "*") {
+        let why = format!("if '*' is present, must not specify other {what}");
+        errors.invalid(&path.field(key), Value::Array(values.to_vec()), why);
+    }
 }
 
-impl Strategy for AdmissionPolicy {
-    fn default(&self, _version: &str, object: &mut Value) {
-        if !self.binding {
-            ensure(object, "status");
+fn duplicates(rule: &Value, key: &str, path: &Path<'_>, errors: &mut Errors) {
+    let values = items(rule, key);
+    for (index, value) in values.iter().enumerate() {
+        if values[..index].contains(value) {
+            errors.duplicate(&path.field(key).index(index), value.clone());
         }
-        let Some(spec) = ensure(object, "spec") else {
-            return;
+    }
+}
+
+/// Checks that no resource is named twice by way of a `*`.
+fn validate_rule_resources(rule: &Value, path: &Path<'_>, errors: &mut Errors) {
+    let resources = items(rule, "resources");
+    if resources.is_empty() {
+        errors.required(path, "");
+    }
+    let names: Vec<&str> = resources.iter().filter_map(Value::as_str).collect();
+    let mut plain = false;
+    for (index, name) in names.iter().enumerate() {
+        if name.is_empty() {
+            errors.required(&path.index(index), "");
+        }
+        let Some((resource, subresource)) = name.split_once('/') else {
+            plain = *name != "*";
+            continue;
         };
-        let constraints = if self.binding {
-            "matchResources"
-        } else {
-            default_to(spec, "failurePolicy", "Fail");
-            "matchConstraints"
-        };
-        if let Some(matching) = spec
-            .get_mut(constraints)
-            .filter(|matching| matching.is_object())
-        {
-            default_to(matching, "matchPolicy", "Equivalent");
-            default_to(matching, "namespaceSelector", json!({}));
-            default_to(matching, "objectSelector", json!({}));
-            default_rules(matching, "resourceRules");
-            default_rules(matching, "excludeResourceRules");
-        }
-    }
-
-    fn has_status(&self) -> bool {
-        !self.binding
-    }
-
-    fn has_generation(&self) -> bool {
-        true
-    }
-
-    fn validate_create(&self, object: &Value, errors: &mut Errors) {
-        let path = Path::new("spec");
-        let spec = object.get("spec").unwrap_or(&Value::Null);
-        if self.binding {
-            if text(spec, "policyName").is_empty() {
-                errors.required(&path.field("policyName"), "");
+        for star in [format!("{resource}/*"), format!("*/{subresource}")] {
+            if names[..index].contains(&star.as_str()) {
+                let why = format!("if '{star}' is present, must not specify {name}");
+                errors.invalid(&path.index(index), *name, why);
             }
-            if items(spec, "validationActions").is_empty() {
-                errors.required(&path.field("validationActions"), "");
-            }
-        } else if items(spec, "validations").is_empty()
-            && items(spec, "auditAnnotations").is_empty()
-        {
-            errors.required(
-                &path.field("validations"),
-                "validations or auditAnnotations must contain at least one item",
-            );
         }
     }
-
-    fn validate_update(&self, new: &Value, _old: &Value, subresource: &str, errors: &mut Errors) {
-        if subresource.is_empty() {
-            self.validate_create(new, errors);
-        }
+    let all = || Value::Array(resources.to_vec());
+    if names.len() > 1 && names.contains(&"*/*") {
+        let why = "if '*/*' is present, must not specify other resources";
+        errors.invalid(path, all(), why);
     }
-
-    fn allows_unconditional_update(&self) -> bool {
-        false
+    if names.contains(&"*") && plain {
+        let why = "if '*' is present, must not specify other resources without subresources";
+        errors.invalid(path, all(), why);
     }
 }
 

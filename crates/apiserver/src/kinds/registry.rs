@@ -59,10 +59,10 @@ fn built_in(group: &str, kind: &str) -> Option<&'static dyn Strategy> {
             &super::extension::WebhookConfiguration { mutating: false }
         }
         ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => {
-            &super::extension::AdmissionPolicy { binding: false }
+            &super::admission_policy::Policy
         }
         ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => {
-            &super::extension::AdmissionPolicy { binding: true }
+            &super::admission_policy::Binding
         }
         ("apiextensions.k8s.io", "CustomResourceDefinition") => {
             &super::extension::CustomResourceDefinition
