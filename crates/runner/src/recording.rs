@@ -36,8 +36,8 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Records from now on. `scenario` says what is declared, and names the trace; `assessor` has its rules of health. Must be called in the runtime that
-    /// paces the cluster.
+    /// Records from now on. `scenario` says what is declared, and names the trace; `assessor` has its rules of health. Must
+    /// be called in the runtime that paces the cluster.
     pub fn new(
         cluster: Arc<dyn Cluster>,
         scenario: Arc<Scenario>,
