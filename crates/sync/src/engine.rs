@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use wavetank_health::Assessor;
 use wavetank_kernel::{BoxFuture, Clock, SimTime};
 use wavetank_model::{
     GroupVersionKind, ObjectKey, OperationPhase, Phase, Propagation, Status, WaveNumber,
@@ -13,7 +14,6 @@ use crate::options::SyncOptions;
 use crate::result::ResourceResult;
 use crate::step;
 use crate::target::TargetMemo;
-use wavetank_health::Assessor;
 
 /// How an object says which app it belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -8,6 +8,7 @@ mod hooks;
 mod refresh;
 mod run;
 
+use wavetank_health::Assessor;
 use wavetank_model::{OperationPhase, Phase, ResultCode};
 
 use crate::compare;
@@ -16,7 +17,6 @@ use crate::ledger::Ledger;
 use crate::message::{self, WaitingFor};
 use crate::plan::{self, Reason, Task};
 use crate::target::TargetMemo;
-use wavetank_health::Assessor;
 
 pub(crate) use hooks::without_finalizer;
 use run::RunState;
