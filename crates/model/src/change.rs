@@ -90,6 +90,11 @@ pub struct Change {
     pub text: Option<Bytes>,
 }
 
+impl Change {
+    /// How the line of a watch begins that hands out [`Self::text`] as a change.
+    pub const MODIFIED: &'static str = "{\"type\":\"MODIFIED\",\"object\":";
+}
+
 /// One answered request (API-315).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
