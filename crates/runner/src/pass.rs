@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use wavetank_model::Verb;
+use wavetank_scenario::pattern_key;
 use wavetank_sync::operation::{Act, Finished, OperationState, is_confirmed};
 use wavetank_sync::project::{WindowVerdict, can_sync};
 use wavetank_sync::{StepInput, StepOutput, compare};
@@ -11,7 +12,6 @@ use wavetank_trace::{DesiredObject, Event, OperationEvent};
 
 use crate::application::{OWN_WRITE, invalid_destination, shared_warning};
 use crate::controller::{Cause, Controller, OperationRecord, Times};
-use crate::desired::pattern_key;
 use crate::request::APPROVED;
 use crate::shared::Shared;
 use crate::stored;

@@ -11,11 +11,11 @@ use tokio::task::JoinSet;
 use wavetank_cluster::{ApiService, Cluster, Observer};
 use wavetank_health::Assessor;
 use wavetank_model::{Actor, ObjectKey, argo};
-use wavetank_scenario::Scenario;
+use wavetank_scenario::{Scenario, desired_key};
 use wavetank_trace::{Header, Trace};
 
 use crate::actions::{arm_deletions, release};
-use crate::desired::{Desired, desired_key};
+use crate::desired::Desired;
 use crate::recorder::{Recorder, Trigger, Waiter};
 use crate::run::{header, resource_names};
 use crate::seam::{Declared, Seam};

@@ -13,10 +13,10 @@ use wavetank_model::{
     GroupVersionKind, ObjectKey, PatchType, Phase, Propagation, Reference, Status, WaveNumber,
     kinds, object,
 };
+use wavetank_scenario::desired_key;
 use wavetank_sync::apply::{KubeAsks, NoteSink};
 use wavetank_sync::{ApiResource, ApplyAsk, Asks, ResourceRef, Strategy};
 
-use crate::desired::desired_key;
 use crate::seam::Seam;
 use crate::shared::{CustomKind, Shared};
 

@@ -13,6 +13,7 @@ use wavetank_model::script::Rule;
 use wavetank_model::{EventPattern, Propagation, Reference};
 
 use crate::expectations::Expectations;
+use crate::manifests::Placed;
 use crate::problem::Location;
 
 /// One run: a scenario file, or one case of it.
@@ -481,9 +482,9 @@ pub enum SyncStrategy {
 #[derive(Clone, Debug, Default)]
 pub struct Commit {
     /// Replaces everything.
-    pub manifests: Option<Vec<Arc<Value>>>,
+    pub manifests: Option<Vec<Placed>>,
     /// Replaces by key, or adds.
-    pub apply: Vec<Arc<Value>>,
+    pub apply: Vec<Placed>,
     /// Merge patches of desired objects.
     pub patch: Vec<(Reference, Value)>,
     /// Removes desired objects.
