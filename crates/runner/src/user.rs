@@ -99,6 +99,7 @@ fn apply_ask(key: &ObjectKey, route: Route, object: &Arc<Value>) -> ApplyAsk {
         dry_run: false,
         manager: "kubectl-client-side-apply".to_owned(),
         migrate_from: None,
+        reconcile_always: false,
         phase: Phase::Sync,
         wave: WaveNumber::Number(0),
         hook: false,

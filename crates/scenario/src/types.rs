@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use wavetank_model::script::Rule;
-use wavetank_model::{EventPattern, Propagation, Reference};
+use wavetank_model::{ArgoVersion, EventPattern, Propagation, Reference};
 
 use crate::expectations::Expectations;
 use crate::manifests::Placed;
@@ -194,8 +194,8 @@ pub struct AppSettings {
     pub resource_tracking_method: String,
     /// When the engine looks again.
     pub passes: Passes,
-    /// Which Argo CD, as `3.6`.
-    pub version: String,
+    /// Which Argo CD.
+    pub version: ArgoVersion,
     /// Health scripts: `<group>/<Kind>` to Lua.
     pub health_scripts: BTreeMap<String, String>,
 }
@@ -213,7 +213,7 @@ impl Default for AppSettings {
             resync_period: Duration::from_secs(120),
             resource_tracking_method: "annotation".to_owned(),
             passes: Passes::default(),
-            version: "3.6".to_owned(),
+            version: ArgoVersion::default(),
             health_scripts: BTreeMap::new(),
         }
     }

@@ -277,6 +277,8 @@ pub struct ApplyAsk {
     pub manager: String,
     /// The manager whose client-side fields are taken over first (SYNC-096).
     pub migrate_from: Option<String>,
+    /// RBAC objects are reconciled before a server-side apply too, as before 3.5 (SYNC-093).
+    pub reconcile_always: bool,
     /// Phase of the task.
     pub phase: Phase,
     /// Wave of the run; `All` for SyncFail.

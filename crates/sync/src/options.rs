@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wavetank_model::{ObjectKey, Propagation};
+use wavetank_model::{ArgoVersion, ObjectKey, Propagation};
 
 use crate::ignore::IgnoredDifference;
 use crate::project::Project;
@@ -119,6 +119,8 @@ pub struct SyncOptions {
     pub project: Option<Arc<Project>>,
     /// Only these objects take part; empty for all (SYNC-022).
     pub resources: Vec<ResourceFilter>,
+    /// The version of Argo CD whose rules are followed (SYNC-227).
+    pub version: ArgoVersion,
 }
 
 impl Default for SyncOptions {
@@ -147,6 +149,7 @@ impl Default for SyncOptions {
             ignore_differences: Vec::new(),
             project: None,
             resources: Vec::new(),
+            version: ArgoVersion::default(),
         }
     }
 }
