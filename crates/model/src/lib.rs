@@ -33,7 +33,7 @@ pub mod timestamp;
 pub mod version;
 
 pub use api::{Api, DeleteOptions, PatchType, Propagation};
-pub use change::{Actor, Change, ChangeKind, RequestRecord};
+pub use change::{Actor, Change, ChangeKind, RequestRecord, Wire};
 pub use event::{EventPattern, Phase, Subject, Verb, WaveNumber};
 pub use key::{GroupKind, GroupVersionKind, ObjectKey};
 pub use operation::{OperationPhase, ResultCode};
