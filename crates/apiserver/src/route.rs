@@ -259,20 +259,19 @@ impl Server {
     /// The answer to a write.
     fn written(&self, asked: &Asked<'_>, call: &Call, written: &Written) -> Answer {
         let code = if written.created { 201 } else { 200 };
-        let mut answer = match &written.stored {
-            Some(stored) => self.object_answer(
+        let mut answer = if let Some(stored) = &written.stored {
+            self.object_answer(
                 code,
                 &asked.resource,
                 &asked.api_version,
                 asked.shape,
                 stored,
-            ),
-            None => {
-                let (resource, version) = (&asked.resource, &asked.api_version);
-                let whole = written.object.whole();
-                let shaped = crate::read::shaped(resource, version, asked.shape, &whole);
-                Answer::json(code, &shaped)
-            }
+            )
+        } else {
+            let (resource, version) = (&asked.resource, &asked.api_version);
+            let whole = written.object.whole();
+            let shaped = crate::read::shaped(resource, version, asked.shape, &whole);
+            Answer::json(code, &shaped)
         };
         answer.warn(&call.warnings);
         answer
