@@ -1,12 +1,11 @@
 //! A `ServiceAccount` comes in with its token, and may do what roles allow.
 
-use http::Request;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::{Value, json};
 use wavetank_tests::wire::{Serve, client};
 
-use crate::{runtime, wavetank};
+use crate::{runtime, send, wavetank};
 
 /// A client of the served cluster with another token than those of the kubeconfig.
 async fn client_with(token: &str, server: &Serve) -> Client {
@@ -21,26 +20,6 @@ async fn client_with(token: &str, server: &Serve) -> Client {
     Client::try_from(config).expect("a client")
 }
 
-/// Asks, and gives the code and the body.
-async fn ask(client: &Client, method: &str, path: &str, body: &Value) -> (u16, Value) {
-    let body = if body.is_null() {
-        Vec::new()
-    } else {
-        body.to_string().into_bytes()
-    };
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("content-type", "application/json")
-        .body(body)
-        .expect("a request");
-    match client.request::<Value>(request).await {
-        Ok(body) => (200, body),
-        Err(kube::Error::Api(status)) => (status.code, json!(status.message)),
-        Err(error) => panic!("{method} {path}: {error}"),
-    }
-}
-
 #[test]
 fn an_account_with_its_token_may_do_what_roles_allow() {
     let server = Serve::start(wavetank(), &["--rbac"]).expect("the server starts");
@@ -48,34 +27,34 @@ fn an_account_with_its_token_may_do_what_roles_allow() {
         let admin = client(&server.kubeconfig()).await.expect("a client");
         let path = "/api/v1/namespaces/default/serviceaccounts";
         let robot = json!({"metadata": {"name": "robot"}});
-        assert_eq!(ask(&admin, "POST", path, &robot).await.0, 200);
-        let (_, answer) = ask(&admin, "POST", &format!("{path}/robot/token"), &json!({})).await;
+        assert_eq!(send(&admin, "POST", path, &robot).await.0, 201);
+        let (_, answer) = send(&admin, "POST", &format!("{path}/robot/token"), &json!({})).await;
         let token = answer["status"]["token"].as_str().expect("a token");
 
         let account = client_with(token, &server).await;
         let review = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
-        let (_, answer) = ask(&account, "POST", review, &json!({})).await;
+        let (_, answer) = send(&account, "POST", review, &json!({})).await;
         assert_eq!(
             answer["status"]["userInfo"]["username"],
             "system:serviceaccount:default:robot"
         );
         let maps = "/api/v1/namespaces/default/configmaps";
-        let (code, message) = ask(&account, "GET", maps, &Value::Null).await;
+        let (code, status) = send(&account, "GET", maps, &Value::Null).await;
         assert_eq!(code, 403);
         assert_eq!(
-            message,
+            status["message"],
             r#"configmaps is forbidden: User "system:serviceaccount:default:robot" cannot list resource "configmaps" in API group "" in the namespace "default""#
         );
         let bindings = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings";
         let binding = json!({"metadata": {"name": "robots"},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
             "subjects": [{"kind": "ServiceAccount", "name": "robot", "namespace": "default"}]});
-        assert_eq!(ask(&admin, "POST", bindings, &binding).await.0, 200);
-        assert_eq!(ask(&account, "GET", maps, &Value::Null).await.0, 200);
+        assert_eq!(send(&admin, "POST", bindings, &binding).await.0, 201);
+        assert_eq!(send(&account, "GET", maps, &Value::Null).await.0, 200);
         let map = json!({"metadata": {"name": "m"}});
-        assert_eq!(ask(&account, "POST", maps, &map).await.0, 403);
+        assert_eq!(send(&account, "POST", maps, &map).await.0, 403);
 
         let stranger = client_with("nobody.knows.it", &server).await;
-        assert_eq!(ask(&stranger, "GET", maps, &Value::Null).await.0, 401);
+        assert_eq!(send(&stranger, "GET", maps, &Value::Null).await.0, 401);
     });
 }

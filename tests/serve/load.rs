@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 use wavetank_tests::wire::{self, Serve};
 
-use crate::{runtime, wavetank};
+use crate::{runtime, send, wavetank};
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 
@@ -25,25 +25,6 @@ fn times() -> usize {
     } else {
         1
     }
-}
-
-async fn send(client: &Client, method: &str, uri: &str, body: &Value) -> (u16, Value) {
-    let bytes = if body.is_null() {
-        Vec::new()
-    } else {
-        body.to_string().into_bytes()
-    };
-    let request = http::Request::builder()
-        .method(method)
-        .uri(uri)
-        .header("content-type", "application/json")
-        .body(Body::from(bytes))
-        .expect("a request");
-    let response = client.send(request).await.expect("an answer");
-    let code = response.status().as_u16();
-    let body = response.into_body().collect().await.expect("a body");
-    let body = serde_json::from_slice(&body.to_bytes()).expect("JSON");
-    (code, body)
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! `wavetank serve` as a process: accounts come in, what it records can be judged, it stops cleanly, and it holds under load.
+//! `wavetank serve` as a process: accounts come in, what it records can be judged, it stops cleanly, and it holds under
+//! load.
 
 mod accounts;
 mod judged;
@@ -8,6 +9,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use http_body_util::BodyExt as _;
+use kube::Client;
+use kube::client::Body;
+use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 use wavetank_tests::wire::Serve;
 
@@ -21,6 +26,26 @@ fn runtime() -> Runtime {
         .enable_all()
         .build()
         .expect("the operating system gives a runtime")
+}
+
+/// Asks, and gives the code and the body of the answer.
+async fn send(client: &Client, method: &str, uri: &str, body: &Value) -> (u16, Value) {
+    let bytes = if body.is_null() {
+        Vec::new()
+    } else {
+        body.to_string().into_bytes()
+    };
+    let request = http::Request::builder()
+        .method(method)
+        .uri(uri)
+        .header("content-type", "application/json")
+        .body(Body::from(bytes))
+        .expect("a request");
+    let response = client.send(request).await.expect("an answer");
+    let code = response.status().as_u16();
+    let body = response.into_body().collect().await.expect("a body");
+    let body = serde_json::from_slice(&body.to_bytes()).expect("JSON");
+    (code, body)
 }
 
 /// Sends a signal and waits for the end; gives the exit code.

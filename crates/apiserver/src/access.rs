@@ -227,8 +227,7 @@ mod tests {
     use bytes::Bytes;
     use http::Request;
     use serde_json::json;
-    use wavetank_kernel::Seed;
-    use wavetank_kernel::SimTime;
+    use wavetank_kernel::{Seed, SimTime};
     use wavetank_model::Actor;
 
     use super::*;
@@ -354,6 +353,7 @@ mod tests {
             true
         );
     }
+
     #[test]
     fn the_roles_of_users_are_sums_that_others_add_to() {
         let mut server = server();

@@ -10,14 +10,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
-use wavetank_model::json;
 use wavetank_model::object::{self, At};
 use wavetank_model::patch::apply::{ManagedFields, Tracked};
+use wavetank_model::{Change, json};
 
 use crate::config::HistoryLimits;
 use crate::registry::{Resource, TableId};
 
-const HEAD: &str = "{\"type\":\"MODIFIED\",\"object\":";
+const HEAD: &str = Change::MODIFIED;
 const TAIL: &str = "}\n";
 
 /// One version of one object.

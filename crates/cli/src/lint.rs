@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use wavetank_lint::{Finding, Input, json};
+use wavetank_lint::{Finding, Input, json, lint_scenario};
 use wavetank_report::Palette;
 use wavetank_scenario::{Manifests, Problem, Scenario};
 
@@ -27,7 +27,7 @@ pub(crate) fn lint(arguments: &LintArguments, streams: &mut Streams) -> anyhow::
         match subject {
             Ok(Subject::Scenarios(loaded)) => {
                 take(&loaded.warnings, &mut findings, &mut others);
-                findings.extend(loaded.scenarios.iter().flat_map(of_scenario));
+                findings.extend(loaded.scenarios.iter().flat_map(lint_scenario));
                 scenarios += loaded.scenarios.len();
                 for scenario in &loaded.scenarios {
                     if let Some(reason) = skipped(scenario, arguments) {
@@ -83,10 +83,6 @@ fn skipped(scenario: &Scenario, arguments: &LintArguments) -> Option<String> {
             .flatten()
     })?;
     Some(format!("would be skipped on {}: {reason}", target.as_str()))
-}
-
-fn of_scenario(scenario: &Scenario) -> Vec<Finding> {
-    wavetank_lint::lint(&Input::of(scenario))
 }
 
 fn of_manifests(read: Manifests, namespace: &str) -> Vec<Finding> {

@@ -1,7 +1,8 @@
 //! The API of a cluster on a socket, for programs from outside.
 //!
 //! Sockets live in a runtime of the ordinary clock, never in the one that paces a simulated run: [`crate::runtime`] has
-//! no I/O. Whoever has a token gets the service behind its [`Door`]; the tokens of `ServiceAccounts` are for the API to judge.
+//! no I/O. Whoever has a token gets the service behind its [`Door`]; the tokens of `ServiceAccounts` are for the API to
+//! judge.
 
 mod kubeconfig;
 mod listener;

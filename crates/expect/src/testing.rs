@@ -326,10 +326,7 @@ fn place(text: &str) -> (Phase, WaveNumber) {
 }
 
 fn phase(text: &str) -> Phase {
-    Phase::ALL
-        .into_iter()
-        .find(|phase| phase.as_str() == text)
-        .expect("a phase")
+    Phase::parse(text).expect("a phase")
 }
 
 pub(crate) fn pattern(text: &str) -> EventPattern {

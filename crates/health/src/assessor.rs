@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use wavetank_model::key::split_api_version;
-use wavetank_model::{argo, object};
+use wavetank_model::{ArgoVersion, argo, object};
 
 use crate::status::{Health, HealthError, HealthFailure};
 use crate::{builtin, bundled, glob};
@@ -30,6 +30,7 @@ pub struct Assessor {
     /// By pattern over `group/Kind`, in the order of the patterns: where several fit, Argo CD takes any.
     patterns: BTreeMap<String, Arc<dyn Override>>,
     bundled: bool,
+    version: ArgoVersion,
 }
 
 impl Default for Assessor {
@@ -38,6 +39,7 @@ impl Default for Assessor {
             exact: BTreeMap::new(),
             patterns: BTreeMap::new(),
             bundled: true,
+            version: ArgoVersion::default(),
         }
     }
 }
@@ -52,6 +54,13 @@ impl Assessor {
     #[must_use]
     pub fn with_bundled(mut self, bundled: bool) -> Self {
         self.bundled = bundled;
+        self
+    }
+
+    /// Follows the rules of that version of Argo CD (SYNC-227); without this, of the newest.
+    #[must_use]
+    pub fn with_version(mut self, version: ArgoVersion) -> Self {
+        self.version = version;
         self
     }
 
@@ -90,7 +99,7 @@ impl Assessor {
         {
             return Ok(Some(health?));
         }
-        Ok(builtin::assess(object)?)
+        Ok(builtin::assess(object, self.version)?)
     }
 
     /// Whether a configured check judges the kind of `object`, before what is built in.

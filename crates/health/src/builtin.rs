@@ -14,13 +14,14 @@ mod stateful_set;
 mod workflow;
 
 use serde_json::Value;
+use wavetank_model::ArgoVersion;
 use wavetank_model::key::{GroupVersionKind, split_api_version};
 
 use crate::status::{Health, HealthError};
 use crate::typed::{ConversionError, Struct};
 
-/// The health of `object` by the built-in check of its kind; `None` when there is no check (SYNC-122).
-pub(crate) fn assess(object: &Value) -> Result<Option<Health>, HealthError> {
+/// The health of `object` by the built-in check of its kind, as in version `argo`; `None` when there is no check (SYNC-122).
+pub(crate) fn assess(object: &Value, argo: ArgoVersion) -> Result<Option<Health>, HealthError> {
     let text = |field: &str| {
         object
             .get(field)
@@ -34,7 +35,9 @@ pub(crate) fn assess(object: &Value) -> Result<Option<Health>, HealthError> {
         ("apps", "StatefulSet") => stateful_set::assess,
         ("apps", "ReplicaSet") => replica_set::assess,
         ("apps", "DaemonSet") => daemon_set::assess,
+        ("batch", "Job") if argo < ArgoVersion::V3_6 => job::assess_before_3_6,
         ("batch", "Job") => job::assess,
+        ("", "Pod") if argo < ArgoVersion::V3_6 => pod::assess_before_3_6,
         ("", "Pod") => pod::assess,
         ("", "Service") => service::assess,
         ("", "PersistentVolumeClaim") => persistent_volume_claim::assess,
@@ -44,7 +47,7 @@ pub(crate) fn assess(object: &Value) -> Result<Option<Health>, HealthError> {
             return Ok(Some(ingress::assess(object)));
         }
         ("autoscaling", "HorizontalPodAutoscaler") => {
-            return horizontal_pod_autoscaler::assess(object, version).map(Some);
+            return horizontal_pod_autoscaler::assess(object, version, argo).map(Some);
         }
         _ => return Ok(None),
     };

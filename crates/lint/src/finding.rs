@@ -17,6 +17,8 @@ pub struct Finding {
     pub problem: Problem,
     /// The object, as `Job/migrate`; empty where it is about a whole file.
     pub object: String,
+    /// The step `commit` of a scenario, from 0, after which it is so; `None`: from the start.
+    pub step: Option<usize>,
 }
 
 #[derive(Serialize)]
@@ -39,6 +41,8 @@ struct Row<'a> {
     note: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     object: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    step: Option<usize>,
     path: String,
     line: usize,
     column: usize,
@@ -64,7 +68,22 @@ impl Finding {
                 note: String::new(),
             },
             object: item.name.clone(),
+            step: None,
         }
+    }
+
+    /// The same, as something that is so after a step.
+    pub(crate) fn after(mut self, step: Option<usize>) -> Self {
+        self.step = step;
+        if let Some(step) = step {
+            let when = format!("so it is after the commit of `steps.{step}`");
+            let note = &mut self.problem.note;
+            *note = match note.as_str() {
+                "" => when,
+                note => format!("{note}; {when}"),
+            };
+        }
+        self
     }
 
     /// The same with a note below.
@@ -79,6 +98,7 @@ impl Finding {
             code: code::find(problem.code?)?,
             problem: problem.clone(),
             object: String::new(),
+            step: None,
         })
     }
 
@@ -129,6 +149,7 @@ impl Finding {
             label: &self.problem.label,
             note: &self.problem.note,
             object: &self.object,
+            step: self.step,
             path: self.problem.location.source.path.display().to_string(),
             line,
             column,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use wavetank_model::object;
-use wavetank_scenario::{Placed, Scenario, StorageBinding};
+use wavetank_scenario::{App, Placed, Scenario, StepAction, StorageBinding};
 
 /// Names codes, separated by commas, that are not told: of an object, or of a scenario as a whole.
 pub(crate) const ALLOW: &str = "wavetank/allow";
@@ -52,17 +52,10 @@ impl Input {
     /// What a scenario says: its first commit, and the cluster before.
     pub fn of(scenario: &Scenario) -> Self {
         let app = &scenario.app;
-        let policy = &app.sync_policy;
-        Self {
+        let mut input = Self {
             objects: app.placed().collect(),
             there: scenario.cluster.objects.clone(),
             namespace: app.namespace.clone(),
-            retries: Some(policy.retry.as_ref().map_or(0, |retry| retry.limit)),
-            self_heal: policy
-                .automated
-                .is_some_and(|automated| automated.enabled && automated.self_heal),
-            has_timeout: app.settings.sync_timeout > Duration::ZERO,
-            sync_options: policy.sync_options.clone(),
             binding: match scenario.cluster.storage {
                 StorageBinding::Immediate => Binding::Immediate,
                 StorageBinding::WaitForFirstConsumer => Binding::FirstConsumer,
@@ -73,7 +66,61 @@ impl Input {
                 .get(ALLOW)
                 .map(|text| codes(text))
                 .unwrap_or_default(),
+            ..Self::default()
+        };
+        input.follow(app);
+        input
+    }
+
+    /// What a scenario says, and what is so after each of its steps `commit`, with the number of the step from 0.
+    ///
+    /// What was desired before a commit is there after it where a sync was asked for in between, or auto-sync is on.
+    pub fn states(scenario: &Scenario) -> Vec<(Option<usize>, Self)> {
+        let mut app = scenario.app.clone();
+        let mut input = Self::of(scenario);
+        let mut synced = false;
+        let mut out = vec![(None, input.clone())];
+        for (number, step) in scenario.steps.iter().enumerate() {
+            match &step.action {
+                StepAction::Sync(_) => synced = true,
+                StepAction::Apply(objects) => input.there.extend(objects.iter().cloned()),
+                StepAction::App(merge) => {
+                    // A patch that is wrong was refused when the file was read.
+                    if let Ok(patched) = app.patched(merge) {
+                        app = patched;
+                        input.follow(&app);
+                    }
+                }
+                StepAction::Commit(commit) => {
+                    // A run ends at a commit that cannot be made, and says why.
+                    let Ok(objects) = commit.carried_out(&input.objects, &input.namespace) else {
+                        break;
+                    };
+                    let automated = app.sync_policy.automated;
+                    if synced || automated.is_some_and(|automated| automated.enabled) {
+                        let before = input.objects.iter();
+                        let before = before.map(|placed| Arc::clone(&placed.object));
+                        input.there.extend(before);
+                    }
+                    input.objects = objects;
+                    synced = false;
+                    out.push((Some(number), input.clone()));
+                }
+                _ => {}
+            }
         }
+        out
+    }
+
+    /// Takes over what can change during a run.
+    fn follow(&mut self, app: &App) {
+        let policy = &app.sync_policy;
+        self.retries = Some(policy.retry.as_ref().map_or(0, |retry| retry.limit));
+        self.self_heal = policy
+            .automated
+            .is_some_and(|automated| automated.enabled && automated.self_heal);
+        self.has_timeout = app.settings.sync_timeout > Duration::ZERO;
+        self.sync_options.clone_from(&policy.sync_options);
     }
 
     /// Manifests of which nothing is known but the namespace they go to.

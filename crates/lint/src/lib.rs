@@ -1,10 +1,11 @@
 //! What in manifests will probably go wrong in a sync, told before any run.
 //!
 //! [`lint`] looks at the desired objects of an application, at what is there before and at the sync policy ([`Input`]),
-//! and gives [`Finding`]s with positions. Every finding has a [`Code`]; [`code::find`] explains it, and the page of codes in the
+//! and gives [`Finding`]s with positions; [`lint_scenario`] does so for each state that commits make. Every finding has a [`Code`]; [`code::find`] explains it, and the page of codes in the
 //! documentation is printed from the same table.
 //!
-//! Everything is judged from what is written: nothing is run, and what a sync that came before has left is not known.
+//! Everything is judged from what is written: nothing is run. What a sync before a commit applied is taken to be there, but
+//! not what controllers made of it.
 //! A finding is of level *warning* where the sync stops, hangs or does not do what is written, and a *note* where it
 //! only does what many do not expect.
 
@@ -22,6 +23,20 @@ pub use finding::{Finding, json};
 pub use input::{Binding, Input};
 
 use std::collections::BTreeSet;
+
+use wavetank_scenario::Scenario;
+
+/// The findings about a scenario: of its first state, then of the state after each step `commit`, each finding once.
+pub fn lint_scenario(scenario: &Scenario) -> Vec<Finding> {
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    for (step, input) in Input::states(scenario) {
+        let new = lint(&input).into_iter();
+        let new = new.filter(|finding| seen.insert(finding.identity()));
+        found.extend(new.map(|finding| finding.after(step)));
+    }
+    found
+}
 
 /// The findings in the order of the files, each once.
 pub fn lint(input: &Input) -> Vec<Finding> {

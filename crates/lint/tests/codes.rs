@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use wavetank_lint::{Binding, Finding, Input, code, lint};
+use wavetank_lint::{Binding, Finding, Input, code, lint, lint_scenario};
 use wavetank_scenario::{LoadOptions, manifests_of_text};
 
 /// `Kind/name key=value …`, one object a line: hook, policy, wave, helm, helm-policy are annotations, `needs=KIND/NAME`
@@ -344,4 +344,56 @@ fn findings_show_the_place() {
 #[test]
 fn findings_are_data_too() {
     insta::assert_snapshot!(wavetank_lint::json(&found("Job/a hook=Sync", |_| {})).unwrap());
+}
+
+/// A scenario of the app `shop` with these steps; its documents are `manifests`.
+fn scenario(steps: &str, documents: &str) -> wavetank_scenario::Scenario {
+    let text = format!(
+        "apiVersion: wavetank/v1\nkind: Scenario\nmetadata: {{name: shop}}\nspec:\n  steps:\n{steps}\n{}",
+        manifests(documents)
+    );
+    let path = Path::new("shop.yaml");
+    let loaded = wavetank_scenario::load_bytes(path, text.as_bytes(), &LoadOptions::default());
+    let mut loaded = loaded.unwrap_or_else(|problems| panic!("{}\n{text}", problems.render(false)));
+    loaded.scenarios.remove(0)
+}
+
+/// What is told of a scenario: code, object, step.
+fn told(scenario: &wavetank_scenario::Scenario) -> Vec<(&'static str, String, Option<usize>)> {
+    lint_scenario(scenario)
+        .into_iter()
+        .filter(Finding::is_warning)
+        .map(|finding| (finding.code.id, finding.object, finding.step))
+        .collect()
+}
+
+#[test]
+fn each_state_that_a_commit_makes_is_looked_at() {
+    let hook = "{apiVersion: batch/v1, kind: Job, metadata: {name: late, annotations: {argocd.argoproj.io/hook: Sync}}, spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: x}]}}}}";
+    let steps = format!(
+        "    - sync: {{}}\n    - commit: {{apply: [{hook}]}}\n    - commit: {{remove: [Job/early]}}"
+    );
+    let scenario = scenario(&steps, "Job/early hook=Sync\nConfigMap/settings");
+    assert_eq!(
+        told(&scenario),
+        [
+            ("WT101", "Job/early".to_owned(), None),
+            ("WT101", "Job/late".to_owned(), Some(1)),
+        ]
+    );
+}
+
+#[test]
+fn what_an_earlier_sync_applied_is_there_after_a_commit() {
+    let hook = "{apiVersion: batch/v1, kind: Job, metadata: {name: check, annotations: {argocd.argoproj.io/hook: PreSync}}, spec: {activeDeadlineSeconds: 60, template: {spec: {restartPolicy: Never, containers: [{name: c, image: x, envFrom: [{configMapRef: {name: settings}}]}]}}}}";
+    let commit = format!("    - commit: {{apply: [{hook}]}}");
+    let codes = |steps: &str| {
+        let found = told(&scenario(steps, "ConfigMap/settings"));
+        found.iter().map(|(code, ..)| *code).collect::<Vec<_>>()
+    };
+    assert_eq!(codes(&commit), ["WT201"]);
+    assert_eq!(
+        codes(&format!("    - sync: {{}}\n{commit}")),
+        Vec::<&str>::new()
+    );
 }

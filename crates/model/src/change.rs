@@ -102,6 +102,11 @@ pub struct Wire {
     pub old_managed: ManagedFields,
 }
 
+impl Change {
+    /// How the line of a watch begins that hands out [`Self::text`] as a change.
+    pub const MODIFIED: &'static str = "{\"type\":\"MODIFIED\",\"object\":";
+}
+
 /// One answered request (API-315).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

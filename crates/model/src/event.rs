@@ -46,6 +46,11 @@ impl Phase {
             Self::PostDelete => "PostDelete",
         }
     }
+
+    /// Reads the exact name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|phase| phase.as_str() == text)
+    }
 }
 
 impl fmt::Display for Phase {
@@ -300,7 +305,7 @@ impl FromStr for Subject {
             Some((head, wave)) => (head, Some(wave)),
             None => (text, None),
         };
-        if let Some(phase) = Phase::ALL.into_iter().find(|phase| phase.as_str() == head) {
+        if let Some(phase) = Phase::parse(head) {
             return match (phase, wave) {
                 (_, None) => Ok(Self::Phase(phase)),
                 (Phase::SyncFail, Some("*")) => Ok(Self::Wave(phase, WaveNumber::All)),

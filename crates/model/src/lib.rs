@@ -6,7 +6,7 @@
 //! - [`mod@reference`], [`event`]: the references and the one event grammar of the scenario format, section 4
 //! - [`object`], [`pod`]: reading metadata out of an object, what Pods cannot start without
 //! - [`argo`], [`operation`]: Argo CD's annotations (hook types, waves, delete policies, sync options), and its words for
-//!   the state of operations
+//!   the state of operations; [`version`]: which of its versions is followed
 //! - [`script`]: scripted behaviour of workloads, section 5 of the format
 //! - [`selector`], [`quantity`], [`timestamp`]: Kubernetes' small languages
 //! - [`status`], [`change`], [`api`]: how API calls are answered, what a commit is, what controllers call
@@ -30,6 +30,7 @@ pub mod script;
 pub mod selector;
 pub mod status;
 pub mod timestamp;
+pub mod version;
 
 pub use api::{Api, DeleteOptions, PatchType, Propagation};
 pub use change::{Actor, Change, ChangeKind, RequestRecord, Wire};
@@ -38,3 +39,4 @@ pub use key::{GroupKind, GroupVersionKind, ObjectKey};
 pub use operation::{OperationPhase, ResultCode};
 pub use reference::{NamePattern, Reference};
 pub use status::Status;
+pub use version::ArgoVersion;

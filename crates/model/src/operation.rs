@@ -29,6 +29,11 @@ impl OperationPhase {
         Self::Error,
     ];
 
+    /// Reads the exact name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|phase| phase.as_str() == text)
+    }
+
     /// Whether it is over: Failed, Error or Succeeded.
     pub const fn completed(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Error)
@@ -82,6 +87,11 @@ impl ResultCode {
             Self::Pruned => "Pruned",
             Self::PruneSkipped => "PruneSkipped",
         }
+    }
+
+    /// Reads the exact name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == text)
     }
 
     /// The resource's phase right after the call (SYNC-065).

@@ -74,7 +74,7 @@ pub(crate) fn arm_deletions(shared: &Shared) {
 /// Lets deletions go that waited for the event of a workload rule.
 pub(crate) fn release(shared: &Shared, rule: usize) {
     shared.cluster.release(rule);
-    shared.recorder.action_done();
+    shared.recorder.waiter_done();
 }
 
 /// The bound actions of a run, numbered in the order they were armed.
@@ -194,6 +194,6 @@ impl Actions {
                 self.lock().failures.push(StepFailure { step: None, text });
             }
         }
-        self.shared.recorder.action_done();
+        self.shared.recorder.waiter_done();
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use wavetank_model::{ObjectKey, Reference, kinds, patch};
-use wavetank_scenario::Commit;
+use wavetank_model::ObjectKey;
+use wavetank_scenario::{Commit, CommitError, Placed, desired_key};
 
 /// One commit.
 #[derive(Clone, Debug)]
@@ -24,26 +24,20 @@ pub(crate) struct Revision {
 #[derive(Clone, Debug)]
 pub(crate) struct Desired {
     home: String,
+    /// The newest commit's objects, with their places.
+    state: Vec<Placed>,
     commits: Vec<Revision>,
-}
-
-/// Why a commit could not be made.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum CommitError {
-    #[error("`commit` names `{0}`, but no object of the desired state at that time is meant by it")]
-    NoMatch(String),
-    #[error("`commit` cannot patch `{0}`: {1}")]
-    Patch(String, patch::PatchError),
 }
 
 impl Desired {
     /// The first commit.
-    pub(crate) fn new(home: String, revision: Option<String>, manifests: Vec<Arc<Value>>) -> Self {
+    pub(crate) fn new(home: String, revision: Option<String>, state: Vec<Placed>) -> Self {
         let mut desired = Self {
             home,
+            state: Vec::new(),
             commits: Vec::new(),
         };
-        desired.push(revision, manifests);
+        desired.push(revision, state);
         desired
     }
 
@@ -64,39 +58,15 @@ impl Desired {
     /// # Errors
     /// [`CommitError`] when `patch` or `remove` names what is not there; nothing is changed then.
     pub(crate) fn commit(&mut self, commit: &Commit) -> Result<String, CommitError> {
-        let mut manifests: Vec<Arc<Value>> = match &commit.manifests {
-            Some(all) => all.clone(),
-            None => self.head().manifests.to_vec(),
-        };
-        for object in &commit.apply {
-            self.put(&mut manifests, object);
-        }
-        for (reference, merge) in &commit.patch {
-            let mut met = false;
-            for object in manifests
-                .iter_mut()
-                .filter(|object| self.is_meant(reference, object))
-            {
-                met = true;
-                patch::merge(Arc::make_mut(object), merge)
-                    .map_err(|source| CommitError::Patch(reference.to_string(), source))?;
-            }
-            if !met {
-                return Err(CommitError::NoMatch(reference.to_string()));
-            }
-        }
-        for reference in &commit.remove {
-            let before = manifests.len();
-            manifests.retain(|object| !self.is_meant(reference, object));
-            if manifests.len() == before {
-                return Err(CommitError::NoMatch(reference.to_string()));
-            }
-        }
-        self.push(commit.revision.clone(), manifests);
+        let state = commit.carried_out(&self.state, &self.home)?;
+        self.push(commit.revision.clone(), state);
         Ok(self.head().name.clone())
     }
 
-    fn push(&mut self, revision: Option<String>, manifests: Vec<Arc<Value>>) {
+    fn push(&mut self, revision: Option<String>, state: Vec<Placed>) {
+        let objects = state.iter().map(|placed| Arc::clone(&placed.object));
+        let manifests: Arc<[_]> = objects.collect();
+        self.state = state;
         let name = revision.unwrap_or_else(|| derived_name(self.commits.len(), &manifests));
         let keys = manifests
             .iter()
@@ -105,49 +75,10 @@ impl Desired {
         let keys = Arc::new(keys.collect());
         self.commits.push(Revision {
             name,
-            manifests: manifests.into(),
+            manifests,
             keys,
         });
     }
-
-    /// Replaces the object of the same key, or adds it. An object without a name is always added.
-    fn put(&self, manifests: &mut Vec<Arc<Value>>, object: &Arc<Value>) {
-        let key = desired_key(object, &self.home);
-        let known = manifests
-            .iter_mut()
-            .find(|known| !key.name.is_empty() && desired_key(known, &self.home) == key);
-        match known {
-            Some(known) => *known = Arc::clone(object),
-            None => manifests.push(Arc::clone(object)),
-        }
-    }
-
-    fn is_meant(&self, reference: &Reference, object: &Value) -> bool {
-        reference.matches(&pattern_key(object, &self.home), &self.home)
-    }
-}
-
-/// The key of a desired object: without a namespace it goes to `home`, unless its kind is cluster-scoped.
-pub(crate) fn desired_key(object: &Value, home: &str) -> ObjectKey {
-    let mut key = ObjectKey::of(object).unwrap_or_default();
-    match kinds::find(&key.group, &key.kind) {
-        Some(kind) if !kind.namespaced => key.namespace.clear(),
-        _ if key.namespace.is_empty() => home.clone_into(&mut key.namespace),
-        _ => {}
-    }
-    key
-}
-
-/// As [`desired_key`], with `prefix*` as the name of an object that has only a generateName.
-pub(crate) fn pattern_key(object: &Value, home: &str) -> ObjectKey {
-    let mut key = desired_key(object, home);
-    if key.name.is_empty() {
-        key.name = format!(
-            "{}*",
-            wavetank_model::object::meta_str(object, "generateName")
-        );
-    }
-    key
 }
 
 /// 40 hexadecimal digits from the number of the commit and its manifests, so that a revert is a new revision.
@@ -171,13 +102,19 @@ fn derived_name(number: usize, manifests: &[Arc<Value>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use serde_json::json;
+    use std::path::Path;
 
-    fn config(name: &str, value: &str) -> Arc<Value> {
-        Arc::new(
-            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"a": value}}),
-        )
+    use serde_json::json;
+    use wavetank_scenario::Location;
+
+    use super::*;
+
+    fn config(name: &str, value: &str) -> Placed {
+        let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"a": value}});
+        Placed {
+            object: Arc::new(object),
+            location: Location::start_of(Path::new("x.yaml")),
+        }
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use wavetank_model::Verb;
+use wavetank_model::{ArgoVersion, Verb};
+use wavetank_scenario::pattern_key;
 use wavetank_sync::operation::{Act, Finished, OperationState, is_confirmed};
 use wavetank_sync::project::{WindowVerdict, can_sync};
 use wavetank_sync::{StepInput, StepOutput, compare};
@@ -11,7 +12,6 @@ use wavetank_trace::{DesiredObject, Event, OperationEvent};
 
 use crate::application::{OWN_WRITE, invalid_destination, shared_warning};
 use crate::controller::{Cause, Controller, OperationRecord, Times};
-use crate::desired::pattern_key;
 use crate::request::APPROVED;
 use crate::shared::Shared;
 use crate::stored;
@@ -58,7 +58,8 @@ impl Controller {
                 &app.namespace,
                 manual,
                 now,
-                Some(started),
+                // `syncOverrun` came with 3.5 (SYNC-227).
+                Some(started).filter(|_| input.options.version >= ArgoVersion::V3_5),
             );
             if let WindowVerdict::Blocked(message) = verdict {
                 return Some((output(input.phase, message), true));

@@ -87,7 +87,7 @@ pub(crate) struct Recorder {
     /// Woken when a watched event came, when the target fell idle, and on a livelock.
     changed: Arc<Notify>,
     /// Waiters that were triggered and are not done.
-    pending_actions: AtomicU32,
+    pending_waiters: AtomicU32,
     /// Real time: the guard against a run that never ends (scenario format, section 10).
     started: Instant,
     wall_limit: Duration,
@@ -128,7 +128,7 @@ impl Recorder {
             home,
             show_secrets,
             changed,
-            pending_actions: AtomicU32::new(0),
+            pending_waiters: AtomicU32::new(0),
             started,
             wall_limit,
             inner: Mutex::new(inner),
@@ -160,7 +160,7 @@ impl Recorder {
         let seq = inner.entries.len() as u64 + 1;
         inner.count(time, &self.changed);
         let triggered = inner.announce(&event, &self.home, time, &self.changed);
-        self.pending_actions.fetch_add(triggered, Ordering::Relaxed);
+        self.pending_waiters.fetch_add(triggered, Ordering::Relaxed);
         let is_effect = event.verb().is_some() || matches!(event, Event::Operation(_));
         if is_effect {
             inner.effects += 1;
@@ -219,13 +219,13 @@ impl Recorder {
     }
 
     /// How many waiters were triggered and are not done.
-    pub(crate) fn pending_actions(&self) -> u32 {
-        self.pending_actions.load(Ordering::Relaxed)
+    pub(crate) fn pending_waiters(&self) -> u32 {
+        self.pending_waiters.load(Ordering::Relaxed)
     }
 
     /// A triggered waiter is done.
-    pub(crate) fn action_done(&self) {
-        self.pending_actions.fetch_sub(1, Ordering::Relaxed);
+    pub(crate) fn waiter_done(&self) {
+        self.pending_waiters.fetch_sub(1, Ordering::Relaxed);
         self.changed.notify_waiters();
     }
 

@@ -11,11 +11,11 @@ use tokio::task::JoinSet;
 use wavetank_cluster::{ApiService, Cluster, Observer};
 use wavetank_health::Assessor;
 use wavetank_model::{Actor, ObjectKey, argo};
-use wavetank_scenario::Scenario;
+use wavetank_scenario::{Scenario, desired_key};
 use wavetank_trace::{Header, Trace};
 
 use crate::actions::{arm_deletions, release};
-use crate::desired::{Desired, desired_key};
+use crate::desired::Desired;
 use crate::recorder::{Recorder, Trigger, Waiter};
 use crate::run::{header, resource_names};
 use crate::seam::{Declared, Seam};
@@ -36,8 +36,8 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Records from now on. `scenario` says what is declared, and names the trace; `assessor` has its rules of health. Must be called in the runtime that
-    /// paces the cluster.
+    /// Records from now on. `scenario` says what is declared, and names the trace; `assessor` has its rules of health. Must
+    /// be called in the runtime that paces the cluster.
     pub fn new(
         cluster: Arc<dyn Cluster>,
         scenario: Arc<Scenario>,

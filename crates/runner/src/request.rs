@@ -162,6 +162,7 @@ pub fn sync_options(app: &App, request: &SyncRequest) -> SyncOptions {
 /// What the app says of every sync and comparison, with the option list `items`.
 pub(crate) fn app_options(app: &App, items: &[String]) -> SyncOptions {
     let mut options = SyncOptions::from_items(items);
+    options.version = app.settings.version;
     options.ignore_differences = ignored(app).unwrap_or_default();
     options.managed_namespace = app
         .sync_policy

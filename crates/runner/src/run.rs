@@ -101,7 +101,7 @@ pub async fn replay(
     let desired = Desired::new(
         app.namespace.clone(),
         app.revision.clone(),
-        app.manifests.clone(),
+        app.placed().collect(),
     );
     let header = header(
         &scenario,
@@ -381,6 +381,7 @@ pub fn world_objects(scenario: &Scenario) -> impl Iterator<Item = &Arc<Value>> {
             .iter()
             .flatten()
             .chain(&commit.apply)
+            .map(|placed| &placed.object)
             .collect(),
         StepAction::Apply(objects) => objects.iter().collect(),
         _ => Vec::new(),

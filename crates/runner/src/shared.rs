@@ -222,7 +222,7 @@ impl Shared {
             && !state.restarted
             && (state.refreshes.due.is_none() || state.is_deleted())
             && (state.batch_due.is_none() || !state.is_working())
-            && (!actions || self.recorder.pending_actions() == 0)
+            && (!actions || self.recorder.pending_waiters() == 0)
             && self.cluster.next_work().is_none()
             && !self.faults.is_pending(state.is_busy(), state.is_working())
     }

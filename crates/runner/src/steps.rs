@@ -291,7 +291,7 @@ impl Steps {
             return self.judge_quiet(waited, running_is_fine);
         }
         // The run does not end before a delayed action fired.
-        while self.shared.recorder.pending_actions() > 0 {
+        while self.shared.recorder.pending_waiters() > 0 {
             if let Waited::GivenUp(reason) = self
                 .shared
                 .pass_time(self.shared.clock.now() + Duration::from_secs(1))

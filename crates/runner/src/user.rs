@@ -13,10 +13,10 @@ use wavetank_model::{
     GroupVersionKind, ObjectKey, PatchType, Phase, Propagation, Reference, Status, WaveNumber,
     kinds, object,
 };
+use wavetank_scenario::desired_key;
 use wavetank_sync::apply::{KubeAsks, NoteSink};
 use wavetank_sync::{ApiResource, ApplyAsk, Asks, ResourceRef, Strategy};
 
-use crate::desired::desired_key;
 use crate::seam::Seam;
 use crate::shared::{CustomKind, Shared};
 
@@ -99,6 +99,7 @@ fn apply_ask(key: &ObjectKey, route: Route, object: &Arc<Value>) -> ApplyAsk {
         dry_run: false,
         manager: "kubectl-client-side-apply".to_owned(),
         migrate_from: None,
+        reconcile_always: false,
         phase: Phase::Sync,
         wave: WaveNumber::Number(0),
         hook: false,

@@ -453,9 +453,6 @@ async fn watch(
     Ended::Resume(version)
 }
 
-/// How a line begins that a watch hands out as it was written.
-const MODIFIED: &[u8] = b"{\"type\":\"MODIFIED\",\"object\":";
-
 /// A line of a watch, its object not read but for what names its version.
 #[derive(Deserialize)]
 struct Line<'a> {
@@ -488,7 +485,7 @@ struct Metadata<'a> {
 /// Takes one line of a watch; gives the revision to go on from, or `None` when the list must be read again.
 fn take_line(kind: &WatchedKind, view: &View, line: &[u8], on_change: &OnChange) -> Option<String> {
     let written = line
-        .strip_prefix(MODIFIED)
+        .strip_prefix(Change::MODIFIED.as_bytes())
         .and_then(|text| view.committed().written_at(text));
     if let Some((key, object)) = written {
         view.put(key.clone(), object.clone());

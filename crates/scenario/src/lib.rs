@@ -10,6 +10,7 @@
 
 mod annotations;
 mod cases;
+mod commit;
 mod context;
 pub mod expectations;
 mod format;
@@ -26,6 +27,7 @@ pub mod types;
 mod unsupported;
 mod yaml;
 
+pub use commit::{CommitError, desired_key, pattern_key};
 pub use expectations::{
     AppExpectation, CountRange, Expectations, MessagePattern, NeverItem, OperationExpectation,
     OrderItem, RequestCount, ResultExpectation, ResultFields, ResultsExpectation, WaveItem,

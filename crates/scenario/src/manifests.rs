@@ -80,10 +80,7 @@ fn reader<'o>(path: &Path, namespace: &str, options: &'o LoadOptions) -> (Contex
 fn finish(path: &Path, objects: Vec<Declared>, context: Context) -> Result<Manifests, Problems> {
     let objects = objects
         .into_iter()
-        .map(|declared| Placed {
-            location: context.location(declared.span),
-            object: declared.object,
-        })
+        .map(|declared| declared.placed(&context))
         .collect();
     let problems = sorted(context.problems, path);
     if problems
@@ -118,6 +115,16 @@ impl App {
                 object: Arc::clone(object),
                 location: location.clone(),
             })
+    }
+}
+
+impl Declared {
+    /// The object with its place.
+    pub(crate) fn placed(self, context: &Context) -> Placed {
+        Placed {
+            location: context.location(self.span),
+            object: self.object,
+        }
     }
 }
 

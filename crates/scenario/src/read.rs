@@ -18,6 +18,7 @@ use wavetank_model::{EventPattern, Reference};
 use crate::context::Context;
 use crate::format;
 use crate::load::LoadOptions;
+use crate::manifests::Placed;
 use crate::names;
 use crate::problem::Severity;
 use crate::shape::{self, Ty, check};
@@ -223,6 +224,13 @@ impl Reader<'_, '_> {
     }
 
     /// The same, with their places.
+    fn placed_list(&mut self, node: Option<&Node>) -> Vec<Placed> {
+        let declared = self.declared_list(node).into_iter();
+        declared
+            .map(|declared| declared.placed(self.context))
+            .collect()
+    }
+
     fn declared_list(&mut self, node: Option<&Node>) -> Vec<Declared> {
         let objects = self.sources.list(node, self.context);
         self.declared.extend(objects.iter().cloned());

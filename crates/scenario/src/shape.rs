@@ -373,7 +373,7 @@ fn text(node: &Node, text: &str, ty: &Ty, context: &mut Context) {
                 .split_once(' ')
                 .map_or(text, |(_, object)| object.trim());
             if let Some((phase, _)) = text.split_once(' ')
-                && !Phase::ALL.iter().any(|known| known.as_str() == phase)
+                && Phase::parse(phase).is_none()
             {
                 context.error(
                     node.span,

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 use wavetank_model::script::Rule;
-use wavetank_model::{EventPattern, Propagation, Reference};
+use wavetank_model::{ArgoVersion, EventPattern, Propagation, Reference};
 
 use crate::expectations::Expectations;
+use crate::manifests::Placed;
 use crate::problem::Location;
 
 /// One run: a scenario file, or one case of it.
@@ -193,8 +194,8 @@ pub struct AppSettings {
     pub resource_tracking_method: String,
     /// When the engine looks again.
     pub passes: Passes,
-    /// Which Argo CD, as `3.6`.
-    pub version: String,
+    /// Which Argo CD.
+    pub version: ArgoVersion,
     /// Health scripts: `<group>/<Kind>` to Lua.
     pub health_scripts: BTreeMap<String, String>,
 }
@@ -212,7 +213,7 @@ impl Default for AppSettings {
             resync_period: Duration::from_secs(120),
             resource_tracking_method: "annotation".to_owned(),
             passes: Passes::default(),
-            version: "3.6".to_owned(),
+            version: ArgoVersion::default(),
             health_scripts: BTreeMap::new(),
         }
     }
@@ -481,9 +482,9 @@ pub enum SyncStrategy {
 #[derive(Clone, Debug, Default)]
 pub struct Commit {
     /// Replaces everything.
-    pub manifests: Option<Vec<Arc<Value>>>,
+    pub manifests: Option<Vec<Placed>>,
     /// Replaces by key, or adds.
-    pub apply: Vec<Arc<Value>>,
+    pub apply: Vec<Placed>,
     /// Merge patches of desired objects.
     pub patch: Vec<(Reference, Value)>,
     /// Removes desired objects.

@@ -1,5 +1,7 @@
 //! What the format has and this version does not carry out: versions of Argo CD and of Kubernetes.
 
+use wavetank_model::ArgoVersion;
+
 /// First and last version of Argo CD whose rules the built-in engine follows: major, minor.
 const ENGINE_VERSIONS: ((u32, u32), (u32, u32)) = ((3, 4), (3, 6));
 
@@ -29,20 +31,19 @@ pub(crate) fn engine_version(version: &str) -> Option<String> {
     }
 }
 
-/// What differs between this version of Argo CD and the newest one, whose rules the built-in engine follows (SYNC-227);
-/// `None` for the newest.
-pub(crate) fn differing(version: &str) -> Option<&'static str> {
-    const SINCE_3_6: &str = "since 3.6: when steps come (SYNC-129), `ignore-restart-policy` (SYNC-115), messages of suspended Jobs (SYNC-114), \
-         RespectIgnoreDifferences with lists (SYNC-103)";
-    const SINCE_3_5: &str = "since 3.5: the text of `tasks are not valid` (SYNC-044), discovery errors (SYNC-031), server-side apply of roles \
-         (SYNC-093), HorizontalPodAutoscalers (SYNC-119), `syncOverrun` (SYNC-140), hooks that are deleted twice (SYNC-146), \
-         RespectIgnoreDifferences and `status` (SYNC-103); and what differs since 3.6: when steps come (SYNC-129), \
-         `ignore-restart-policy` (SYNC-115), messages of suspended Jobs (SYNC-114)";
-    let minor = version.trim_start_matches('v').split('.').nth(1)?;
-    match minor.parse::<u32>().ok()? {
-        ..=4 => Some(SINCE_3_5),
-        5 => Some(SINCE_3_6),
-        _ => None,
+/// What of this version of Argo CD is played by the rules of the newest one (SYNC-227); `None` for the newest.
+///
+/// The other rows of SYNC-227 are carried out: SYNC-044, 093, 119 and 140 since 3.5, SYNC-114 and 115 since 3.6.
+pub(crate) fn differing(version: ArgoVersion) -> Option<&'static str> {
+    match version {
+        ArgoVersion::V3_4 => Some(
+            "when steps come (SYNC-129), RespectIgnoreDifferences with lists and `status` (SYNC-103), discovery errors \
+             (SYNC-031), hooks that are deleted twice (SYNC-146), which of an autoscaler's conditions counts (SYNC-119)",
+        ),
+        ArgoVersion::V3_5 => {
+            Some("when steps come (SYNC-129), RespectIgnoreDifferences with lists (SYNC-103)")
+        }
+        ArgoVersion::V3_6 => None,
     }
 }
 

@@ -308,6 +308,7 @@ impl Pass<'_> {
             dry_run: false,
             manager: self.input.options.manager.clone(),
             migrate_from: None,
+            reconcile_always: false,
             phase,
             wave: WaveNumber::All,
             hook: true,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use wavetank_health::Assessor;
 use wavetank_kernel::{BoxFuture, Clock, SimTime};
 use wavetank_model::{
     GroupVersionKind, ObjectKey, OperationPhase, Phase, Propagation, Status, WaveNumber,
@@ -13,7 +14,6 @@ use crate::options::SyncOptions;
 use crate::result::ResourceResult;
 use crate::step;
 use crate::target::TargetMemo;
-use wavetank_health::Assessor;
 
 /// How an object says which app it belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -285,6 +285,8 @@ pub struct ApplyAsk {
     pub manager: String,
     /// The manager whose client-side fields are taken over first (SYNC-096).
     pub migrate_from: Option<String>,
+    /// RBAC objects are reconciled before a server-side apply too, as before 3.5 (SYNC-093).
+    pub reconcile_always: bool,
     /// Phase of the task.
     pub phase: Phase,
     /// Wave of the run; `All` for SyncFail.

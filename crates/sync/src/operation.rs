@@ -9,11 +9,11 @@ mod retry;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use wavetank_model::OperationPhase;
 
 use crate::engine::StepOutput;
 use crate::options::SyncOptions;
 use crate::result::ResourceResult;
-use wavetank_model::OperationPhase;
 
 pub use retry::{Backoff, BackoffError, RetryStrategy, parse_duration};
 

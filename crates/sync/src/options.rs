@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use wavetank_model::{ObjectKey, Propagation, argo};
+use wavetank_model::{ArgoVersion, ObjectKey, Propagation, argo};
 
 use crate::ignore::IgnoredDifference;
 use crate::project::Project;
@@ -120,6 +120,8 @@ pub struct SyncOptions {
     pub project: Option<Arc<Project>>,
     /// Only these objects take part; empty for all (SYNC-022).
     pub resources: Vec<ResourceFilter>,
+    /// The version of Argo CD whose rules are followed (SYNC-227).
+    pub version: ArgoVersion,
 }
 
 impl Default for SyncOptions {
@@ -148,6 +150,7 @@ impl Default for SyncOptions {
             ignore_differences: Vec::new(),
             project: None,
             resources: Vec::new(),
+            version: ArgoVersion::default(),
         }
     }
 }

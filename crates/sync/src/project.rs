@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use wavetank_model::reference::glob;
 use wavetank_model::{GroupKind, ObjectKey};
 
+pub use window::{SyncWindow, WindowKind, WindowVerdict, can_sync};
+
 /// The address under which Argo CD knows its own cluster.
 pub const IN_CLUSTER: &str = "https://kubernetes.default.svc";
 /// The name of that cluster.
 const IN_CLUSTER_NAME: &str = "in-cluster";
-
-pub use window::{SyncWindow, WindowKind, WindowVerdict, can_sync};
 
 /// A group and kind, either perhaps with `*`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +47,14 @@ pub struct Destination {
     pub namespace: String,
 }
 
+impl Destination {
+    /// Whether it speaks of the one cluster there is, Argo CD's own.
+    fn is_here(&self) -> bool {
+        let says_nothing = self.server.is_empty() && self.name.is_empty();
+        says_nothing || glob(&self.server, IN_CLUSTER) || glob(&self.name, IN_CLUSTER_NAME)
+    }
+}
+
 /// The spec of an `AppProject`, as far as a sync looks at it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -65,14 +73,6 @@ pub struct Project {
     pub namespace_resource_blacklist: Vec<KindPattern>,
     /// When syncs may run.
     pub sync_windows: Vec<SyncWindow>,
-}
-
-impl Destination {
-    /// Whether it speaks of the one cluster there is, Argo CD's own.
-    fn is_here(&self) -> bool {
-        let says_nothing = self.server.is_empty() && self.name.is_empty();
-        says_nothing || glob(&self.server, IN_CLUSTER) || glob(&self.name, IN_CLUSTER_NAME)
-    }
 }
 
 impl Project {

@@ -8,7 +8,8 @@ mod hooks;
 mod refresh;
 mod run;
 
-use wavetank_model::{OperationPhase, Phase, ResultCode};
+use wavetank_health::Assessor;
+use wavetank_model::{ArgoVersion, OperationPhase, Phase, ResultCode};
 
 use crate::compare;
 use crate::engine::{Asks, StepInput, StepOutput};
@@ -16,7 +17,6 @@ use crate::ledger::Ledger;
 use crate::message::{self, WaitingFor};
 use crate::plan::{self, Reason, Task};
 use crate::target::TargetMemo;
-use wavetank_health::Assessor;
 
 pub(crate) use hooks::without_finalizer;
 use run::RunState;
@@ -123,8 +123,11 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// The outcome of an invalid task list (SYNC-044).
+    /// The outcome of an invalid task list (SYNC-044); before 3.5 it gave no reasons.
     fn not_valid(&self) -> Outcome {
+        if self.input.options.version < ArgoVersion::V3_5 {
+            return (OperationPhase::Failed, message::NOT_VALID.to_owned());
+        }
         let failed = self
             .ledger
             .results()

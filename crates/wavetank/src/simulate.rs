@@ -142,7 +142,9 @@ async fn simulate_in(
 pub fn assessor(scenario: &Scenario, cluster: &dyn Cluster) -> Result<Assessor, String> {
     let (clock, epoch) = (cluster.clock(), cluster.epoch());
     let now: wavetank_health::LuaClock = Arc::new(move || epoch.wall(clock.now()).as_second());
-    Ok(Assessor::new().with_scripts(&scenario.app.settings.health_scripts, &now))
+    let settings = &scenario.app.settings;
+    let assessor = Assessor::new().with_version(settings.version);
+    Ok(assessor.with_scripts(&settings.health_scripts, &now))
 }
 
 /// The rules of health that `scenario` asks for, which must be the built-in ones.
@@ -151,8 +153,9 @@ pub fn assessor(scenario: &Scenario, cluster: &dyn Cluster) -> Result<Assessor, 
 /// There are scripts, and this program was built without Lua.
 #[cfg(not(feature = "lua"))]
 pub fn assessor(scenario: &Scenario, _cluster: &dyn Cluster) -> Result<Assessor, String> {
-    if scenario.app.settings.health_scripts.is_empty() {
-        return Ok(Assessor::new());
+    let settings = &scenario.app.settings;
+    if settings.health_scripts.is_empty() {
+        return Ok(Assessor::new().with_version(settings.version));
     }
     Err("`resourceCustomizations` needs Lua, and this program was built without it".to_owned())
 }

@@ -119,7 +119,6 @@ fn a_plan_can_be_bound_to_an_event() {
     assert_eq!(told(&outcome), Vec::<String>::new());
 }
 
-/// With `fail_fast` a run that is lost ends there, and what had no time to hold is no failure.
 /// Nothing of `cluster` is passed over on a target that cannot give it.
 #[test]
 fn what_the_cluster_cannot_give_is_skipped_with_the_reason() {
@@ -145,6 +144,7 @@ fn what_the_cluster_cannot_give_is_skipped_with_the_reason() {
     assert!(told.starts_with("`cluster.noise` asks"), "{told}");
 }
 
+/// With `fail_fast` a run that is lost ends there, and what had no time to hold is no failure.
 #[test]
 fn a_lost_run_ends_early_where_that_is_asked() {
     let text = "apiVersion: wavetank/v1

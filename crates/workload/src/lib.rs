@@ -12,8 +12,7 @@
 //!
 //! The kubelet's decisions (`kubelet::machine`) know no API at all and also run Pods of a real control plane.
 //!
-//! Left out: resources and preemption in the scheduler, liveness probes, adoption of `ControllerRevisions`, metrics for
-//! autoscalers.
+//! Left out: resources and preemption in the scheduler, liveness probes, metrics for autoscalers.
 
 pub mod command;
 mod config;

@@ -12,6 +12,7 @@ use wavetank_model::{Api, GroupKind, ObjectKey, PatchType, Status, object};
 use crate::context::{Again, Context};
 use crate::events::{Kind, Source};
 use crate::read::{condition, flag, int, list, map, text};
+use crate::volume;
 
 /// The manager of the scheduler's writes.
 pub(crate) const MANAGER: &str = "kube-scheduler";
@@ -74,7 +75,7 @@ impl Scheduler {
             Ok(node) => node.to_owned(),
             Err(message) => return refuse(key, &pod, "Unschedulable", &message, context),
         };
-        match claims(key, &pod, &node, context)? {
+        match claims(&pod, &node, context)? {
             Claims::Ready => {}
             Claims::Wait => return Ok(Again::Never),
             Claims::Missing(message) => {
@@ -226,35 +227,11 @@ enum Claims {
     Missing(String),
 }
 
-/// The names of the claims a Pod uses.
-pub(crate) fn claim_names(pod: &Value) -> impl Iterator<Item = String> {
-    list(pod, &["spec", "volumes"])
-        .iter()
-        .filter_map(move |volume| {
-            if let Some(claim) = volume.get("persistentVolumeClaim") {
-                return Some(text(claim, &["claimName"]).to_owned());
-            }
-            volume
-                .get("ephemeral")
-                .map(|_| format!("{}-{}", object::name(pod), text(volume, &["name"])))
-        })
-}
-
 /// Lets claims that wait for a consumer be provisioned for `node` (API-353).
-fn claims(
-    key: &ObjectKey,
-    pod: &Value,
-    node: &str,
-    context: &mut Context<'_>,
-) -> Result<Claims, Status> {
+fn claims(pod: &Value, node: &str, context: &mut Context<'_>) -> Result<Claims, Status> {
     let mut out = Claims::Ready;
-    for name in claim_names(pod) {
-        let claim_key = ObjectKey::new(
-            "",
-            "PersistentVolumeClaim",
-            key.namespace.clone(),
-            name.clone(),
-        );
+    for claim_key in volume::claims_of(pod) {
+        let name = &claim_key.name;
         let Some(claim) = context.api.get(&claim_key) else {
             return Ok(Claims::Missing(format!(
                 "persistentvolumeclaim \"{name}\" not found"

@@ -15,6 +15,7 @@ use crate::pods;
 use crate::read::{
     controller_reference, int, list, map, pod_ended, set_counter, text, with_status,
 };
+use crate::volume;
 
 const SOURCE: Source = Source::Controller("statefulset-controller");
 const HASH: &str = "controller.kubernetes.io/hash";
@@ -329,12 +330,7 @@ impl View {
     fn create_claims(&self, ordinal: i64, context: &mut Context<'_>) -> Result<(), Status> {
         for template in list(&self.set, &["spec", "volumeClaimTemplates"]) {
             let name = self.claim_name(template, ordinal);
-            let key = ObjectKey::new(
-                "",
-                "PersistentVolumeClaim",
-                object::namespace(&self.set),
-                name.clone(),
-            );
+            let key = volume::claim_key(object::namespace(&self.set), name.clone());
             if context.api.get(&key).is_some() {
                 continue;
             }
@@ -440,12 +436,7 @@ impl View {
         owner: Option<&Value>,
         context: &mut Context<'_>,
     ) -> Result<(), Status> {
-        let key = ObjectKey::new(
-            "",
-            "PersistentVolumeClaim",
-            object::namespace(&self.set),
-            name,
-        );
+        let key = volume::claim_key(object::namespace(&self.set), name);
         let Some(claim) = context.api.get(&key) else {
             return Ok(());
         };

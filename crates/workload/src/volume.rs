@@ -16,7 +16,7 @@ use crate::latency;
 use crate::node::PROVISIONER;
 use crate::read::{pod_ended, text};
 use crate::scheduler;
-pub(crate) use consumers::Consumers;
+pub(crate) use consumers::{Consumers, claims_of};
 use shelves::Shelves;
 
 const SOURCE: Source = Source::Controller("persistentvolume-controller");
@@ -34,12 +34,15 @@ pub(crate) struct Volumes {
     pub(crate) consumers: Consumers,
 }
 
+/// The key of a claim.
+pub(crate) fn claim_key(namespace: &str, name: impl Into<String>) -> ObjectKey {
+    ObjectKey::new("", "PersistentVolumeClaim", namespace, name)
+}
+
 /// The claim that a volume is meant for.
-pub(crate) fn claim_key(volume: &Value) -> Option<ObjectKey> {
+pub(crate) fn meant_for(volume: &Value) -> Option<ObjectKey> {
     let claim = volume.at(&["spec", "claimRef"])?;
-    Some(ObjectKey::new(
-        "",
-        "PersistentVolumeClaim",
+    Some(claim_key(
         text(claim, &["namespace"]),
         text(claim, &["name"]),
     ))
@@ -71,10 +74,12 @@ impl Volumes {
         }
         let selected = object::annotation(&claim, "volume.kubernetes.io/selected-node").is_some();
         let waits = !selected && scheduler::waits_for_consumer(context.api, &claim);
-        let meant = self.shelves.meant(&claim, context.api);
+        let mut volume = self.shelves.meant(key, &claim, context.api);
         // Free volumes are for the scheduler to choose from, where the class waits for a Pod.
-        let free = || self.shelves.free(&claim, context.api).filter(|_| !waits);
-        if let Some(volume) = meant.or_else(free) {
+        if volume.is_none() && !waits {
+            volume = self.shelves.free(&claim, context.api);
+        }
+        if let Some(volume) = volume {
             if !context.role.binds_volumes() {
                 return Ok(Again::Never);
             }
@@ -86,13 +91,6 @@ impl Volumes {
             }
             return bound;
         }
-        let class_name = text(&claim, &["spec", "storageClassName"]);
-        let class = context.api.get(&ObjectKey::new(
-            "storage.k8s.io",
-            "StorageClass",
-            "",
-            class_name,
-        ));
         if waits {
             let message = format_args!("waiting for first consumer to be created before binding");
             context.event(
@@ -104,6 +102,9 @@ impl Volumes {
             );
             return Ok(Again::Never);
         }
+        let class_name = text(&claim, &["spec", "storageClassName"]);
+        let class_key = ObjectKey::new("storage.k8s.io", "StorageClass", "", class_name);
+        let class = context.api.get(&class_key);
         let Some(class) = class.filter(|class| match text(class, &["provisioner"]) {
             NO_PROVISIONER => false,
             provisioner => context.role.binds_volumes() || provisioner == PROVISIONER,
@@ -276,7 +277,7 @@ pub(crate) fn sync_volume(key: &ObjectKey, context: &mut Context<'_>) -> Result<
     };
     let phase = text(&volume, &["status", "phase"]);
     let reference = volume.at(&["spec", "claimRef"]);
-    let claim = claim_key(&volume)
+    let claim = meant_for(&volume)
         .and_then(|key| context.api.get(&key))
         .filter(|claim| claims_volume(&volume, claim));
     if !context.role.binds_volumes() {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use wavetank_model::key::GroupVersionKind;
-use wavetank_model::object;
+use wavetank_model::{ArgoVersion, object};
 
 use crate::condition::{Condition, conditions};
 use crate::status::{Health, HealthError};
@@ -16,6 +16,7 @@ const KIND: &str = "HorizontalPodAutoscaler";
 pub(crate) fn assess(
     autoscaler: &Value,
     version: &str,
+    argo: ArgoVersion,
 ) -> std::result::Result<Health, HealthError> {
     match version {
         "v1" => {
@@ -31,7 +32,7 @@ pub(crate) fn assess(
             let entries: Vec<Value> =
                 serde_json::from_str(text).map_err(|error| failed(error.to_string()))?;
             read(&entries)
-                .map(|conditions| judge(&conditions))
+                .map(|conditions| judge(&conditions, argo))
                 .map_err(|error| error.of(KIND))
         }
         "v2" => {
@@ -42,7 +43,7 @@ pub(crate) fn assess(
                 )
             };
             read(autoscaler)
-                .map(|conditions| judge(&conditions))
+                .map(|conditions| judge(&conditions, argo))
                 .map_err(|error| error.of(KIND))
         }
         _ => {
@@ -60,10 +61,10 @@ fn read(entries: &[Value]) -> Result<Vec<Condition<'_>>> {
         .collect()
 }
 
-fn judge(conditions: &[Condition<'_>]) -> Health {
+fn judge(conditions: &[Condition<'_>], argo: ArgoVersion) -> Health {
     if let Some(broken) = conditions
         .iter()
-        .find(|condition| is_failure(condition.kind, condition.reason))
+        .find(|condition| is_failure(condition.kind, condition.reason, argo))
     {
         return Health::degraded(broken.message);
     }
@@ -76,19 +77,18 @@ fn judge(conditions: &[Condition<'_>]) -> Health {
     }
 }
 
-/// Whatever the status of the condition says.
-fn is_failure(kind: &str, reason: &str) -> bool {
+/// Whatever the status of the condition says; some reasons count since 3.5 (SYNC-227).
+fn is_failure(kind: &str, reason: &str, argo: ArgoVersion) -> bool {
     match kind {
         "AbleToScale" => matches!(reason, "FailedGetScale" | "FailedUpdateScale"),
-        "ScalingActive" => matches!(
-            reason,
-            "FailedGetResourceMetric"
-                | "FailedGetObjectMetric"
-                | "FailedGetPodsMetric"
-                | "FailedGetExternalMetric"
-                | "FailedComputeMetricsReplicas"
-                | "InvalidSelector"
-        ),
+        "ScalingActive" => match reason {
+            "FailedGetResourceMetric" | "InvalidSelector" => true,
+            "FailedGetObjectMetric"
+            | "FailedGetPodsMetric"
+            | "FailedGetExternalMetric"
+            | "FailedComputeMetricsReplicas" => argo >= ArgoVersion::V3_5,
+            _ => false,
+        },
         _ => false,
     }
 }

@@ -10,6 +10,18 @@ use crate::typed::{Result, Struct};
 const IGNORE_RESTART_POLICY: &str = "argocd.argoproj.io/ignore-restart-policy";
 
 pub(crate) fn assess(pod: Struct<'_>) -> Result<Health> {
+    let annotations = pod.get("metadata")?.get("annotations")?;
+    let ignores_policy =
+        annotations.text(IGNORE_RESTART_POLICY, "string")? == "true" && !is_hook(annotations)?;
+    judge(pod, ignores_policy)
+}
+
+/// The annotation meant nothing (SYNC-227).
+pub(crate) fn assess_before_3_6(pod: Struct<'_>) -> Result<Health> {
+    judge(pod, false)
+}
+
+fn judge(pod: Struct<'_>, ignores_policy: bool) -> Result<Health> {
     let (spec, status) = (pod.get("spec")?, pod.get("status")?);
     let policy = spec.text("restartPolicy", "v1.RestartPolicy")?;
     let phase = status.text("phase", "v1.PodPhase")?;
@@ -20,9 +32,7 @@ pub(crate) fn assess(pod: Struct<'_>) -> Result<Health> {
         .iter()
         .find(|condition| condition.kind == "Ready")
         .is_some_and(crate::condition::Condition::is_true);
-    let annotations = pod.get("metadata")?.get("annotations")?;
-    let runs_on = policy == "Always"
-        || (annotations.text(IGNORE_RESTART_POLICY, "string")? == "true" && !is_hook(annotations)?);
+    let runs_on = policy == "Always" || ignores_policy;
 
     if runs_on {
         let stuck: Vec<&str> = containers.iter().filter_map(Container::stuck).collect();

@@ -226,38 +226,28 @@ pub(super) fn in_scope(mut note: Note, kinds: &Kinds) -> Note {
     note
 }
 
+/// The word of a field of a result, which may be empty.
+fn word<T>(
+    field: &str,
+    text: &str,
+    parse: fn(&str) -> Option<T>,
+) -> Result<Option<T>, EngineError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match parse(text) {
+        Some(word) => Ok(Some(word)),
+        None => Err(EngineError::Protocol(format!(
+            "`{text}` is no {field} of a result"
+        ))),
+    }
+}
+
 impl RawResult {
     fn read(self) -> Result<ResourceResult, EngineError> {
-        let no = |what: &str, text: &str| {
-            EngineError::Protocol(format!("`{text}` is no {what} of a result"))
-        };
-        let status = match self.status.as_str() {
-            "" => None,
-            text => Some(
-                ResultCode::ALL
-                    .into_iter()
-                    .find(|code| code.as_str() == text)
-                    .ok_or_else(|| no("status", text))?,
-            ),
-        };
-        let hook_phase = match self.hook_phase.as_str() {
-            "" => None,
-            text => Some(
-                OperationPhase::ALL
-                    .into_iter()
-                    .find(|phase| phase.as_str() == text)
-                    .ok_or_else(|| no("hookPhase", text))?,
-            ),
-        };
-        let hook_type = match self.hook_type.as_str() {
-            "" => None,
-            text => Some(
-                Phase::ALL
-                    .into_iter()
-                    .find(|phase| phase.as_str() == text)
-                    .ok_or_else(|| no("hookType", text))?,
-            ),
-        };
+        let status = word("status", &self.status, ResultCode::parse)?;
+        let hook_phase = word("hookPhase", &self.hook_phase, OperationPhase::parse)?;
+        let hook_type = word("hookType", &self.hook_type, Phase::parse)?;
         Ok(ResourceResult {
             key: Arc::new(self.key.key()),
             version: self.version,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use wavetank_model::ArgoVersion;
+
 use super::{Reader, strings, text_map};
 use crate::annotations::UNKNOWN_OPTION;
 use crate::format;
@@ -225,9 +227,11 @@ impl Reader<'_, '_> {
             if let Some(reason) = unsupported::engine_version(&text) {
                 let message = format!("Argo CD {text} cannot be played by the built-in engine");
                 self.context.error(version.span, message, reason);
-            } else if let Some(differing) = unsupported::differing(&text) {
+            } else if let Some(differing) =
+                ArgoVersion::parse(&text).and_then(unsupported::differing)
+            {
                 let message =
-                    format!("Argo CD {text} is played by the rules of the newest version");
+                    format!("Argo CD {text} is played by some rules of the newest version");
                 self.context.warning(version.span, message, differing);
             }
         }
@@ -243,7 +247,7 @@ impl Reader<'_, '_> {
             passes,
             version: node
                 .get("version")
-                .and_then(Node::string)
+                .and_then(|version| ArgoVersion::parse(&version.string()?))
                 .unwrap_or(default.version),
             health_scripts: self.health_scripts(node.get("resourceCustomizations")),
         }

@@ -218,10 +218,7 @@ impl Reader<'_, '_> {
                 continue;
             }
             let (phase, object) = match text.split_once(' ') {
-                Some((phase, object)) => (
-                    Phase::ALL.into_iter().find(|known| known.as_str() == phase),
-                    object.trim(),
-                ),
+                Some((phase, object)) => (Phase::parse(phase), object.trim()),
                 None => (None, text.as_str()),
             };
             let Ok(reference) = object.parse() else {
@@ -239,8 +236,7 @@ impl Reader<'_, '_> {
 }
 
 fn phase(node: &Node) -> Option<Phase> {
-    let text = node.string()?;
-    Phase::ALL.into_iter().find(|phase| phase.as_str() == text)
+    Phase::parse(&node.string()?)
 }
 
 fn message(node: &Node) -> Option<MessagePattern> {

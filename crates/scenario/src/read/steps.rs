@@ -219,10 +219,10 @@ impl Reader<'_, '_> {
         let patches = node.get("patch").map_or(&[][..], Node::items);
         let manifests = node
             .get("manifests")
-            .map(|manifests| self.source_list(Some(manifests)));
+            .map(|manifests| self.placed_list(Some(manifests)));
         Commit {
             manifests,
-            apply: self.source_list(node.get("apply")),
+            apply: self.placed_list(node.get("apply")),
             patch: patches
                 .iter()
                 .filter_map(|patch| self.patch(patch))

@@ -25,13 +25,17 @@ impl Writer<'_> {
                 "from {generate}: cannot use generate name with apply"
             )); // SYNC-025
         }
-        // The texts follow each other without a separator (SYNC-093).
-        let reconciled = if rbac::applies_to(self.ask) {
-            self.reconcile_rbac().await?
+        Ok(self.reconciled().await? + &self.apply().await?)
+    }
+
+    /// What an RBAC object's reconcile says; nothing of others. What its apply says follows without a separator
+    /// (SYNC-093).
+    pub(super) async fn reconciled(&self) -> Result<String, String> {
+        if rbac::applies_to(self.ask) {
+            self.reconcile_rbac().await
         } else {
-            String::new()
-        };
-        Ok(format!("{reconciled}{}", self.apply().await?))
+            Ok(String::new())
+        }
     }
 
     async fn apply(&self) -> Result<String, String> {

@@ -30,6 +30,11 @@ impl Writer<'_> {
     /// One PATCH that takes every field it names.
     pub(super) async fn server_side_apply(&self) -> Result<String, String> {
         self.migrate().await?;
+        let reconciled = if self.ask.reconcile_always {
+            self.reconciled().await?
+        } else {
+            String::new()
+        };
         let applied = self.patch_applied().await.map_err(|error| {
             let advice = if error.is_conflict() { CONFLICT } else { "" };
             clean_error(&format!("{error}{advice}"))
@@ -40,7 +45,7 @@ impl Writer<'_> {
             warnings.push(deleting(&self.place.name));
         }
         let output = done(self.ask, "serverside-applied");
-        Ok(with_warnings(output, &warnings))
+        Ok(reconciled + &with_warnings(output, &warnings))
     }
 
     async fn patch_applied(&self) -> Result<Value, CallError> {

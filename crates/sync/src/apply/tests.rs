@@ -252,6 +252,7 @@ fn ask(object: Value) -> ApplyAsk {
         dry_run: false,
         manager: "argocd-controller".to_owned(),
         migrate_from: None,
+        reconcile_always: false,
         phase: Phase::Sync,
         wave: WaveNumber::Number(0),
         hook: false,
@@ -682,6 +683,34 @@ async fn rbac_objects_are_reconciled_first() {
         output,
         "role.rbac.authorization.k8s.io/r reconciledrole.rbac.authorization.k8s.io/r unchanged"
     );
+}
+
+/// SYNC-093, SYNC-227: a server-side apply does without the reconcile since 3.5.
+#[tokio::test]
+async fn a_server_side_apply_reconciles_rbac_objects_before_3_5() {
+    let mut bench = Bench::new();
+    bench.put(
+        "/api/v1/namespaces/shop",
+        json!({"metadata": {"name": "shop"}}),
+    );
+    let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+        "metadata": {"name": "r", "namespace": "shop"}, "rules": []});
+    let mut applied = async |reconcile_always: bool| {
+        let ask = ApplyAsk {
+            strategy: Strategy::ServerSideApply,
+            reconcile_always,
+            ..ask(role.clone())
+        };
+        bench.apply(ask).await.unwrap()
+    };
+    let output = applied(true).await;
+    let start = "role.rbac.authorization.k8s.io/r reconciled";
+    let end = "role.rbac.authorization.k8s.io/r serverside-applied";
+    assert!(
+        output.starts_with(start) && output.ends_with(end),
+        "{output}"
+    );
+    assert_eq!(applied(false).await, end);
 }
 
 /// SYNC-031.

@@ -1,11 +1,11 @@
 //! Deciding to sync: auto-sync and self-heal (SYNC-150, SYNC-151, SYNC-152).
 
 use jiff::{SignedDuration, Timestamp};
+use wavetank_model::OperationPhase;
 
 use super::{OperationState, RetryStrategy};
 use crate::compare::{Comparison, SyncCode};
 use crate::options::ResourceFilter;
-use wavetank_model::OperationPhase;
 
 /// `spec.syncPolicy.automated`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

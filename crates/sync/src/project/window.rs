@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 use wavetank_model::reference::glob;
 
+use super::{IN_CLUSTER, IN_CLUSTER_NAME};
 use crate::operation::parse_duration;
 
 /// What a window does while it is active.
@@ -32,7 +33,7 @@ pub struct SyncWindow {
     pub applications: Vec<String>,
     /// Namespaces it is for.
     pub namespaces: Vec<String>,
-    /// Clusters it is for; any but `*` and `in-cluster` fits none.
+    /// Clusters it is for, by name or address, perhaps with `*`.
     pub clusters: Vec<String>,
     /// Whether manual syncs pass all the same.
     pub manual_sync: bool,
@@ -59,8 +60,7 @@ const BLOCKED: &str = "Sync operation blocked by sync window";
 impl SyncWindow {
     fn is_for(&self, app: &str, namespace: &str) -> bool {
         let any = |list: &[String], text: &str| list.iter().any(|pattern| glob(pattern, text));
-        let cluster = any(&self.clusters, "in-cluster")
-            || any(&self.clusters, "https://kubernetes.default.svc");
+        let cluster = any(&self.clusters, IN_CLUSTER_NAME) || any(&self.clusters, IN_CLUSTER);
         let fits = [
             (!self.applications.is_empty(), any(&self.applications, app)),
             (

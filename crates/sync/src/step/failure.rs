@@ -1,9 +1,10 @@
 //! What happens when an attempt fails (SYNC-056, SYNC-057).
 
+use wavetank_model::{OperationPhase, ResultCode};
+
 use super::{Outcome, Sets, Step};
 use crate::message::{self, WaitingFor};
 use crate::plan::Task;
-use wavetank_model::{OperationPhase, ResultCode};
 
 impl Step<'_> {
     /// The failure procedure: runs the SyncFail hooks; `true` when there is nothing left of it to do (SYNC-057).

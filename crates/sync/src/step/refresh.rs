@@ -1,12 +1,12 @@
 //! What became of running tasks, and waiting for them (SYNC-048, SYNC-049, SYNC-050).
 
 use serde_json::Value;
+use wavetank_health::{Assessor, HealthStatus};
+use wavetank_model::{OperationPhase, ResultCode};
 
 use super::{Outcome, Step};
 use crate::message::WaitingFor;
 use crate::plan::Task;
-use wavetank_health::{Assessor, HealthStatus};
-use wavetank_model::{OperationPhase, ResultCode};
 
 /// How far a hook is, by its health; `Err` when health could not be judged (SYNC-049).
 pub(super) fn hook_outcome(

@@ -1,6 +1,6 @@
 //! Running a set of tasks: R1 to R5 (SYNC-059..066), and how an object is written (SYNC-088..090).
 
-use wavetank_model::{OperationPhase, Phase, ResultCode, argo};
+use wavetank_model::{ArgoVersion, OperationPhase, Phase, ResultCode, argo};
 
 use super::Step;
 use super::hooks::no_outcome;
@@ -309,6 +309,7 @@ impl Step<'_> {
             manager: options.manager.clone(),
             migrate_from: (server_side && options.migrate)
                 .then(|| options.migration_manager.clone()),
+            reconcile_always: options.version < ArgoVersion::V3_5,
             phase: task.phase,
             wave: if task.phase == Phase::SyncFail {
                 wavetank_model::WaveNumber::All

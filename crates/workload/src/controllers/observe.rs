@@ -11,9 +11,7 @@ use super::Controllers;
 use crate::agenda::Task;
 use crate::read::{map, pod_ended, text};
 use crate::script::owner_key;
-use crate::{
-    account, cronjob, endpoints, job, kubelet, latency, node, scheduler, timeline, volume,
-};
+use crate::{account, cronjob, endpoints, job, kubelet, latency, node, timeline, volume};
 
 impl Controllers {
     /// Takes note of a commit and plans the reactions to it. To be called for every commit, in order.
@@ -287,12 +285,13 @@ impl Controllers {
         }
         self.plan(Task::Volume, key, change.time);
         let old = change.old.as_deref();
-        let freed = old.is_some_and(|old| volume::claim_key(old).is_some())
-            && volume::claim_key(&change.new).is_none();
-        if old.is_some() && !freed {
+        let meant = volume::meant_for(&change.new);
+        let is_free = |old: &Value| volume::meant_for(old).is_none();
+        // A change tells nobody anything, unless it sets the volume free.
+        if old.is_some_and(|old| is_free(old) || meant.is_some()) {
             return;
         }
-        if let Some(claim) = volume::claim_key(&change.new) {
+        if let Some(claim) = meant {
             // Meant for one, it is nothing to the others.
             if let Some(claim) = self.pending_claims.get(&claim).cloned() {
                 self.plan(Task::Claim, &claim, change.time);
@@ -370,9 +369,7 @@ impl Controllers {
             self.plan(task, &picker, change.time);
         }
         if gone || pod_ended(new) {
-            for name in scheduler::claim_names(new) {
-                let claim =
-                    ObjectKey::new("", "PersistentVolumeClaim", key.namespace.clone(), name);
+            for claim in volume::claims_of(new) {
                 self.plan(Task::Claim, &Arc::new(claim), change.time);
             }
         }

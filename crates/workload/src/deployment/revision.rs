@@ -2,13 +2,12 @@
 
 use serde_json::{Map, Value, json};
 use wavetank_model::object::At;
+use wavetank_model::patch::apply::LAST_APPLIED;
 use wavetank_model::{DeleteOptions, ObjectKey, Status, object};
 
 use super::{Rollout, SOURCE, age, counter, progress, wanted};
 use crate::context::{Context, MANAGER};
 use crate::events::Kind;
-use wavetank_model::patch::apply::LAST_APPLIED;
-
 use crate::hash;
 use crate::read::{condition, controller_reference, int, map, status_of, text};
 

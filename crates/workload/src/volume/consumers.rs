@@ -4,27 +4,39 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
-use wavetank_model::ObjectKey;
+use wavetank_model::{ObjectKey, object};
 
-use crate::scheduler::claim_names;
+use super::claim_key;
+use crate::read::{list, text};
 
-/// Pods by namespace and name of a claim they use. The volumes of a Pod do not change.
+/// The claims a Pod uses.
+pub(crate) fn claims_of(pod: &Value) -> impl Iterator<Item = ObjectKey> {
+    let names = list(pod, &["spec", "volumes"]).iter().filter_map(|volume| {
+        if let Some(claim) = volume.get("persistentVolumeClaim") {
+            return Some(text(claim, &["claimName"]).to_owned());
+        }
+        volume
+            .get("ephemeral")
+            .map(|_| format!("{}-{}", object::name(pod), text(volume, &["name"])))
+    });
+    names.map(|name| claim_key(object::namespace(pod), name))
+}
+
+/// Pods by a claim they use. The volumes of a Pod do not change.
 #[derive(Debug, Default)]
-pub(crate) struct Consumers(BTreeMap<(String, String), BTreeSet<Arc<ObjectKey>>>);
+pub(crate) struct Consumers(BTreeMap<ObjectKey, BTreeSet<Arc<ObjectKey>>>);
 
 impl Consumers {
     /// A Pod came.
     pub(crate) fn insert(&mut self, key: &Arc<ObjectKey>, pod: &Value) {
-        for name in claim_names(pod) {
-            let claim = (key.namespace.clone(), name);
+        for claim in claims_of(pod) {
             self.0.entry(claim).or_default().insert(Arc::clone(key));
         }
     }
 
     /// A Pod went.
     pub(crate) fn remove(&mut self, key: &Arc<ObjectKey>, pod: &Value) {
-        for name in claim_names(pod) {
-            let claim = (key.namespace.clone(), name);
+        for claim in claims_of(pod) {
             if let Some(pods) = self.0.get_mut(&claim) {
                 pods.remove(key);
                 if pods.is_empty() {
@@ -36,7 +48,6 @@ impl Consumers {
 
     /// The Pods that name the claim, by name.
     pub(crate) fn of(&self, claim: &ObjectKey) -> impl Iterator<Item = &Arc<ObjectKey>> {
-        let claim = (claim.namespace.clone(), claim.name.clone());
-        self.0.get(&claim).into_iter().flatten()
+        self.0.get(claim).into_iter().flatten()
     }
 }

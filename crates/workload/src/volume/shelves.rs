@@ -10,14 +10,14 @@ use wavetank_model::object::{self, At};
 use wavetank_model::quantity::Quantity;
 use wavetank_model::{Api, ObjectKey};
 
-use super::claims_volume;
+use super::{claims_volume, meant_for};
 use crate::read::{list, text};
 
 /// Where a volume stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
-    /// With the namespace and name of a claim.
-    Meant(String, String),
+    /// With a claim.
+    Meant(ObjectKey),
     /// With a class.
     Free(String),
 }
@@ -38,13 +38,8 @@ impl Shelves {
     /// A volume came or changed; `None` when it went.
     pub(super) fn note(&mut self, name: &str, volume: Option<&Value>) {
         let new = volume.map(|volume| {
-            let place = match volume.at(&["spec", "claimRef"]) {
-                Some(claim) => Place::Meant(
-                    text(claim, &["namespace"]).to_owned(),
-                    text(claim, &["name"]).to_owned(),
-                ),
-                None => Place::Free(text(volume, &["spec", "storageClassName"]).to_owned()),
-            };
+            let free = || Place::Free(text(volume, &["spec", "storageClassName"]).to_owned());
+            let place = meant_for(volume).map_or_else(free, Place::Meant);
             (place, size(volume, &["spec", "capacity", "storage"]))
         });
         if self.places.get(name) == new.as_ref() {
@@ -71,12 +66,14 @@ impl Shelves {
         }
     }
 
-    /// The volume that names the claim.
-    pub(super) fn meant(&self, claim: &Value, api: &dyn Api) -> Option<Arc<Value>> {
-        let place = Place::Meant(
-            object::namespace(claim).to_owned(),
-            object::name(claim).to_owned(),
-        );
+    /// The volume that names the claim, whose key is `key`.
+    pub(super) fn meant(
+        &self,
+        key: &ObjectKey,
+        claim: &Value,
+        api: &dyn Api,
+    ) -> Option<Arc<Value>> {
+        let place = Place::Meant(key.clone());
         let volumes = self.volumes.get(&place).into_iter().flatten();
         volumes
             .filter_map(|entry| get(entry, api))

@@ -35,6 +35,17 @@ fn invalid_tasks_fail_before_anything_runs() {
     );
 }
 
+/// SYNC-044, SYNC-227: before 3.5 no reason is given.
+#[test]
+fn invalid_tasks_had_no_reasons() {
+    let mut operation = Operation::new("Widget.example.com/w");
+    operation.options.version = wavetank_model::ArgoVersion::V3_4;
+    assert_eq!(
+        operation.pass(&mut Cluster::new()),
+        "Failed one or more synchronization tasks are not valid"
+    );
+}
+
 /// SYNC-046: the namespace fails alone.
 #[test]
 fn a_failing_namespace_fails_the_attempt() {
