@@ -28,6 +28,7 @@ mod evidence;
 mod hub;
 mod nodes;
 mod quiet;
+mod ready;
 mod reset;
 mod resource;
 mod server;
