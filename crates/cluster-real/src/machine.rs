@@ -212,7 +212,7 @@ async fn existing_left(record: &Record, folder: &Path) -> Result<(), ClusterErro
 }
 
 /// An error with its causes, in one line.
-struct Causes<'a>(&'a dyn std::error::Error);
+pub(crate) struct Causes<'a>(pub(crate) &'a dyn std::error::Error);
 
 impl std::fmt::Display for Causes<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
