@@ -44,6 +44,8 @@ fn main() -> ExitCode {
             without_program,
         ),
         ("an_existing_cluster_needs_its_context", without_context),
+        ("k3s_that_cannot_be_had_says_why", without_k3s),
+        ("k3s_runs_its_containers_itself", simulated_on_k3s),
     ];
     let real: &[Real] = &[
         ("a_run_leaves_nothing_behind", nothing_left),
@@ -355,6 +357,30 @@ fn without_context() -> Done {
     let place = Place::new(None)?;
     let output = place.run(&["run", "quick.yaml", "--target", "kubeconfig"])?;
     left_with(&output, 3, &["--context NAME", "never taken"])?;
+    place.is_clean()
+}
+
+const ON_K3S: [&str; 4] = ["run", "quick.yaml", "--target", "k3s"];
+
+/// Neither without the feature nor without a container engine there is a k3s.
+fn without_k3s() -> Done {
+    let place = Place::new(None)?;
+    let mut command = place.command(&ON_K3S);
+    let socket = format!("unix://{}/no.sock", place.folder.path().display());
+    let output = command.env("DOCKER_HOST", socket).output()?;
+    let remedy = if cfg!(feature = "k3s") {
+        "start Docker"
+    } else {
+        "--features k3s"
+    };
+    left_with(&output, 4, &["k3s", remedy])?;
+    place.is_clean()
+}
+
+fn simulated_on_k3s() -> Done {
+    let place = Place::new(None)?;
+    let output = place.run(&[&ON_K3S[..], &["--workloads", "simulated"]].concat())?;
+    left_with(&output, 3, &["k3s runs its workloads itself"])?;
     place.is_clean()
 }
 
