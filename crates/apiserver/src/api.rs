@@ -81,7 +81,7 @@ impl Api for ServerApi<'_> {
         call.api_version = gvk.api_version();
         let result = self.server.create(&mut call, object.into());
         if let Ok(written) = &result {
-            object::name(&written.value).clone_into(&mut call.name);
+            object::name(&written.object.value).clone_into(&mut call.name);
         }
         self.server.note(
             &call,
@@ -89,7 +89,7 @@ impl Api for ServerApi<'_> {
             "",
             &result.as_ref().map(|_| ()).map_err(Status::clone),
         );
-        result.map(|written| written.value)
+        result.map(|written| written.object.value)
     }
 
     fn update(
@@ -115,7 +115,7 @@ impl Api for ServerApi<'_> {
             "",
             &result.as_ref().map(|_| ()).map_err(Status::clone),
         );
-        result.map(|written| written.value)
+        result.map(|written| written.object.value)
     }
 
     fn patch(
@@ -141,7 +141,7 @@ impl Api for ServerApi<'_> {
             kind,
             &result.as_ref().map(|_| ()).map_err(Status::clone),
         );
-        result.map(|written| written.value)
+        result.map(|written| written.object.value)
     }
 
     fn delete(

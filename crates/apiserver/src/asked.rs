@@ -206,7 +206,7 @@ impl Asked<'_> {
             actor: self.actor.clone(),
             options,
             now: self.now,
-            applied: false,
+            applied: None,
             patched: false,
             inside: false,
             warnings: Vec::new(),

@@ -231,7 +231,8 @@ impl Server {
             &call.subresource
         };
         if resource.is_custom() && call.subresource == "status" {
-            keep_metadata(new, old);
+            // Of its metadata only managedFields change (API-222).
+            new["metadata"] = old["metadata"].clone();
         }
         let mut problems = call
             .resource
@@ -279,16 +280,6 @@ impl Server {
         }
         result
     }
-}
-
-/// A status write of a custom object changes nothing in its metadata but managedFields (API-222).
-fn keep_metadata(new: &mut Value, old: &Value) {
-    let managed = new["metadata"].get("managedFields").cloned();
-    let mut metadata = old["metadata"].clone();
-    if let (Some(managed), Some(fields)) = (managed, metadata.as_object_mut()) {
-        fields.insert("managedFields".to_owned(), managed);
-    }
-    new["metadata"] = metadata;
 }
 
 fn refuse(call: &Call, object: &Value, problems: Vec<FieldError>) -> Result<(), Status> {

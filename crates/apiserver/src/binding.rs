@@ -22,8 +22,9 @@ impl Server {
         let key = call.storage_key(&call.name);
         let stored = self.store.get(call.resource.table, &key).cloned();
         let stored = stored.ok_or_else(|| failure::not_found(&call.resource, &call.name))?;
-        let old = self.store.value(&stored);
-        if object::is_terminating(&old) {
+        let before = self.store.parsed(&stored);
+        let old = &before.value;
+        if object::is_terminating(old) {
             return Err(failure::conflict(
                 &call.resource,
                 &call.name,
@@ -41,7 +42,7 @@ impl Server {
             let why = format!("pod {} is already assigned to node \"{there}\"", call.name);
             return Err(failure::conflict(&call.resource, &call.name, &why));
         }
-        let mut new = Value::clone(&old);
+        let mut new = Value::clone(old);
         new["spec"]["nodeName"] = Value::from(node);
         let stamp = self.timestamp(call.now);
         let condition = json!({"type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": stamp});
@@ -50,7 +51,8 @@ impl Server {
             return Ok(());
         }
         let resource = std::sync::Arc::clone(&call.resource);
-        self.commit(&resource, &key, Some(old), new, false, call.author());
+        let new = (new, before.managed.clone());
+        self.commit(&resource, &key, Some(before), new, false, call.author());
         Ok(())
     }
 }

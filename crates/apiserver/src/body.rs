@@ -139,6 +139,7 @@ fn json(body: &[u8]) -> Result<Incoming, String> {
         object,
         problems,
         patched: false,
+        touched: None,
     })
 }
 

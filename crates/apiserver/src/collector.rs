@@ -101,7 +101,7 @@ impl Server {
         }
     }
 
-    /// Owners in a foreground deletion look again when a dependent goes or lets go.
+    /// ManagedFields in a foreground deletion look again when a dependent goes or lets go.
     fn plan_waiting_owners(&mut self, dependent: &Value, now: SimTime) {
         let places: Vec<Place> = object::owners(dependent)
             .filter_map(|owner| self.owner_place(object::namespace(dependent), owner))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use wavetank_kernel::SimTime;
+use wavetank_model::patch::apply::ManagedFields;
 use wavetank_model::schema::FieldProblem;
 use wavetank_model::{Actor, GroupVersionKind, Status, object};
 
@@ -27,8 +28,8 @@ pub(crate) struct Call {
     pub(crate) actor: Actor,
     pub(crate) options: WriteOptions,
     pub(crate) now: SimTime,
-    /// Whether the owners of fields are settled: the object comes of an apply.
-    pub(crate) applied: bool,
+    /// Who owns the fields afterwards, where the object comes of an apply.
+    pub(crate) applied: Option<ManagedFields>,
     /// Whether the object comes of a patch.
     pub(crate) patched: bool,
     /// Whether a controller inside the world calls: what it sends was read from this server.
@@ -59,19 +60,21 @@ impl Call {
                 ..WriteOptions::default()
             },
             now,
-            applied: false,
+            applied: None,
             patched: false,
             inside: true,
             warnings: Vec::new(),
         }
     }
 
+    /// Whether a controller writes an object of a built-in kind that it has read here.
+    pub(crate) fn is_inner(&self) -> bool {
+        self.inside && !self.resource.is_custom() && self.api_version == self.resource.storage
+    }
+
     /// Whether a controller writes the status of a built-in kind: the rest of the object is the stored one.
     pub(crate) fn is_inner_status(&self) -> bool {
-        self.inside
-            && self.subresource == "status"
-            && !self.resource.is_custom()
-            && self.api_version == self.resource.storage
+        self.is_inner() && self.subresource == "status"
     }
 
     pub(crate) fn author(&self) -> Author<'_> {
@@ -95,6 +98,8 @@ pub(crate) struct Incoming {
     pub(crate) problems: Vec<FieldProblem>,
     /// Whether the object is the result of a patch.
     pub(crate) patched: bool,
+    /// The only parts that are not those of the stored object, where that is known.
+    pub(crate) touched: Option<Vec<String>>,
 }
 
 impl From<Value> for Incoming {
@@ -103,6 +108,7 @@ impl From<Value> for Incoming {
             object,
             problems: Vec::new(),
             patched: false,
+            touched: None,
         }
     }
 }
@@ -159,7 +165,7 @@ impl Server {
             metadata.insert("uid".to_owned(), Value::from(uid));
             metadata.insert("creationTimestamp".to_owned(), Value::from(stamp));
         }
-        self.track(call, None, &mut object);
+        let managed = self.track(call, None, &mut object);
         self.admit(call, Operation::Create, &mut object, None)?;
         if resource.is_custom() && self.is_ending(&resource) {
             let why = "create not allowed while custom resource definition is terminating";
@@ -174,13 +180,16 @@ impl Server {
             return Err(failure::already_exists(&resource, &name, there.terminating));
         }
         if call.options.dry_run {
-            return Ok(Written {
-                value: Arc::new(object),
-                stored: None,
-                created: true,
-            });
+            return Ok(Written::unstored(object, managed, true));
         }
-        Ok(self.commit(&resource, &key, None, object, false, call.author()))
+        Ok(self.commit(
+            &resource,
+            &key,
+            None,
+            (object, managed),
+            false,
+            call.author(),
+        ))
     }
 
     /// Generates a name when only `generateName` is given (API-092).
@@ -226,6 +235,7 @@ pub(crate) fn accept_body(call: &mut Call, incoming: Incoming) -> Result<Value, 
         mut object,
         mut problems,
         patched,
+        touched,
     } = incoming;
     check_type(call, &mut object)?;
     let refused = |call: &Call, object: &Value, why: &str| {
@@ -239,11 +249,11 @@ pub(crate) fn accept_body(call: &mut Call, incoming: Incoming) -> Result<Value, 
         (patched && call.options.validation == FieldValidation::Strict).then(|| object.clone());
     // An empty list means something here, which decoding would take away (API-175).
     let managed = metadata_mut(&mut object).and_then(|metadata| metadata.remove("managedFields"));
-    // A status write takes everything else from the stored object, which has been read once.
+    // What is the stored object's has been read once.
     let rest = if call.is_inner_status() {
-        take_all_but_status(&mut object)
+        take_all_but(&mut object, &["status".to_owned()])
     } else {
-        Vec::new()
+        touched.map_or_else(Vec::new, |touched| take_all_but(&mut object, &touched))
     };
     match behaviour::decode(&call.resource, &call.api_version, &mut object) {
         Ok(unknown) => problems.extend(unknown),
@@ -266,6 +276,11 @@ pub(crate) fn accept_body(call: &mut Call, incoming: Incoming) -> Result<Value, 
             }
         }
     }
+    behaviour::default(&call.resource, &call.api_version, &mut object);
+    if let Some(fields) = object.as_object_mut() {
+        // What the defaults made of the missing rest goes again.
+        fields.extend(rest);
+    }
     metadata_mut(&mut object).ok_or_else(|| {
         undecodable(
             call,
@@ -273,11 +288,6 @@ pub(crate) fn accept_body(call: &mut Call, incoming: Incoming) -> Result<Value, 
         )
     })?;
     settle_namespace(call, &mut object)?;
-    behaviour::default(&call.resource, &call.api_version, &mut object);
-    if let Some(fields) = object.as_object_mut() {
-        // What the defaults made of the missing rest goes again.
-        fields.extend(rest);
-    }
     if let (Some(managed @ Value::Array(_)), Some(metadata)) = (managed, metadata_mut(&mut object))
     {
         metadata.insert("managedFields".to_owned(), managed);
@@ -285,11 +295,12 @@ pub(crate) fn accept_body(call: &mut Call, incoming: Incoming) -> Result<Value, 
     Ok(object)
 }
 
-fn take_all_but_status(object: &mut Value) -> Vec<(String, Value)> {
+/// Takes the parts of an object away, but for what says of which type it is, and for those that stay.
+fn take_all_but(object: &mut Value, stay: &[String]) -> Vec<(String, Value)> {
     let Some(fields) = object.as_object_mut() else {
         return Vec::new();
     };
-    let stays = |key: &str| matches!(key, "apiVersion" | "kind" | "metadata" | "status");
+    let stays = |key: &String| matches!(key.as_str(), "apiVersion" | "kind") || stay.contains(key);
     let names: Vec<String> = fields.keys().filter(|key| !stays(key)).cloned().collect();
     names
         .into_iter()

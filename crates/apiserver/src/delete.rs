@@ -12,7 +12,7 @@ use crate::establish::{CLEANUP, is_definition, state};
 use crate::failure;
 use crate::registry::Resource;
 use crate::server::{Server, Written};
-use crate::store::Stored;
+use crate::store::{Parsed, Stored};
 
 /// Finalizer of an owner whose dependents go first.
 pub(crate) const FOREGROUND: &str = "foregroundDeletion";
@@ -47,7 +47,8 @@ impl Server {
         let key = call.storage_key(&call.name);
         let stored = self.store.get(resource.table, &key).cloned();
         let stored = stored.ok_or_else(|| failure::not_found(&resource, &call.name))?;
-        let old = self.store.value(&stored);
+        let before = self.store.parsed(&stored);
+        let old = Arc::clone(&before.value);
         check_preconditions(&resource, &call.name, &stored, &old, options)?;
         self.admit(call, Operation::Delete, &mut Value::Null, Some(&old))?;
         let mut finalizers = settle_finalizers(&resource, &old, options);
@@ -63,46 +64,29 @@ impl Server {
         let grace = graceful.unwrap_or(0);
         let held = !finalizers.is_empty() || holds_itself(&resource, &old);
         if grace == 0 && !held {
-            return Ok(Deletion::Gone(self.delete_now(
-                call,
-                &key,
-                &old,
-                graceful.is_some(),
-            )));
+            let gone = self.delete_now(call, &key, before, graceful.is_some());
+            return Ok(Deletion::Gone(gone));
         }
         let mut new = Value::clone(&old);
         set_finalizers(&mut new, finalizers);
         self.mark_terminating(call, &mut new, grace);
         if new == *old {
-            return Ok(Deletion::Marked(Written {
-                value: old,
-                stored: Some(stored),
-                created: false,
-            }));
+            return Ok(Deletion::Marked(Written::unchanged(before, &stored)));
         }
+        let new = (new, before.managed.clone());
         if call.options.dry_run {
-            return Ok(Deletion::Marked(Written {
-                value: Arc::new(new),
-                stored: None,
-                created: false,
-            }));
+            return Ok(Deletion::Marked(Written::unstored(new.0, new.1, false)));
         }
-        Ok(Deletion::Marked(self.commit(
-            &resource,
-            &key,
-            Some(old),
-            new,
-            false,
-            call.author(),
-        )))
+        let marked = self.commit(&resource, &key, Some(before), new, false, call.author());
+        Ok(Deletion::Marked(marked))
     }
 
     /// Deletes an object that nothing holds. A Pod is first marked as ending with a grace period of zero, in a commit of
     /// its own: a real server deletes what can be deleted gracefully in these two steps.
-    fn delete_now(&mut self, call: &Call, key: &str, old: &Arc<Value>, graceful: bool) -> Written {
-        let mut last = Value::clone(old);
-        let mut before = Arc::clone(old);
-        let period = old
+    fn delete_now(&mut self, call: &Call, key: &str, old: Parsed, graceful: bool) -> Written {
+        let mut last = Value::clone(&old.value);
+        let mut before = old;
+        let period = last
             .at(&["metadata", "deletionGracePeriodSeconds"])
             .and_then(Value::as_i64);
         if graceful && period != Some(0) {
@@ -110,12 +94,14 @@ impl Server {
             self.mark_terminating(call, &mut last, 0);
             if !call.options.dry_run {
                 let resource = Arc::clone(&call.resource);
-                let marked = self.commit(&resource, key, Some(before), last, false, call.author());
-                last = Value::clone(&marked.value);
-                before = marked.value;
+                let ending = (last, before.managed.clone());
+                let marked =
+                    self.commit(&resource, key, Some(before), ending, false, call.author());
+                last = Value::clone(&marked.object.value);
+                before = marked.object;
             }
         }
-        self.remove(call, key, &before, last)
+        self.remove(call, key, before, last)
     }
 
     /// Sets the deletionTimestamp; a second time it can only move nearer (API-113, 117, 118).

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use wavetank_model::patch::apply::{self, FieldSet, Writer};
+use wavetank_model::patch::apply::{self, FieldSet, ManagedFields, Tracked, Writer};
 use wavetank_model::{GroupVersionKind, Status, object};
 
 use crate::convert;
@@ -12,16 +12,21 @@ use crate::failure;
 use crate::server::{Server, Written};
 
 impl Server {
-    /// Records in `new` what a write that is no apply changes (API-147, 165 to 175).
-    pub(crate) fn track(&self, call: &Call, old: Option<&Value>, new: &mut Value) {
-        if call.applied {
-            return;
+    /// Who owns the fields of `new` after this write (API-147, 165 to 175); its `managedFields` are taken out of it.
+    pub(crate) fn track(
+        &self,
+        call: &mut Call,
+        old: Option<Tracked<'_>>,
+        new: &mut Value,
+    ) -> ManagedFields {
+        if let Some(managed) = call.applied.take() {
+            return managed;
         }
         let Some(schema) = call.resource.schema(&call.resource.storage) else {
-            return;
+            return ManagedFields::take_stored(new);
         };
         let time = self.timestamp(call.now);
-        apply::update(old, new, &writer(call, &time), schema);
+        apply::update(old, new, &writer(call, &time), schema)
     }
 
     /// Server-side apply: creates the object, or merges the configuration into it (API-137 to 144).
@@ -53,21 +58,25 @@ impl Server {
         if let Some(version) = resource.custom_version(&call.api_version) {
             version.prune(&mut config);
         }
-        let live = stored.as_ref().map(|stored| {
-            convert::from_storage(&resource, &call.api_version, &self.store.value(stored))
+        let stored_form = stored.as_ref().map(|stored| self.store.parsed(stored));
+        let live = stored_form.as_ref().map(|stored| {
+            let object = convert::from_storage(&resource, &call.api_version, &stored.value);
+            (object, &stored.managed)
         });
         let schema = resource
             .schema(&call.api_version)
             .ok_or_else(|| failure::internal("no type for an apply"))?;
         let time = self.timestamp(call.now);
-        let merged = apply::apply(
-            live.as_ref(),
+        let live = live.as_ref();
+        let (merged, managed) = apply::apply(
+            live.map(|(object, managed)| Tracked { object, managed }),
             &config,
             &writer(call, &time),
             call.options.force,
             schema,
-        );
-        let object = accept_body(call, merged.map_err(|error| error.status())?.into())?;
+        )
+        .map_err(|error| error.status())?;
+        let object = accept_body(call, merged.into())?;
         if object::name(&object) != call.name {
             return Err(failure::bad_request(format!(
                 "the name of the object ({}) does not match the name on the URL ({})",
@@ -75,7 +84,7 @@ impl Server {
                 call.name
             )));
         }
-        call.applied = true;
+        call.applied = Some(managed);
         match stored {
             Some(stored) => self.replace(call, &stored, object),
             None => self.create_decoded(call, object),

@@ -1,5 +1,6 @@
 //! Patching objects (API-014, 124 to 133).
 
+use serde_json::Value;
 use wavetank_model::patch::{self, PatchError, StrategicError};
 use wavetank_model::{PatchType, Status, object};
 
@@ -22,20 +23,27 @@ impl Server {
         let key = call.storage_key(&call.name);
         let stored = self.store.get(call.resource.table, &key).cloned();
         let stored = stored.ok_or_else(|| failure::not_found(&call.resource, &call.name))?;
-        let mut object = convert::from_storage(
-            &call.resource,
-            &call.api_version,
-            &self.store.value(&stored),
-        );
+        let before = self.store.parsed(&stored);
+        let mut object = convert::from_storage(&call.resource, &call.api_version, &before.value);
+        let touched = match (&patch_type, &patch.object) {
+            (PatchType::Merge | PatchType::Strategic, Value::Object(fields)) if call.is_inner() => {
+                Some(fields.keys().cloned().collect())
+            }
+            _ => None,
+        };
         match patch_type {
-            PatchType::Json => patch::json(&mut object, &patch.object).map_err(refuse)?,
+            PatchType::Json => {
+                // The other types can but replace `managedFields`.
+                before.managed.put_into(&mut object);
+                patch::json(&mut object, &patch.object).map_err(refuse)?;
+            }
             PatchType::Merge => patch::merge(&mut object, &patch.object).map_err(refuse)?,
             PatchType::Strategic | PatchType::Apply => {
                 let schema = call
                     .resource
                     .schema(&call.api_version)
                     .ok_or_else(|| failure::internal("no type for a strategic merge patch"))?;
-                patch::strategic(&mut object, &patch.object, schema).map_err(refuse_strategic)?;
+                patch::strategic(&mut object, patch.object, schema).map_err(refuse_strategic)?;
             }
         }
         let object = accept_body(
@@ -44,6 +52,7 @@ impl Server {
                 object,
                 problems: patch.problems,
                 patched: true,
+                touched,
             },
         )?;
         if object::name(&object) != call.name {

@@ -97,7 +97,12 @@ impl Server {
         }
         Answer::json(
             code,
-            &shaped(resource, api_version, shape, &self.store.value(stored)),
+            &shaped(
+                resource,
+                api_version,
+                shape,
+                &self.store.parsed(stored).whole(),
+            ),
         )
     }
 
@@ -345,7 +350,7 @@ impl<'a> ListWriter<'a> {
             }
             return;
         }
-        let value = self.server.store.value(stored);
+        let value = self.server.store.parsed(stored).whole();
         if let Shape::Table { include, now } = self.shape {
             let row = printing::row(self.resource, self.api_version, include, &value, now);
             write_object(&mut self.items, &row);

@@ -267,15 +267,12 @@ impl Server {
                 asked.shape,
                 stored,
             ),
-            None => Answer::json(
-                code,
-                &crate::read::shaped(
-                    &asked.resource,
-                    &asked.api_version,
-                    asked.shape,
-                    &written.value,
-                ),
-            ),
+            None => {
+                let (resource, version) = (&asked.resource, &asked.api_version);
+                let whole = written.object.whole();
+                let shaped = crate::read::shaped(resource, version, asked.shape, &whole);
+                Answer::json(code, &shaped)
+            }
         };
         answer.warn(&call.warnings);
         answer
@@ -289,7 +286,11 @@ impl Server {
             Deletion::Gone(written) if !asked.resource.strategy.delete_returns_object() => {
                 Answer::json(
                     200,
-                    &answer::deleted(&asked.resource, &asked.name, object::uid(&written.value)),
+                    &answer::deleted(
+                        &asked.resource,
+                        &asked.name,
+                        object::uid(&written.object.value),
+                    ),
                 )
             }
             _ => {

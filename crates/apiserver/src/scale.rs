@@ -109,7 +109,7 @@ impl Server {
             new["metadata"]["uid"] = metadata("uid");
         }
         let written = self.replace(call, &stored, new)?;
-        scale_of(&resource, &written.value)
+        scale_of(&resource, &written.object.value)
     }
 }
 

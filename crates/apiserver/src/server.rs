@@ -9,15 +9,16 @@ use http::{Request, Response};
 use serde_json::Value;
 use wavetank_kernel::{Chooser, Class, Load, Queue, Rng, Seed, SimTime};
 use wavetank_model::key::GroupKind;
+use wavetank_model::patch::apply::ManagedFields;
 use wavetank_model::{
-    Actor, Change, ChangeKind, GroupVersionKind, ObjectKey, RequestRecord, object,
+    Actor, Change, ChangeKind, GroupVersionKind, ObjectKey, RequestRecord, Wire, object,
 };
 
 use crate::answer::ResponseBody;
 use crate::config::ServerConfig;
 use crate::kinds::Allocations;
 use crate::registry::{Registry, Resource};
-use crate::store::{Place, Store, Stored};
+use crate::store::{Parsed, Place, Store, Stored};
 use crate::watch::{WatchId, Watches};
 
 /// What the server does by itself.
@@ -72,9 +73,30 @@ pub struct Server {
 /// What a write did: the object as stored (or as it would have been), and its stored form unless nothing was stored.
 #[derive(Clone, Debug)]
 pub(crate) struct Written {
-    pub(crate) value: Arc<Value>,
+    pub(crate) object: Parsed,
     pub(crate) stored: Option<Arc<Stored>>,
     pub(crate) created: bool,
+}
+
+impl Written {
+    /// An object as it would have been stored.
+    pub(crate) fn unstored(value: Value, managed: ManagedFields, created: bool) -> Self {
+        let value = Arc::new(value);
+        Self {
+            object: Parsed { value, managed },
+            stored: None,
+            created,
+        }
+    }
+
+    /// A write that changed nothing.
+    pub(crate) fn unchanged(object: Parsed, stored: &Arc<Stored>) -> Self {
+        Self {
+            object,
+            stored: Some(Arc::clone(stored)),
+            created: false,
+        }
+    }
 }
 
 /// Who commits what, and when.
@@ -186,7 +208,7 @@ impl Server {
         &self.config
     }
 
-    /// One object, with `apiVersion` and `kind`, in the version it is stored in.
+    /// One object, with `apiVersion` and `kind` but without `managedFields`, in the version it is stored in.
     pub fn get(&self, key: &ObjectKey) -> Option<Arc<Value>> {
         let resource = self.registry.by_kind(&key.group_kind())?;
         let stored = self.store.get(
@@ -196,7 +218,7 @@ impl Server {
         Some(self.store.value(stored))
     }
 
-    /// All objects of a kind, in one namespace or in all, ordered by namespace and name.
+    /// All objects of a kind, in one namespace or in all, ordered by namespace and name; in the form of [`Self::get`].
     pub fn list(&self, kind: &GroupKind, namespace: Option<&str>) -> Vec<Arc<Value>> {
         let Some(resource) = self.registry.by_kind(kind) else {
             return Vec::new();
@@ -207,7 +229,7 @@ impl Server {
             .collect()
     }
 
-    /// All objects of a kind with an owner reference to `uid`, ordered by namespace and name.
+    /// All objects of a kind with an owner reference to `uid`, ordered by namespace and name; in the form of [`Self::get`].
     pub fn owned(&self, kind: &GroupKind, uid: &str) -> Vec<Arc<Value>> {
         let Some(resource) = self.registry.by_kind(kind) else {
             return Vec::new();
@@ -233,18 +255,19 @@ impl Server {
 
     /// The one way into the store: adds a revision, tells the watches, and plans what follows from it.
     ///
-    /// `new` is the object as it is to be stored; with `deleted` its last state.
+    /// `new` is the object as it is to be stored, with its `managedFields`; with `deleted` its last state.
     pub(crate) fn commit(
         &mut self,
         resource: &Arc<Resource>,
         key: &str,
-        old: Option<Arc<Value>>,
-        new: Value,
+        old: Option<Parsed>,
+        (new, managed): (Value, ManagedFields),
         deleted: bool,
         author: Author<'_>,
     ) -> Written {
         self.clock = author.now;
-        let (event, value) = self.store.commit(resource, key, new, deleted);
+        let (event, object) = self.store.commit(resource, key, new, managed, deleted);
+        let value = &object.value;
         let kind = match &event.old {
             _ if deleted => ChangeKind::Deleted,
             None => ChangeKind::Created,
@@ -257,27 +280,34 @@ impl Server {
             key: ObjectKey::new(
                 resource.group.clone(),
                 resource.kind(),
-                object::namespace(&value),
-                object::name(&value),
+                object::namespace(value),
+                object::name(value),
             ),
             gvk: GroupVersionKind::new(&resource.storage, resource.kind()),
             revision: event.revision,
             time: author.now,
             actor: author.actor.clone(),
             manager: author.manager.to_owned(),
-            old,
-            new: Arc::clone(&value),
-            text: Some(event.new.json()),
+            new: Arc::clone(value),
+            wire: Some(Wire {
+                text: event.new.json(),
+                managed: object.managed.clone(),
+                old_managed: old
+                    .as_ref()
+                    .map(|old| old.managed.clone())
+                    .unwrap_or_default(),
+            }),
+            old: old.map(|old| old.value),
         });
         if deleted {
-            resource.strategy.release(&value, &mut self.allocations);
+            resource.strategy.release(value, &mut self.allocations);
         }
-        self.after_commit(resource, &event, &value, author.now);
+        self.after_commit(resource, &event, value, author.now);
         if let Some(old) = &event.old {
             self.store.forget(old);
         }
         Written {
-            value,
+            object,
             created: event.old.is_none(),
             stored: Some(event.new),
         }

@@ -1,7 +1,8 @@
 //! The store: one table per kind, one revision counter, the past of each table.
 //!
-//! Objects are kept as the bytes that go over the wire; their parsed form is in a bounded cache. Reads are cheap and
-//! never change a revision. Nothing here knows a rule of Kubernetes but the shape of metadata.
+//! Objects are kept as the bytes that go over the wire; their parsed form is in a bounded cache, where who owns its
+//! fields stands apart from the object. Reads are cheap and never change a revision. Nothing here knows a rule of
+//! Kubernetes but the shape of metadata.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 use wavetank_model::json;
 use wavetank_model::object::{self, At};
+use wavetank_model::patch::apply::{ManagedFields, Tracked};
 
 use crate::config::HistoryLimits;
 use crate::registry::{Resource, TableId};
@@ -37,14 +39,20 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// Serialises `value`, which carries its resourceVersion.
+    /// Serialises an object, which carries its resourceVersion.
     ///
     /// `scratch` is any memory to write in.
-    pub(crate) fn new(key: Arc<str>, revision: u64, value: &Value, scratch: &mut Vec<u8>) -> Self {
+    pub(crate) fn new(
+        key: Arc<str>,
+        revision: u64,
+        object: Tracked<'_>,
+        scratch: &mut Vec<u8>,
+    ) -> Self {
         scratch.clear();
         scratch.extend_from_slice(HEAD.as_bytes());
-        let type_length = write_object(scratch, value);
+        let type_length = write_fields(scratch, object.object, Some(object.managed));
         scratch.extend_from_slice(TAIL.as_bytes());
+        let value = object.object;
         Self {
             key,
             revision,
@@ -99,8 +107,13 @@ pub(crate) fn watch_line(event: &str, object: &[u8]) -> Bytes {
     out.into()
 }
 
-/// Serialises with `kind` and `apiVersion` first, as a real server does; gives the length of these two.
-pub(crate) fn write_object(out: &mut Vec<u8>, value: &Value) -> u16 {
+/// Serialises with `kind` and `apiVersion` first, as a real server does.
+pub(crate) fn write_object(out: &mut Vec<u8>, value: &Value) {
+    write_fields(out, value, None);
+}
+
+/// Serialises an object with `managed` in its metadata; gives the length of kind and version, which stand first.
+fn write_fields(out: &mut Vec<u8>, value: &Value, managed: Option<&ManagedFields>) -> u16 {
     let Some(fields) = value.as_object() else {
         json::write(out, value);
         return 0;
@@ -124,6 +137,11 @@ pub(crate) fn write_object(out: &mut Vec<u8>, value: &Value) -> u16 {
         json::write_text(out, name);
         out.push(b':');
         json::write(out, field);
+        if name == "metadata"
+            && let Some(managed) = managed.filter(|managed| !managed.is_empty())
+        {
+            write_managed(out, managed);
+        }
         out.push(b',');
     }
     if out.last() == Some(&b',') {
@@ -132,6 +150,14 @@ pub(crate) fn write_object(out: &mut Vec<u8>, value: &Value) -> u16 {
     out.push(b'}');
     // An object of type fields alone has no comma behind them.
     u16::try_from(length.min(out.len() - 1 - start)).unwrap_or(0)
+}
+
+/// Adds who owns the fields to the metadata that were just written.
+fn write_managed(out: &mut Vec<u8>, managed: &ManagedFields) {
+    out.pop();
+    out.extend_from_slice(b",\"managedFields\":");
+    managed.write(out);
+    out.push(b'}');
 }
 
 /// One committed change of one table.
@@ -157,18 +183,43 @@ struct Table {
     compacted: u64,
 }
 
+/// A version as it is worked with.
+#[derive(Clone, Debug)]
+pub(crate) struct Parsed {
+    /// The object, without `managedFields`.
+    pub(crate) value: Arc<Value>,
+    pub(crate) managed: ManagedFields,
+}
+
+impl Parsed {
+    /// The object with who owns its fields.
+    pub(crate) fn as_owned(&self) -> Tracked<'_> {
+        Tracked {
+            object: &self.value,
+            managed: &self.managed,
+        }
+    }
+
+    /// The object with its `managedFields` in it.
+    pub(crate) fn whole(&self) -> Value {
+        let mut whole = Value::clone(&self.value);
+        self.managed.put_into(&mut whole);
+        whole
+    }
+}
+
 /// Parsed objects by revision, bounded by the bytes of their serialised form; the oldest entry goes first.
 #[derive(Debug)]
 struct Cache {
-    values: BTreeMap<u64, (Arc<Value>, usize)>,
+    values: BTreeMap<u64, (Parsed, usize)>,
     order: VecDeque<u64>,
     bytes: usize,
     limit: usize,
 }
 
 impl Cache {
-    fn insert(&mut self, revision: u64, value: Arc<Value>, weight: usize) {
-        if self.values.insert(revision, (value, weight)).is_some() {
+    fn insert(&mut self, revision: u64, parsed: Parsed, weight: usize) {
+        if self.values.insert(revision, (parsed, weight)).is_some() {
             return;
         }
         self.order.push_back(revision);
@@ -310,18 +361,32 @@ impl Store {
         }
     }
 
-    /// The parsed form of a version.
+    /// The parsed form of a version, without `managedFields`.
     pub(crate) fn value(&self, stored: &Stored) -> Arc<Value> {
-        if let Some((value, _)) = self.cache.borrow().values.get(&stored.revision) {
-            return Arc::clone(value);
+        if let Some((parsed, _)) = self.cache.borrow().values.get(&stored.revision) {
+            return Arc::clone(&parsed.value);
         }
+        self.parse(stored).value
+    }
+
+    /// The parsed form of a version, and who owns its fields.
+    pub(crate) fn parsed(&self, stored: &Stored) -> Parsed {
+        if let Some((parsed, _)) = self.cache.borrow().values.get(&stored.revision) {
+            return parsed.clone();
+        }
+        self.parse(stored)
+    }
+
+    fn parse(&self, stored: &Stored) -> Parsed {
         // What was serialised here parses again.
-        let value: Arc<Value> =
-            Arc::new(serde_json::from_slice(&stored.json()).unwrap_or_default());
+        let mut value: Value = serde_json::from_slice(&stored.json()).unwrap_or_default();
+        let managed = ManagedFields::take_stored(&mut value);
+        let value = Arc::new(value);
+        let parsed = Parsed { value, managed };
         self.cache
             .borrow_mut()
-            .insert(stored.revision, Arc::clone(&value), stored.weight());
-        value
+            .insert(stored.revision, parsed.clone(), stored.weight());
+        parsed
     }
 
     /// Says that a version is of no interest any longer.
@@ -342,8 +407,9 @@ impl Store {
         resource: &Resource,
         key: &str,
         mut new: Value,
+        managed: ManagedFields,
         deleted: bool,
-    ) -> (Event, Arc<Value>) {
+    ) -> (Event, Parsed) {
         self.revision += 1;
         let revision = self.revision;
         if let Some(metadata) = new.get_mut("metadata").and_then(Value::as_object_mut) {
@@ -356,8 +422,12 @@ impl Store {
         let key = old
             .as_ref()
             .map_or_else(|| Arc::from(key), |old| Arc::clone(&old.key));
-        let stored = Arc::new(Stored::new(key, revision, &new, &mut self.scratch));
-        let value = Arc::new(new);
+        let parsed = Parsed {
+            value: Arc::new(new),
+            managed,
+        };
+        let stored = Stored::new(key, revision, parsed.as_owned(), &mut self.scratch);
+        let stored = Arc::new(stored);
         self.index(
             resource.table,
             old.as_deref(),
@@ -366,7 +436,7 @@ impl Store {
         let limits = self.limits;
         self.cache
             .get_mut()
-            .insert(revision, Arc::clone(&value), stored.weight());
+            .insert(revision, parsed.clone(), stored.weight());
         let table = self.table_mut(resource.table);
         if deleted {
             table.objects.remove(&stored.key);
@@ -390,7 +460,7 @@ impl Store {
             table.history_bytes -= dropped.new.weight();
             table.compacted = dropped.revision;
         }
-        (event, value)
+        (event, parsed)
     }
 
     fn index(&mut self, table: TableId, old: Option<&Stored>, new: Option<&Stored>) {
@@ -440,7 +510,13 @@ mod tests {
     #[test]
     fn kind_and_version_stand_first_and_can_be_left_out() {
         let value = json!({"apiVersion": "v1", "data": {"a": "1"}, "kind": "ConfigMap", "metadata": {"name": "c"}});
-        let stored = Stored::new(Arc::from("t/c"), 7, &value, &mut Vec::new());
+        let stored = |object: &Value| {
+            let managed = &ManagedFields::default();
+            let object = Tracked { object, managed };
+            Stored::new(Arc::from("t/c"), 7, object, &mut Vec::new())
+        };
+        let bare = stored(&json!({"kind": "X"}));
+        let stored = stored(&value);
         assert_eq!(
             stored.json(),
             r#"{"kind":"ConfigMap","apiVersion":"v1","data":{"a":"1"},"metadata":{"name":"c"}}"#
@@ -450,7 +526,6 @@ mod tests {
             br#""data":{"a":"1"},"metadata":{"name":"c"}}"#
         );
         assert_eq!(stored.modified_line(), stored.line("MODIFIED"));
-        let bare = Stored::new(Arc::from("t/c"), 7, &json!({"kind": "X"}), &mut Vec::new());
         assert_eq!(
             (bare.json(), bare.list_item()),
             (Bytes::from_static(b"{\"kind\":\"X\"}"), &b"}"[..])

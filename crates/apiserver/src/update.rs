@@ -10,7 +10,7 @@ use crate::admission::Operation;
 use crate::create::{Call, Incoming, accept_body, metadata_mut};
 use crate::failure::{self, Problem};
 use crate::server::{Server, Written};
-use crate::store::Stored;
+use crate::store::{Parsed, Stored};
 
 impl Server {
     /// Replaces an object or its status with a request body.
@@ -75,7 +75,8 @@ impl Server {
         mut new: Value,
     ) -> Result<Written, Status> {
         let resource = Arc::clone(&call.resource);
-        let old = self.store.value(stored);
+        let before = self.store.parsed(stored);
+        let old = Arc::clone(&before.value);
         let uid = object::uid(&new);
         // A patch that names another uid fails as a change of it would (API-098).
         if !call.patched && !uid.is_empty() && uid != &*stored.uid {
@@ -87,7 +88,7 @@ impl Server {
                 &stored.uid,
             ));
         }
-        self.track(call, Some(&old), &mut new);
+        let managed = self.track(call, Some(before.as_owned()), &mut new);
         self.admit(call, Operation::Update, &mut new, Some(&old))?;
         let wanted = object::resource_version(&new);
         if !matches!(wanted, "" | "0") && wanted != object::resource_version(&old) {
@@ -107,54 +108,28 @@ impl Server {
         let key = stored.key.to_string();
         if ends_with_this_write(&new) {
             // Watches see the last stored state, the client what it wrote.
-            self.remove(call, &key, &old, Value::clone(&old));
-            return Ok(Written {
-                value: Arc::new(new),
-                stored: None,
-                created: false,
-            });
+            self.remove(call, &key, before, Value::clone(&old));
+            return Ok(Written::unstored(new, managed, false));
         }
-        if is_same(&new, &old) {
-            return Ok(Written {
-                value: old,
-                stored: Some(Arc::clone(stored)),
-                created: false,
-            });
+        // Only times in managedFields may differ where a write changes nothing (API-083).
+        if managed.says_as(&before.managed) && same_fields(&new, &old) {
+            return Ok(Written::unchanged(before, stored));
         }
         if call.options.dry_run {
-            return Ok(Written {
-                value: Arc::new(new),
-                stored: None,
-                created: false,
-            });
+            return Ok(Written::unstored(new, managed, false));
         }
-        Ok(self.commit(&resource, &key, Some(old), new, false, call.author()))
+        let new = (new, managed);
+        Ok(self.commit(&resource, &key, Some(before), new, false, call.author()))
     }
 
     /// Deletes an object that nothing holds any longer; `last` is its last state.
-    pub(crate) fn remove(
-        &mut self,
-        call: &Call,
-        key: &str,
-        old: &Arc<Value>,
-        last: Value,
-    ) -> Written {
+    pub(crate) fn remove(&mut self, call: &Call, key: &str, old: Parsed, last: Value) -> Written {
+        let last = (last, old.managed.clone());
         if call.options.dry_run {
-            return Written {
-                value: Arc::new(last),
-                stored: None,
-                created: false,
-            };
+            return Written::unstored(last.0, last.1, false);
         }
         let resource = Arc::clone(&call.resource);
-        self.commit(
-            &resource,
-            key,
-            Some(Arc::clone(old)),
-            last,
-            true,
-            call.author(),
-        )
+        self.commit(&resource, key, Some(old), last, true, call.author())
     }
 }
 
@@ -187,42 +162,10 @@ fn ends_with_this_write(new: &Value) -> bool {
             .is_none_or(|left| left.is_empty() || new["kind"] != "Namespace")
 }
 
-/// Whether a write changes nothing (API-083): only times in managedFields may differ.
-fn is_same(new: &Value, old: &Value) -> bool {
-    same_fields(new, old, |key, new, old| {
-        if key == "metadata" {
-            same_fields(new, old, |key, new, old| {
-                if key == "managedFields" {
-                    same_managers(new, old)
-                } else {
-                    new == old
-                }
-            })
-        } else {
-            new == old
-        }
-    })
-}
-
-/// Whether two maps have the same keys, and values that are the `same`. What mostly differs, the status, comes first.
-fn same_fields(new: &Value, old: &Value, same: impl Fn(&str, &Value, &Value) -> bool) -> bool {
+/// Whether two objects are the same. What mostly differs, the status, comes first.
+fn same_fields(new: &Value, old: &Value) -> bool {
     let (Some(new), Some(old)) = (new.as_object(), old.as_object()) else {
         return new == old;
     };
-    let pairs = new.iter().rev().zip(old.iter().rev());
-    new.len() == old.len()
-        && pairs
-            .into_iter()
-            .all(|((key, new), (other, old))| key == other && same(key, new, old))
-}
-
-fn same_managers(new: &Value, old: &Value) -> bool {
-    let (Some(new), Some(old)) = (new.as_array(), old.as_array()) else {
-        return new == old;
-    };
-    new.len() == old.len()
-        && new
-            .iter()
-            .zip(old)
-            .all(|(new, old)| same_fields(new, old, |key, new, old| key == "time" || new == old))
+    new.len() == old.len() && new.iter().rev().eq(old.iter().rev())
 }

@@ -436,17 +436,18 @@ impl Server {
             (Some(_), true) if watch.is_plain(resource) => Some(event.new.modified_line()),
             (Some(_), true) => Some(self.event_line(resource, watch, "MODIFIED", &event.new)),
             (Some(old), false) => {
-                let mut value = Value::clone(&self.store.value(old));
-                value["metadata"]["resourceVersion"] = Value::from(event.revision.to_string());
+                let mut last = self.store.parsed(old);
+                Arc::make_mut(&mut last.value)["metadata"]["resourceVersion"] =
+                    Value::from(event.revision.to_string());
                 let key = Arc::clone(&old.key);
-                let left = Stored::new(key, event.revision, &value, &mut Vec::new());
+                let left = Stored::new(key, event.revision, last.as_owned(), &mut Vec::new());
                 Some(line_of(
                     resource,
                     watch,
                     "DELETED",
                     &left,
                     self.wall(),
-                    || Arc::new(value),
+                    || last.whole(),
                 ))
             }
         }
@@ -465,7 +466,7 @@ impl Server {
         stored: &Stored,
     ) -> Bytes {
         line_of(resource, watch, event, stored, self.wall(), || {
-            self.store.value(stored)
+            self.store.parsed(stored).whole()
         })
     }
 }
@@ -507,7 +508,7 @@ fn line_of(
     event: &str,
     stored: &Stored,
     now: Timestamp,
-    value: impl FnOnce() -> Arc<Value>,
+    value: impl FnOnce() -> Value,
 ) -> Bytes {
     if watch.is_plain(resource) {
         return stored.line(event);

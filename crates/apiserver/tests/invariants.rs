@@ -9,9 +9,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use wavetank_apiserver::{ResponseBody, Server, ServerApi, ServerConfig};
 use wavetank_kernel::{Chooser, Seed, SimTime};
-use wavetank_model::{
-    Actor, Api, ChangeKind, DeleteOptions, GroupKind, ObjectKey, PatchType, Propagation,
-};
+use wavetank_model::patch::apply::ManagedFields;
+use wavetank_model::{Actor, Api, ChangeKind, DeleteOptions, ObjectKey, PatchType, Propagation};
 
 /// One thing a client does to one of a few `ConfigMap`s.
 #[derive(Clone, Debug)]
@@ -164,13 +163,23 @@ impl Run {
         }
     }
 
-    fn list(&self) -> BTreeMap<String, Value> {
-        let all = self
-            .server
-            .list(&GroupKind::new("", "ConfigMap"), Some("default"));
-        all.iter()
-            .map(|object| (name_of(object), Value::clone(object)))
-            .collect()
+    fn list(&mut self) -> BTreeMap<String, Value> {
+        let request = Request::get("/api/v1/namespaces/default/configmaps").body(Bytes::new());
+        let request = request.expect("a request");
+        let answer = self.server.handle(&request, &Actor::new("user"), self.now);
+        let ResponseBody::Full(body) = answer.into_body() else {
+            panic!("a watch")
+        };
+        let mut list: Value = serde_json::from_slice(&body).expect("JSON");
+        let Value::Array(items) = list["items"].take() else {
+            panic!("no list")
+        };
+        let named = |mut object: Value| {
+            object["apiVersion"] = "v1".into();
+            object["kind"] = "ConfigMap".into();
+            (name_of(&object), object)
+        };
+        items.into_iter().map(named).collect()
     }
 }
 
@@ -296,12 +305,20 @@ proptest! {
         for (index, change) in changes.iter().enumerate() {
             prop_assert_eq!(change.revision, start + 1 + index as u64);
             prop_assert_eq!(&change.new["metadata"]["resourceVersion"], &Value::from(change.revision.to_string()));
-            let before = replayed.get(&change.key);
-            prop_assert_eq!(before, change.old.as_deref());
+            let wire = change.wire.as_ref().unwrap();
+            let whole = |object: &Value, managed: &ManagedFields| {
+                let mut whole = object.clone();
+                managed.put_into(&mut whole);
+                whole
+            };
+            let new = whole(&change.new, &wire.managed);
+            prop_assert_eq!(&serde_json::from_slice::<Value>(&wire.text).unwrap(), &new);
+            let old = change.old.as_ref().map(|old| whole(old, &wire.old_managed));
+            prop_assert_eq!(replayed.get(&change.key), old.as_ref());
             if change.kind == ChangeKind::Deleted {
                 replayed.remove(&change.key);
             } else {
-                replayed.insert(change.key.clone(), Value::clone(&change.new));
+                replayed.insert(change.key.clone(), new);
             }
         }
         prop_assert_eq!(replayed.into_values().collect::<Vec<_>>(), listed.into_values().collect::<Vec<_>>());

@@ -370,7 +370,7 @@ impl Inner {
             manager,
             old,
             new,
-            text: None,
+            wire: None,
         };
         // Nodes report their health again and again.
         if change.key.kind != "Node" || kind != ChangeKind::Updated {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use wavetank_kernel::SimTime;
 
 use crate::key::{GroupVersionKind, ObjectKey};
+use crate::patch::apply::ManagedFields;
 
 /// Who sent a request: `engine`, `user`, `setup`, a controller's manager name, `kubelet`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -86,8 +87,19 @@ pub struct Change {
     pub old: Option<Arc<Value>>,
     /// The object after; when deleted, its last state with the resourceVersion of the deletion.
     pub new: Arc<Value>,
-    /// `new` as it goes over the wire, where that is at hand: the very bytes that a watch hands out.
-    pub text: Option<Bytes>,
+    /// The rest of the objects above, of a server in this process: they are without `managedFields` then.
+    pub wire: Option<Wire>,
+}
+
+/// What a server in this process keeps apart from the objects of a [`Change`].
+#[derive(Clone, Debug)]
+pub struct Wire {
+    /// `new` as it goes over the wire, whole: the very bytes that a watch hands out.
+    pub text: Bytes,
+    /// The `managedFields` of `new`.
+    pub managed: ManagedFields,
+    /// The `managedFields` of `old`.
+    pub old_managed: ManagedFields,
 }
 
 /// One answered request (API-315).

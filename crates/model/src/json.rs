@@ -38,12 +38,18 @@ pub fn write(out: &mut Vec<u8>, value: &Value) {
 
 /// Writes `text` as a JSON string.
 pub fn write_text(out: &mut Vec<u8>, text: &str) {
+    write_joined(out, "", text);
+}
+
+/// Writes `text` behind a `prefix` of plain letters as one JSON string.
+pub(crate) fn write_joined(out: &mut Vec<u8>, prefix: &str, text: &str) {
     if !is_plain(text.as_bytes()) {
-        write_any(out, text);
+        write_any(out, &format!("{prefix}{text}"));
         return;
     }
-    out.reserve(text.len() + 2);
+    out.reserve(prefix.len() + text.len() + 2);
     out.push(b'"');
+    out.extend_from_slice(prefix.as_bytes());
     out.extend_from_slice(text.as_bytes());
     out.push(b'"');
 }

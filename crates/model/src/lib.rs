@@ -32,7 +32,7 @@ pub mod status;
 pub mod timestamp;
 
 pub use api::{Api, DeleteOptions, PatchType, Propagation};
-pub use change::{Actor, Change, ChangeKind, RequestRecord};
+pub use change::{Actor, Change, ChangeKind, RequestRecord, Wire};
 pub use event::{EventPattern, Phase, Subject, Verb, WaveNumber};
 pub use key::{GroupKind, GroupVersionKind, ObjectKey};
 pub use operation::{OperationPhase, ResultCode};

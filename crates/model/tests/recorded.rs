@@ -9,7 +9,7 @@
 )]
 
 use serde_json::Value;
-use wavetank_model::patch::apply::{self, FieldSet, Writer, reset_fields};
+use wavetank_model::patch::apply::{self, FieldSet, ManagedFields, Tracked, Writer, reset_fields};
 use wavetank_model::patch::{self, StrategicError};
 use wavetank_model::schema::{self, Schema};
 use wavetank_model::selector::LabelSelector;
@@ -92,6 +92,15 @@ fn managed_fields(object: &Value) -> &[Value] {
     object["metadata"]["managedFields"]
         .as_array()
         .map_or(&[], Vec::as_slice)
+}
+
+fn owners(object: &Value) -> ManagedFields {
+    ManagedFields::of(object).unwrap()
+}
+
+fn whole((mut object, owners): (Value, ManagedFields)) -> Value {
+    owners.put_into(&mut object);
+    object
 }
 
 fn without(object: &Value, fields: &[&str]) -> Value {
@@ -212,7 +221,13 @@ fn writes_are_recorded_in_managed_fields_as_the_server_does() {
             time: &time,
             reset: &reset,
         };
-        apply::update(record.before.as_ref(), &mut new, &writer, schema.root());
+        let owners = record.before.as_ref().map(owners);
+        let before = record.before.as_ref().zip(owners.as_ref());
+        let before = before.map(|(object, owners)| Tracked {
+            object,
+            managed: owners,
+        });
+        apply::update(before, &mut new, &writer, schema.root()).put_into(&mut new);
         expect_managed(&new, &record.after)
     });
 }
@@ -232,13 +247,14 @@ fn applies_give_the_servers_objects_managed_fields_and_errors() {
                 reset: &reset,
             };
             let (config, force) = (&record.request["body"], record.request["force"] == true);
-            match apply::apply(
-                record.before.as_ref(),
-                config,
-                &writer,
-                force,
-                schema.root(),
-            ) {
+            let owners = record.before.as_ref().map(owners);
+            let before = record.before.as_ref().zip(owners.as_ref());
+            let before = before.map(|(object, owners)| Tracked {
+                object,
+                managed: owners,
+            });
+            let applied = apply::apply(before, config, &writer, force, schema.root());
+            match applied.map(whole) {
                 Err(error) => {
                     let status = error.status();
                     let message = record.message().to_owned();
@@ -321,7 +337,7 @@ fn strategic_patches_give_the_servers_objects_and_errors() {
             let schema = record.schema(records);
             let mut object = record.before.clone().unwrap();
             let result: Result<(), StrategicError> =
-                patch::strategic(&mut object, &record.request["body"], schema.root());
+                patch::strategic(&mut object, record.request["body"].clone(), schema.root());
             match result {
                 Err(error) => expect(
                     &(u64::from(error.code()), error.to_string().as_str()),

@@ -187,7 +187,6 @@ impl Controller {
         let now = self.shared.clock.now();
         let wall = self.shared.cluster.epoch().wall(now);
         let kinds = self.kinds();
-        let live = self.shared.view.snapshot();
         let mut guard = self.shared.state();
         let state = &mut *guard;
         state.refreshes.due = None;
@@ -197,6 +196,8 @@ impl Controller {
         let app = Arc::clone(&state.app);
         let revision = state.desired.head().clone();
         let options = app_options(&app, &app.sync_policy.sync_options);
+        let whole = options.read_managed_fields(&revision.manifests);
+        let live = self.shared.view.snapshot(whole);
         let mut found = compare(&revision.manifests, &live, &self.identity, &kinds, &options);
         if metadata_changed(state.operation.as_ref(), &options) {
             found.status = SyncCode::OutOfSync;

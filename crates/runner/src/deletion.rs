@@ -121,7 +121,7 @@ impl Controller {
 
     fn open_deletion(&mut self, cause: Cause) -> Option<DeletionInput> {
         let kinds = self.kinds();
-        let live = self.shared.view.snapshot();
+        let live = self.shared.view.snapshot(false);
         let mut guard = self.shared.state();
         let state = &mut *guard;
         let deletion = state.deletion.as_mut()?;

@@ -122,7 +122,11 @@ impl Controller {
             cause: cause.as_str().to_owned(),
         });
         self.shared.faults.begin_pass();
-        let live = self.shared.view.snapshot();
+        let targets = Arc::clone(&operation.commit.manifests);
+        let whole = self
+            .engine
+            .reads_managed_fields(&targets, &operation.options);
+        let live = self.shared.view.snapshot(whole);
         // The project is the one of now, whatever it was when the operation was requested.
         if operation.options.project != state.project {
             Arc::make_mut(&mut operation.options)
@@ -133,7 +137,7 @@ impl Controller {
         let input = StepInput {
             app: self.identity.clone(),
             revision: operation.commit.name.clone(),
-            targets: Arc::clone(&operation.commit.manifests),
+            targets,
             live,
             kinds,
             options: Arc::clone(&operation.options),

@@ -17,7 +17,7 @@ use crate::shared::Shared;
 impl Shared {
     /// Enters the task list that a sync of now would have; makes no request.
     pub(crate) async fn plan(&self) {
-        let live = self.view.snapshot();
+        let live = self.view.snapshot(false);
         let (app, commit, kinds) = {
             let state = self.state();
             let commit = state.desired.head().clone();

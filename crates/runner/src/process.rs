@@ -232,6 +232,14 @@ impl StepEngine for ProcessEngine {
         Box::pin(self.converse("terminate", input, asks))
     }
 
+    fn reads_managed_fields(
+        &self,
+        _targets: &[Arc<serde_json::Value>],
+        _options: &wavetank_sync::SyncOptions,
+    ) -> bool {
+        true
+    }
+
     fn name(&self) -> &str {
         &self.name
     }

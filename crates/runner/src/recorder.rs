@@ -16,7 +16,7 @@ use wavetank_expect::RunMonitor;
 use wavetank_health::{Assessor, HealthStatus};
 use wavetank_kernel::{Clock, SimTime};
 use wavetank_model::{Change, ChangeKind, EventPattern, ObjectKey, Verb, object};
-use wavetank_trace::replay::content;
+use wavetank_trace::replay::{Managed, content};
 use wavetank_trace::{ApiEvent, Entry, Event, HealthEvent};
 
 use crate::shared::Pretty;
@@ -278,8 +278,13 @@ impl Recorder {
             let new = self.redacted(&change.new);
             let old = change.old.as_ref().map(|old| self.redacted(old));
             let is_whole = Arc::ptr_eq(&new, &change.new);
-            let text = change.text.as_ref().filter(|_| is_whole);
-            content(old.as_deref(), &new, text)
+            let wire = change.wire.as_ref();
+            let managed = wire.map(|wire| Managed {
+                old: &wire.old_managed,
+                new: &wire.managed,
+            });
+            let text = wire.map(|wire| &wire.text).filter(|_| is_whole);
+            content(old.as_deref(), &new, managed, text)
         });
         let event = ApiEvent {
             verb: change.kind,

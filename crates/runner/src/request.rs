@@ -125,7 +125,7 @@ impl Shared {
         let desired: Vec<ObjectKey> = self.state().desired.head().keys.iter().cloned().collect();
         let live = self
             .view
-            .snapshot()
+            .snapshot(false)
             .into_iter()
             .filter_map(|object| ObjectKey::of(&object));
         let mut keys: Vec<ObjectKey> = desired

@@ -7,7 +7,8 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -53,13 +54,58 @@ impl WatchedKind {
     }
 }
 
+/// An object as the view has seen it.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    object: Arc<Value>,
+    /// The whole object where the one above is without its `managedFields`.
+    text: Option<Bytes>,
+    /// What the text says, once somebody wanted to know.
+    whole: OnceLock<Arc<Value>>,
+}
+
+impl Seen {
+    fn new(object: Arc<Value>, text: Option<Bytes>) -> Self {
+        Self {
+            object,
+            text,
+            whole: OnceLock::new(),
+        }
+    }
+
+    /// The object with its `managedFields`.
+    fn whole(&self) -> Arc<Value> {
+        let Some(text) = &self.text else {
+            return Arc::clone(&self.object);
+        };
+        // The server wrote it.
+        let read =
+            || serde_json::from_slice(text).map_or_else(|_| Arc::clone(&self.object), Arc::new);
+        Arc::clone(self.whole.get_or_init(read))
+    }
+}
+
+impl From<Value> for Seen {
+    fn from(object: Value) -> Self {
+        Self::new(Arc::new(object), None)
+    }
+}
+
+impl Deref for Seen {
+    type Target = Value;
+
+    fn deref(&self) -> &Value {
+        &self.object
+    }
+}
+
 /// Is told of each change that the view has seen.
 pub(crate) type OnChange = Arc<dyn Fn(&ObjectKey, &Value) + Send + Sync>;
 
 /// What the view has seen.
 #[derive(Default)]
 pub(crate) struct View {
-    objects: Mutex<BTreeMap<ObjectKey, Arc<Value>>>,
+    objects: Mutex<BTreeMap<ObjectKey, Seen>>,
     bends: Mutex<Vec<Bend>>,
     committed: Mutex<Committed>,
 }
@@ -67,44 +113,34 @@ pub(crate) struct View {
 /// Every object as last committed in this process.
 #[derive(Default)]
 struct Committed {
-    objects: BTreeMap<ObjectKey, Commit>,
+    objects: BTreeMap<ObjectKey, Seen>,
     /// Where in memory the texts are that the objects above were written as: what a watch hands out from there is
     /// this version, for nothing else can be there as long as the text is kept.
     places: BTreeMap<usize, ObjectKey>,
 }
 
-struct Commit {
-    object: Arc<Value>,
-    text: Option<Bytes>,
-}
-
 impl Committed {
     fn remove(&mut self, key: &ObjectKey) {
-        if let Some(Commit {
-            text: Some(text), ..
-        }) = self.objects.remove(key)
-        {
+        let text = self.objects.remove(key).and_then(|seen| seen.text);
+        if let Some(text) = text {
             self.places.remove(&text.as_ptr().addr());
         }
     }
 
     fn insert(&mut self, change: &Change) {
         self.remove(&change.key);
-        if let Some(text) = &change.text {
+        let text = change.wire.as_ref().map(|wire| wire.text.clone());
+        if let Some(text) = &text {
             self.places.insert(text.as_ptr().addr(), change.key.clone());
         }
-        let commit = Commit {
-            object: Arc::clone(&change.new),
-            text: change.text.clone(),
-        };
-        self.objects.insert(change.key.clone(), commit);
+        let seen = Seen::new(Arc::clone(&change.new), text);
+        self.objects.insert(change.key.clone(), seen);
     }
 
     /// The object whose text begins at `text`, with no byte compared.
-    fn written_at(&self, text: &[u8]) -> Option<(ObjectKey, Arc<Value>)> {
+    fn written_at(&self, text: &[u8]) -> Option<(ObjectKey, Seen)> {
         let key = self.places.get(&text.as_ptr().addr())?;
-        let commit = self.objects.get(key)?;
-        Some((key.clone(), Arc::clone(&commit.object)))
+        Some((key.clone(), self.objects.get(key)?.clone()))
     }
 }
 
@@ -126,38 +162,42 @@ pub(crate) struct Bend {
     pub(crate) target: Reference,
     /// Namespace of the app.
     pub(crate) home: String,
-    pub(crate) shown: BTreeMap<ObjectKey, Arc<Value>>,
+    pub(crate) shown: BTreeMap<ObjectKey, Seen>,
 }
 
 impl View {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, Arc<Value>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, Seen>> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Every object as the view shows it, ordered by key.
-    pub(crate) fn snapshot(&self) -> Vec<Arc<Value>> {
+    /// Every object as the view shows it, ordered by key; with its `managedFields` when they are to be `whole`, else
+    /// perhaps without.
+    pub(crate) fn snapshot(&self, whole: bool) -> Vec<Arc<Value>> {
+        let shown = |seen: &Seen| {
+            if whole {
+                seen.whole()
+            } else {
+                Arc::clone(&seen.object)
+            }
+        };
         let bends = self.bends.lock().unwrap_or_else(PoisonError::into_inner);
         if bends.is_empty() {
-            return self.lock().values().cloned().collect();
+            return self.lock().values().map(shown).collect();
         }
         let mut objects = self.lock().clone();
         for bend in bends.iter() {
             objects.retain(|key, _| !bend.target.matches(key, &bend.home));
             objects.extend(bend.shown.clone());
         }
-        objects.into_values().collect()
+        objects.values().map(shown).collect()
     }
 
     /// The objects that `target` names as last seen, for an app whose namespace is `home`.
-    pub(crate) fn matching(
-        &self,
-        target: &Reference,
-        home: &str,
-    ) -> BTreeMap<ObjectKey, Arc<Value>> {
+    pub(crate) fn matching(&self, target: &Reference, home: &str) -> BTreeMap<ObjectKey, Seen> {
         let objects = self.lock();
         let meant = objects.iter().filter(|(key, _)| target.matches(key, home));
         meant
-            .map(|(key, object)| (key.clone(), Arc::clone(object)))
+            .map(|(key, seen)| (key.clone(), seen.clone()))
             .collect()
     }
 
@@ -173,7 +213,7 @@ impl View {
     }
 
     /// The object that a line is about, if it is the one last committed.
-    fn shared(&self, kind: &WatchedKind, head: &Head<'_>) -> Option<(ObjectKey, Arc<Value>)> {
+    fn shared(&self, kind: &WatchedKind, head: &Head<'_>) -> Option<(ObjectKey, Seen)> {
         let metadata = &head.metadata;
         let key = ObjectKey::new(
             &kind.gvk.group,
@@ -182,18 +222,17 @@ impl View {
             &*metadata.name,
         );
         let committed = self.committed();
-        let Commit { object, .. } = committed.objects.get(&key).filter(|commit| {
-            let object = &commit.object;
+        let seen = committed.objects.get(&key).filter(|object| {
             object::resource_version(object) == metadata.resource_version
                 && object
                     .get("apiVersion")
                     .is_some_and(|version| version == &*head.api_version)
         })?;
-        Some((key, Arc::clone(object)))
+        Some((key, seen.clone()))
     }
 
-    fn put(&self, key: ObjectKey, object: Arc<Value>) {
-        self.lock().insert(key, object);
+    fn put(&self, key: ObjectKey, seen: Seen) {
+        self.lock().insert(key, seen);
     }
 
     fn remove(&self, key: &ObjectKey) {
@@ -201,13 +240,9 @@ impl View {
     }
 
     /// Takes a fresh list of one kind in place of what was known; gives the objects that differ.
-    fn replace(
-        &self,
-        kind: &WatchedKind,
-        fresh: Vec<(ObjectKey, Arc<Value>)>,
-    ) -> Vec<(ObjectKey, Arc<Value>)> {
+    fn replace(&self, kind: &WatchedKind, fresh: Vec<(ObjectKey, Seen)>) -> Vec<(ObjectKey, Seen)> {
         let mut objects = self.lock();
-        let fresh: BTreeMap<ObjectKey, Arc<Value>> = fresh.into_iter().collect();
+        let fresh: BTreeMap<ObjectKey, Seen> = fresh.into_iter().collect();
         let mut changed = Vec::new();
         let known: Vec<ObjectKey> = objects
             .keys()
@@ -226,7 +261,7 @@ impl View {
                 object::resource_version(known) == object::resource_version(&object)
             });
             if !same {
-                changed.push((key.clone(), Arc::clone(&object)));
+                changed.push((key.clone(), object.clone()));
                 objects.insert(key, object);
             }
         }
@@ -311,7 +346,7 @@ enum Ended {
 async fn list(
     kind: &WatchedKind,
     seam: &Seam,
-) -> Result<(Vec<(ObjectKey, Arc<Value>)>, String), BoxError> {
+) -> Result<(Vec<(ObjectKey, Seen)>, String), BoxError> {
     let mut out = Vec::new();
     let mut token = String::new();
     loop {
@@ -349,7 +384,7 @@ async fn list(
 }
 
 /// Items of built-in lists carry no kind (API-187).
-fn identified(kind: &WatchedKind, mut item: Value) -> (ObjectKey, Arc<Value>) {
+fn identified(kind: &WatchedKind, mut item: Value) -> (ObjectKey, Seen) {
     if let Value::Object(fields) = &mut item {
         fields
             .entry("apiVersion")
@@ -364,7 +399,7 @@ fn identified(kind: &WatchedKind, mut item: Value) -> (ObjectKey, Arc<Value>) {
         object::namespace(&item),
         object::name(&item),
     );
-    (key, Arc::new(item))
+    (key, item.into())
 }
 
 async fn watch(
@@ -456,7 +491,7 @@ fn take_line(kind: &WatchedKind, view: &View, line: &[u8], on_change: &OnChange)
         .strip_prefix(MODIFIED)
         .and_then(|text| view.committed().written_at(text));
     if let Some((key, object)) = written {
-        view.put(key.clone(), Arc::clone(&object));
+        view.put(key.clone(), object.clone());
         on_change(&key, &object);
         return Some(object::resource_version(&object).to_owned());
     }
@@ -470,7 +505,7 @@ fn take_line(kind: &WatchedKind, view: &View, line: &[u8], on_change: &OnChange)
     match &*verb {
         "ADDED" | "MODIFIED" => {
             let (key, object) = view.shared(kind, &head).or_else(whole)?;
-            view.put(key.clone(), Arc::clone(&object));
+            view.put(key.clone(), object.clone());
             on_change(&key, &object);
         }
         "DELETED" => {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use wavetank_model::patch::apply::{FieldSet, Writer};
+use wavetank_model::patch::apply::{FieldSet, ManagedFields, Tracked, Writer};
 use wavetank_model::{GroupVersionKind, ObjectKey, PatchType, argo, patch, schema};
 
 use crate::apply::three_way;
@@ -197,7 +197,7 @@ pub fn is_modified(target: &Value, live: &Value, options: &SyncOptions) -> bool 
     let mut predicted = live.clone();
     let applied = match (kind, schema::builtin(&gvk)) {
         (PatchType::Strategic, Some(schema)) => {
-            patch::strategic(&mut predicted, &patch, schema).is_ok()
+            patch::strategic(&mut predicted, patch, schema).is_ok()
         }
         _ => patch::merge(&mut predicted, &patch).is_ok(),
     };
@@ -223,10 +223,13 @@ fn is_modified_from_the_server(
         time: "",
         reset: &reset,
     };
-    let mut predicted = patch::apply::apply(Some(&live), &target, &writer, true, schema).ok()?;
-    for object in [&mut predicted, &mut live] {
-        target::metadata(object).remove("managedFields");
-    }
+    let managed = ManagedFields::of(&live).ok()?;
+    target::metadata(&mut live).remove("managedFields");
+    let tracked = Tracked {
+        object: &live,
+        managed: &managed,
+    };
+    let (predicted, _) = patch::apply::apply(Some(tracked), &target, &writer, true, schema).ok()?;
     Some(predicted != live)
 }
 

@@ -143,6 +143,10 @@ pub trait StepEngine: Send {
         asks: &'a mut dyn Asks,
     ) -> BoxFuture<'a, Result<StepOutput, EngineError>>;
 
+    /// Whether a pass with these options over these desired objects looks at `managedFields` of live objects: where it
+    /// does not, live objects may come without them.
+    fn reads_managed_fields(&self, targets: &[Arc<Value>], options: &SyncOptions) -> bool;
+
     /// Name of the engine, as reports show it.
     fn name(&self) -> &str;
 }
@@ -181,6 +185,10 @@ impl StepEngine for Builtin {
         Box::pin(
             async move { Ok(step::terminate(input, &self.assessor, &mut self.memo, asks).await) },
         )
+    }
+
+    fn reads_managed_fields(&self, targets: &[Arc<Value>], options: &SyncOptions) -> bool {
+        options.read_managed_fields(targets)
     }
 
     fn name(&self) -> &'static str {

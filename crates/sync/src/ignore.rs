@@ -137,7 +137,7 @@ pub(crate) fn with_live_values(
         && let Ok(patch) = patch::three_way_strategic(&rest, &whole, &rest, schema)
     {
         let mut patched = out.clone();
-        if patch::strategic(&mut patched, &patch, schema).is_ok() {
+        if patch::strategic(&mut patched, patch, schema).is_ok() {
             out = patched;
         }
     } else {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wavetank_model::{ObjectKey, Propagation};
+use serde_json::Value;
+use wavetank_model::{ObjectKey, Propagation, argo};
 
 use crate::ignore::IgnoredDifference;
 use crate::project::Project;
@@ -152,6 +153,19 @@ impl Default for SyncOptions {
 }
 
 impl SyncOptions {
+    /// Whether a sync or a comparison of these desired objects looks at `managedFields` of live ones: the migration to
+    /// server-side apply and its merge do (SYNC-096), and differences that are ignored by manager.
+    pub fn read_managed_fields(&self, targets: &[Arc<Value>]) -> bool {
+        self.server_side_apply
+            || targets
+                .iter()
+                .any(|target| argo::has_option(target, "ServerSideApply=true"))
+            || self
+                .ignore_differences
+                .iter()
+                .any(|ignored| !ignored.managed_fields_managers.is_empty())
+    }
+
     /// Reads an operation's option list; items are compared exactly, without trimming (SYNC-006).
     pub fn from_items<T: AsRef<str>>(items: &[T]) -> Self {
         let has = |option: &str| items.iter().any(|item| item.as_ref() == option);

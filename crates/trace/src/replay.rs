@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::Value;
 use wavetank_model::json::{self, Json};
+use wavetank_model::patch::apply::ManagedFields;
 use wavetank_model::{ChangeKind, ObjectKey, patch};
 
 use crate::entry::{ApiEvent, Content, Entry, Event, OperationState};
@@ -69,23 +70,64 @@ impl World {
     }
 }
 
+/// The `managedFields` of an object before and after, where they are kept apart from it.
+#[derive(Clone, Copy, Debug)]
+pub struct Managed<'a> {
+    /// Of the object before; empty where there was none.
+    pub old: &'a ManagedFields,
+    /// Of the object after.
+    pub new: &'a ManagedFields,
+}
+
 /// The content that turns `old` into `new`: a merge patch, or the whole object where a null is new that a merge patch
-/// cannot express. `text` is that of `new`, where it is at hand.
-pub fn content(old: Option<&Value>, new: &Value, text: Option<&Bytes>) -> Content {
+/// cannot express. `text` is that of `new`, whole, where it is at hand.
+pub fn content(
+    old: Option<&Value>,
+    new: &Value,
+    managed: Option<Managed<'_>>,
+    text: Option<&Bytes>,
+) -> Content {
     let mut patch = Vec::new();
-    match old.map(|old| write_difference(&mut patch, old, new)) {
+    let rest = match managed {
+        Some(Managed { old, new }) if new != old => Rest::OfObject(new),
+        _ => Rest::Nothing,
+    };
+    match old.map(|old| write_difference(&mut patch, old, new, rest)) {
         Some(Ok(())) => Content::Patch(Json::written(patch)),
-        Some(Err(NullIsNew)) | None => {
-            Content::Object(text.map_or_else(|| Json::of(new), Json::shared))
-        }
+        Some(Err(NullIsNew)) | None => Content::Object(match (text, managed) {
+            (Some(text), _) => Json::shared(text),
+            (None, Some(managed)) => {
+                let mut whole = new.clone();
+                managed.new.put_into(&mut whole);
+                Json::of(&whole)
+            }
+            (None, None) => Json::of(new),
+        }),
     }
 }
+
+const MANAGED_FIELDS: &str = "managedFields";
 
 /// A difference that a merge patch cannot express: a null that is new.
 struct NullIsNew;
 
+/// What goes into a patch beside the difference of two values.
+#[derive(Clone, Copy)]
+enum Rest<'a> {
+    Nothing,
+    /// The values are objects, whose metadata get these `managedFields`.
+    OfObject(&'a ManagedFields),
+    /// The values are metadata, which get these `managedFields`.
+    OfMetadata(&'a ManagedFields),
+}
+
 /// Writes the merge patch from `old` to `new`, which differ.
-fn write_difference(out: &mut Vec<u8>, old: &Value, new: &Value) -> Result<(), NullIsNew> {
+fn write_difference(
+    out: &mut Vec<u8>,
+    old: &Value,
+    new: &Value,
+    rest: Rest<'_>,
+) -> Result<(), NullIsNew> {
     let (Value::Object(old), Value::Object(new)) = (old, new) else {
         return write_new(out, new);
     };
@@ -96,20 +138,34 @@ fn write_difference(out: &mut Vec<u8>, old: &Value, new: &Value) -> Result<(), N
         while let Some((gone, _)) = before.next_if(|(other, _)| *other < key) {
             write_gone(out, gone);
         }
+        let below = match rest {
+            Rest::OfObject(managed) if key == "metadata" => Rest::OfMetadata(managed),
+            _ => Rest::Nothing,
+        };
         let before = before.next_if(|(other, _)| *other == key);
-        if before.is_some_and(|(_, before)| before == value) {
+        if matches!(below, Rest::Nothing) && before.is_some_and(|(_, before)| before == value) {
             continue;
         }
         json::write_text(out, key);
         out.push(b':');
         match before {
-            Some((_, before)) => write_difference(out, before, value)?,
+            Some((_, before)) => write_difference(out, before, value, below)?,
             None => write_new(out, value)?,
         }
         out.push(b',');
     }
     for (gone, _) in before {
         write_gone(out, gone);
+    }
+    match rest {
+        Rest::OfMetadata(managed) if managed.is_empty() => write_gone(out, MANAGED_FIELDS),
+        Rest::OfMetadata(managed) => {
+            json::write_text(out, MANAGED_FIELDS);
+            out.push(b':');
+            managed.write(out);
+            out.push(b',');
+        }
+        _ => {}
     }
     if out.len() > start {
         out.pop();
@@ -149,7 +205,7 @@ mod tests {
     fn a_patch_leads_from_old_to_new() {
         let old = json!({"a": {"b": 1, "c": [1]}, "d": 1, "e": {}});
         let new = json!({"a": {"b": 2, "c": [1]}, "e": {"x": {}}, "f": "x", "g": [{"h": null}]});
-        let Content::Patch(patch) = content(Some(&old), &new, None) else {
+        let Content::Patch(patch) = content(Some(&old), &new, None, None) else {
             panic!("not a patch")
         };
         assert_eq!(
@@ -160,16 +216,57 @@ mod tests {
         patch::merge(&mut replayed, &patch.value()).unwrap();
         assert_eq!(replayed, new);
         assert_eq!(
-            content(Some(&new), &new, None),
+            content(Some(&new), &new, None, None),
             Content::Patch(Json::of(&json!({})))
         );
+    }
+
+    #[test]
+    fn managed_fields_are_a_part_of_what_is_recorded() {
+        let field = |name: &str| json!({"manager": "m", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {name: {}}}});
+        let object = |version: &str, fields: &[&str]| {
+            let fields: Vec<_> = fields.iter().map(|name| field(name)).collect();
+            let mut object =
+                json!({"metadata": {"resourceVersion": version, "managedFields": fields}});
+            let whole = object.clone();
+            (ManagedFields::take_stored(&mut object), object, whole)
+        };
+        let ((first, old, whole), (second, new, expected)) =
+            (object("1", &["f:a"]), object("2", &["f:b"]));
+        let none = ManagedFields::default();
+        let created = Managed {
+            old: &none,
+            new: &first,
+        };
+        assert_eq!(
+            content(None, &old, Some(created), None),
+            Content::Object(Json::of(&whole))
+        );
+        let changed = Managed {
+            old: &first,
+            new: &second,
+        };
+        let Content::Patch(patch) = content(Some(&old), &new, Some(changed), None) else {
+            panic!("not a patch")
+        };
+        let mut replayed = whole.clone();
+        patch::merge(&mut replayed, &patch.value()).unwrap();
+        assert_eq!(replayed, expected);
+        let gone = Managed {
+            old: &second,
+            new: &none,
+        };
+        let Content::Patch(patch) = content(Some(&new), &new, Some(gone), None) else {
+            panic!("not a patch")
+        };
+        assert_eq!(patch.value(), json!({"metadata": {"managedFields": null}}));
     }
 
     #[test]
     fn an_object_with_a_null_is_written_whole() {
         let new = json!({"a": null});
         assert_eq!(
-            content(Some(&json!({"a": 1})), &new, None),
+            content(Some(&json!({"a": 1})), &new, None, None),
             Content::Object(Json::of(&new))
         );
     }

@@ -64,7 +64,13 @@ pub(crate) fn update(
         _ => {}
     }
     meta::restore_system_fields(new, old);
-    let mut warnings = meta::deduplicate_owners(new);
+    // Metadata that are stored were found right before.
+    let metadata_differ = new.get("metadata") != old.get("metadata");
+    let mut warnings = if metadata_differ {
+        meta::deduplicate_owners(new)
+    } else {
+        Vec::new()
+    };
     let name = object::name(old).to_owned();
     strategy
         .prepare_for_update(new, old, subresource, env)
@@ -79,7 +85,9 @@ pub(crate) fn update(
         }
     }
     let mut errors = Errors::default();
-    meta::validate_update(new, old, strategy, &mut errors);
+    if metadata_differ {
+        meta::validate_update(new, old, strategy, &mut errors);
+    }
     strategy.validate_update(new, old, subresource, &mut errors);
     reject(gk, &name, errors)?;
     if subresource.is_empty() {

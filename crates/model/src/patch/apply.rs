@@ -12,7 +12,6 @@ mod create;
 mod element;
 mod managed;
 mod merge;
-mod raw;
 mod set;
 mod validate;
 mod walk;
@@ -30,7 +29,8 @@ pub use walk::{Comparison, compare, fields};
 use crate::key::{GroupKind, GroupVersionKind};
 use crate::object;
 use crate::schema::SchemaRef;
-use managed::{Entry, Managed, Operation, Owner};
+pub use managed::ManagedFields;
+use managed::{Entry, Operation, Owner};
 
 /// The annotation in which client-side apply keeps what it applied last.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -70,28 +70,12 @@ impl Writer<'_> {
     }
 
     fn entry(&self, owner: Owner, set: FieldSet) -> Entry {
-        Entry {
-            owner,
-            api_version: self.api_version.to_owned(),
-            time: self.stored_time(),
-            set,
-        }
+        Entry::new(owner, self.api_version, self.stored_time(), set)
     }
 
     /// The time of an entry; a real server loses it on the way through the scale subresource.
-    fn stored_time(&self) -> Option<String> {
-        (self.subresource != "scale").then(|| self.time.to_owned())
-    }
-
-    /// Makes the present write the last one of a stored entry.
-    fn stamp(&self, entry: &mut Value) {
-        let Some(entry) = entry.as_object_mut() else {
-            return;
-        };
-        match self.stored_time() {
-            Some(time) => entry.insert("time".to_owned(), Value::String(time)),
-            None => entry.remove("time"),
-        };
+    fn stored_time(&self) -> Option<&str> {
+        (self.subresource != "scale").then_some(self.time)
     }
 }
 
@@ -127,74 +111,63 @@ fn blank(schema: SchemaRef<'_>, kind: Option<GroupVersionKind>) -> Value {
     out
 }
 
-fn managed_fields(object: &Value) -> Option<&Value> {
-    object.get("metadata")?.get("managedFields")
+/// An object, and who owns which of its fields.
+#[derive(Clone, Copy, Debug)]
+pub struct Tracked<'a> {
+    /// The object; what it has in `managedFields` is not looked at.
+    pub object: &'a Value,
+    /// Who owns its fields.
+    pub managed: &'a ManagedFields,
 }
 
-fn set_managed_fields(object: &mut Value, entries: Vec<Value>) {
-    let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else {
-        return;
-    };
-    if entries.is_empty() {
-        metadata.remove("managedFields");
-    } else {
-        metadata.insert("managedFields".to_owned(), Value::Array(entries));
-    }
-}
-
-fn decode(object: Option<&Value>) -> Result<Managed, String> {
-    let list = object.and_then(managed_fields).and_then(Value::as_array);
-    Managed::decode(list.map_or(&[], Vec::as_slice))
-}
-
-/// Records in `new`'s `managedFields` what a write other than apply changed (API-147, 165…175).
+/// Who owns the fields of `new` after a write other than apply (API-147, 165…175).
 ///
 /// `old` is the stored object, `None` for a create; `new` is the object to be stored, defaulted, with the
-/// `managedFields` the client sent or none. Whatever is wrong with them, the write goes on.
-pub fn update(old: Option<&Value>, new: &mut Value, writer: &Writer<'_>, schema: SchemaRef<'_>) {
-    let stored = old
-        .and_then(managed_fields)
-        .and_then(Value::as_array)
-        .map_or(&[][..], Vec::as_slice);
-    let sent = if writer.subresource.is_empty() {
-        take_managed_fields(new)
-    } else {
-        drop_managed_fields(new)
-    };
+/// `managedFields` the client sent or none: they are taken out of it. Whatever is wrong with them, the write goes on.
+pub fn update(
+    old: Option<Tracked<'_>>,
+    new: &mut Value,
+    writer: &Writer<'_>,
+    schema: SchemaRef<'_>,
+) -> ManagedFields {
+    let sent = Sent::of(managed::take(new).filter(|_| writer.subresource.is_empty()));
+    let owner = || writer.owner(writer.manager, Operation::Update);
     if old.is_none()
         && matches!(sent, Sent::Nothing)
         && let Some(fields) =
             create::created_fields(&schema.zero_object(), new, schema, writer.reset)
     {
-        let owner = writer.owner(writer.manager, Operation::Update);
+        let mut owners = ManagedFields::default();
         if !fields.is_empty() {
-            let entry = writer.entry(owner, FieldSet::EMPTY);
-            set_managed_fields(new, vec![entry.encode_with(Value::Object(fields))]);
+            owners.put(writer.entry(owner(), fields));
         }
-        return;
+        return owners;
     }
     let comparison = match old {
-        Some(old) => compare_outside(writer.reset, old, new, schema),
+        Some(old) => compare_outside(writer.reset, old.object, new, schema),
         None => compare_outside(writer.reset, &schema.zero_object(), new, schema),
     };
     // An object that cannot be walked is stored without managedFields, as a real server does.
-    let Ok(comparison) = comparison else { return };
-    let mut entries = match sent {
-        Sent::Reset => Vec::new(),
-        Sent::Entries(list) if list.as_slice() == stored => list,
-        Sent::Entries(list) => match Managed::decode(&list) {
-            Ok(managed) if !managed.entries.is_empty() => managed.encode(),
-            _ => stored.to_vec(),
-        },
-        Sent::Nothing => stored.to_vec(),
+    let Ok(comparison) = comparison else {
+        return ManagedFields::default();
     };
-    if entries.is_empty() && old.is_some() {
-        return;
+    let stored = || old.map(|old| old.managed.clone()).unwrap_or_default();
+    let mut owners = match sent {
+        Sent::Reset => ManagedFields::default(),
+        Sent::Nothing => stored(),
+        Sent::Entries(list) => match ManagedFields::decode(&list) {
+            Ok(mut owners) if !owners.is_empty() => {
+                owners.sort();
+                owners
+            }
+            _ => stored(),
+        },
+    };
+    let tracked = old.is_none() || !owners.is_empty();
+    if tracked && !comparison.is_empty() {
+        record(&mut owners, comparison, owner(), writer);
     }
-    if !comparison.is_empty() {
-        record(&mut entries, comparison, writer);
-    }
-    set_managed_fields(new, entries);
+    owners
 }
 
 /// What a client sent as `managedFields`.
@@ -205,81 +178,71 @@ enum Sent {
     Entries(Vec<Value>),
 }
 
-fn take_managed_fields(object: &mut Value) -> Sent {
-    let metadata = object.get_mut("metadata").and_then(Value::as_object_mut);
-    match metadata.and_then(|metadata| metadata.remove("managedFields")) {
-        Some(Value::Array(list)) => {
-            let resets = match list.as_slice() {
-                [] => true,
-                [one] => one.as_object().is_some_and(Map::is_empty),
-                _ => false,
-            };
-            if resets {
-                Sent::Reset
-            } else {
-                Sent::Entries(list)
-            }
+impl Sent {
+    fn of(list: Option<Value>) -> Self {
+        let Some(Value::Array(list)) = list else {
+            return Self::Nothing;
+        };
+        let resets = match list.as_slice() {
+            [] => true,
+            [one] => one.as_object().is_some_and(Map::is_empty),
+            _ => false,
+        };
+        if resets {
+            Self::Reset
+        } else {
+            Self::Entries(list)
         }
-        _ => Sent::Nothing,
     }
 }
 
-fn drop_managed_fields(object: &mut Value) -> Sent {
-    take_managed_fields(object);
-    Sent::Nothing
-}
-
 /// Moves changed and added paths to the writer's Update entry, and removed ones away from all.
-fn record(entries: &mut Vec<Value>, comparison: Comparison, writer: &Writer<'_>) {
+fn record(owners: &mut ManagedFields, comparison: Comparison, owner: Owner, writer: &Writer<'_>) {
     let Comparison {
         added,
         modified,
         removed,
     } = comparison;
     let changed = modified.union(added);
-    let owner = writer.owner(writer.manager, Operation::Update);
-    let mut own = None;
-    entries.retain_mut(|entry| {
-        if own.is_none() && raw::is_update_of(entry, &owner) {
-            own = Some(entry.take());
-            return false;
-        }
-        raw::take_away(entry, &changed) && raw::take_away(entry, &removed)
-    });
-    let mut own = own.unwrap_or_else(|| writer.entry(owner, FieldSet::EMPTY).encode());
-    let left = raw::take_away(&mut own, &removed);
-    raw::add_to(&mut own, &changed);
+    let own = owners.position(&owner).map(|at| owners.entries.remove(at));
+    owners
+        .entries
+        .retain_mut(|entry| entry.take_away(&changed) && entry.take_away(&removed));
+    let mut own = own.unwrap_or_else(|| writer.entry(owner, FieldSet::EMPTY));
+    let left = own.take_away(&removed);
     if !changed.is_empty() {
-        writer.stamp(&mut own);
+        own.stamp(writer.stored_time());
     }
     if left || !changed.is_empty() {
-        entries.push(own);
+        own.add(changed);
+        owners.entries.push(own);
     }
-    raw::settle(entries);
+    owners.cap();
+    owners.sort();
 }
 
 /// Merges `config` into `live` (`None`: the object is created) and gives the object to be defaulted, validated and stored,
-/// with its `managedFields` (API-144).
+/// and who owns its fields (API-144).
 ///
 /// `writer.manager` is the applying manager. When only the times of entries would change, none does.
 ///
 /// # Errors
 /// [`ApplyError`]; nothing is changed then.
 pub fn apply(
-    live: Option<&Value>,
+    live: Option<Tracked<'_>>,
     config: &Value,
     writer: &Writer<'_>,
     force: bool,
     schema: SchemaRef<'_>,
-) -> Result<Value, ApplyError> {
+) -> Result<(Value, ManagedFields), ApplyError> {
+    let mut managed = live.map(|live| live.managed.clone()).unwrap_or_default();
+    let live = live.map(|live| live.object);
     check_config(live, config, writer, schema)?;
-    let mut managed = decode(live)
-        .map_err(|text| ApplyError::Typed(format!("failed to decode managed fields: {text}")))?;
     let live: Cow<'_, Value> = match live {
         Some(live) => Cow::Borrowed(live),
         None => Cow::Owned(blank(schema, GroupVersionKind::of(config))),
     };
-    if managed.entries.is_empty() {
+    if managed.is_empty() {
         // Fields of an object that was not tracked belong to an entry of their own (API-160).
         let before = Writer {
             manager: "before-first-apply",
@@ -298,7 +261,7 @@ pub fn apply(
         }
     }
     let first = apply_to(&live, config, managed.clone(), writer, force, schema);
-    let mut merged = match first {
+    let (mut merged, owners) = match first {
         Err(ApplyError::Conflict(conflicts)) if writer.manager == "kubectl" => {
             let left = conflicts_beyond_last_applied(&live, conflicts, writer, schema);
             if !left.is_empty() {
@@ -313,7 +276,7 @@ pub fn apply(
     {
         refresh_last_applied(&mut merged, config);
     }
-    Ok(merged)
+    Ok((merged, owners))
 }
 
 fn check_config(
@@ -330,7 +293,7 @@ fn check_config(
             "invalid object type: {kind}"
         )));
     }
-    if managed_fields(config).is_some_and(|list| !list.is_null()) {
+    if managed::is_set(config) {
         return Err(ApplyError::BadRequest(
             "metadata.managedFields must be nil".to_owned(),
         ));
@@ -362,11 +325,11 @@ fn check_config(
 fn apply_to(
     live: &Value,
     config: &Value,
-    mut managed: Managed,
+    mut managed: ManagedFields,
     writer: &Writer<'_>,
     force: bool,
     schema: SchemaRef<'_>,
-) -> Result<Value, ApplyError> {
+) -> Result<(Value, ManagedFields), ApplyError> {
     let typed = |text: String| ApplyError::Typed(format!("failed to merge config: {text}"));
     let mut merged = merge::merge(live, config, schema).map_err(typed)?;
     let owner = writer.owner(writer.manager, Operation::Apply);
@@ -377,7 +340,7 @@ fn apply_to(
         .position(&owner)
         .map(|at| managed.entries.remove(at));
     if let Some(last) = &last {
-        merged = prune(merged, &last.set, &set, &managed, schema).map_err(typed)?;
+        merged = prune(merged, last.set(), &set, &managed, schema).map_err(typed)?;
     }
     let unchanged = *live == merged;
     let comparison = if unchanged {
@@ -390,23 +353,22 @@ fn apply_to(
     if !set.is_empty() {
         // An apply that changes no field keeps the time of its entry.
         let time = if unchanged {
-            last.and_then(|last| last.time)
+            last.as_ref().and_then(Entry::time)
         } else {
-            Some(writer.time.to_owned())
+            Some(writer.time)
         };
-        managed.put(Entry {
-            owner,
-            api_version: writer.api_version.to_owned(),
-            time,
-            set,
-        });
+        managed.put(Entry::new(owner, writer.api_version, time, set));
     }
-    set_managed_fields(&mut merged, managed.encode());
-    Ok(merged)
+    managed.sort();
+    Ok((merged, managed))
 }
 
 /// Takes changed paths away from the other entries, or says that they are in conflict.
-fn take_over(managed: &mut Managed, comparison: Comparison, force: bool) -> Result<(), ApplyError> {
+fn take_over(
+    managed: &mut ManagedFields,
+    comparison: Comparison,
+    force: bool,
+) -> Result<(), ApplyError> {
     let Comparison {
         added,
         modified,
@@ -415,10 +377,10 @@ fn take_over(managed: &mut Managed, comparison: Comparison, force: bool) -> Resu
     let changed = modified.union(added);
     let mut conflicts = Vec::new();
     for entry in &managed.entries {
-        let shared = entry.set.clone().intersection(&changed);
+        let shared = changed.clone().intersection(entry.set());
         shared.for_each(&mut |path| {
             conflicts.push(Conflict {
-                owner: entry.owner.clone(),
+                owner: entry.owner().clone(),
                 path: path.to_vec(),
             });
         });
@@ -427,12 +389,9 @@ fn take_over(managed: &mut Managed, comparison: Comparison, force: bool) -> Resu
         conflicts.sort_by(|a, b| a.owner.cmp(&b.owner));
         return Err(ApplyError::Conflict(conflicts));
     }
-    for entry in &mut managed.entries {
-        entry.set = std::mem::take(&mut entry.set)
-            .difference(&changed)
-            .difference(&removed);
-    }
-    managed.entries.retain(|entry| !entry.set.is_empty());
+    managed
+        .entries
+        .retain_mut(|entry| entry.take_away(&changed) && entry.take_away(&removed));
     Ok(())
 }
 
@@ -441,7 +400,7 @@ fn prune(
     merged: Value,
     last: &FieldSet,
     set: &FieldSet,
-    others: &Managed,
+    others: &ManagedFields,
     schema: SchemaRef<'_>,
 ) -> Result<Value, String> {
     if last.clone().difference(set).is_empty() {
@@ -455,7 +414,7 @@ fn prune(
     let owned = others
         .entries
         .iter()
-        .fold(set.clone(), |all, entry| all.union(entry.set.clone()));
+        .fold(set.clone(), |all, entry| all.union(entry.set().clone()));
     let kept = members(fields(&pruned, schema)?).union(members(owned));
     // What others own comes back…
     let mut pruned = merged.clone();

@@ -14,39 +14,49 @@ pub(super) fn position(list: &[Value], item: &Value, merge_key: Option<&str>) ->
         .position(|other| identity(other, merge_key) == Some(wanted))
 }
 
-/// Sorts `items` like `order`; items it does not name come last, as they stood.
-pub(super) fn sort_like(items: &mut [Value], order: &[Value], merge_key: Option<&str>) {
-    items.sort_by_cached_key(|item| position(order, item, merge_key).unwrap_or(usize::MAX));
+/// What tells the items of `list` apart, in its order; items without an identity are left out.
+pub(super) fn identities(list: &[Value], merge_key: Option<&str>) -> Vec<Value> {
+    list.iter()
+        .filter_map(|item| identity(item, merge_key))
+        .cloned()
+        .collect()
 }
 
-/// Arranges `merged`: items named by `wanted` in its order, and between them the others, in the order of `old` (the list
-/// as it was), each before the first wanted item that stood behind it there.
+/// Arranges `merged`: items of the identities `wanted` in their order, and between them the others, in the order of `old`
+/// (the identities of the list as it was), each before the first wanted item that stood behind it there.
 pub(super) fn arrange(
     merged: Vec<Value>,
     wanted: &[Value],
     old: &[Value],
     merge_key: Option<&str>,
 ) -> Vec<Value> {
-    let (mut named, mut others): (Vec<_>, Vec<_>) = merged
-        .into_iter()
-        .partition(|item| position(wanted, item, merge_key).is_some());
-    sort_like(&mut named, wanted, merge_key);
-    sort_like(&mut others, old, merge_key);
+    struct Placed {
+        item: Value,
+        wanted: Option<usize>,
+        old: Option<usize>,
+    }
+    let placed = merged.into_iter().map(|item| {
+        let own = identity(&item, merge_key);
+        let place = |list: &[Value]| own.and_then(|own| list.iter().position(|one| one == own));
+        let (wanted, old) = (place(wanted), place(old));
+        Placed { item, wanted, old }
+    });
+    let (mut named, mut others): (Vec<_>, Vec<_>) =
+        placed.partition(|placed| placed.wanted.is_some());
+    named.sort_by_key(|placed| placed.wanted);
+    others.sort_by_key(|placed| placed.old.unwrap_or(usize::MAX));
     let mut out = Vec::with_capacity(named.len() + others.len());
     let mut others = others.into_iter().peekable();
-    for item in named {
-        let place = position(old, &item, merge_key);
-        while let Some(other) =
-            others.next_if(|other| match (position(old, other, merge_key), place) {
-                (Some(other), Some(place)) => other < place,
-                _ => false,
-            })
-        {
-            out.push(other);
+    for named in named {
+        while let Some(other) = others.next_if(|other| match (other.old, named.old) {
+            (Some(other), Some(place)) => other < place,
+            _ => false,
+        }) {
+            out.push(other.item);
         }
-        out.push(item);
+        out.push(named.item);
     }
-    out.extend(others);
+    out.extend(others.map(|other| other.item));
     out
 }
 

@@ -94,11 +94,11 @@ impl StrategicError {
 /// [`StrategicError`]; `object` may then be half patched.
 pub fn strategic(
     object: &mut Value,
-    patch: &Value,
+    patch: Value,
     schema: SchemaRef<'_>,
 ) -> Result<(), StrategicError> {
     let Value::Object(patch) = patch else {
-        return Err(StrategicError::NotAnObject(json_type(patch)));
+        return Err(StrategicError::NotAnObject(json_type(&patch)));
     };
     let Value::Object(original) = object else {
         return Err(StrategicError::WrongType {
@@ -106,7 +106,7 @@ pub fn strategic(
             found: go_type(object),
         });
     };
-    merge_map(original, patch.clone(), Some(schema), Mode::Apply)
+    merge_map(original, patch, Some(schema), Mode::Apply)
 }
 
 /// What becomes of directives.
@@ -303,13 +303,14 @@ fn merge_ordered_list(
         check_order(patch, order, key)?;
     }
     let old = original.remove(field).map(into_list).transpose()?;
-    let merged = match (&old, patch) {
+    let before = order::identities(old.as_deref().unwrap_or_default(), key);
+    let merged = match (old, patch) {
         (None, None) => return Ok(()),
-        (Some(old), None) => old.clone(),
+        (Some(old), None) => old,
         (None, Some(patch)) => without_directives(patch),
         (Some(old), Some(patch)) => {
             if strategy.merge {
-                merge_list(old.clone(), patch, list_schema, key, mode)?
+                merge_list(old, patch, list_schema, key, mode)?
             } else {
                 patch
             }
@@ -317,7 +318,7 @@ fn merge_ordered_list(
     };
     check_keys(&merged, key)?;
     check_keys(order, key)?;
-    let arranged = order::arrange(merged, order, old.as_deref().unwrap_or_default(), key);
+    let arranged = order::arrange(merged, &order::identities(order, key), &before, key);
     original.insert(field.to_owned(), Value::Array(arranged));
     Ok(())
 }
@@ -494,16 +495,14 @@ fn merge_objects(
         return Ok(items);
     }
     let item_schema = schema.and_then(SchemaRef::items);
-    let mut merged = remaining.clone();
+    let before = order::identities(&remaining, Some(key));
+    let mut merged = remaining;
     let mut wanted = Vec::with_capacity(items.len());
     for item in items {
         let identity = item
             .get(key)
             .ok_or_else(|| StrategicError::no_merge_key(&item, key))?;
-        wanted.push(Value::Object(Map::from_iter([(
-            key.to_owned(),
-            identity.clone(),
-        )])));
+        wanted.push(identity.clone());
         match order::position(&merged, &item, Some(key)).map(|at| &mut merged[at]) {
             Some(Value::Object(old)) => {
                 if let Value::Object(patch) = item {
@@ -514,7 +513,7 @@ fn merge_objects(
         }
     }
     check_keys(&merged, Some(key))?;
-    Ok(order::arrange(merged, &wanted, &remaining, Some(key)))
+    Ok(order::arrange(merged, &wanted, &before, Some(key)))
 }
 
 struct Split {

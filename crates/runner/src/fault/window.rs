@@ -1,16 +1,15 @@
 //! A bent view: how long it hides or ages what.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use serde_json::Value;
 use wavetank_model::{ObjectKey, object};
 use wavetank_scenario::FaultEffect;
 
 use super::Armed;
+use crate::view::Seen;
 
 /// Objects by key, as a view shows them.
-pub(super) type Shown = BTreeMap<ObjectKey, Arc<Value>>;
+pub(super) type Shown = BTreeMap<ObjectKey, Seen>;
 
 /// The passes for which one fault bends the view.
 #[derive(Clone, Debug)]
@@ -142,7 +141,7 @@ mod tests {
     fn truth(version: u32) -> Shown {
         let key = ObjectKey::new("", "ConfigMap", "shop", "a");
         let object = json!({"metadata": {"resourceVersion": version.to_string()}});
-        Shown::from([(key, Arc::new(object))])
+        Shown::from([(key, object.into())])
     }
 
     /// What three or more passes see: the version, or 0 for nothing.

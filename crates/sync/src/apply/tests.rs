@@ -151,7 +151,7 @@ impl Api {
         match media.trim() {
             "strategic-merge" => {
                 let gvk = GroupVersionKind::of(&object).unwrap();
-                patch::strategic(&mut object, sent, schema::builtin(&gvk).unwrap()).unwrap();
+                patch::strategic(&mut object, sent.clone(), schema::builtin(&gvk).unwrap()).unwrap();
             }
             "json" => patch::json(&mut object, sent).unwrap(),
             _ => patch::merge(&mut object, sent).unwrap(),

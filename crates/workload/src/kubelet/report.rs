@@ -69,22 +69,22 @@ impl Report {
                         Value::from(text)
                     }
                 };
-                json!({
-                    "type": condition.kind,
-                    "status": if condition.status { "True" } else { "False" },
-                    "observedGeneration": generation,
-                    "lastTransitionTime": condition.since,
-                    "reason": absent(condition.reason),
-                    "message": absent(&condition.message),
-                })
+                map([
+                    ("type", condition.kind.into()),
+                    ("status", if condition.status { "True" } else { "False" }.into()),
+                    ("observedGeneration", generation.into()),
+                    ("lastTransitionTime", condition.since.as_str().into()),
+                    ("reason", absent(condition.reason)),
+                    ("message", absent(&condition.message)),
+                ])
             })
             .collect();
         if !changed.is_empty() {
             let mut order: Vec<Value> = conditions
                 .iter()
-                .map(|condition| json!({"type": condition.kind}))
+                .map(|condition| map([("type", condition.kind.into())]))
                 .collect();
-            order.push(json!({"type": "PodScheduled"}));
+            order.push(map([("type", "PodScheduled".into())]));
             status.insert(
                 "$setElementOrder/conditions".to_owned(),
                 Value::Array(order),
@@ -96,8 +96,17 @@ impl Report {
         if status.is_empty() {
             return None;
         }
-        Some(json!({"metadata": {"uid": object::uid(pod)}, "status": status}))
+        let metadata = map([("uid", object::uid(pod).into())]);
+        Some(map([("metadata", metadata), ("status", status.into())]))
     }
+}
+
+/// As `json!`, which would copy the values.
+fn map<const N: usize>(fields: [(&str, Value); N]) -> Value {
+    let fields = fields.into_iter();
+    fields
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 fn fields(machine: &Machine, pod: &Value) -> Map<String, Value> {
@@ -142,17 +151,17 @@ fn container_status(machine: &Machine, container: &Container, pod: &Value) -> Va
     let epoch = machine.report.epoch;
     let uid = object::uid(pod);
     let terminated = |exit: &Exit| {
-        let mut out = json!({
-            "exitCode": exit.code,
-            "reason": exit.reason,
-            "startedAt": epoch.time(exit.started),
-            "finishedAt": epoch.time(exit.finished),
-            "containerID": container_id(uid, &container.name, exit.run),
-        });
+        let mut out = map([
+            ("exitCode", exit.code.into()),
+            ("reason", exit.reason.as_str().into()),
+            ("startedAt", epoch.time(exit.started).into()),
+            ("finishedAt", epoch.time(exit.finished).into()),
+            ("containerID", container_id(uid, &container.name, exit.run).into()),
+        ]);
         if let Some(message) = &exit.message {
             out["message"] = message.clone().into();
         }
-        json!({"terminated": out})
+        map([("terminated", out)])
     };
     let waiting = |reason: &str, message: Option<String>| match message {
         Some(message) => json!({"waiting": {"reason": reason, "message": message}}),
@@ -179,23 +188,29 @@ fn container_status(machine: &Machine, container: &Container, pod: &Value) -> Va
             _ if machine.init.is_empty() => waiting("ContainerCreating", None),
             _ => waiting("PodInitializing", None),
         },
-        State::Running { since } => json!({"running": {"startedAt": epoch.time(*since)}}),
+        State::Running { since } => {
+            let running = map([("startedAt", epoch.time(*since).into())]);
+            map([("running", running)])
+        }
         State::Terminated(exit) => terminated(exit),
     };
     let last = match (&container.state, &container.last) {
         (State::Terminated(_), _) | (_, None) => json!({}),
         (_, Some(exit)) => terminated(exit),
     };
-    let mut out = json!({
-        "name": container.name,
-        "image": container.image,
-        "imageID": "",
-        "ready": container.ready || matches!(&container.state, State::Terminated(exit) if exit.code == 0 && is_init(machine, container)),
-        "restartCount": container.restarts,
-        "started": matches!(container.state, State::Running { .. }),
-        "state": state,
-        "lastState": last,
-    });
+    let ready = container.ready
+        || matches!(&container.state, State::Terminated(exit) if exit.code == 0 && is_init(machine, container));
+    let started = matches!(container.state, State::Running { .. });
+    let mut out = map([
+        ("name", container.name.as_str().into()),
+        ("image", container.image.as_str().into()),
+        ("imageID", "".into()),
+        ("ready", ready.into()),
+        ("restartCount", container.restarts.into()),
+        ("started", started.into()),
+        ("state", state),
+        ("lastState", last),
+    ]);
     if !container.state.is_waiting() || container.last.is_some() {
         out["imageID"] = image_id(&container.image).into();
         out["containerID"] = container_id(uid, &container.name, container.restarts).into();

@@ -1,4 +1,4 @@
-//! The shortest way from a created object to its first `managedFields` entry: no set is built, `fieldsV1` is written at once.
+//! The shortest way from a created object to its first `managedFields` entry: nothing is compared that cannot differ.
 
 use serde_json::{Map, Value};
 
@@ -7,7 +7,7 @@ use super::set::FieldSet;
 use super::walk::{Kind, UNTRACKED, is_empty, kind};
 use crate::schema::SchemaRef;
 
-/// What [`super::compare`] finds added or modified from `blank` to `new`, as `fieldsV1`.
+/// What [`super::compare`] finds added or modified from `blank` to `new`.
 ///
 /// `None` where the long way is needed: an item of a list has no identity or shares it, or `reset` names fields below the
 /// first level.
@@ -16,11 +16,11 @@ pub(super) fn created_fields(
     new: &Value,
     schema: SchemaRef<'_>,
     reset: &FieldSet,
-) -> Option<Map<String, Value>> {
+) -> Option<FieldSet> {
     if reset.elements().any(|(_, _, below)| !below.is_empty()) {
         return None;
     }
-    let mut out = Map::new();
+    let mut out = FieldSet::EMPTY;
     for (name, value) in new.as_object()? {
         let Some(field) = schema.field(name) else {
             continue;
@@ -38,24 +38,9 @@ pub(super) fn created_fields(
             ),
             _ => fields(old, value, field)?,
         };
-        insert(&mut out, PathElement::field(name), member, below);
+        out.push(|| PathElement::field(name), member, below);
     }
     Some(out)
-}
-
-fn insert(
-    out: &mut Map<String, Value>,
-    element: PathElement,
-    member: bool,
-    mut below: Map<String, Value>,
-) {
-    if !member && below.is_empty() {
-        return;
-    }
-    if member && !below.is_empty() {
-        below.insert(".".to_owned(), Value::Object(Map::new()));
-    }
-    out.insert(element.to_key(), Value::Object(below));
 }
 
 fn map_fields(
@@ -63,27 +48,23 @@ fn map_fields(
     new: &Map<String, Value>,
     schema: SchemaRef<'_>,
     wanted: impl Fn(&str) -> bool,
-) -> Option<Map<String, Value>> {
-    let mut out = Map::new();
+) -> Option<FieldSet> {
+    let mut out = FieldSet::EMPTY;
     for (name, value) in new {
         let Some(field) = schema.field(name).filter(|_| wanted(name)) else {
             continue;
         };
         let (member, below) = fields(old.and_then(|old| old.get(name)), value, field)?;
-        insert(&mut out, PathElement::field(name), member, below);
+        out.push(|| PathElement::field(name), member, below);
     }
     Some(out)
 }
 
 /// Whether the place itself is new or changed, and what is below it.
-fn fields(
-    old: Option<&Value>,
-    new: &Value,
-    schema: SchemaRef<'_>,
-) -> Option<(bool, Map<String, Value>)> {
+fn fields(old: Option<&Value>, new: &Value, schema: SchemaRef<'_>) -> Option<(bool, FieldSet)> {
     let member = old.is_none();
     if is_empty(old) && is_empty(Some(new)) {
-        return Some((old.is_none_or(|old| old != new), Map::new()));
+        return Some((old.is_none_or(|old| old != new), FieldSet::EMPTY));
     }
     match (kind(schema, new), new) {
         (Kind::Map, Value::Object(map)) => Some((
@@ -91,19 +72,18 @@ fn fields(
             map_fields(old.and_then(Value::as_object), map, schema, |_| true)?,
         )),
         (Kind::List(list_type, items), Value::Array(list)) if is_empty(old) => {
-            let mut out = Map::new();
+            let mut out = FieldSet::EMPTY;
             for item in list {
                 let element = PathElement::of_item(item, list_type, items).ok()?;
-                let (member, below) = fields(None, item, items)?;
-                let before = out.len();
-                insert(&mut out, element, member, below);
-                if out.len() == before {
+                if out.get(&element).is_some() {
                     return None;
                 }
+                let (member, below) = fields(None, item, items)?;
+                out.push(|| element, member, below);
             }
             Some((member, out))
         }
         (Kind::List(..), _) => None,
-        _ => Some((old != Some(new), Map::new())),
+        _ => Some((old != Some(new), FieldSet::EMPTY)),
     }
 }

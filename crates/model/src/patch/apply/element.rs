@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use serde_json::Value;
 
+use crate::json;
 use crate::schema::{ListType, SchemaRef};
 
 /// A scalar that names an item of a list.
@@ -152,11 +153,12 @@ impl PathElement {
         out
     }
 
-    /// Makes `out` the key of `fieldsV1`.
-    pub(super) fn key_into(&self, out: &mut String) {
-        out.clear();
-        // Writing into a String cannot fail.
-        let _written = self.write_key(out);
+    /// Writes the key of `fieldsV1` as JSON.
+    pub(super) fn write_json_key(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Field(name) => json::write_joined(out, "f:", name),
+            _ => json::write_text(out, &self.to_key()),
+        }
     }
 
     fn write_key(&self, out: &mut String) -> fmt::Result {

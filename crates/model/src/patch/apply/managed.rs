@@ -1,12 +1,17 @@
-//! `metadata.managedFields`: its entries, their identity, order and cap (API-165…173).
+//! `metadata.managedFields`, apart from its object: its entries, their identity, order and cap (API-165…173).
+
+use std::cmp::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::{Map, Value};
 
 use super::set::FieldSet;
+use crate::json;
 
 /// The most entries of the operation Update; older ones are merged into `ancient-changes` (API-173).
-pub(super) const MAX_UPDATE_ENTRIES: usize = 10;
+const MAX_UPDATE_ENTRIES: usize = 10;
 const ANCIENT: &str = "ancient-changes";
+const FIELD: &str = "managedFields";
 
 /// How a manager came to own fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,7 +21,7 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    pub(super) const fn as_str(self) -> &'static str {
+    const fn as_str(self) -> &'static str {
         match self {
             Self::Apply => "Apply",
             Self::Update => "Update",
@@ -36,94 +41,287 @@ pub(super) struct Owner {
     pub(super) subresource: String,
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) owner: Owner,
-    pub(super) api_version: String,
-    pub(super) time: Option<String>,
-    pub(super) set: FieldSet,
+/// Fields as a set and as text, each made of the other when it is asked for.
+#[derive(Debug)]
+struct Fields {
+    set: OnceLock<FieldSet>,
+    text: OnceLock<Box<[u8]>>,
 }
 
-/// All entries of an object.
+impl Fields {
+    fn of(set: FieldSet) -> Arc<Self> {
+        Arc::new(Self {
+            set: OnceLock::from(set),
+            text: OnceLock::new(),
+        })
+    }
+
+    fn set(&self) -> &FieldSet {
+        self.set.get_or_init(|| {
+            // What is known by its text alone was written here.
+            let fields = self
+                .text
+                .get()
+                .and_then(|text| serde_json::from_slice(text).ok());
+            FieldSet::from_fields_v1(&fields.unwrap_or_default()).unwrap_or_default()
+        })
+    }
+
+    fn text(&self) -> &[u8] {
+        self.text.get_or_init(|| {
+            let mut out = Vec::with_capacity(256);
+            self.set().write_fields_v1(&mut out);
+            out.into()
+        })
+    }
+}
+
+/// One entry. Its parts are shared with the versions of the object before and after.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    head: Arc<Head>,
+    time: Option<Arc<str>>,
+    fields: Arc<Fields>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Head {
+    owner: Owner,
+    api_version: String,
+}
+
+impl Entry {
+    pub(super) fn new(owner: Owner, api_version: &str, time: Option<&str>, set: FieldSet) -> Self {
+        Self {
+            head: Arc::new(Head {
+                owner,
+                api_version: api_version.to_owned(),
+            }),
+            time: time.map(Arc::from),
+            fields: Fields::of(set),
+        }
+    }
+
+    pub(super) fn owner(&self) -> &Owner {
+        &self.head.owner
+    }
+
+    pub(super) fn set(&self) -> &FieldSet {
+        self.fields.set()
+    }
+
+    pub(super) fn time(&self) -> Option<&str> {
+        self.time.as_deref()
+    }
+
+    /// Makes this the time of its last write.
+    pub(super) fn stamp(&mut self, time: Option<&str>) {
+        if self.time() != time {
+            self.time = time.map(Arc::from);
+        }
+    }
+
+    /// Takes the paths of `other` away; whether any are left.
+    pub(super) fn take_away(&mut self, other: &FieldSet) -> bool {
+        let set = self.set();
+        if !set.is_disjoint(other) {
+            self.fields = Fields::of(set.clone().difference(other));
+        }
+        !self.set().is_empty()
+    }
+
+    /// Adds the paths of `other`.
+    pub(super) fn add(&mut self, other: FieldSet) {
+        let set = self.set();
+        if !set.contains_all(&other) {
+            self.fields = Fields::of(set.clone().union(other));
+        }
+    }
+
+    /// Who owns what, whenever that was written.
+    fn says_as(&self, other: &Self) -> bool {
+        self.head == other.head
+            && (Arc::ptr_eq(&self.fields, &other.fields) || self.set() == other.set())
+    }
+
+    fn in_order(&self, other: &Self) -> Ordering {
+        let (one, two) = (self.owner(), other.owner());
+        one.operation
+            .cmp(&two.operation)
+            .then_with(|| self.time.cmp(&other.time))
+            .then_with(|| one.manager.cmp(&two.manager))
+            .then_with(|| self.head.api_version.cmp(&other.head.api_version))
+            .then_with(|| one.subresource.cmp(&two.subresource))
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let Head { owner, api_version } = &*self.head;
+        out.extend_from_slice(b"{\"apiVersion\":");
+        json::write_text(out, api_version);
+        out.extend_from_slice(b",\"fieldsType\":\"FieldsV1\",\"fieldsV1\":");
+        out.extend_from_slice(self.fields.text());
+        out.extend_from_slice(b",\"manager\":");
+        json::write_text(out, &owner.manager);
+        out.extend_from_slice(b",\"operation\":");
+        json::write_text(out, owner.operation.as_str());
+        if !owner.subresource.is_empty() {
+            out.extend_from_slice(b",\"subresource\":");
+            json::write_text(out, &owner.subresource);
+        }
+        if let Some(time) = &self.time {
+            out.extend_from_slice(b",\"time\":");
+            json::write_text(out, time);
+        }
+        out.push(b'}');
+    }
+}
+
+/// Who owns which fields of an object: its `metadata.managedFields`, kept apart from the rest of it.
+///
+/// An object changes far more often than who owns what, and most readers do not ask. Versions of an object share what
+/// they have in common, so a clone is cheap.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Managed {
+pub struct ManagedFields {
+    /// In the server's order (API-167) once an object is written.
     pub(super) entries: Vec<Entry>,
 }
 
-impl Managed {
-    /// Reads `metadata.managedFields`.
+impl PartialEq for ManagedFields {
+    fn eq(&self, other: &Self) -> bool {
+        self.says_as(other)
+            && self
+                .entries
+                .iter()
+                .zip(&other.entries)
+                .all(|(one, other)| one.time == other.time)
+    }
+}
+
+impl ManagedFields {
+    /// Takes `metadata.managedFields`, as a server wrote it, out of an object.
+    pub fn take_stored(object: &mut Value) -> Self {
+        let list = take(object);
+        let list = list.as_ref().and_then(Value::as_array);
+        let read = |(index, entry)| {
+            let (head, time) = decode(index, entry).ok()?;
+            let mut text = Vec::with_capacity(256);
+            json::write(&mut text, entry.get("fieldsV1")?);
+            Some(Entry {
+                head,
+                time,
+                fields: Arc::new(Fields {
+                    set: OnceLock::new(),
+                    text: OnceLock::from(Box::from(text)),
+                }),
+            })
+        };
+        Self {
+            entries: list
+                .into_iter()
+                .flatten()
+                .enumerate()
+                .filter_map(read)
+                .collect(),
+        }
+    }
+
+    /// Reads the `metadata.managedFields` of an object; there may be none.
+    ///
+    /// # Errors
+    /// What is wrong with an entry.
+    pub fn of(object: &Value) -> Result<Self, String> {
+        let list = object
+            .get("metadata")
+            .and_then(|metadata| metadata.get(FIELD));
+        Self::decode(list.and_then(Value::as_array).map_or(&[], Vec::as_slice))
+    }
+
     pub(super) fn decode(list: &[Value]) -> Result<Self, String> {
         let mut out = Self::default();
         for (index, entry) in list.iter().enumerate() {
-            let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();
-            let operation = match text("operation") {
-                "Apply" => Operation::Apply,
-                "Update" => Operation::Update,
-                _ => return Err("operation must be `Apply` or `Update`".to_owned()),
-            };
-            let api_version = text("apiVersion").to_owned();
-            if api_version.is_empty() {
-                return Err("apiVersion must not be empty".to_owned());
-            }
-            match text("fieldsType") {
-                "FieldsV1" => {}
-                "" => {
-                    return Err(format!(
-                        "missing fieldsType in managed fields entry {index}"
-                    ));
-                }
-                other => {
-                    return Err(format!(
-                        "invalid fieldsType {other:?} in managed fields entry {index}"
-                    ));
-                }
-            }
-            let version = if operation == Operation::Update {
-                api_version.clone()
-            } else {
-                String::new()
-            };
-            let (manager, subresource) =
-                (text("manager").to_owned(), text("subresource").to_owned());
+            let (head, time) = decode(index, entry)?;
+            let fields = entry.get("fieldsV1").unwrap_or(&Value::Null);
             out.put(Entry {
-                owner: Owner {
-                    manager,
-                    operation,
-                    version,
-                    subresource,
-                },
-                api_version,
-                time: entry.get("time").and_then(Value::as_str).map(str::to_owned),
-                set: FieldSet::from_fields_v1(entry.get("fieldsV1").unwrap_or(&Value::Null))?,
+                head,
+                time,
+                fields: Fields::of(FieldSet::from_fields_v1(fields)?),
             });
         }
         Ok(out)
     }
 
+    /// Whether nobody is known to own anything: `metadata.managedFields` is not there.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether the same managers own the same fields, whenever they wrote them.
+    pub fn says_as(&self, other: &Self) -> bool {
+        self.entries.len() == other.entries.len()
+            && self
+                .entries
+                .iter()
+                .zip(&other.entries)
+                .all(|(one, other)| one.says_as(other))
+    }
+
+    /// Writes the JSON of `metadata.managedFields`.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.push(b'[');
+        for (at, entry) in self.entries.iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            entry.write(out);
+        }
+        out.push(b']');
+    }
+
+    /// Makes this the `metadata.managedFields` of an object.
+    pub fn put_into(&self, object: &mut Value) {
+        let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else {
+            return;
+        };
+        if self.is_empty() {
+            metadata.remove(FIELD);
+            return;
+        }
+        let mut text = Vec::with_capacity(1024);
+        self.write(&mut text);
+        // What was written here can be read.
+        let list = serde_json::from_slice(&text).unwrap_or_default();
+        metadata.insert(FIELD.to_owned(), list);
+    }
+
     pub(super) fn position(&self, owner: &Owner) -> Option<usize> {
-        self.entries.iter().position(|entry| entry.owner == *owner)
+        self.entries.iter().position(|entry| entry.owner() == owner)
     }
 
     /// Adds an entry, or replaces that of the same owner.
     pub(super) fn put(&mut self, entry: Entry) {
-        match self.position(&entry.owner) {
+        match self.position(entry.owner()) {
             Some(at) => self.entries[at] = entry,
             None => self.entries.push(entry),
         }
     }
 
+    /// Brings the entries into the server's order (API-167).
+    pub(super) fn sort(&mut self) {
+        self.entries.sort_by(Entry::in_order);
+    }
+
     /// Merges the oldest Update entries into `ancient-changes` of their version until there are few enough.
     pub(super) fn cap(&mut self) {
-        let is_update = |entry: &&Entry| entry.owner.operation == Operation::Update;
+        let is_update = |entry: &&Entry| entry.owner().operation == Operation::Update;
         let mut count = self.entries.iter().filter(is_update).count();
         if count <= MAX_UPDATE_ENTRIES {
             return;
         }
-        let mut oldest: Vec<(Option<String>, Owner)> = self
+        let mut oldest: Vec<(Option<Arc<str>>, Owner)> = self
             .entries
             .iter()
             .filter(is_update)
-            .map(|entry| (entry.time.clone(), entry.owner.clone()))
+            .map(|entry| (entry.time.clone(), entry.owner().clone()))
             .collect();
         oldest.sort_unstable();
         let mut first_of_version: Vec<Owner> = Vec::new();
@@ -160,52 +358,104 @@ impl Managed {
             return;
         };
         let entry = &mut self.entries[at];
-        entry.owner = bucket;
-        entry.set = std::mem::take(&mut entry.set).union(newer.set);
-        entry.time = newer.time;
-    }
-
-    /// As `metadata.managedFields`, in the server's order (API-167).
-    pub(super) fn encode(mut self) -> Vec<Value> {
-        self.entries.sort_unstable_by(|a, b| {
-            let key = |entry: &'_ Entry| (entry.owner.operation, entry.time.clone());
-            key(a).cmp(&key(b)).then_with(|| {
-                let rest = |entry: &Entry| {
-                    (
-                        entry.owner.manager.clone(),
-                        entry.api_version.clone(),
-                        entry.owner.subresource.clone(),
-                    )
-                };
-                rest(a).cmp(&rest(b))
-            })
-        });
-        self.entries.into_iter().map(Entry::encode).collect()
+        let set = entry.set().clone().union(newer.set().clone());
+        *entry = Entry::new(bucket, &entry.head.api_version, newer.time(), set);
     }
 }
 
-impl Entry {
-    pub(super) fn encode(self) -> Value {
-        let fields = self.set.to_fields_v1();
-        self.encode_with(fields)
+/// Takes `metadata.managedFields` out of an object.
+pub(super) fn take(object: &mut Value) -> Option<Value> {
+    object.get_mut("metadata")?.as_object_mut()?.remove(FIELD)
+}
+
+/// Whether a configuration names `metadata.managedFields`.
+pub(super) fn is_set(object: &Value) -> bool {
+    let metadata = object.get("metadata").and_then(Value::as_object);
+    metadata.is_some_and(|metadata: &Map<String, Value>| {
+        metadata.get(FIELD).is_some_and(|list| !list.is_null())
+    })
+}
+
+/// Reads an entry but for its fields.
+fn decode(index: usize, entry: &Value) -> Result<(Arc<Head>, Option<Arc<str>>), String> {
+    let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();
+    let operation = match text("operation") {
+        "Apply" => Operation::Apply,
+        "Update" => Operation::Update,
+        _ => return Err("operation must be `Apply` or `Update`".to_owned()),
+    };
+    let api_version = text("apiVersion").to_owned();
+    if api_version.is_empty() {
+        return Err("apiVersion must not be empty".to_owned());
+    }
+    match text("fieldsType") {
+        "FieldsV1" => {}
+        "" => {
+            return Err(format!(
+                "missing fieldsType in managed fields entry {index}"
+            ));
+        }
+        other => {
+            return Err(format!(
+                "invalid fieldsType {other:?} in managed fields entry {index}"
+            ));
+        }
+    }
+    let version = if operation == Operation::Update {
+        api_version.clone()
+    } else {
+        String::new()
+    };
+    let owner = Owner {
+        manager: text("manager").to_owned(),
+        operation,
+        version,
+        subresource: text("subresource").to_owned(),
+    };
+    let time = entry.get("time").and_then(Value::as_str).map(Arc::from);
+    Ok((Arc::new(Head { owner, api_version }), time))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::set::tests::set;
+    use super::*;
+
+    fn entry(set: FieldSet) -> Entry {
+        let owner = Owner {
+            manager: "m\"n".to_owned(),
+            operation: Operation::Update,
+            version: "v1".to_owned(),
+            subresource: "status".to_owned(),
+        };
+        Entry::new(owner, "v1", Some("2026-01-01T00:00:00Z"), set)
     }
 
-    /// With `fields` in place of its set.
-    pub(super) fn encode_with(self, fields: Value) -> Value {
-        let mut out = Map::new();
-        let mut text =
-            |name: &str, value: String| out.insert(name.to_owned(), Value::String(value));
-        text("manager", self.owner.manager);
-        text("operation", self.owner.operation.as_str().to_owned());
-        text("apiVersion", self.api_version);
-        text("fieldsType", "FieldsV1".to_owned());
-        if let Some(time) = self.time {
-            text("time", time);
+    proptest! {
+        #[test]
+        fn entries_change_as_their_sets_do(a in set(), b in set()) {
+            let mut taken = entry(a.clone());
+            let left = taken.take_away(&b);
+            let difference = a.clone().difference(&b);
+            prop_assert_eq!(left, !difference.is_empty());
+            prop_assert_eq!(taken.set(), &difference);
+            let mut added = entry(a.clone());
+            added.add(b.clone());
+            prop_assert_eq!(added.set(), &a.union(b));
         }
-        if !self.owner.subresource.is_empty() {
-            text("subresource", self.owner.subresource);
+
+        #[test]
+        fn what_is_written_reads_back(a in set(), b in set()) {
+            let owners = ManagedFields { entries: vec![entry(a), Entry::new(Owner { manager: String::new(), operation: Operation::Apply,
+                version: String::new(), subresource: String::new() }, "apps/v1", None, b)] };
+            let mut object = json!({"metadata": {"name": "x"}});
+            owners.put_into(&mut object);
+            prop_assert_eq!(&ManagedFields::of(&object).unwrap(), &owners);
+            prop_assert_eq!(&ManagedFields::take_stored(&mut object), &owners);
+            prop_assert_eq!(object, json!({"metadata": {"name": "x"}}));
         }
-        out.insert("fieldsV1".to_owned(), fields);
-        Value::Object(out)
     }
 }

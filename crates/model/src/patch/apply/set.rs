@@ -267,12 +267,63 @@ impl FieldSet {
         self
     }
 
+    /// Whether no path is in both.
+    pub fn is_disjoint(&self, other: &Self) -> bool {
+        self.shared(other).all(|(one, other)| {
+            !(one.member && other.member) && one.children.is_disjoint(&other.children)
+        })
+    }
+
+    /// Whether each path of `other` is in this.
+    pub fn contains_all(&self, other: &Self) -> bool {
+        other.nodes.iter().all(|node| {
+            self.node(&node.element).is_some_and(|own| {
+                (own.member || !node.member) && own.children.contains_all(&node.children)
+            })
+        })
+    }
+
+    /// The nodes of the elements that stand in both.
+    fn shared<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (&'a Node, &'a Node)> {
+        let (few, many) = if self.nodes.len() < other.nodes.len() {
+            (self, other)
+        } else {
+            (other, self)
+        };
+        few.nodes
+            .iter()
+            .filter_map(|node| Some((node, many.node(&node.element)?)))
+    }
+
+    /// Writes `fieldsV1`.
+    pub(super) fn write_fields_v1(&self, out: &mut Vec<u8>) {
+        self.write(false, out);
+    }
+
+    fn write(&self, with_self: bool, out: &mut Vec<u8>) {
+        out.push(b'{');
+        let start = out.len();
+        if with_self && !self.is_empty() {
+            out.extend_from_slice(b"\".\":{},");
+        }
+        for node in &self.nodes {
+            node.element.write_json_key(out);
+            out.push(b':');
+            node.children.write(node.member, out);
+            out.push(b',');
+        }
+        if out.len() > start {
+            out.pop();
+        }
+        out.push(b'}');
+    }
+
     /// As `fieldsV1`.
     pub fn to_fields_v1(&self) -> Value {
         Value::Object(self.encode(false))
     }
 
-    pub(super) fn encode(&self, with_self: bool) -> Map<String, Value> {
+    fn encode(&self, with_self: bool) -> Map<String, Value> {
         let mut out = Map::new();
         if with_self && !self.is_empty() {
             out.insert(".".to_owned(), Value::Object(Map::new()));
@@ -377,6 +428,8 @@ pub(super) mod tests {
             prop_assert_eq!(paths(&difference), paths(&a).into_iter().filter(|path| !in_b(path)).collect::<Vec<_>>());
             let intersection = a.clone().intersection(&b);
             prop_assert_eq!(paths(&intersection), paths(&a).into_iter().filter(in_b).collect::<Vec<_>>());
+            prop_assert_eq!(a.is_disjoint(&b), intersection.is_empty());
+            prop_assert_eq!(a.contains_all(&b), b.clone().difference(&a).is_empty());
             prop_assert_eq!(difference.union(intersection), a.clone());
             let below = a.clone().recursive_difference(&b);
             let free = |path: &Vec<PathElement>| (1..=path.len()).all(|end| !b.contains(&path[..end]));
@@ -386,7 +439,11 @@ pub(super) mod tests {
 
         #[test]
         fn fields_v1_reads_back_as_the_same_set(a in set()) {
-            prop_assert_eq!(FieldSet::from_fields_v1(&a.to_fields_v1()).unwrap(), a);
+            let fields = a.to_fields_v1();
+            let mut text = Vec::new();
+            a.write_fields_v1(&mut text);
+            prop_assert_eq!(&serde_json::from_slice::<Value>(&text).unwrap(), &fields);
+            prop_assert_eq!(FieldSet::from_fields_v1(&fields).unwrap(), a);
         }
     }
 

@@ -27,6 +27,36 @@ fn config_map(data: Value) -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "n"}, "data": data})
 }
 
+/// An apply to an object with its `managedFields` in it.
+fn apply(
+    live: Option<&Value>,
+    config: &Value,
+    writer: &Writer<'_>,
+    force: bool,
+    schema: SchemaRef<'_>,
+) -> Result<Value, ApplyError> {
+    let owners = live.map(|live| ManagedFields::of(live).unwrap());
+    let live = live.zip(owners.as_ref());
+    let live = live.map(|(object, owners)| Tracked {
+        object,
+        managed: owners,
+    });
+    let (mut object, owners) = super::apply(live, config, writer, force, schema)?;
+    owners.put_into(&mut object);
+    Ok(object)
+}
+
+/// A write of an object with its `managedFields` in it.
+fn update(old: Option<&Value>, new: &mut Value, writer: &Writer<'_>, schema: SchemaRef<'_>) {
+    let owners = old.map(|old| ManagedFields::of(old).unwrap());
+    let old = old.zip(owners.as_ref());
+    let old = old.map(|(object, owners)| Tracked {
+        object,
+        managed: owners,
+    });
+    super::update(old, new, writer, schema).put_into(new);
+}
+
 fn applied(
     live: Option<&Value>,
     config: &Value,

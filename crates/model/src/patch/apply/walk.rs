@@ -169,6 +169,9 @@ pub(super) fn compare_outside(
 ) -> Result<Comparison, String> {
     let mut out = Comparison::default();
     zip(old.as_object(), new.as_object(), |name, old, new| {
+        if old.is_some() && old == new {
+            return Ok(());
+        }
         let skipped = !reset.is_empty() && reset.contains(&[PathElement::field(name)]);
         let Some(field) = schema.field(name).filter(|_| !skipped) else {
             return Ok(());
@@ -246,7 +249,7 @@ fn compare_maps(
 ) -> Result<Comparison, String> {
     let mut below = Comparison::default();
     zip(old, new, |name, old, new| {
-        if !wanted(name) {
+        if old.is_some() && old == new || !wanted(name) {
             return Ok(());
         }
         let Some(field) = schema.field(name) else {

@@ -17,7 +17,7 @@ fn pod_spec(spec: Value) -> Value {
 
 fn patched(spec: Value, patch: Value) -> Result<Value, StrategicError> {
     let mut object = pod_spec(spec);
-    strategic(&mut object, &pod_spec(patch), deployment())?;
+    strategic(&mut object, pod_spec(patch), deployment())?;
     Ok(object["spec"]["template"]["spec"].take())
 }
 
@@ -87,10 +87,10 @@ fn retain_keys_clears_what_it_does_not_name() {
     let mut object =
         json!({"spec": {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}});
     let patch = json!({"spec": {"strategy": {"$retainKeys": ["type"], "type": "Recreate"}}});
-    strategic(&mut object, &patch, deployment()).unwrap();
+    strategic(&mut object, patch, deployment()).unwrap();
     assert_eq!(object, json!({"spec": {"strategy": {"type": "Recreate"}}}));
     let bad = json!({"spec": {"strategy": {"$retainKeys": ["type"], "rollingUpdate": {}}}});
-    let error = strategic(&mut object, &bad, deployment()).unwrap_err();
+    let error = strategic(&mut object, bad, deployment()).unwrap_err();
     assert_eq!(
         (error.code(), error.to_string()),
         (400, "invalid patch format of retainKeys".into())
@@ -104,7 +104,7 @@ fn retain_keys_clears_what_it_does_not_name() {
 #[case(json!({"$deleteFromPrimitiveList/finalizers": ["a"], "finalizers": ["c"], "$setElementOrder/finalizers": ["b", "c"]}), json!(["b", "c"]))]
 fn primitive_lists_merge_as_sets(#[case] patch: Value, #[case] expected: Value) {
     let mut object = json!({"metadata": {"finalizers": ["a", "b"]}});
-    strategic(&mut object, &json!({"metadata": patch}), deployment()).unwrap();
+    strategic(&mut object, json!({"metadata": patch}), deployment()).unwrap();
     assert_eq!(object["metadata"]["finalizers"], expected);
 }
 
@@ -114,7 +114,7 @@ fn maps_with_patch_strategy_replace_are_replaced() {
     let mut object = json!({"spec": {"selector": {"matchLabels": {"a": "1"}}}});
     strategic(
         &mut object,
-        &json!({"spec": {"selector": {"matchLabels": {"b": "2"}}}}),
+        json!({"spec": {"selector": {"matchLabels": {"b": "2"}}}}),
         schema,
     )
     .unwrap();

@@ -59,7 +59,7 @@ fn items_and_fields_gone_since_the_last_apply_are_deleted_and_others_stay() {
         json!({"spec": {"template": {"spec": {"$setElementOrder/containers": [{"name": "a"}],
             "containers": [{"name": "a", "args": null}, {"name": "b", "$patch": "delete"}]}}}})
     );
-    strategic(&mut current, &patch, deployment()).unwrap();
+    strategic(&mut current, patch.clone(), deployment()).unwrap();
     assert_eq!(
         current,
         containers(json!([{"name": "a", "image": "x"}, {"name": "sidecar", "image": "s"}]))
@@ -164,14 +164,14 @@ proptest! {
     fn the_strategic_patch_applied_to_the_original_gives_the_modified(original in object(), modified in object()) {
         let patch = three_way_strategic(&original, &modified, &original, deployment()).unwrap();
         let mut result = original.clone();
-        strategic(&mut result, &patch, deployment()).unwrap();
+        strategic(&mut result, patch.clone(), deployment()).unwrap();
         let mut expected = modified.clone();
         without_empties(&mut result);
         without_empties(&mut expected);
         prop_assert_eq!(&result, &expected, "patch {}", patch);
         let again = three_way_strategic(&modified, &modified, &result, deployment()).unwrap();
         let mut applied = result.clone();
-        strategic(&mut applied, &again, deployment()).unwrap();
+        strategic(&mut applied, again, deployment()).unwrap();
         without_empties(&mut applied);
         prop_assert_eq!(applied, result);
     }
