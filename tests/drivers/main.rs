@@ -40,6 +40,10 @@ fn main() -> ExitCode {
             interrupted_creation,
         ),
         (
+            "a_second_interrupt_leaves_all_and_says_how_to_clean_up",
+            interrupted_twice,
+        ),
+        (
             "a_control_plane_without_a_program_names_it",
             without_program,
         ),
@@ -339,6 +343,35 @@ fn interrupted_creation() -> Done {
         4,
         &["cleaning up", "interrupted"],
     )?;
+    place.is_clean()
+}
+
+fn interrupted_twice() -> Done {
+    let place = Place::new(None)?;
+    place.kind(&format!(
+        "{NEW_KIND}\ncase \"$1\" in create|delete) exec sleep 30;; esac"
+    ))?;
+    let child = place.command(&ON_KIND).spawn()?;
+    place.until("the creation begins", |place| {
+        place.asked().contains("create cluster")
+    })?;
+    signal(&child, "-INT")?;
+    place.until("the deletion begins", |place| {
+        place.asked().contains("delete cluster")
+    })?;
+    signal(&child, "-INT")?;
+    left_with(&child.wait_with_output()?, 130, &["wavetank cluster sweep"])?;
+    let listed = place.run(&["cluster", "list"])?;
+    left_with(&listed, 0, &["left over"])?;
+    place.kind(NEW_KIND)?;
+    left_with(
+        &place.run(&["cluster", "sweep"])?,
+        0,
+        &["removed wavetank-"],
+    )?;
+    place.until("its processes have ended", |place| {
+        place.processes().is_empty()
+    })?;
     place.is_clean()
 }
 
