@@ -9,24 +9,28 @@ use wavetank_model::{Actor, ChangeKind, object};
 use crate::Body;
 use crate::recorder::Tape;
 
-/// Every body with its name.
-pub(crate) const ALL: &[(&str, Body)] = &[
+/// The bodies with their names that hold whoever runs the workloads.
+pub(crate) const ANYWHERE: &[(&str, Body)] = &[
     ("a_write_is_told_before_its_answer", told_before_the_answer),
     ("changes_come_once_and_in_order", in_order),
     ("a_deletion_that_is_held_is_told_twice", held_deletion),
+    ("a_dry_run_is_not_told", dry_run),
+    ("refusals_are_statuses", refusals),
+    ("custom_kinds_are_told", custom_kinds),
+    ("what_the_cluster_makes_itself_is_told", namespace),
+];
+
+/// The bodies with their names that hold where workloads are simulated.
+pub(crate) const SCRIPTED: &[(&str, Body)] = &[
     (
         "a_scripted_deletion_is_held_until_it_is_released",
         released_deletion,
     ),
-    ("a_dry_run_is_not_told", dry_run),
-    ("refusals_are_statuses", refusals),
     (
         "a_scripted_job_runs_and_the_target_falls_idle",
         scripted_job,
     ),
-    ("custom_kinds_are_told", custom_kinds),
     ("bound_pods_become_ready", deployment),
-    ("what_the_cluster_makes_itself_is_told", namespace),
 ];
 
 type Done<'a> = BoxFuture<'a, Result<(), String>>;

@@ -1,5 +1,6 @@
 //! The contract that every target keeps, run on the simulated cluster always, on a control plane where
-//! `KUBEBUILDER_ASSETS` names its programs, and on kind where `WAVETANK_CONTRACT_KIND` is set.
+//! `KUBEBUILDER_ASSETS` names its programs, on kind where `WAVETANK_CONTRACT_KIND` is set, and on k3s where
+//! `WAVETANK_CONTRACT_K3S` is, in a build with `--features wavetank-cluster-real/k3s`.
 
 mod bodies;
 mod recorder;
@@ -12,7 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::sync::watch;
 use wavetank_cluster::Cluster;
-use wavetank_cluster_real::{Assets, Driver, Journal, KindOptions, Machine, SessionConfig};
+use wavetank_cluster_real::{
+    Assets, Driver, Journal, K3sOptions, KindOptions, Machine, SessionConfig,
+};
 use wavetank_cluster_sim::{SimCluster, SimConfig, drive, runtime};
 use wavetank_kernel::{BoxFuture, Chooser, Seed};
 use wavetank_model::Reference;
@@ -27,7 +30,7 @@ type Body = for<'a> fn(&'a dyn Cluster, &'a Tape) -> BoxFuture<'a, Result<(), St
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
-    for &(name, body) in bodies::ALL {
+    for &(name, body) in bodies::ANYWHERE.iter().chain(bodies::SCRIPTED) {
         trials.push(Trial::test(format!("fake::{name}"), move || {
             simulated(body)
         }));
@@ -52,6 +55,18 @@ fn main() -> ExitCode {
     } else {
         skipped("kind", "WAVETANK_CONTRACT_KIND is not set");
     }
+    if env::var_os("WAVETANK_CONTRACT_K3S").is_some() {
+        let options = K3sOptions {
+            image: env::var("WAVETANK_K3S_IMAGE").ok(),
+            ..K3sOptions::default()
+        };
+        match options.check() {
+            Ok(_) => drivers.push(Driver::K3s(options)),
+            Err(error) => skipped("k3s", &error.to_string()),
+        }
+    } else {
+        skipped("k3s", "WAVETANK_CONTRACT_K3S is not set");
+    }
     let state = match tempfile::tempdir() {
         Ok(state) => state,
         Err(error) => {
@@ -64,7 +79,13 @@ fn main() -> ExitCode {
         .map(|driver| Arc::new(Real::new(driver, Journal::new(state.path()))))
         .collect();
     for target in &targets {
-        for &(name, body) in bodies::ALL {
+        let scripted: &[_] = if target.driver.simulates_workloads() {
+            bodies::SCRIPTED
+        } else {
+            skipped(target.driver.target(), "scripts: its workloads are real");
+            &[]
+        };
+        for &(name, body) in bodies::ANYWHERE.iter().chain(scripted) {
             let target = Arc::clone(target);
             let name = format!("{}::{name}", target.driver.target());
             trials.push(Trial::test(name, move || target.test(body)));
@@ -156,11 +177,12 @@ impl Real {
             Some(machine) => machine,
             None => self.driver.start(&self.journal, 0, interrupted.clone())?,
         };
+        let simulates = self.driver.simulates_workloads();
         let config = SessionConfig {
             seed: Seed(1),
-            workload: Some(Config::default()),
+            workload: simulates.then(Config::default),
             schedule: false,
-            rules: rules(),
+            rules: if simulates { rules() } else { Vec::new() },
             namespace: "default".to_owned(),
             confined: None,
             allow_cluster_scoped: false,

@@ -40,10 +40,16 @@ fn main() -> ExitCode {
             interrupted_creation,
         ),
         (
+            "a_second_interrupt_leaves_all_and_says_how_to_clean_up",
+            interrupted_twice,
+        ),
+        (
             "a_control_plane_without_a_program_names_it",
             without_program,
         ),
         ("an_existing_cluster_needs_its_context", without_context),
+        ("k3s_that_cannot_be_had_says_why", without_k3s),
+        ("k3s_runs_its_containers_itself", simulated_on_k3s),
     ];
     let real: &[Real] = &[
         ("a_run_leaves_nothing_behind", nothing_left),
@@ -340,6 +346,35 @@ fn interrupted_creation() -> Done {
     place.is_clean()
 }
 
+fn interrupted_twice() -> Done {
+    let place = Place::new(None)?;
+    place.kind(&format!(
+        "{NEW_KIND}\ncase \"$1\" in create|delete) exec sleep 30;; esac"
+    ))?;
+    let child = place.command(&ON_KIND).spawn()?;
+    place.until("the creation begins", |place| {
+        place.asked().contains("create cluster")
+    })?;
+    signal(&child, "-INT")?;
+    place.until("the deletion begins", |place| {
+        place.asked().contains("delete cluster")
+    })?;
+    signal(&child, "-INT")?;
+    left_with(&child.wait_with_output()?, 130, &["wavetank cluster sweep"])?;
+    let listed = place.run(&["cluster", "list"])?;
+    left_with(&listed, 0, &["left over"])?;
+    place.kind(NEW_KIND)?;
+    left_with(
+        &place.run(&["cluster", "sweep"])?,
+        0,
+        &["removed wavetank-"],
+    )?;
+    place.until("its processes have ended", |place| {
+        place.processes().is_empty()
+    })?;
+    place.is_clean()
+}
+
 fn without_program() -> Done {
     let place = Place::new(None)?;
     let folder = place.folder.path().join("assets");
@@ -355,6 +390,30 @@ fn without_context() -> Done {
     let place = Place::new(None)?;
     let output = place.run(&["run", "quick.yaml", "--target", "kubeconfig"])?;
     left_with(&output, 3, &["--context NAME", "never taken"])?;
+    place.is_clean()
+}
+
+const ON_K3S: [&str; 4] = ["run", "quick.yaml", "--target", "k3s"];
+
+/// Neither without the feature nor without a container engine there is a k3s.
+fn without_k3s() -> Done {
+    let place = Place::new(None)?;
+    let mut command = place.command(&ON_K3S);
+    let socket = format!("unix://{}/no.sock", place.folder.path().display());
+    let output = command.env("DOCKER_HOST", socket).output()?;
+    let remedy = if cfg!(feature = "k3s") {
+        "start Docker"
+    } else {
+        "--features k3s"
+    };
+    left_with(&output, 4, &["k3s", remedy])?;
+    place.is_clean()
+}
+
+fn simulated_on_k3s() -> Done {
+    let place = Place::new(None)?;
+    let output = place.run(&[&ON_K3S[..], &["--workloads", "simulated"]].concat())?;
+    left_with(&output, 3, &["k3s runs its workloads itself"])?;
     place.is_clean()
 }
 

@@ -155,6 +155,8 @@ pub(crate) enum TargetName {
     ControlPlane,
     /// A cluster of containers, made by the `kind` on PATH
     Kind,
+    /// k3s in one container, started for the run; only in builds with the feature `k3s`
+    K3s,
     /// An existing cluster: `--context` names it, and `--allow-cluster` says that it is meant
     Kubeconfig,
 }
@@ -217,6 +219,7 @@ impl TargetName {
             Self::Fake => "fake",
             Self::ControlPlane => "control-plane",
             Self::Kind => "kind",
+            Self::K3s => "k3s",
             Self::Kubeconfig => "kubeconfig",
         }
     }
@@ -232,7 +235,7 @@ pub(crate) struct TargetOptions {
     /// Begin no further run after this time; what is left is skipped
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) stop_after: Option<Duration>,
-    /// Who runs the containers [default: simulated; real on an existing cluster]
+    /// Who runs the containers [default: simulated; real on k3s and on an existing cluster]
     #[arg(long, value_enum, value_name = "WHO")]
     pub(crate) workloads: Option<Workloads>,
     /// Scripts of workloads pass this many times faster; engine and controllers keep their pace
@@ -254,6 +257,12 @@ pub(crate) struct TargetOptions {
     /// Image archive that is loaded into kind's nodes; may be given several times
     #[arg(long, value_name = "FILE")]
     pub(crate) kind_load: Vec<PathBuf>,
+    /// Image of k3s [default: `WAVETANK_K3S_IMAGE`, or `rancher/k3s:v1.36.2-k3s1`]
+    #[arg(long, value_name = "IMAGE")]
+    pub(crate) k3s_image: Option<String>,
+    /// Image archive that k3s has from the start; may be given several times
+    #[arg(long, value_name = "FILE")]
+    pub(crate) k3s_load: Vec<PathBuf>,
     /// Context of an existing cluster; the current one is never taken
     #[arg(long, value_name = "NAME")]
     pub(crate) context: Option<String>,

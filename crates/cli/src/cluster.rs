@@ -4,7 +4,7 @@ use std::env;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use wavetank_cluster_real::{Assets, KindOptions, remove};
+use wavetank_cluster_real::{Assets, K3sOptions, KindOptions, remove};
 
 use crate::UNAVAILABLE;
 use crate::args::ClusterCommand;
@@ -78,6 +78,15 @@ fn doctor(streams: &mut Streams) -> anyhow::Result<u8> {
         kind.map_or_else(
             |error| error.to_string(),
             |version| format!("ready ({version})")
+        )
+    )?;
+    let k3s = K3sOptions::default().check();
+    writeln!(
+        text,
+        "k3s            {}",
+        k3s.map_or_else(
+            |error| error.to_string(),
+            |version| format!("ready (container engine {version})")
         )
     )?;
     let (mut used, mut left, mut kept) = (0, 0, 0);

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use wavetank::{Options, RunOutcome, StepEngine, Verdict};
 use wavetank_cluster::{Capabilities, Cluster, ClusterError};
 use wavetank_cluster_real::{
-    Assets, Driver, ExistingOptions, Journal, KindOptions, Machine, SessionConfig,
+    Assets, Driver, ExistingOptions, Journal, K3sOptions, KindOptions, Machine, SessionConfig,
 };
 use wavetank_model::timestamp::Epoch;
 use wavetank_scenario::Scenario;
@@ -47,6 +47,7 @@ impl Target {
             TargetName::Fake => return Ok(Ok(Self::Fake)),
             TargetName::ControlPlane => control_plane(),
             TargetName::Kind => kind(options),
+            TargetName::K3s => k3s(options),
             TargetName::Kubeconfig => existing(options)?,
         };
         match driver {
@@ -89,7 +90,8 @@ impl Target {
 impl TargetName {
     /// What such a target can do.
     pub(crate) fn capabilities(self, workloads: Option<Workloads>) -> Capabilities {
-        let real = self == Self::Kubeconfig || workloads == Some(Workloads::Real);
+        let real =
+            matches!(self, Self::K3s | Self::Kubeconfig) || workloads == Some(Workloads::Real);
         match self {
             Self::Fake => wavetank_cluster_sim::capabilities(),
             _ => wavetank_cluster_real::capabilities(!real),
@@ -123,6 +125,30 @@ fn kind(options: &TargetOptions) -> Result<Driver, ClusterError> {
         real_workloads: options.workloads == Some(Workloads::Real),
     };
     kind.check().map(|_version| Driver::Kind(kind))
+}
+
+fn k3s(options: &TargetOptions) -> Result<Driver, ClusterError> {
+    let absolute = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+    let engine = env::var("DOCKER_HOST").unwrap_or_default();
+    let k3s = K3sOptions {
+        image: options
+            .k3s_image
+            .clone()
+            .or_else(|| env::var("WAVETANK_K3S_IMAGE").ok()),
+        archives: options.k3s_load.iter().map(absolute).collect(),
+        engine_host: host_of(&engine),
+    };
+    k3s.check().map(|_version| Driver::K3s(k3s))
+}
+
+/// The machine that `DOCKER_HOST` names, where that is not a socket of this one.
+fn host_of(engine: &str) -> Option<String> {
+    let (scheme, rest) = engine.split_once("://")?;
+    let (address, _) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = address
+        .rsplit_once(':')
+        .map_or(address, |(host, _port)| host);
+    (scheme != "unix" && !host.is_empty()).then(|| host.to_owned())
 }
 
 /// The cluster of `--context`.
@@ -354,5 +380,21 @@ impl Drop for Fleet {
                 Err(error) => output::notice(&format!("error: {error}\n")),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host_of;
+
+    #[test]
+    fn only_an_address_names_another_machine() {
+        assert_eq!(host_of(""), None);
+        assert_eq!(host_of("unix:///var/run/docker.sock"), None);
+        assert_eq!(
+            host_of("tcp://build.example:2376").as_deref(),
+            Some("build.example")
+        );
+        assert_eq!(host_of("tcp://[::1]:2376/").as_deref(), Some("[::1]"));
     }
 }

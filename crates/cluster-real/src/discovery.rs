@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 use wavetank_model::{GroupVersionKind, kinds};
 
+use crate::machine::Causes;
 use crate::resource::Resource;
 
 /// How long an answer may take.
@@ -28,8 +29,9 @@ pub(crate) async fn discover(client: &kube::Client) -> Result<Vec<Resource>, Str
         // The preferred version stands first.
         for version in group["versions"].as_array().into_iter().flatten() {
             let api = version["groupVersion"].as_str().unwrap_or_default();
-            let list: Value = get(client, &format!("/apis/{api}")).await?;
-            take(api, &list, &mut out);
+            let list: Option<Value> = find(client, &format!("/apis/{api}")).await?;
+            // A group whose definitions were just removed is listed for a moment longer than it is served.
+            take(api, &list.unwrap_or_default(), &mut out);
         }
     }
     Ok(one_version_each(out))
@@ -40,11 +42,19 @@ pub(crate) async fn get<T: DeserializeOwned>(
     client: &kube::Client,
     path: &str,
 ) -> Result<T, String> {
+    let found = find(client, path).await?;
+    found.ok_or_else(|| format!("{path}: not found"))
+}
+
+/// Reads a JSON document that may not be there.
+async fn find<T: DeserializeOwned>(client: &kube::Client, path: &str) -> Result<Option<T>, String> {
     let request = Request::get(path)
         .body(Vec::new())
         .map_err(|error| format!("{path}: {error}"))?;
     match timeout(ANSWER, client.request(request)).await {
-        Ok(answer) => answer.map_err(|error| format!("{path}: {error}")),
+        Ok(Ok(answer)) => Ok(Some(answer)),
+        Ok(Err(kube::Error::Api(status))) if status.code == 404 => Ok(None),
+        Ok(Err(error)) => Err(format!("{path}: {}", Causes(&error))),
         Err(_) => Err(format!("{path}: no answer within {} s", ANSWER.as_secs())),
     }
 }

@@ -14,6 +14,10 @@ use crate::session::Session;
 const LOG_BYTES: u64 = 1 << 20;
 /// How much of objects or Events is kept.
 const JSON_BYTES: usize = 8 << 20;
+/// How much of the logs that another program exports is kept, together.
+const EXPORT_BYTES: u64 = 32 << 20;
+/// The file that says which exported logs were left out.
+const LEFT_OUT: &str = "left-out.txt";
 
 /// Writes objects as last seen (Secrets hashed), Events, and the ends of `logs` to `folder`, which is made.
 ///
@@ -85,12 +89,65 @@ fn copy_end(from: &Path, to: &Path) -> std::io::Result<()> {
     if from == to {
         return Ok(());
     }
-    let mut file = fs::File::open(from)?;
+    fs::write(to, end_of(from, LOG_BYTES)?)
+}
+
+fn end_of(file: &Path, bytes: u64) -> std::io::Result<Vec<u8>> {
+    let mut file = fs::File::open(file)?;
     let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(LOG_BYTES)))?;
+    file.seek(SeekFrom::Start(length.saturating_sub(bytes)))?;
     let mut end = Vec::new();
-    file.take(LOG_BYTES).read_to_end(&mut end)?;
-    fs::write(to, end)
+    file.take(bytes).read_to_end(&mut end)?;
+    Ok(end)
+}
+
+/// Cuts down what another program has exported to `folder`: of each file the end is kept, and of all no more than the
+/// limit; which were left out for it stands in a file beside them.
+///
+/// # Errors
+/// What could not be read, cut or removed.
+pub(crate) fn cut_down(folder: &Path) -> std::io::Result<()> {
+    cut_down_to(folder, LOG_BYTES, EXPORT_BYTES)
+}
+
+fn cut_down_to(folder: &Path, each: u64, together: u64) -> std::io::Result<()> {
+    let mut files = Vec::new();
+    list(folder, &mut files)?;
+    // What a node says of itself lies higher than what its containers say.
+    files.sort_by_cached_key(|(path, _)| (path.components().count(), path.clone()));
+    let (mut kept, mut left_out) = (0, Vec::new());
+    for (path, length) in files {
+        if kept + length.min(each) > together {
+            let name = path.strip_prefix(folder).unwrap_or(&path).display();
+            left_out.push(format!("{name}: {length} bytes\n"));
+            fs::remove_file(&path)?;
+            continue;
+        }
+        kept += length.min(each);
+        if length > each {
+            let end = end_of(&path, each)?;
+            fs::write(&path, end)?;
+        }
+    }
+    if left_out.is_empty() {
+        Ok(())
+    } else {
+        fs::write(folder.join(LEFT_OUT), left_out.concat())
+    }
+}
+
+/// The plain files below `folder`, with their lengths; links are not followed.
+fn list(folder: &Path, files: &mut Vec<(PathBuf, u64)>) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            list(&entry.path(), files)?;
+        } else if kind.is_file() {
+            files.push((entry.path(), entry.metadata()?.len()));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -108,6 +165,24 @@ mod tests {
         let kept = fs::read(&to).unwrap();
         assert_eq!(kept.len() as u64, LOG_BYTES);
         assert!(kept.ends_with(b"the end"));
+    }
+
+    #[test]
+    fn exported_logs_are_cut_down_and_what_is_left_out_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let pods = folder.path().join("node/pods");
+        fs::create_dir_all(&pods).unwrap();
+        fs::write(folder.path().join("node/kubelet.log"), "a long kubelet log").unwrap();
+        fs::write(pods.join("a.log"), "four").unwrap();
+        fs::write(pods.join("b.log"), "more than fits").unwrap();
+        fs::write(pods.join("c.log"), "3rd").unwrap();
+        cut_down_to(folder.path(), 10, 17).unwrap();
+        let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+        assert_eq!(read("node/kubelet.log"), "ubelet log");
+        assert_eq!(read("node/pods/a.log"), "four");
+        assert_eq!(read("node/pods/c.log"), "3rd");
+        assert!(!pods.join("b.log").exists());
+        assert_eq!(read(LEFT_OUT), "node/pods/b.log: 14 bytes\n");
     }
 
     #[test]

@@ -398,7 +398,9 @@ impl Inner {
             self.resources.remove(&group_kind);
             return;
         }
-        if is_established(definition) && self.resources.get(&group_kind) != Some(&resource) {
+        if object::is_true(definition, "Established")
+            && self.resources.get(&group_kind) != Some(&resource)
+        {
             self.resources.insert(group_kind, resource.clone());
             // The receiver lives as long as the run.
             self.kinds.unbounded_send(resource).ok();
@@ -431,14 +433,5 @@ fn declared(definition: &Value) -> Option<Resource> {
         plural: names["plural"].as_str()?.to_owned(),
         namespaced: spec["scope"] == "Namespaced",
         deletable: true,
-    })
-}
-
-fn is_established(definition: &Value) -> bool {
-    let conditions = definition["status"]["conditions"].as_array();
-    conditions.is_some_and(|conditions| {
-        conditions
-            .iter()
-            .any(|condition| condition["type"] == "Established" && condition["status"] == "True")
     })
 }

@@ -10,11 +10,11 @@ use std::time::Duration;
 use http::Request;
 use serde_json::{Value, json};
 use tokio::process::Command;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 use wavetank_cluster::ClusterError;
 
-use crate::discovery;
 use crate::server::Server;
+use crate::{discovery, evidence, ready};
 
 /// The name of the target.
 pub const TARGET: &str = "kind";
@@ -22,8 +22,6 @@ pub const TARGET: &str = "kind";
 const OLDEST: (u32, u32) = (0, 20);
 /// How long `kind create cluster` may take.
 const CREATE: Duration = Duration::from_secs(600);
-/// How long the cluster may take to become ready after that.
-const READY: Duration = Duration::from_secs(180);
 
 fn unavailable(reason: impl Into<String>) -> ClusterError {
     ClusterError::Unavailable {
@@ -73,7 +71,7 @@ impl KindOptions {
 
     /// What makes two clusters alike.
     pub(crate) fn recipe(&self) -> String {
-        format!(
+        let mut recipe = format!(
             "{} {} {}",
             self.config
                 .as_ref()
@@ -85,7 +83,12 @@ impl KindOptions {
             } else {
                 "simulated"
             }
-        )
+        );
+        for archive in &self.archives {
+            recipe.push(' ');
+            recipe.push_str(&archive.display().to_string());
+        }
+        recipe
     }
 }
 
@@ -185,7 +188,8 @@ impl KindCluster {
             .map_err(|error| unavailable(format!("cannot read {}: {error}", path.display())))?;
         let server = Server::of_kubeconfig(TARGET, &text, None, true).await?;
         let client = server.client()?;
-        let version = await_ready(&client).await?;
+        // `kind create --wait` says that all is well when its time is up, so it is not asked.
+        let version = ready::await_ready(TARGET, &client).await?;
         if !options.real_workloads {
             taint(&client).await?;
             remove_class(&client).await?;
@@ -207,12 +211,30 @@ impl KindCluster {
         &self.version
     }
 
-    /// Logs of nodes and their containers, exported to `folder`.
+    /// Logs of nodes and their containers, exported to `folder` and cut down; where that failed, a file that says so.
     pub(crate) async fn logs(&self, folder: &Path) -> Vec<PathBuf> {
-        let target = folder.join("kind").display().to_string();
+        let folder = folder.join("kind");
+        let target = folder.display().to_string();
         let export = ["export", "logs", &target, "--name", &self.name].map(str::to_owned);
-        // They are there already: nothing is left to copy. Without them the rest of the evidence is still worth having.
-        kind(&export, Duration::from_secs(120)).await.ok();
+        let exported = kind(&export, Duration::from_secs(120)).await;
+        let cut = evidence::cut_down(&folder);
+        let problems = [
+            exported.err().map(|error| error.to_string()),
+            cut.err()
+                .map(|error| format!("cannot cut down {target}: {error}")),
+        ];
+        let text: String = problems
+            .into_iter()
+            .flatten()
+            .map(|problem| problem + "\n")
+            .collect();
+        if !text.is_empty() {
+            // Where even that cannot be written, the rest of the evidence says so.
+            let written = std::fs::create_dir_all(&folder)
+                .and_then(|()| std::fs::write(folder.join("problems.txt"), text));
+            written.ok();
+        }
+        // All is where it belongs: nothing is left to copy.
         Vec::new()
     }
 }
@@ -276,65 +298,6 @@ async fn kind(arguments: &[String], patience: Duration) -> Result<(), ClusterErr
             last_line(&output.stderr)
         )))
     }
-}
-
-/// Waits until nodes, the system's Pods and the `ServiceAccount` of the namespace `default` are there; gives the version.
-/// `kind create --wait` says that all is well when its time is up, so it is not asked.
-async fn await_ready(client: &kube::Client) -> Result<String, ClusterError> {
-    let end = Instant::now() + READY;
-    loop {
-        match not_ready(client).await {
-            None => break,
-            Some(reason) if Instant::now() > end => {
-                return Err(unavailable(format!(
-                    "the cluster was not ready within {} s: {reason}",
-                    READY.as_secs()
-                )));
-            }
-            Some(_) => sleep(Duration::from_millis(500)).await,
-        }
-    }
-    let version: Value = discovery::get(client, "/version")
-        .await
-        .map_err(unavailable)?;
-    Ok(version["gitVersion"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned())
-}
-
-/// What is not ready yet.
-async fn not_ready(client: &kube::Client) -> Option<String> {
-    let account = "/api/v1/namespaces/default/serviceaccounts/default";
-    for path in ["/version", account] {
-        if let Err(error) = discovery::get::<Value>(client, path).await {
-            return Some(error);
-        }
-    }
-    for path in ["/api/v1/nodes", "/api/v1/namespaces/kube-system/pods"] {
-        let list: Value = match discovery::get(client, path).await {
-            Ok(list) => list,
-            Err(error) => return Some(error),
-        };
-        let items = list["items"].as_array();
-        let late = items.into_iter().flatten().find(|item| {
-            !item["status"]["conditions"]
-                .as_array()
-                .is_some_and(|conditions| {
-                    conditions.iter().any(|condition| {
-                        condition["type"] == "Ready" && condition["status"] == "True"
-                    })
-                })
-        });
-        if let Some(item) = late {
-            let name = item["metadata"]["name"].as_str().unwrap_or_default();
-            return Some(format!("{name} is not ready"));
-        }
-        if items.is_none_or(Vec::is_empty) {
-            return Some(format!("there is nothing at {path}"));
-        }
-    }
-    None
 }
 
 /// Puts kubeadm's own taint on the real nodes: the scenario's Pods go to the virtual ones.

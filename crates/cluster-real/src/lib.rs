@@ -1,6 +1,6 @@
 //! Real clusters as targets.
 //!
-//! A [`Driver`] starts clusters: a [`control_plane`] of processes, [`kind`], or an
+//! A [`Driver`] starts clusters: a [`control_plane`] of processes, [`kind`], [`k3s`], or an
 //! [`existing`] one. A [`Machine`] is one that runs. A run gets a [`Session`] on it,
 //! which implements [`wavetank_cluster::Cluster`]: the clock is real, every kind the server has is watched from before
 //! the first write (the watches are put into one order), and the answer to a write is held back until the change
@@ -17,6 +17,7 @@
 pub mod control_plane;
 pub mod existing;
 pub mod journal;
+pub mod k3s;
 pub mod kind;
 pub mod machine;
 pub mod session;
@@ -28,6 +29,7 @@ mod evidence;
 mod hub;
 mod nodes;
 mod quiet;
+mod ready;
 mod reset;
 mod resource;
 mod server;
@@ -38,6 +40,7 @@ mod watch;
 pub use control_plane::{Assets, ControlPlane};
 pub use existing::ExistingOptions;
 pub use journal::Journal;
+pub use k3s::K3sOptions;
 pub use kind::KindOptions;
 pub use machine::{Driver, Machine, Ran, capabilities, remove};
 pub use server::Server;

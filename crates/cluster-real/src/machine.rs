@@ -13,6 +13,7 @@ use crate::control_plane::{self, Assets, ControlPlane};
 use crate::evidence;
 use crate::existing::{self, Existing, ExistingOptions};
 use crate::journal::{Journal, JournalError, Lease, Record};
+use crate::k3s::{self, K3s, K3sOptions};
 use crate::kind::{self, KindCluster, KindOptions};
 use crate::server::Server;
 use crate::session::{Session, SessionConfig};
@@ -33,6 +34,8 @@ pub enum Driver {
     ControlPlane(Assets),
     /// Containers, by the program `kind`.
     Kind(KindOptions),
+    /// One container, by testcontainers.
+    K3s(K3sOptions),
     /// Somebody's cluster.
     Existing(ExistingOptions),
 }
@@ -52,6 +55,7 @@ impl Driver {
         match self {
             Self::ControlPlane(_) => control_plane::TARGET,
             Self::Kind(_) => kind::TARGET,
+            Self::K3s(_) => k3s::TARGET,
             Self::Existing(_) => existing::TARGET,
         }
     }
@@ -66,7 +70,7 @@ impl Driver {
         match self {
             Self::ControlPlane(_) => true,
             Self::Kind(options) => !options.real_workloads,
-            Self::Existing(_) => false,
+            Self::K3s(_) | Self::Existing(_) => false,
         }
     }
 
@@ -75,6 +79,7 @@ impl Driver {
         match self {
             Self::ControlPlane(assets) => assets.folder().display().to_string(),
             Self::Kind(options) => options.recipe(),
+            Self::K3s(options) => options.recipe(),
             Self::Existing(options) => options.allow_cluster.clone().unwrap_or_default(),
         }
     }
@@ -163,6 +168,7 @@ impl Driver {
             Self::Kind(options) => {
                 Body::Kind(KindCluster::create(options, &record.name, folder).await?)
             }
+            Self::K3s(options) => Body::K3s(K3s::create(options, &record.name, folder).await?),
         })
     }
 
@@ -175,6 +181,7 @@ impl Driver {
             Self::Kind(options) => {
                 Body::Kind(KindCluster::attach(options, &record.name, folder).await?)
             }
+            Self::K3s(_) => Body::K3s(K3s::attach(&record.name, folder).await?),
         })
     }
 }
@@ -190,6 +197,7 @@ pub fn remove(lease: Lease) -> Result<(), ClusterError> {
     lease.end_processes().map_err(unusable)?;
     match record.target.as_str() {
         kind::TARGET => kind::delete(&record.name, lease.folder())?,
+        k3s::TARGET => k3s::delete(&record.name)?,
         existing::TARGET => existing::sweep(&record, lease.folder())?,
         _ => {}
     }
@@ -212,7 +220,7 @@ async fn existing_left(record: &Record, folder: &Path) -> Result<(), ClusterErro
 }
 
 /// An error with its causes, in one line.
-struct Causes<'a>(&'a dyn std::error::Error);
+pub(crate) struct Causes<'a>(pub(crate) &'a dyn std::error::Error);
 
 impl std::fmt::Display for Causes<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -236,6 +244,7 @@ pub(crate) fn unavailable(target: &str, reason: &dyn std::fmt::Display) -> Clust
 enum Body {
     ControlPlane(ControlPlane),
     Kind(KindCluster),
+    K3s(K3s),
     Existing(Existing),
 }
 
@@ -244,6 +253,7 @@ impl Body {
         match self {
             Self::ControlPlane(plane) => plane.server(),
             Self::Kind(cluster) => cluster.server(),
+            Self::K3s(cluster) => cluster.server(),
             Self::Existing(cluster) => cluster.server(),
         }
     }
@@ -252,7 +262,7 @@ impl Body {
     fn ended(&mut self) -> Option<String> {
         match self {
             Self::ControlPlane(plane) => plane.ended(),
-            Self::Kind(_) | Self::Existing(_) => None,
+            Self::Kind(_) | Self::K3s(_) | Self::Existing(_) => None,
         }
     }
 
@@ -261,6 +271,7 @@ impl Body {
         match self {
             Self::ControlPlane(plane) => plane.logs(),
             Self::Kind(cluster) => cluster.logs(folder).await,
+            Self::K3s(cluster) => cluster.logs(folder).await,
             Self::Existing(_) => Vec::new(),
         }
     }
@@ -290,6 +301,7 @@ impl Machine {
         let version = match &body {
             Body::ControlPlane(plane) => plane.version().to_owned(),
             Body::Kind(cluster) => cluster.version().to_owned(),
+            Body::K3s(cluster) => cluster.version().to_owned(),
             Body::Existing(cluster) => cluster.version().to_owned(),
         };
         Self {

@@ -61,24 +61,14 @@ fn seconds(object: &Value, path: &str) -> Option<SignedDuration> {
         .map(SignedDuration::from_secs)
 }
 
-fn condition<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
-    object["status"]["conditions"]
-        .as_array()?
-        .iter()
-        .find(|condition| condition["type"] == name)
-}
-
-fn holds(object: &Value, name: &str) -> bool {
-    condition(object, name).is_some_and(|condition| condition["status"] == "True")
-}
-
 /// Deadline, back-off and removal of a Job.
 fn job(job: &Value, objects: &BTreeMap<ObjectKey, Arc<Value>>) -> Option<Timestamp> {
     let ended = ["Complete", "Failed"]
         .into_iter()
-        .find(|name| holds(job, name));
+        .find(|name| object::is_true(job, name));
     if let Some(ended) = ended {
-        let at = condition(job, ended).and_then(|condition| time(condition, "/lastTransitionTime"));
+        let at = object::condition(job, ended)
+            .and_then(|condition| time(condition, "/lastTransitionTime"));
         return Some(at? + seconds(job, "/spec/ttlSecondsAfterFinished")?);
     }
     if job["spec"]["suspend"] == true {
@@ -117,7 +107,7 @@ fn last_end(owner: &str, objects: &BTreeMap<ObjectKey, Arc<Value>>) -> Option<Ti
 
 /// The progress deadline, and Pods that are ready but not yet available.
 fn deployment(deployment: &Value) -> Option<Timestamp> {
-    let progressing = condition(deployment, "Progressing")?;
+    let progressing = object::condition(deployment, "Progressing")?;
     let count = |field: &str| deployment["status"][field].as_i64().unwrap_or(0);
     let since = time(progressing, "/lastUpdateTime")?;
     let soon = seconds(deployment, "/spec/minReadySeconds")
@@ -142,7 +132,7 @@ fn pod(pod: &Value, now: Timestamp) -> Option<Timestamp> {
         return None;
     }
     let ends = pod["spec"]["restartPolicy"] != "Always";
-    if phase == "Running" && (ends || holds(pod, "Ready")) {
+    if phase == "Running" && (ends || object::is_true(pod, "Ready")) {
         // What a container does is its own business; that it ends is promised.
         return ends.then(|| now + START);
     }

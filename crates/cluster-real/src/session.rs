@@ -479,15 +479,15 @@ async fn look(
     client: kube::Client,
     lost: signal::Sender<Option<String>>,
 ) {
-    let (mut failures, mut told, mut problem) = (0, None, String::new());
+    let (mut failures, mut problem) = (0, String::new());
     loop {
         sleep(LOOK).await;
         let Some(session) = session.upgrade() else {
             return;
         };
-        let changes = session.hub.last_change().1;
-        if told != Some(changes) && session.next_work().is_none() {
-            told = Some(changes);
+        // Again and again: who was told may find an event on its way that tells of nothing, a Lease or a heartbeat, and
+        // would wait for ever for the next change.
+        if session.next_work().is_none() {
             session.hub.idle();
         }
         let version = discovery::get::<Value>(&client, "/version");

@@ -1,4 +1,4 @@
-//! Child applications: where a scenario desires some, the simulated cluster serves their kind.
+//! Child applications: where a scenario desires some, clusters whose workloads are simulated serve their kind.
 
 use std::sync::Arc;
 
@@ -8,18 +8,22 @@ use wavetank_scenario::Scenario;
 
 const DEFINITION: &str = "applications.argoproj.io";
 
-/// The scenario with the definition of Applications among `cluster.objects`, where an object of it is one and nothing in
-/// it brings the definition.
-pub(crate) fn with_definition(scenario: Arc<Scenario>) -> Arc<Scenario> {
+/// Whether an object of the scenario is an Application, and nothing in it brings the definition.
+pub fn lacks_definition_of_applications(scenario: &Scenario) -> bool {
     let (mut used, mut defined) = (false, false);
-    for object in crate::run::world_objects(&scenario) {
+    for object in crate::run::world_objects(scenario) {
         let Some(gvk) = GroupVersionKind::of(object) else {
             continue;
         };
         used |= gvk.group == "argoproj.io" && gvk.kind == "Application";
         defined |= gvk.kind == "CustomResourceDefinition" && object::name(object) == DEFINITION;
     }
-    if !used || defined {
+    used && !defined
+}
+
+/// The scenario with the definition of Applications among `cluster.objects`, where it lacks that.
+pub(crate) fn with_definition(scenario: Arc<Scenario>) -> Arc<Scenario> {
+    if !lacks_definition_of_applications(&scenario) {
         return scenario;
     }
     let mut scenario = Scenario::clone(&scenario);

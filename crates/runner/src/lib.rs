@@ -29,6 +29,7 @@ mod stored;
 mod user;
 mod view;
 
+pub use child_application::lacks_definition_of_applications;
 pub use controller::identity;
 pub use fault::UnfiredFault;
 pub use process::{Doorway, EngineProgram, Opened, PROTOCOL, ProcessEngine, Programs};

@@ -78,7 +78,8 @@ pub async fn replay(
     assessor: Arc<Assessor>,
     options: &RunOptions,
 ) -> RunRecord {
-    let scenario = if cluster.capabilities().contains(&Capability::VirtualTime) {
+    let scripted = Capability::ScriptedWorkloads;
+    let scenario = if cluster.capabilities().contains(&scripted) {
         child_application::with_definition(scenario)
     } else {
         scenario

@@ -9,7 +9,9 @@ use wavetank_kernel::Seed;
 use wavetank_model::script::{Attempt, Behaviour, Delay, Deletion, Rule, TimelineEntry};
 use wavetank_model::{GroupKind, GroupVersionKind, object};
 use wavetank_report::RunOutcome;
-use wavetank_runner::{RunOptions, RunRecord, replay, world_objects};
+use wavetank_runner::{
+    RunOptions, RunRecord, lacks_definition_of_applications, replay, world_objects,
+};
 use wavetank_scenario::{Scenario, StorageBinding};
 use wavetank_sync::{Builtin, StepEngine};
 
@@ -44,6 +46,11 @@ pub fn lacking(scenario: &Scenario, capabilities: &Capabilities) -> Option<Strin
             "`workloads` scripts {}, and here workloads are real",
             rule.matches
         ));
+    }
+    if lacks(Capability::ScriptedWorkloads) && lacks_definition_of_applications(scenario) {
+        return Some(
+            "it has child Applications, and here nobody plays what becomes of them".to_owned(),
+        );
     }
     if lacks(Capability::ReactionLag)
         && let Some(rule) = scenario

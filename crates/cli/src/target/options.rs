@@ -18,7 +18,7 @@ impl TargetOptions {
         is_comparison: bool,
     ) -> Result<(), Refused> {
         let at_most = self.at_most.is_some() && !is_comparison;
-        let given: [(&str, bool, Useless); 13] = [
+        let given: [(&str, bool, Useless); 15] = [
             ("--at-most", at_most, takes_virtual_time),
             (
                 "--stop-after",
@@ -32,6 +32,8 @@ impl TargetOptions {
             ("--kind-config", self.kind_config.is_some(), is_not_kind),
             ("--kind-image", self.kind_image.is_some(), is_not_kind),
             ("--kind-load", !self.kind_load.is_empty(), is_not_kind),
+            ("--k3s-image", self.k3s_image.is_some(), is_not_k3s),
+            ("--k3s-load", !self.k3s_load.is_empty(), is_not_k3s),
             ("--context", self.context.is_some(), is_ours),
             ("--kubeconfig", self.kubeconfig.is_some(), is_ours),
             ("--allow-cluster", self.allow_cluster.is_some(), is_ours),
@@ -71,6 +73,9 @@ pub(crate) fn refuse_workloads(
         (TargetName::ControlPlane, Some(Workloads::Real)) => {
             Some("a control plane has no containers: real workloads need another target")
         }
+        (TargetName::K3s, Some(Workloads::Simulated)) => {
+            Some("k3s runs its workloads itself: virtual nodes need kind or a control plane")
+        }
         (TargetName::Kubeconfig, Some(Workloads::Simulated)) => {
             Some("an existing cluster runs its workloads itself: it cannot be given virtual nodes")
         }
@@ -101,7 +106,9 @@ fn has_no_containers(target: TargetName, _: Option<Workloads>) -> Option<&'stati
 fn plays_no_scripts(target: TargetName, workloads: Option<Workloads>) -> Option<&'static str> {
     match target {
         TargetName::Fake => Some("runs there take virtual time: scripts need not pass faster"),
-        TargetName::Kubeconfig => Some("no scripts are played there: workloads are real"),
+        TargetName::K3s | TargetName::Kubeconfig => {
+            Some("no scripts are played there: workloads are real")
+        }
         TargetName::Kind => (workloads == Some(Workloads::Real))
             .then_some("no scripts are played with --workloads real"),
         TargetName::ControlPlane => None,
@@ -118,12 +125,16 @@ fn is_not_started(target: TargetName, _: Option<Workloads>) -> Option<&'static s
     match target {
         TargetName::Fake => Some("that cluster ends with its run; `wavetank serve` keeps one"),
         TargetName::Kubeconfig => Some("an existing cluster stays in any case"),
-        TargetName::Kind | TargetName::ControlPlane => None,
+        TargetName::Kind | TargetName::K3s | TargetName::ControlPlane => None,
     }
 }
 
 fn is_not_kind(target: TargetName, _: Option<Workloads>) -> Option<&'static str> {
     (target != TargetName::Kind).then_some("it is about clusters of the target kind")
+}
+
+fn is_not_k3s(target: TargetName, _: Option<Workloads>) -> Option<&'static str> {
+    (target != TargetName::K3s).then_some("it is about clusters of the target k3s")
 }
 
 fn is_ours(target: TargetName, _: Option<Workloads>) -> Option<&'static str> {
@@ -154,21 +165,27 @@ mod tests {
             (
                 "fake",
                 "--at-most 1s|--stop-after 1s|--workloads real|--time-scale 2|--evidence x|--keep|--kind-config x\
-                 |--kind-image x|--kind-load x|--context x|--kubeconfig x|--allow-cluster x|--allow-cluster-scoped",
-            ),
-            (
-                "control-plane",
-                "--kind-config x|--kind-image x|--kind-load x|--context x|--kubeconfig x|--allow-cluster x\
+                 |--kind-image x|--kind-load x|--k3s-image x|--k3s-load x|--context x|--kubeconfig x|--allow-cluster x\
                  |--allow-cluster-scoped",
             ),
             (
+                "control-plane",
+                "--kind-config x|--kind-image x|--kind-load x|--k3s-image x|--k3s-load x|--context x|--kubeconfig x\
+                 |--allow-cluster x|--allow-cluster-scoped",
+            ),
+            (
                 "kind",
-                "--workloads real --time-scale 2|--context x|--kubeconfig x|--allow-cluster x\
+                "--workloads real --time-scale 2|--k3s-image x|--k3s-load x|--context x|--kubeconfig x|--allow-cluster x\
+                 |--allow-cluster-scoped",
+            ),
+            (
+                "k3s",
+                "--time-scale 2|--kind-config x|--kind-image x|--kind-load x|--context x|--kubeconfig x|--allow-cluster x\
                  |--allow-cluster-scoped",
             ),
             (
                 "kubeconfig",
-                "--time-scale 2|--keep|--kind-config x|--kind-image x|--kind-load x",
+                "--time-scale 2|--keep|--kind-config x|--kind-image x|--kind-load x|--k3s-image x|--k3s-load x",
             ),
         ] {
             for option in options.split('|') {

@@ -13,7 +13,7 @@ use crate::sources::Declared;
 use crate::yaml::Node;
 
 /// Names of targets, as the command line spells them.
-const TARGETS: &[&str] = &["fake", "control-plane", "kind", "kubeconfig"];
+const TARGETS: &[&str] = &["fake", "control-plane", "kind", "k3s", "kubeconfig"];
 
 /// Built-in kinds that are Pods or make some.
 const PODS: &[&str] = &[
