@@ -61,6 +61,7 @@ impl K3sOptions {
     }
 
     /// Name and tag of the image.
+    #[cfg(any(test, feature = "k3s"))]
     fn image(&self) -> (&str, &str) {
         let image = self.image.as_deref().unwrap_or(IMAGE);
         match image.rsplit_once(':') {
