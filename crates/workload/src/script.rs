@@ -41,6 +41,11 @@ impl Scripts {
             .find(|(_, rule)| self.fits(rule, key, generation))
     }
 
+    /// The rule of that number.
+    pub(crate) fn rule(&self, number: usize) -> Option<(usize, &Rule)> {
+        Some((number, self.rules.get(number)?))
+    }
+
     /// Whether a rule plays a timeline on the object itself, so that nobody else writes its status.
     pub(crate) fn plays(&self, key: &ObjectKey, object: &Value) -> bool {
         !self.rules.is_empty()

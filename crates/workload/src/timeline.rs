@@ -90,15 +90,19 @@ impl Timelines {
             return Ok(Again::Never);
         };
         let (uid, generation) = (object::uid(&object), object::generation(&object));
-        let Some((number, rule)) = context.scripts.of(key, generation) else {
+        // A write of its own may raise the generation, and be seen later: it brings no other rule either.
+        let same = |position: &&Position| position.uid == uid && position.generation >= generation;
+        let known = self.positions.get(key).filter(same).cloned();
+        let found = match &known {
+            Some(position) => context.scripts.rule(position.rule),
+            None => context.scripts.of(key, generation),
+        };
+        let Some((number, rule)) = found else {
             return Ok(Again::Never);
         };
         let entries = entries(rule);
-        let same = |position: &&mut Position| {
-            position.uid == uid && position.generation >= generation && position.rule == number
-        };
-        let mut position = if let Some(position) = self.positions.get_mut(key).filter(same) {
-            position.clone()
+        let mut position = if let Some(position) = known {
+            position
         } else {
             let Some(first) = entries.first() else {
                 return Ok(Again::Never);

@@ -74,6 +74,37 @@ fn a_rule_for_later_generations_leaves_the_first_alone() {
 }
 
 #[test]
+fn a_write_of_its_own_brings_no_rule_for_later_generations() {
+    let mut late = rule(
+        "Ingress/web",
+        Behaviour::Timeline(vec![TimelineEntry::Patch {
+            after: seconds(1),
+            patch: json!({"spec": {"ingressClassName": "late"}}),
+        }]),
+    );
+    late.generation = Some(2);
+    let first = Behaviour::Timeline(vec![TimelineEntry::Patch {
+        after: seconds(1),
+        patch: json!({"spec": {"ingressClassName": "first"}}),
+    }]);
+    let mut cluster = Cluster::new(vec![late, rule("Ingress/web", first)]);
+    cluster.create(ingress());
+    cluster.run();
+    let key = ObjectKey::new("networking.k8s.io", "Ingress", "default", "web");
+    // It is looked at again, as on a real cluster after the write itself.
+    cluster.merge(&key, json!({"metadata": {"annotations": {"seen": "1"}}}));
+    cluster.run();
+    let web = cluster.get(&key).unwrap();
+    assert_eq!(
+        (
+            &web["spec"]["ingressClassName"],
+            &web["metadata"]["generation"]
+        ),
+        (&json!("first"), &json!(2))
+    );
+}
+
+#[test]
 fn a_patch_is_played_on_the_object() {
     let timeline = vec![TimelineEntry::Patch {
         after: seconds(5),
