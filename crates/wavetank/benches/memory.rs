@@ -1,7 +1,7 @@
 //! Memory of a cluster of many Deployments with their `ReplicaSets` and Pods: `cargo bench -p wavetank --bench memory`.
 //!
 //! Prints how much the process grew, in whole, and per Deployment, when 10000 of them are rolled out, and at most on the
-//! way. Numbers behind `--` are how many Deployments to take instead, and how many ConfigMaps beside them:
+//! way. Numbers behind `--` are how many Deployments to take instead, and how many `ConfigMap`s beside them:
 //! `cargo bench -p wavetank --bench memory -- 0 50000`.
 
 use std::env;
@@ -18,7 +18,7 @@ use wavetank_workload::{Config, Controllers};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How many Deployments, and how many ConfigMaps.
+/// How many Deployments, and how many `ConfigMap`s.
 fn counts() -> (usize, usize) {
     let numbers: Vec<usize> = env::args().filter_map(|text| text.parse().ok()).collect();
     match numbers.as_slice() {
