@@ -5,6 +5,7 @@
 mod bodies;
 mod recorder;
 
+use std::collections::BTreeMap;
 use std::env;
 use std::path::Path;
 use std::process::ExitCode;
@@ -186,6 +187,7 @@ impl Real {
             namespace: "default".to_owned(),
             confined: None,
             allow_cluster_scoped: false,
+            labels: BTreeMap::new(),
         };
         let work = move |session: Arc<wavetank_cluster_real::Session>| -> BoxFuture<'static, _> {
             Box::pin(async move {

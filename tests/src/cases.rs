@@ -33,6 +33,9 @@ pub struct Case {
     /// Why a real server answers otherwise.
     #[serde(default)]
     pub differs: Option<String>,
+    /// Whether it does so only now and then.
+    #[serde(default)]
+    pub sometimes: bool,
     /// What is done, in order.
     pub steps: Vec<Step>,
 }

@@ -2,6 +2,7 @@
 
 mod options;
 
+use std::collections::BTreeMap;
 use std::env;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -330,6 +331,7 @@ impl Fleet {
             namespace: config.namespace,
             confined: None,
             allow_cluster_scoped: self.options.allow_cluster_scoped,
+            labels: BTreeMap::new(),
         };
         let mut machine = self.take()?;
         let (name, scenario) = (scenario.name.clone(), self.named(scenario));

@@ -4,11 +4,13 @@
 //! somebody uses it: the operating system lets go of it when its owner dies. What has a record and nobody's lock is left
 //! over, unless it was to be kept.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use jiff::{Timestamp, ToSpan as _};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +45,26 @@ pub struct Record {
     /// Of an existing cluster: the kubeconfig.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub kubeconfig: String,
+}
+
+impl Record {
+    /// The labels of what the driver makes: which cluster it is of, who made it, and when it has surely been forgotten, a
+    /// day after it was made.
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        let created: Option<Timestamp> = self.created.parse().ok();
+        let expires = created.and_then(|created| created.checked_add(24.hours()).ok());
+        // Values of labels have no colons.
+        let expires = expires.map(|time| time.strftime("%Y-%m-%dT%H.%M.%SZ").to_string());
+        let labels = [
+            ("dev.wavetank/cluster", Some(self.name.clone())),
+            ("dev.wavetank/owner", Some(self.owner.to_string())),
+            ("dev.wavetank/expires", expires),
+        ];
+        labels
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+            .collect()
+    }
 }
 
 /// What could not be read or written.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use wavetank_cluster::ClusterError;
 
+use crate::journal::Record;
 use crate::ready;
 use crate::server::Server;
 
@@ -91,21 +92,21 @@ pub struct K3s {
 }
 
 impl K3s {
-    /// Starts the container `name` with its kubeconfig in `folder`, and waits until the cluster is ready.
+    /// Starts the container of a record with its kubeconfig in `folder`, and waits until the cluster is ready.
     ///
     /// # Errors
     /// [`ClusterError`] with what the container engine, or k3s, said last.
     pub async fn create(
         options: &K3sOptions,
-        name: &str,
+        record: &Record,
         folder: &Path,
     ) -> Result<Self, ClusterError> {
-        let started = container::start(options, name, CREATE).await?;
+        let started = container::start(options, record, CREATE).await?;
         let path = folder.join("kubeconfig");
         let text = addressed(&started.kubeconfig, &started.address);
         write_private(&path, &text)
             .map_err(|error| unavailable(format!("cannot write {}: {error}", path.display())))?;
-        Self::attach(name, folder).await
+        Self::attach(&record.name, folder).await
     }
 
     /// Uses a cluster that runs, once it is ready.

@@ -3,6 +3,7 @@
 //! kind and the container runtime it finds do the work; the kubeconfig is a file of our own, so that nobody's current
 //! context is touched.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use wavetank_cluster::ClusterError;
 
+use crate::journal::Record;
 use crate::server::Server;
 use crate::{discovery, evidence, ready};
 
@@ -144,16 +146,17 @@ pub struct KindCluster {
 }
 
 impl KindCluster {
-    /// Creates the cluster `name` with its files in `folder`, and waits until it is ready.
+    /// Creates the cluster of a record with its files in `folder`, and waits until it is ready.
     ///
     /// # Errors
     /// [`ClusterError`] with what kind said last.
     pub async fn create(
         options: &KindOptions,
-        name: &str,
+        record: &Record,
         folder: &Path,
     ) -> Result<Self, ClusterError> {
         options.check()?;
+        let name = record.name.as_str();
         let kubeconfig = folder.join("kubeconfig");
         let mut arguments: Vec<String> = ["create", "cluster", "--name", name, "--retain"]
             .map(str::to_owned)
@@ -171,7 +174,7 @@ impl KindCluster {
             let load = ["load", "image-archive", &archive, "--name", name].map(str::to_owned);
             kind(&load, CREATE).await?;
         }
-        Self::attach(options, name, folder).await
+        Self::attach(options, record, folder).await
     }
 
     /// Uses a cluster that runs, once it is ready.
@@ -180,7 +183,7 @@ impl KindCluster {
     /// [`ClusterError`] when it does not become ready.
     pub async fn attach(
         options: &KindOptions,
-        name: &str,
+        record: &Record,
         folder: &Path,
     ) -> Result<Self, ClusterError> {
         let path = folder.join("kubeconfig");
@@ -190,12 +193,12 @@ impl KindCluster {
         let client = server.client()?;
         // `kind create --wait` says that all is well when its time is up, so it is not asked.
         let version = ready::await_ready(TARGET, &client).await?;
+        mark(&client, &record.labels(), !options.real_workloads).await?;
         if !options.real_workloads {
-            taint(&client).await?;
             remove_class(&client).await?;
         }
         Ok(Self {
-            name: name.to_owned(),
+            name: record.name.clone(),
             server,
             version,
         })
@@ -300,23 +303,31 @@ async fn kind(arguments: &[String], patience: Duration) -> Result<(), ClusterErr
     }
 }
 
-/// Puts kubeadm's own taint on the real nodes: the scenario's Pods go to the virtual ones.
-async fn taint(client: &kube::Client) -> Result<(), ClusterError> {
+/// Labels the nodes; to be `tainted` is for kubeadm's own taint, where the scenario's Pods go to virtual nodes.
+async fn mark(
+    client: &kube::Client,
+    labels: &BTreeMap<String, String>,
+    tainted: bool,
+) -> Result<(), ClusterError> {
+    let mut patch = json!({"metadata": {"labels": labels}});
+    if tainted {
+        let taint = json!({"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"});
+        patch["spec"] = json!({"taints": [taint]});
+    }
+    let patch = patch.to_string();
     let nodes: Value = discovery::get(client, "/api/v1/nodes")
         .await
         .map_err(unavailable)?;
     for node in nodes["items"].as_array().into_iter().flatten() {
         let name = node["metadata"]["name"].as_str().unwrap_or_default();
-        let taint = json!({"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"});
-        let body = json!({"spec": {"taints": [taint]}}).to_string();
         let request = Request::patch(format!("/api/v1/nodes/{name}?fieldManager=wavetank"))
             .header(http::header::CONTENT_TYPE, "application/merge-patch+json")
-            .body(body.into_bytes())
+            .body(patch.clone().into_bytes())
             .map_err(|error| unavailable(error.to_string()))?;
         client
             .request::<Value>(request)
             .await
-            .map_err(|error| unavailable(format!("the node {name} cannot be tainted: {error}")))?;
+            .map_err(|error| unavailable(format!("the node {name} cannot be marked: {error}")))?;
     }
     Ok(())
 }

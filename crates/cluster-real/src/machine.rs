@@ -165,10 +165,8 @@ impl Driver {
                 existing_left(record, folder).await?;
                 Body::Existing(Existing::connect(options).await?)
             }
-            Self::Kind(options) => {
-                Body::Kind(KindCluster::create(options, &record.name, folder).await?)
-            }
-            Self::K3s(options) => Body::K3s(K3s::create(options, &record.name, folder).await?),
+            Self::Kind(options) => Body::Kind(KindCluster::create(options, record, folder).await?),
+            Self::K3s(options) => Body::K3s(K3s::create(options, record, folder).await?),
         })
     }
 
@@ -178,9 +176,7 @@ impl Driver {
                 Body::ControlPlane(ControlPlane::attach(assets, folder).await?)
             }
             Self::Existing(options) => Body::Existing(Existing::connect(options).await?),
-            Self::Kind(options) => {
-                Body::Kind(KindCluster::attach(options, &record.name, folder).await?)
-            }
+            Self::Kind(options) => Body::Kind(KindCluster::attach(options, record, folder).await?),
             Self::K3s(_) => Body::K3s(K3s::attach(&record.name, folder).await?),
         })
     }
@@ -344,9 +340,14 @@ impl Machine {
             .as_ref()
             .filter(|_| existing)
             .map(|lease| lease.folder().join(existing::MADE));
+        let lease = self.lease.as_ref();
+        let labels = lease
+            .map(|lease| lease.record().labels())
+            .unwrap_or_default();
         let config = SessionConfig {
             schedule,
             confined: made,
+            labels,
             ..config
         };
         let server = body.server().clone();

@@ -1,5 +1,6 @@
 //! Virtual nodes: made before a run, kept alive during it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -19,11 +20,12 @@ use crate::resource::Resource;
 /// Virtual nodes must be ready within this time.
 const WAIT: Duration = Duration::from_secs(60);
 
-/// Makes the virtual nodes and the class `standard`, and waits until Pods can be put on the nodes.
+/// Makes the virtual nodes, with `labels`, and the class `standard`, and waits until Pods can be put on the nodes.
 pub(crate) async fn make(
     client: &kube::Client,
     resources: &[Resource],
     workload: &wavetank_workload::Config,
+    labels: &BTreeMap<String, String>,
 ) -> Result<(), String> {
     #[expect(
         clippy::disallowed_methods,
@@ -35,7 +37,7 @@ pub(crate) async fn make(
         ..workload.clone()
     };
     let mut nodes = Vec::new();
-    for object in wavetank_workload::bootstrap(&config) {
+    for mut object in wavetank_workload::bootstrap(&config) {
         let key = ObjectKey::of(&object).ok_or("an object without kind")?;
         let resource = resources
             .iter()
@@ -43,6 +45,9 @@ pub(crate) async fn make(
             .ok_or_else(|| format!("the server does not have {}", key.group_kind()))?;
         if key.kind == "Node" {
             nodes.push(resource.item(&key));
+            for (name, value) in labels {
+                object["metadata"]["labels"][name] = value.as_str().into();
+            }
         }
         let uri = format!(
             "{}?fieldManager=kubelet",

@@ -59,6 +59,8 @@ pub struct SessionConfig {
     pub confined: Option<PathBuf>,
     /// Whether a confined run may make cluster-scoped objects beside namespaces.
     pub allow_cluster_scoped: bool,
+    /// Labels of the virtual nodes; the machine says which.
+    pub labels: BTreeMap<String, String>,
 }
 
 impl SessionConfig {
@@ -133,7 +135,7 @@ impl Session {
             .map(|key| key.name.clone())
             .collect();
         if let Some(workload) = &config.workload {
-            nodes::make(&client, &resources, workload)
+            nodes::make(&client, &resources, workload, &config.labels)
                 .await
                 .map_err(failed)?;
         }

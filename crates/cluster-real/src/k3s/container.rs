@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 use wavetank_cluster::ClusterError;
 
 use super::{K3sOptions, unavailable};
+use crate::journal::Record;
 
 /// The API server's port inside.
 const PORT: u16 = 6443;
@@ -88,12 +89,12 @@ pub(super) fn engine_version() -> Result<String, ClusterError> {
 /// Makes and starts the container, pulls its image where that is missing, and waits for its kubeconfig.
 pub(super) async fn start(
     options: &K3sOptions,
-    name: &str,
+    record: &Record,
     patience: Duration,
 ) -> Result<Started, ClusterError> {
     let end = Instant::now() + patience;
     let (image, tag) = options.image();
-    let started = request(options, name)
+    let started = request(options, record)
         .with_startup_timeout(patience)
         .start();
     let container = tokio::time::timeout_at(end, started)
@@ -123,7 +124,10 @@ pub(super) async fn start(
 }
 
 /// Everything about the container.
-fn request(options: &K3sOptions, name: &str) -> testcontainers::ContainerRequest<GenericImage> {
+fn request(
+    options: &K3sOptions,
+    record: &Record,
+) -> testcontainers::ContainerRequest<GenericImage> {
     let (image, tag) = options.image();
     let mut arguments = vec!["server".to_owned()];
     arguments.extend(LEFT_OUT.map(|part| format!("--disable={part}")));
@@ -133,12 +137,9 @@ fn request(options: &K3sOptions, name: &str) -> testcontainers::ContainerRequest
     let mut request = GenericImage::new(image, tag)
         .with_exposed_port(PORT.tcp())
         .with_cmd(arguments)
-        .with_container_name(name)
+        .with_container_name(&record.name)
         .with_privileged(true)
-        .with_labels([
-            ("dev.wavetank.cluster", name.to_owned()),
-            ("dev.wavetank.owner", std::process::id().to_string()),
-        ])
+        .with_labels(record.labels())
         .with_host_config_modifier(move |config| open_port(config, host_ip.clone()))
         // It goes when the journal says so, and not when somebody lets go of a handle.
         .with_reuse(ReuseDirective::Always);

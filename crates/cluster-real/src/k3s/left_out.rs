@@ -5,6 +5,7 @@ use std::time::Duration;
 use wavetank_cluster::ClusterError;
 
 use super::{K3sOptions, unavailable};
+use crate::journal::Record;
 
 const REMEDY: &str = "this wavetank was built without k3s; `cargo install --path crates/cli --features k3s` builds it \
                       with it";
@@ -19,7 +20,11 @@ pub(super) fn engine_version() -> Result<String, ClusterError> {
     Err(unavailable(REMEDY))
 }
 
-pub(super) async fn start(_: &K3sOptions, _: &str, _: Duration) -> Result<Started, ClusterError> {
+pub(super) async fn start(
+    _: &K3sOptions,
+    _: &Record,
+    _: Duration,
+) -> Result<Started, ClusterError> {
     std::future::ready(Err(unavailable(REMEDY))).await
 }
 
