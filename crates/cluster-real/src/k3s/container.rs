@@ -111,7 +111,7 @@ pub(super) async fn start(
                 causes(&error)
             ))
         })?;
-    let kubeconfig = kubeconfig(&container, name, end).await?;
+    let kubeconfig = kubeconfig(&container, &record.name, end).await?;
     let port = container
         .get_host_port_ipv4(PORT.tcp())
         .await
