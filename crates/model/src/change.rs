@@ -103,7 +103,7 @@ pub struct Wire {
 }
 
 impl Change {
-    /// How the line of a watch begins that hands out [`Self::text`] as a change.
+    /// How the line of a watch begins that hands out [`Wire::text`] as a change.
     pub const MODIFIED: &'static str = "{\"type\":\"MODIFIED\",\"object\":";
 }
 
