@@ -17,13 +17,15 @@ use crate::shared::Shared;
 impl Shared {
     /// Enters the task list that a sync of now would have; makes no request.
     pub(crate) async fn plan(&self) {
-        let live = self.view.snapshot(false);
         let (app, commit, kinds) = {
             let state = self.state();
             let commit = state.desired.head().clone();
             (Arc::clone(&state.app), commit, known_kinds(&state))
         };
         let kinds = Arc::new(kinds);
+        let options = Arc::new(sync_options(&app, &SyncRequest::default()));
+        let whole = options.read_managed_fields(&commit.manifests);
+        let live = self.view.snapshot(whole);
         let identity = identity(&app);
         let targets = normalise(&commit.manifests, &identity, &kinds);
         let input = StepInput {
@@ -32,7 +34,7 @@ impl Shared {
             targets: commit.manifests,
             live: live.clone(),
             kinds: Arc::clone(&kinds),
-            options: Arc::new(sync_options(&app, &SyncRequest::default())),
+            options,
             started_at: self.cluster.epoch().wall(self.clock.now()).as_second(),
             phase: OperationPhase::Running,
             message: String::new(),

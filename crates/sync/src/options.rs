@@ -159,14 +159,11 @@ impl SyncOptions {
     /// Whether a sync or a comparison of these desired objects looks at `managedFields` of live ones: the migration to
     /// server-side apply and its merge do (SYNC-096), and differences that are ignored by manager.
     pub fn read_managed_fields(&self, targets: &[Arc<Value>]) -> bool {
+        let ignores = |ignored: &IgnoredDifference| !ignored.managed_fields_managers.is_empty();
+        let applies = |target: &Arc<Value>| argo::has_option(target, "ServerSideApply=true");
         self.server_side_apply
-            || targets
-                .iter()
-                .any(|target| argo::has_option(target, "ServerSideApply=true"))
-            || self
-                .ignore_differences
-                .iter()
-                .any(|ignored| !ignored.managed_fields_managers.is_empty())
+            || self.ignore_differences.iter().any(ignores)
+            || targets.iter().any(applies)
     }
 
     /// Reads an operation's option list; items are compared exactly, without trimming (SYNC-006).

@@ -293,7 +293,7 @@ fn check_config(
             "invalid object type: {kind}"
         )));
     }
-    if managed::is_set(config) {
+    if managed::find(config).is_some_and(|list| !list.is_null()) {
         return Err(ApplyError::BadRequest(
             "metadata.managedFields must be nil".to_owned(),
         ));

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::{Arc, OnceLock};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::set::FieldSet;
 use crate::json;
@@ -230,10 +230,8 @@ impl ManagedFields {
     /// # Errors
     /// What is wrong with an entry.
     pub fn of(object: &Value) -> Result<Self, String> {
-        let list = object
-            .get("metadata")
-            .and_then(|metadata| metadata.get(FIELD));
-        Self::decode(list.and_then(Value::as_array).map_or(&[], Vec::as_slice))
+        let list = find(object).and_then(Value::as_array);
+        Self::decode(list.map_or(&[], Vec::as_slice))
     }
 
     pub(super) fn decode(list: &[Value]) -> Result<Self, String> {
@@ -368,12 +366,9 @@ pub(super) fn take(object: &mut Value) -> Option<Value> {
     object.get_mut("metadata")?.as_object_mut()?.remove(FIELD)
 }
 
-/// Whether a configuration names `metadata.managedFields`.
-pub(super) fn is_set(object: &Value) -> bool {
-    let metadata = object.get("metadata").and_then(Value::as_object);
-    metadata.is_some_and(|metadata: &Map<String, Value>| {
-        metadata.get(FIELD).is_some_and(|list| !list.is_null())
-    })
+/// The `metadata.managedFields` of an object.
+pub(super) fn find(object: &Value) -> Option<&Value> {
+    object.get("metadata")?.get(FIELD)
 }
 
 /// Reads an entry but for its fields.

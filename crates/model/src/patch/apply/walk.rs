@@ -169,9 +169,6 @@ pub(super) fn compare_outside(
 ) -> Result<Comparison, String> {
     let mut out = Comparison::default();
     zip(old.as_object(), new.as_object(), |name, old, new| {
-        if old.is_some() && old == new {
-            return Ok(());
-        }
         let skipped = !reset.is_empty() && reset.contains(&[PathElement::field(name)]);
         let Some(field) = schema.field(name).filter(|_| !skipped) else {
             return Ok(());
@@ -224,7 +221,7 @@ impl Comparison {
     }
 }
 
-/// Calls `visit` for each key of either map, in order.
+/// Calls `visit` for each key with different values in the two maps, in order.
 fn zip<'a>(
     old: Option<&'a Map<String, Value>>,
     new: Option<&'a Map<String, Value>>,
@@ -236,7 +233,10 @@ fn zip<'a>(
             visit(gone, Some(before), None)?;
         }
         let before = old.next_if(|(other, _)| *other == name);
-        visit(name, before.map(|(_, before)| before), Some(value))?;
+        let before = before.map(|(_, before)| before);
+        if before != Some(value) {
+            visit(name, before, Some(value))?;
+        }
     }
     old.try_for_each(|(name, before)| visit(name, Some(before), None))
 }
@@ -249,7 +249,7 @@ fn compare_maps(
 ) -> Result<Comparison, String> {
     let mut below = Comparison::default();
     zip(old, new, |name, old, new| {
-        if old.is_some() && old == new || !wanted(name) {
+        if !wanted(name) {
             return Ok(());
         }
         let Some(field) = schema.field(name) else {
@@ -262,6 +262,7 @@ fn compare_maps(
     Ok(below)
 }
 
+/// How two values differ that are not equal.
 fn compare_values(
     old: Option<&Value>,
     new: Option<&Value>,
@@ -273,9 +274,6 @@ fn compare_values(
         modified: matches!((old, new), (Some(old), Some(new)) if !equal(old, new)),
         below: Comparison::default(),
     };
-    if old.is_some() && old == new {
-        return Ok(Difference::default());
-    }
     let old_kind = old
         .filter(|old| !old.is_null())
         .map(|old| kind(schema, old));
@@ -365,13 +363,16 @@ fn compare_lists(
     }
     let mut out = Comparison::default();
     for (element, (old, new)) in places {
+        if old == new {
+            continue;
+        }
         let difference = match (old.as_slice(), new.as_slice()) {
             (old @ ([] | [_]), new @ ([] | [_])) => {
                 compare_values(old.first().copied(), new.first().copied(), items)?
             }
             // Items with one identity are compared as if they were one atomic value.
             ([_, _, ..], [_, _, ..]) => Difference {
-                modified: old != new,
+                modified: true,
                 ..Difference::default()
             },
             ([_, _, ..], new) => Difference {
