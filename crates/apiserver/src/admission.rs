@@ -1,8 +1,8 @@
 //! Admission: the plugins that a real server runs by default (section 22), each with a switch.
 //!
 //! Two stages, as in API-012: [`admit`] may change the object and runs before defaulting by the strategy and validation;
-//! [`validate`] runs after them. Plugins read other objects through [`Lookup`] and write nothing. Policies are in
-//! `policy`; webhooks are nowhere called.
+//! [`validate_limits`] and [`validate_quota`] run after them, with policies (in `policy`) asked in between. Plugins read
+//! other objects through [`Lookup`] and write nothing. Webhooks are nowhere called.
 
 use std::sync::Arc;
 
@@ -197,23 +197,7 @@ pub fn admit(
     Ok(Vec::new())
 }
 
-/// The validating stage: sees the object as it would be stored. Policies are asked between its two parts, limits and
-/// quotas, and not here.
-///
-/// # Errors
-/// 403 for what is refused.
-pub fn validate(
-    config: &Config,
-    request: &Request<'_>,
-    object: &Value,
-    old: Option<&Value>,
-    lookup: &dyn Lookup,
-) -> Result<(), Status> {
-    validate_limits(config, request, object, old, lookup)?;
-    validate_quota(config, request, object, lookup)
-}
-
-/// The first part of the validating stage.
+/// The first part of the validating stage, which sees the object as it would be stored.
 ///
 /// # Errors
 /// 403 for what is refused.
@@ -240,7 +224,7 @@ pub fn validate_limits(
     Ok(())
 }
 
-/// The last part of the validating stage.
+/// The last part of the validating stage; policies are asked before it.
 ///
 /// # Errors
 /// 403 for what is refused.

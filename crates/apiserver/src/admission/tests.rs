@@ -70,15 +70,11 @@ fn create(
         name: &name,
         subresource: "",
     };
-    admit(
-        &Config::default(),
-        &request,
-        object,
-        None,
-        cluster,
-        &mut Seed(1).rng(),
-    )?;
-    validate(&Config::default(), &request, object, None, cluster)
+    let config = Config::default();
+    let mut rng = Seed(1).rng();
+    admit(&config, &request, object, None, cluster, &mut rng)?;
+    validate_limits(&config, &request, object, None, cluster)?;
+    validate_quota(&config, &request, object, cluster)
 }
 
 /// T-004, T-005, API-236.
