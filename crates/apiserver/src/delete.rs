@@ -53,7 +53,7 @@ impl Server {
         self.admit(call, Operation::Delete, &mut Value::Null, Some(&old))?;
         // An eviction was asked about as such.
         if call.subresource.is_empty() {
-            self.ask_policies(call, Operation::Delete, None, Some(before.as_owned()))?;
+            self.ask_policies(call, Operation::Delete, None, Some(before.tracked()))?;
         }
         let mut finalizers = settle_finalizers(&resource, &old, options);
         if is_definition(&resource)

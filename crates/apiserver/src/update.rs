@@ -89,7 +89,7 @@ impl Server {
                 &stored.uid,
             ));
         }
-        let managed = self.track(call, Some(before.as_owned()), &mut new);
+        let managed = self.track(call, Some(before.tracked()), &mut new);
         self.admit(call, Operation::Update, &mut new, Some(&old))?;
         let wanted = object::resource_version(&new);
         if !matches!(wanted, "" | "0") && wanted != object::resource_version(&old) {
@@ -109,7 +109,7 @@ impl Server {
             object: &new,
             managed: &managed,
         };
-        self.validate_admission(call, Operation::Update, written, Some(before.as_owned()))?;
+        self.validate_admission(call, Operation::Update, written, Some(before.tracked()))?;
         let key = stored.key.to_string();
         if ends_with_this_write(&new) {
             // Watches see the last stored state, the client what it wrote.
