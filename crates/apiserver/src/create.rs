@@ -190,17 +190,11 @@ impl Server {
         if let Some(there) = self.store.get(resource.table, &key) {
             return Err(failure::already_exists(&resource, &name, there.terminating));
         }
+        let new = (object, managed);
         if call.options.dry_run {
-            return Ok(Written::unstored(object, managed, true));
+            return Ok(Written::unstored(new, true));
         }
-        Ok(self.commit(
-            &resource,
-            &key,
-            None,
-            (object, managed),
-            false,
-            call.author(),
-        ))
+        Ok(self.commit(&resource, &key, None, new, false, call.author()))
     }
 
     /// Generates a name when only `generateName` is given (API-092).

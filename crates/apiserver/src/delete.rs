@@ -79,7 +79,7 @@ impl Server {
         }
         let new = (new, before.managed.clone());
         if call.options.dry_run {
-            return Ok(Deletion::Marked(Written::unstored(new.0, new.1, false)));
+            return Ok(Deletion::Marked(Written::unstored(new, false)));
         }
         let marked = self.commit(&resource, &key, Some(before), new, false, call.author());
         Ok(Deletion::Marked(marked))

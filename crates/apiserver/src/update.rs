@@ -114,16 +114,16 @@ impl Server {
         if ends_with_this_write(&new) {
             // Watches see the last stored state, the client what it wrote.
             self.remove(call, &key, before, Value::clone(&old));
-            return Ok(Written::unstored(new, managed, false));
+            return Ok(Written::unstored((new, managed), false));
         }
         // Only times in managedFields may differ where a write changes nothing (API-083).
         if managed.says_as(&before.managed) && same_fields(&new, &old) {
             return Ok(Written::unchanged(before, stored));
         }
-        if call.options.dry_run {
-            return Ok(Written::unstored(new, managed, false));
-        }
         let new = (new, managed);
+        if call.options.dry_run {
+            return Ok(Written::unstored(new, false));
+        }
         Ok(self.commit(&resource, &key, Some(before), new, false, call.author()))
     }
 
@@ -131,7 +131,7 @@ impl Server {
     pub(crate) fn remove(&mut self, call: &Call, key: &str, old: Parsed, last: Value) -> Written {
         let last = (last, old.managed.clone());
         if call.options.dry_run {
-            return Written::unstored(last.0, last.1, false);
+            return Written::unstored(last, false);
         }
         let resource = Arc::clone(&call.resource);
         self.commit(&resource, key, Some(old), last, true, call.author())
