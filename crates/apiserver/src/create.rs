@@ -255,11 +255,12 @@ pub(crate) fn accept_body(call: &mut Call, incoming: Incoming) -> Result<Value, 
     // An empty list means something here, which decoding would take away (API-175).
     let managed = metadata_mut(&mut object).and_then(|metadata| metadata.remove("managedFields"));
     // What is the stored object's has been read once.
-    let rest = if call.is_inner_status() {
-        take_all_but(&mut object, &["status".to_owned()])
+    let touched = if call.is_inner_status() {
+        Some(vec!["status".to_owned()])
     } else {
-        touched.map_or_else(Vec::new, |touched| take_all_but(&mut object, &touched))
+        touched
     };
+    let rest = touched.map_or_else(Vec::new, |touched| take_all_but(&mut object, &touched));
     match behaviour::decode(&call.resource, &call.api_version, &mut object) {
         Ok(unknown) => problems.extend(unknown),
         Err(error) => {
