@@ -91,7 +91,7 @@ pub struct Config {
     pub namespace_lifecycle: bool,
     /// Pods get a `ServiceAccount`, its token volume and pull secrets; it must exist (API-273).
     pub service_account: bool,
-    /// Pods get priority and preemption policy (API-273).
+    /// Pods get priority and preemption policy (API-273); one `PriorityClass` at most is the global default.
     pub priority: bool,
     /// Pods tolerate not-ready and unreachable nodes for 300 s (API-273).
     pub default_toleration_seconds: bool,
@@ -173,15 +173,6 @@ pub fn admit(
     {
         pod_defaults::taint_node(object);
     }
-    if config.priority
-        && request.is(
-            "scheduling
-.k8s.io",
-            "PriorityClass",
-        )
-    {
-        pod_defaults::validate_priority_class(request, object, lookup)?;
-    }
     if config.default_storage_class && request.is("", "PersistentVolumeClaim") {
         storage::default_class(object, lookup);
     }
@@ -213,6 +204,9 @@ pub fn validate_limits(
     }
     if config.limit_ranger {
         limit_ranger::validate(request, object, lookup)?;
+    }
+    if config.priority && request.is("scheduling.k8s.io", "PriorityClass") {
+        pod_defaults::validate_priority_class(request, object, lookup)?;
     }
     if config.persistent_volume_claim_resize
         && request.operation == Operation::Update

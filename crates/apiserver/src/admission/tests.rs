@@ -273,3 +273,27 @@ fn a_quota_on_compute_wants_it_specified() {
         "pods \"p\" is forbidden: failed quota: q: must specify cpu for: c"
     );
 }
+
+#[test]
+fn a_second_default_priority_class_is_refused() {
+    let class = |name: &str, default: bool| {
+        json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name},
+            "globalDefault": default, "value": 7})
+    };
+    let cluster = Cluster::with(&[namespace("shop"), class("first", true)]);
+    let make = |mut class: Value| {
+        create(
+            &cluster,
+            "scheduling.k8s.io",
+            "PriorityClass",
+            "priorityclasses",
+            &mut class,
+        )
+    };
+    make(class("second", false)).unwrap();
+    assert_eq!(
+        make(class("second", true)).unwrap_err().message,
+        "priorityclasses.scheduling.k8s.io \"second\" is forbidden: PriorityClass first is already marked as default. \
+         Only one default can exist"
+    );
+}
