@@ -132,7 +132,7 @@ impl Default for Config {
     }
 }
 
-/// The mutating stage. `object` is null for deletes; `old` is the stored object of updates and deletes. Gives warnings.
+/// The mutating stage. `object` is null for deletes; `old` is the stored object of updates and deletes.
 ///
 /// # Errors
 /// 404 for a missing namespace, 403 for what is refused.
@@ -143,12 +143,12 @@ pub fn admit(
     old: Option<&Value>,
     lookup: &dyn Lookup,
     rng: &mut Rng,
-) -> Result<Vec<String>, Status> {
+) -> Result<(), Status> {
     if config.namespace_lifecycle {
         namespace_lifecycle::admit(request, lookup)?;
     }
     if request.operation == Operation::Delete {
-        return Ok(Vec::new());
+        return Ok(());
     }
     if config.limit_ranger && request.is("", "Pod") && request.operation == Operation::Create {
         limit_ranger::admit(request, object, lookup);
@@ -185,7 +185,7 @@ pub fn admit(
     {
         storage::default_ingress_class(object, lookup);
     }
-    Ok(Vec::new())
+    Ok(())
 }
 
 /// The first part of the validating stage, which sees the object as it would be stored.
