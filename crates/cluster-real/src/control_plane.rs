@@ -173,11 +173,8 @@ impl ControlPlane {
     /// # Errors
     /// [`ClusterError`] when it does not answer.
     pub async fn attach(assets: &Assets, folder: &Path) -> Result<Self, ClusterError> {
-        let path = folder.join("kubeconfig");
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| unavailable(format!("cannot read {}: {error}", path.display())))?;
         let mut plane = Self {
-            server: Server::of_kubeconfig(TARGET, &text, None, true).await?,
+            server: Server::of_folder(TARGET, folder).await?,
             schedules: assets.scheduler.is_some(),
             version: String::new(),
             processes: Vec::new(),

@@ -114,10 +114,7 @@ impl K3s {
     /// # Errors
     /// [`ClusterError`] when it does not become ready.
     pub async fn attach(name: &str, folder: &Path) -> Result<Self, ClusterError> {
-        let path = folder.join("kubeconfig");
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| unavailable(format!("cannot read {}: {error}", path.display())))?;
-        let server = Server::of_kubeconfig(TARGET, &text, None, true).await?;
+        let server = Server::of_folder(TARGET, folder).await?;
         let version = ready::await_ready(TARGET, &server.client()?).await?;
         Ok(Self {
             name: name.to_owned(),

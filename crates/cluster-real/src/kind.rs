@@ -186,10 +186,7 @@ impl KindCluster {
         record: &Record,
         folder: &Path,
     ) -> Result<Self, ClusterError> {
-        let path = folder.join("kubeconfig");
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| unavailable(format!("cannot read {}: {error}", path.display())))?;
-        let server = Server::of_kubeconfig(TARGET, &text, None, true).await?;
+        let server = Server::of_folder(TARGET, folder).await?;
         let client = server.client()?;
         // `kind create --wait` says that all is well when its time is up, so it is not asked.
         let version = ready::await_ready(TARGET, &client).await?;
