@@ -12,6 +12,7 @@ use http::Request;
 use tokio::time::{Instant, sleep};
 use wavetank_cluster::ClusterError;
 
+use crate::private_file;
 use crate::server::Server;
 
 use certificates::Authority;
@@ -286,7 +287,7 @@ impl Files {
     fn write(folder: &Path, authority: &Authority, port: u16) -> Result<Self, ClusterError> {
         let write = |name: &str, text: &str| {
             let path = folder.join(name);
-            process::write_private(&path, text)
+            private_file::write(&path, text)
                 .map_err(|error| unavailable(format!("cannot write {}: {error}", path.display())))
         };
         let server = authority.server().map_err(unavailable)?;

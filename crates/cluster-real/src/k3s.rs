@@ -9,8 +9,8 @@ use std::time::Duration;
 use wavetank_cluster::ClusterError;
 
 use crate::journal::Record;
-use crate::ready;
 use crate::server::Server;
+use crate::{private_file, ready};
 
 #[cfg(feature = "k3s")]
 mod container;
@@ -104,7 +104,7 @@ impl K3s {
         let started = container::start(options, record, CREATE).await?;
         let path = folder.join("kubeconfig");
         let text = addressed(&started.kubeconfig, &started.address);
-        write_private(&path, &text)
+        private_file::write(&path, &text)
             .map_err(|error| unavailable(format!("cannot write {}: {error}", path.display())))?;
         Self::attach(&record.name, folder).await
     }
@@ -165,19 +165,6 @@ fn addressed(kubeconfig: &str, address: &str) -> String {
         text.push('\n');
     }
     text
-}
-
-/// A file that nobody else reads: it holds a key.
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(text.as_bytes())
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ mod discovery;
 mod evidence;
 mod hub;
 mod nodes;
+mod private_file;
 mod quiet;
 mod ready;
 mod reset;
