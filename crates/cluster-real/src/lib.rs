@@ -33,6 +33,7 @@ mod quiet;
 mod ready;
 mod reset;
 mod resource;
+mod said;
 mod server;
 mod service;
 mod standin;

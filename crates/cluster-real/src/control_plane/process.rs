@@ -5,6 +5,8 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use crate::said::last_lines;
+
 /// How much of a log is shown.
 const TAIL_LINES: usize = 12;
 
@@ -75,9 +77,7 @@ impl Process {
     /// The last lines of its log.
     pub(super) fn tail(&self) -> String {
         let text = std::fs::read(&self.log).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
+        last_lines(&text, TAIL_LINES)
     }
 }
 
