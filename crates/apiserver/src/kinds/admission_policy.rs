@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use wavetank_model::object;
 
-use super::extension::{choice, default_rules, validate_rule};
+use super::extension::{default_rules, validate_rule};
 use super::field::{Errors, Path};
 use super::json::{default_to, ensure, items, present, text};
 use super::{Strategy, label_selector, names};
@@ -45,7 +45,7 @@ impl Strategy for Policy {
     fn validate_create(&self, object: &Value, errors: &mut Errors) {
         let path = Path::new("spec");
         let spec = object.get("spec").unwrap_or(&Value::Null);
-        choice(spec, "failurePolicy", &["Fail", "Ignore"], &path, errors);
+        errors.optional_one_of(&path, spec, "failurePolicy", &["Fail", "Ignore"]);
         let kind = present(spec, "paramKind");
         if let Some(kind) = kind {
             validate_param_kind(kind, &path.field("paramKind"), errors);
@@ -114,13 +114,7 @@ fn validate_param_kind(kind: &Value, path: &Path<'_>, errors: &mut Errors) {
 }
 
 fn validate_matching(matching: &Value, path: &Path<'_>, errors: &mut Errors) {
-    choice(
-        matching,
-        "matchPolicy",
-        &["Equivalent", "Exact"],
-        path,
-        errors,
-    );
+    errors.optional_one_of(path, matching, "matchPolicy", &["Equivalent", "Exact"]);
     for key in ["namespaceSelector", "objectSelector"] {
         if let Some(selector) = present(matching, key) {
             label_selector::validate(selector, &path.field(key), errors);
@@ -290,7 +284,7 @@ fn validate_validation(validation: &Value, scope: &Scope, path: &Path<'_>, error
         }
     }
     let reasons = ["Forbidden", "Invalid", "RequestEntityTooLarge"];
-    choice(validation, "reason", &reasons, path, errors);
+    errors.optional_one_of(path, validation, "reason", &reasons);
 }
 
 fn validate_annotations(

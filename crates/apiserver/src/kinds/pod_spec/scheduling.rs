@@ -62,7 +62,7 @@ pub(super) fn validate_tolerations(tolerations: &[Value], list: &Path<'_>, error
 
 /// Checks the taints of a Node.
 pub(in crate::kinds) fn validate_taint_effect(taint: &Value, path: &Path<'_>, errors: &mut Errors) {
-    super::containers::one_of(taint, "effect", &EFFECTS, path, errors);
+    errors.one_of(path, taint, "effect", &EFFECTS);
 }
 
 /// Checks affinity of all sorts.

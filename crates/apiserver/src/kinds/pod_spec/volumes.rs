@@ -285,7 +285,8 @@ pub(in crate::kinds) fn validate_host_path(source: &Value, path: &Path<'_>, erro
         return;
     }
     check_backsteps(target, &path.field("path"), errors);
-    super::containers::optional_one_of(
+    errors.optional_one_of(
+        path,
         source,
         "type",
         &[
@@ -298,8 +299,6 @@ pub(in crate::kinds) fn validate_host_path(source: &Value, path: &Path<'_>, erro
             "FileOrCreate",
             "Socket",
         ],
-        path,
-        errors,
     );
 }
 
