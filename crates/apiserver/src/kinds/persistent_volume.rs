@@ -137,10 +137,7 @@ fn validate_class_and_mode(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
         let problems = names::dns_subdomain(class);
         errors.invalid_each(&path.field("storageClassName"), class, problems);
     }
-    let mode = text(spec, "volumeMode");
-    if !matches!(mode, "" | "Block" | "Filesystem") {
-        errors.not_supported(&path.field("volumeMode"), mode, &["Block", "Filesystem"]);
-    }
+    errors.optional_one_of(path, spec, "volumeMode", &["Block", "Filesystem"]);
 }
 
 fn validate_claim_change(new: &Value, old: &Value, errors: &mut Errors) {

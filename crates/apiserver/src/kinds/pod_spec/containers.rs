@@ -424,5 +424,11 @@ pub(super) fn validate_pod_security(spec: &Value, path: &Path<'_>, errors: &mut 
         "fsGroupChangePolicy",
         &["Always", "OnRootMismatch"],
     );
+    errors.optional_one_of(
+        &path,
+        context,
+        "supplementalGroupsPolicy",
+        &["Merge", "Strict"],
+    );
     validate_seccomp(context, &path, errors);
 }

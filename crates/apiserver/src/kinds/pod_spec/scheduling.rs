@@ -214,6 +214,9 @@ pub(super) fn validate_spread(constraints: &[Value], list: &Path<'_>, errors: &m
                 format!("{{{key}, {action}}}"),
             );
         }
+        for key in ["nodeAffinityPolicy", "nodeTaintsPolicy"] {
+            errors.optional_one_of(&path, constraint, key, &["Honor", "Ignore"]);
+        }
         if let Some(selector) = present(constraint, "labelSelector") {
             label_selector::validate(selector, &path.field("labelSelector"), errors);
         }

@@ -72,6 +72,9 @@ pub(in crate::kinds) fn validate_spec(
         &path.field("topologySpreadConstraints"),
         errors,
     );
+    if let Some(os) = present(spec, "os") {
+        errors.one_of(&path.field("os"), os, "name", &["linux", "windows"]);
+    }
     validate_names(spec, path, errors);
     scheduling::validate_tolerations(
         items(spec, "tolerations"),

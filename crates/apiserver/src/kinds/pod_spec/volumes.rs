@@ -94,6 +94,18 @@ impl<'a> Volumes<'a> {
                 }
                 check_relative(expression, &list.field("subPathExpr"), errors);
             }
+            errors.optional_one_of(
+                &list,
+                mount,
+                "mountPropagation",
+                &["Bidirectional", "HostToContainer", "None"],
+            );
+            errors.optional_one_of(
+                &list,
+                mount,
+                "recursiveReadOnly",
+                &["Disabled", "Enabled", "IfPossible"],
+            );
         }
         self.validate_devices(devices, path, errors);
     }
