@@ -39,6 +39,7 @@ mod discovery;
 mod establish;
 mod eviction;
 mod expire;
+mod expression;
 mod failure;
 mod filter;
 mod log;

@@ -2,13 +2,10 @@
 //!
 //! Policies are compiled when they or their bindings change, and are effective at once; without any, a write pays one
 //! comparison. They are asked in the order of their names, as are bindings and parameters. Left out: `authorizer`, types
-//! of expressions beyond what [`expression`] tells, costs, audit annotations, and the status of a policy.
+//! of expressions beyond what [`crate::expression`] tells, costs, audit annotations, and the status of a policy.
 
-mod dialect;
 mod evaluate;
-pub(crate) mod expression;
 mod matching;
-mod words;
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,8 +25,8 @@ use crate::kinds::json::{items, present, text};
 use crate::registry::Resource;
 use crate::server::Server;
 
+use crate::expression::Expression;
 use evaluate::Facts;
-use expression::Expression;
 use matching::Matcher;
 
 const GROUP: &str = "admissionregistration.k8s.io";

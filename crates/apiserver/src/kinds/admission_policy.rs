@@ -9,7 +9,7 @@ use super::extension::{choice, default_rules, validate_rule};
 use super::field::{Errors, Path};
 use super::json::{default_to, ensure, items, present, text};
 use super::{Strategy, label_selector, names};
-use crate::policy::expression::{Scope, Type, check};
+use crate::expression::{Scope, Type, check};
 
 pub(super) struct Policy;
 

@@ -1,6 +1,6 @@
 //! The names that expressions of policies know.
 
-use super::expression::Type;
+use super::Type;
 
 /// Types, which are values too.
 pub(super) const TYPES: [&str; 11] = [

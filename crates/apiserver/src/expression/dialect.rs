@@ -20,7 +20,7 @@ const OPTIONAL: &str = "@optional";
 const ORDERED: &str = "@ordered";
 
 /// Rewrites an expression.
-pub(super) fn rewrite(ided: &mut IdedExpr) {
+pub(crate) fn rewrite(ided: &mut IdedExpr) {
     match &mut ided.expr {
         Expr::Select(select) => {
             rewrite(&mut select.operand);
@@ -105,7 +105,7 @@ fn optional(operand: IdedExpr, field: IdedExpr) -> Expr {
 }
 
 /// A context with all functions and no variables.
-pub(super) fn context() -> Context<'static> {
+pub(crate) fn context() -> Context<'static> {
     let mut context = Context::default();
     context.register_all();
     context.add_function(OPTIONAL, |operand: Value, key: Value| part(&operand, &key));
@@ -121,10 +121,10 @@ pub(super) fn context() -> Context<'static> {
 }
 
 /// Binds a variable, and its twin if it has one.
-pub(super) fn bind(context: &mut Context<'_>, name: &str, value: &Value) {
+pub(crate) fn bind(context: &mut Context<'_>, name: &str, value: &Value) {
     if ROOTS.contains(&name) {
         let twin = match value {
-            Value::Null => super::expression::map(std::iter::empty()),
+            Value::Null => super::map(std::iter::empty()),
             known => known.clone(),
         };
         context.add_variable_from_value(format!("@{name}"), twin);

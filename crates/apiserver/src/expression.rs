@@ -3,6 +3,9 @@
 //! `kube-cel` has no type checker. What stands at the outside of an expression mostly says its type, so that an
 //! expression of another type than the wanted one is refused as a real server does; what cannot be told is let pass.
 
+pub(crate) mod dialect;
+mod words;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -13,8 +16,7 @@ use kube_cel::cel::parser::Parser;
 use kube_cel::cel::{Context, ExecutionError, Value as CelValue};
 use serde_json::Value;
 
-use super::dialect;
-use super::words::{FUNCTIONS, NAMESPACES, REQUEST_FIELDS, TYPES, UNSUPPORTED};
+use words::{FUNCTIONS, NAMESPACES, REQUEST_FIELDS, TYPES, UNSUPPORTED};
 
 /// What can be told of the type of an expression without a type checker.
 #[derive(Clone, Debug, PartialEq, Eq)]
