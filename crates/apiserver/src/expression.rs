@@ -1,66 +1,20 @@
-//! One CEL expression of a policy: checked when the policy is written, evaluated with its requests.
+//! CEL expressions, of policies and of rules in definitions: checked when they are written, evaluated with requests.
 //!
-//! `kube-cel` has no type checker. What stands at the outside of an expression mostly says its type, so that an
-//! expression of another type than the wanted one is refused as a real server does; what cannot be told is let pass.
+//! `kube-cel` evaluates; [`dialect`] says what is meant beyond that, [`check`] what can be told without a type checker.
 
+pub(crate) mod check;
 pub(crate) mod dialect;
 mod words;
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
-use kube_cel::cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr};
+use kube_cel::cel::common::ast::{EntryExpr, Expr, IdedExpr};
 use kube_cel::cel::objects::{Key, Map};
 use kube_cel::cel::parser::Parser;
 use kube_cel::cel::{Context, ExecutionError, Value as CelValue};
 use serde_json::Value;
 
-use words::{FUNCTIONS, NAMESPACES, REQUEST_FIELDS, TYPES, UNSUPPORTED};
-
-/// What can be told of the type of an expression without a type checker.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Type {
-    Bool,
-    Int,
-    Uint,
-    Double,
-    String,
-    Bytes,
-    Null,
-    /// Known when it is evaluated: objects and what is in them.
-    Dyn,
-    List(Box<Self>),
-    Map(Box<Self>, Box<Self>),
-    /// Cannot be told here.
-    Unknown,
-}
-
-impl fmt::Display for Type {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bool => f.write_str("bool"),
-            Self::Int => f.write_str("int"),
-            Self::Uint => f.write_str("uint"),
-            Self::Double => f.write_str("double"),
-            Self::String => f.write_str("string"),
-            Self::Bytes => f.write_str("bytes"),
-            Self::Null => f.write_str("null_type"),
-            Self::Dyn | Self::Unknown => f.write_str("dyn"),
-            Self::List(item) => write!(f, "list({item})"),
-            Self::Map(key, value) => write!(f, "map({key}, {value})"),
-        }
-    }
-}
-
-/// Which names an expression may use.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Scope {
-    /// Whether there are `params`.
-    pub(crate) params: bool,
-    /// The types of the `variables` so far; `None` where none may be used.
-    pub(crate) variables: Option<BTreeMap<String, Type>>,
-}
+use check::problem_at;
 
 /// An expression that can be evaluated.
 #[derive(Debug)]
@@ -73,8 +27,13 @@ pub(crate) struct Expression {
 impl Expression {
     /// Reads an expression; one that cannot be read fails when it is evaluated.
     pub(crate) fn new(text: &str) -> Self {
+        Self::with_optional(text, None)
+    }
+
+    /// Reads an expression in which a variable may hold an optional: what is in it is optional too.
+    pub(crate) fn with_optional(text: &str, variable: Option<&str>) -> Self {
         let ast = parse(text).map(|mut ast| {
-            dialect::rewrite(&mut ast);
+            dialect::rewrite(&mut ast, variable);
             ast
         });
         Self {
@@ -83,16 +42,35 @@ impl Expression {
         }
     }
 
+    /// Whether a variable stands in it.
+    pub(crate) fn uses(&self, variable: &str) -> bool {
+        self.ast.as_ref().is_ok_and(|ast| uses(ast, variable))
+    }
+
     /// Its value, or why there is none, in the words of a real server.
     pub(crate) fn evaluate(&self, context: &Context<'_>) -> Result<CelValue, String> {
         let ast = self.ast.as_ref().map_err(Clone::clone)?;
-        CelValue::resolve(ast, context).map_err(|error| told(&error))
+        CelValue::resolve(ast, context).map_err(|error| told(&cause(ast, context, error)))
     }
+}
+
+/// Which error counts: where both sides of `&&` or `||` have one, that of the left.
+fn cause(ided: &IdedExpr, context: &Context<'_>, error: ExecutionError) -> ExecutionError {
+    if let Expr::Call(call) = &ided.expr
+        && matches!(call.func_name.as_str(), "_&&_" | "_||_")
+    {
+        for side in &call.args {
+            if let Err(error) = CelValue::resolve(side, context) {
+                return cause(side, context, error);
+            }
+        }
+    }
+    error
 }
 
 fn parse(text: &str) -> Result<IdedExpr, String> {
     let parser = Parser::default().enable_optional_syntax(true);
-    parser.parse(text).map_err(|errors| {
+    let mut ast = parser.parse(text).map_err(|errors| {
         let lines: Vec<String> = errors
             .errors
             .iter()
@@ -102,214 +80,35 @@ fn parse(text: &str) -> Result<IdedExpr, String> {
             })
             .collect();
         lines.join("\n")
-    })
+    })?;
+    dialect::expand(&mut ast);
+    Ok(ast)
 }
 
-/// The type of an expression, or why it does not compile.
-pub(crate) fn check(text: &str, scope: &Scope) -> Result<Type, String> {
-    let ast = parse(text)?;
-    infer(&ast, scope, &mut Vec::new()).map_err(|(name, why)| {
-        let (line, column) = place_of(text, &name).unwrap_or((1, 1));
-        problem_at(text, line, column, &why)
-    })
-}
-
-/// A problem with the line it is in, as cel-go shows it.
-fn problem_at(text: &str, line: usize, column: usize, why: &str) -> String {
-    let shown = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
-    let dots = ".".repeat(column.saturating_sub(1));
-    format!("ERROR: <input>:{line}:{column}: {why}\n | {shown}\n | {dots}^")
-}
-
-/// Line and column (from 1) where a name first stands by itself, outside of quotes. A name that begins with a dot is a
-/// field or method, one that ends with a parenthesis a function: the place is that of the dot, or of the parenthesis.
-fn place_of(text: &str, name: &str) -> Option<(usize, usize)> {
-    let bare = name.trim_start_matches('.').trim_end_matches('(');
-    let word = |letter: char| letter.is_alphanumeric() || letter == '_';
-    for (index, line) in text.lines().enumerate() {
-        let letters: Vec<char> = line.chars().collect();
-        let mut quote = None;
-        for at in 0..letters.len() {
-            match (quote, letters[at]) {
-                (Some(open), letter) if letter == open => quote = None,
-                (None, letter @ ('\'' | '"')) => quote = Some(letter),
-                _ => {}
-            }
-            let end = at + bare.chars().count();
-            let fits = quote.is_none()
-                && letters[at..]
-                    .iter()
-                    .copied()
-                    .zip(bare.chars())
-                    .filter(|(a, b)| a == b)
-                    .count()
-                    == bare.chars().count()
-                && end <= letters.len()
-                && (at == 0 || !word(letters[at - 1]))
-                && letters.get(end).is_none_or(|letter| !word(*letter));
-            if !fits {
-                continue;
-            }
-            let field = at > 0 && letters[at - 1] == '.';
-            if name.ends_with('(') {
-                return Some((index + 1, end + 1));
-            }
-            if field == name.starts_with('.') {
-                return Some((index + 1, if field { at } else { at + 1 }));
-            }
-        }
-    }
-    None
-}
-
-type Found = Result<Type, (String, String)>;
-
-fn infer(ided: &IdedExpr, scope: &Scope, locals: &mut Vec<String>) -> Found {
+/// Whether a variable stands in an expression.
+fn uses(ided: &IdedExpr, name: &str) -> bool {
+    let within = |ided: &IdedExpr| uses(ided, name);
     match &ided.expr {
-        Expr::Literal(literal) => Ok(match literal {
-            LiteralValue::Boolean(_) => Type::Bool,
-            LiteralValue::Bytes(_) => Type::Bytes,
-            LiteralValue::Double(_) => Type::Double,
-            LiteralValue::Int(_) => Type::Int,
-            LiteralValue::Null => Type::Null,
-            LiteralValue::String(_) => Type::String,
-            LiteralValue::UInt(_) => Type::Uint,
+        Expr::Ident(ident) => ident == name,
+        Expr::Select(select) => within(&select.operand),
+        Expr::Call(call) => {
+            call.target.as_deref().is_some_and(within) || call.args.iter().any(within)
+        }
+        Expr::Comprehension(loops) => [
+            &loops.iter_range,
+            &loops.accu_init,
+            &loops.loop_cond,
+            &loops.loop_step,
+            &loops.result,
+        ]
+        .into_iter()
+        .any(within),
+        Expr::List(list) => list.elements.iter().any(within),
+        Expr::Map(map) => map.entries.iter().any(|entry| match &entry.expr {
+            EntryExpr::MapEntry(entry) => within(&entry.key) || within(&entry.value),
+            EntryExpr::StructField(field) => within(&field.value),
         }),
-        Expr::Ident(name) => named(name, scope, locals),
-        Expr::Select(select) => selected(select, scope, locals),
-        Expr::Call(call) => called(call, scope, locals),
-        Expr::List(list) => {
-            let mut items = Vec::new();
-            for item in &list.elements {
-                items.push(infer(item, scope, locals)?);
-            }
-            Ok(Type::List(Box::new(common(items))))
-        }
-        Expr::Map(map) => {
-            let (mut keys, mut values) = (Vec::new(), Vec::new());
-            for entry in &map.entries {
-                if let EntryExpr::MapEntry(entry) = &entry.expr {
-                    keys.push(infer(&entry.key, scope, locals)?);
-                    values.push(infer(&entry.value, scope, locals)?);
-                }
-            }
-            Ok(Type::Map(Box::new(common(keys)), Box::new(common(values))))
-        }
-        Expr::Comprehension(loops) => {
-            infer(&loops.iter_range, scope, locals)?;
-            let before = locals.len();
-            let start = infer(&loops.accu_init, scope, locals)?;
-            locals.push(loops.iter_var.clone());
-            locals.extend(loops.iter_var2.clone());
-            locals.push(loops.accu_var.clone());
-            let step = infer(&loops.loop_step, scope, locals).map(|_| ());
-            let result = infer(&loops.result, scope, locals);
-            locals.truncate(before);
-            step?;
-            Ok(match (result?, start) {
-                (Type::Unknown, Type::Bool) => Type::Bool,
-                (found, _) => found,
-            })
-        }
-        Expr::Struct(_) | Expr::Unspecified => Ok(Type::Unknown),
-    }
-}
-
-/// The type that all have, or none.
-fn common(types: Vec<Type>) -> Type {
-    let mut types = types.into_iter();
-    let first = types.next().unwrap_or(Type::Dyn);
-    if types.all(|other| other == first) {
-        first
-    } else {
-        Type::Dyn
-    }
-}
-
-fn named(name: &str, scope: &Scope, locals: &[String]) -> Found {
-    if locals.iter().any(|local| local == name) {
-        return Ok(Type::Unknown);
-    }
-    match name {
-        "object" | "oldObject" => Ok(Type::Dyn),
-        "params" if scope.params => Ok(Type::Dyn),
-        "variables" if scope.variables.is_some() => Ok(Type::Unknown),
-        "request" | "namespaceObject" => Ok(Type::Unknown),
-        "authorizer" => Err((
-            name.to_owned(),
-            "authorizer is not supported here: nothing is authorized in a policy".to_owned(),
-        )),
-        _ if TYPES.contains(&name) => Ok(Type::Unknown),
-        _ => Err((
-            name.to_owned(),
-            format!("undeclared reference to '{name}' (in container '')"),
-        )),
-    }
-}
-
-fn selected(select: &SelectExpr, scope: &Scope, locals: &mut Vec<String>) -> Found {
-    let field = select.field.as_str();
-    let undefined = || Err((format!(".{field}"), format!("undefined field '{field}'")));
-    let of = infer(&select.operand, scope, locals)?;
-    let found = match (&select.operand.expr, of) {
-        (Expr::Ident(name), _) if name == "variables" && !locals.contains(name) => {
-            match scope.variables.as_ref().and_then(|all| all.get(field)) {
-                Some(found) => found.clone(),
-                None => return undefined(),
-            }
-        }
-        (Expr::Ident(name), _) if name == "request" && !locals.contains(name) => {
-            match REQUEST_FIELDS.iter().find(|(known, _)| *known == field) {
-                Some((_, true)) => Type::String,
-                Some((_, false)) => Type::Unknown,
-                None => return undefined(),
-            }
-        }
-        (_, Type::Dyn) => Type::Dyn,
-        (_, Type::Map(_, value)) => *value,
-        _ => Type::Unknown,
-    };
-    Ok(if select.test { Type::Bool } else { found })
-}
-
-fn called(call: &CallExpr, scope: &Scope, locals: &mut Vec<String>) -> Found {
-    let name = call.func_name.as_str();
-    if UNSUPPORTED.contains(&name) {
-        let why = format!("'{name}' is not supported here: wavetank cannot evaluate it");
-        return Err((format!("{name}("), why));
-    }
-    let mut in_namespace = false;
-    if let Some(target) = &call.target {
-        in_namespace =
-            matches!(&target.expr, Expr::Ident(ident) if NAMESPACES.contains(&ident.as_str()));
-        if !in_namespace {
-            infer(target, scope, locals)?;
-        }
-    }
-    let mut arguments = Vec::new();
-    for argument in &call.args {
-        arguments.push(infer(argument, scope, locals)?);
-    }
-    match (name, arguments.as_slice()) {
-        ("_&&_" | "_||_" | "!_" | "_==_" | "_!=_" | "_<_" | "_<=_" | "_>_" | "_>=_" | "@in", _) => {
-            Ok(Type::Bool)
-        }
-        ("_+_" | "_-_" | "_*_" | "_/_" | "_%_", [left, right]) => {
-            Ok(if *left == Type::Dyn { right } else { left }.clone())
-        }
-        ("-_", [one]) => Ok(one.clone()),
-        ("_?_:_", [_, yes, no]) if yes == no => Ok(yes.clone()),
-        ("_[_]", [Type::Dyn, _]) => Ok(Type::Dyn),
-        ("_[_]", [Type::List(item), _]) => Ok(Type::clone(item)),
-        ("_[_]", [Type::Map(_, value), _]) => Ok(Type::clone(value)),
-        _ => match FUNCTIONS.iter().find(|(known, _)| *known == name) {
-            Some((_, result)) => Ok(result.clone()),
-            None if !in_namespace && name.starts_with(char::is_alphabetic) => Err((
-                format!("{name}("),
-                format!("undeclared reference to '{name}' (in container '')"),
-            )),
-            None => Ok(Type::Unknown),
-        },
+        Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => false,
     }
 }
 
@@ -321,6 +120,11 @@ fn told(error: &ExecutionError) -> String {
         ExecutionError::DivisionByZero(_) => "division by zero".to_owned(),
         ExecutionError::RemainderByZero(_) => "modulus by zero".to_owned(),
         ExecutionError::Overflow(..) => "integer overflow".to_owned(),
+        ExecutionError::FunctionError { function, message }
+            if message.starts_with("string parse error") =>
+        {
+            format!("type conversion error from 'string' to '{function}'")
+        }
         ExecutionError::FunctionError { message, .. } => message.clone(),
         ExecutionError::UndeclaredReference(name) => format!("undeclared reference to '{name}'"),
         _ => "no such overload".to_owned(),
@@ -355,15 +159,14 @@ pub(crate) fn map(fields: impl Iterator<Item = (String, CelValue)>) -> CelValue 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use super::check::{Scope, Type, check};
     use super::*;
 
     fn checked(text: &str) -> String {
         let variables = BTreeMap::from([("a".to_owned(), Type::Int)]);
-        let scope = Scope {
-            params: false,
-            variables: Some(variables),
-        };
-        match check(text, &scope) {
+        match check(text, &Scope::policy(false, Some(variables))) {
             Ok(found) => found.to_string(),
             Err(why) => why,
         }
@@ -453,15 +256,62 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_evaluated_here_is_refused() {
-        for (text, name) in [
-            ("type(object) == int", "type"),
-            ("url('x').getHost() == 'x'", "getHost"),
+    fn what_certainly_does_not_fit_is_refused() {
+        for (text, why) in [
+            (
+                "'a' + 1 == 'b'",
+                "1:5: found no matching overload for '_+_' applied to '(string, int)'",
+            ),
+            (
+                "object.items.all(x, 1 == '1')",
+                "found no matching overload for '_==_' applied to '(int, string)'",
+            ),
+            (
+                "'a'.b == 1",
+                "type 'string' does not support field selection",
+            ),
+            (
+                "variables.a && true",
+                "1:10: expected type 'bool' but found 'int'",
+            ),
         ] {
-            assert!(
-                checked(text).contains(&format!("'{name}' is not supported here")),
-                "{text}"
-            );
+            assert!(checked(text).contains(why), "{}", checked(text));
         }
+        assert_eq!(checked("1 < 1.5 && dyn(1) == 'x'"), "bool");
+    }
+
+    #[test]
+    fn an_optional_is_mapped_when_it_is_there() {
+        assert_eq!(
+            evaluated("object.?data.?a.optMap(x, x + '!').orValue('none')"),
+            "2!"
+        );
+        assert_eq!(
+            evaluated("object.?nope.optMap(x, x.y).orValue('none')"),
+            "none"
+        );
+        assert_eq!(
+            evaluated("object.?data.optFlatMap(x, x.?b).orValue('none')"),
+            "1"
+        );
+    }
+
+    #[test]
+    fn values_have_types() {
+        let text = "type(object.data) == map && type('x') == string && type(1) != string";
+        assert_eq!(evaluated(text), "Bool(true)");
+    }
+
+    #[test]
+    fn addresses_have_parts() {
+        assert_eq!(evaluated("url('https://a.b:1/c').getHost()"), "a.b:1");
+        assert_eq!(evaluated("isURL('a b')"), "Bool(false)");
+    }
+
+    #[test]
+    fn what_cannot_be_evaluated_here_is_refused() {
+        let text = "[1].transformList(i, v, v) == [1]";
+        let why = "'transformList' is not supported here";
+        assert!(checked(text).contains(why), "{}", checked(text));
     }
 }

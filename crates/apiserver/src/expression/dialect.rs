@@ -1,45 +1,53 @@
-//! What expressions of policies mean beyond what the evaluator knows.
+//! What expressions mean beyond what the evaluator knows.
 //!
-//! An expression is rewritten before its first evaluation, and [`install`] adds the functions that it then calls:
+//! An expression is rewritten before its first evaluation, and [`context`] has the functions that it then calls:
 //!
 //! - fields of an object that is null are absent (`@object.spec` instead of `object.spec`),
-//! - `a.?b[?c].d` is optional all along,
+//! - `a.?b[?c].d` is optional all along, as is what is in an `oldSelf` that is optional,
+//! - `optMap` and `optFlatMap` are expanded ([`expand`]),
 //! - maps are gone through in the order of their keys, so that a run gives the same text each time,
-//! - `string` and `bool` of what they know on a real server, and `dyn`.
+//! - `string` and `bool` of what they know on a real server, `dyn`, and `type` with the names of types.
 
 use std::sync::Arc;
 
 use kube_cel::KubeCelExt;
-use kube_cel::cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue};
+use kube_cel::cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, ListExpr, LiteralValue,
+};
 use kube_cel::cel::objects::{Key, OptionalValue};
 use kube_cel::cel::{Context, ExecutionError, Program, Value};
+
+use super::words::TYPES;
 
 /// The variables that may be null, each of which has a twin that is empty instead.
 const ROOTS: [&str; 4] = ["object", "oldObject", "params", "namespaceObject"];
 const OPTIONAL: &str = "@optional";
 const ORDERED: &str = "@ordered";
 
-/// Rewrites an expression.
-pub(crate) fn rewrite(ided: &mut IdedExpr) {
+/// Rewrites an expression; `optional` names a variable that holds an optional.
+pub(super) fn rewrite(ided: &mut IdedExpr, optional: Option<&str>) {
     match &mut ided.expr {
         Expr::Select(select) => {
-            rewrite(&mut select.operand);
+            rewrite(&mut select.operand, optional);
             never_null(&mut select.operand);
-            if !select.test && is_optional(&select.operand) {
+            if is_optional(&select.operand, optional) {
                 let operand = std::mem::take(&mut *select.operand);
                 let literal = Expr::Literal(LiteralValue::String(select.field.clone().into()));
-                let field = IdedExpr {
-                    id: ided.id,
-                    expr: literal,
+                let part = call(OPTIONAL, None, vec![operand, with_id(ided.id, literal)]);
+                ided.expr = if select.test {
+                    call("hasValue", Some(with_id(ided.id, part)), Vec::new())
+                } else {
+                    part
                 };
-                ided.expr = optional(operand, field);
             }
         }
         Expr::Call(call) => {
             if let Some(target) = &mut call.target {
-                rewrite(target);
+                rewrite(target, optional);
             }
-            call.args.iter_mut().for_each(rewrite);
+            for argument in &mut call.args {
+                rewrite(argument, optional);
+            }
             if !matches!(call.func_name.as_str(), "_[_]" | "_?._" | "_[?_]") {
                 return;
             }
@@ -47,7 +55,7 @@ pub(crate) fn rewrite(ided: &mut IdedExpr) {
                 return;
             };
             never_null(operand);
-            if call.func_name != "_[_]" || is_optional(operand) {
+            if call.func_name != "_[_]" || is_optional(operand, optional) {
                 OPTIONAL.clone_into(&mut call.func_name);
             }
         }
@@ -59,24 +67,21 @@ pub(crate) fn rewrite(ided: &mut IdedExpr) {
                 &mut loops.loop_step,
                 &mut loops.result,
             ] {
-                rewrite(part);
+                rewrite(part, optional);
             }
             let range = std::mem::take(&mut loops.iter_range);
-            loops.iter_range = IdedExpr {
-                id: range.id,
-                expr: Expr::Call(CallExpr {
-                    func_name: ORDERED.to_owned(),
-                    target: None,
-                    args: vec![range],
-                }),
-            };
+            loops.iter_range = with_id(range.id, call(ORDERED, None, vec![range]));
         }
-        Expr::List(list) => list.elements.iter_mut().for_each(rewrite),
+        Expr::List(list) => {
+            for item in &mut list.elements {
+                rewrite(item, optional);
+            }
+        }
         Expr::Map(map) => {
             for entry in &mut map.entries {
                 if let EntryExpr::MapEntry(entry) = &mut entry.expr {
-                    rewrite(&mut entry.key);
-                    rewrite(&mut entry.value);
+                    rewrite(&mut entry.key, optional);
+                    rewrite(&mut entry.value, optional);
                 }
             }
         }
@@ -92,16 +97,101 @@ fn never_null(operand: &mut IdedExpr) {
     }
 }
 
-fn is_optional(operand: &IdedExpr) -> bool {
-    matches!(&operand.expr, Expr::Call(call) if call.func_name == OPTIONAL)
+fn is_optional(operand: &IdedExpr, optional: Option<&str>) -> bool {
+    match &operand.expr {
+        Expr::Call(call) => call.func_name == OPTIONAL,
+        Expr::Ident(name) => Some(name.as_str()) == optional,
+        _ => false,
+    }
 }
 
-fn optional(operand: IdedExpr, field: IdedExpr) -> Expr {
+fn with_id(id: u64, expr: Expr) -> IdedExpr {
+    IdedExpr { id, expr }
+}
+
+fn call(function: &str, target: Option<IdedExpr>, args: Vec<IdedExpr>) -> Expr {
     Expr::Call(CallExpr {
-        func_name: OPTIONAL.to_owned(),
-        target: None,
-        args: vec![operand, field],
+        func_name: function.to_owned(),
+        target: target.map(Box::new),
+        args,
     })
+}
+
+/// Expands `x.optMap(name, mapped)` and `x.optFlatMap(name, mapped)`.
+pub(super) fn expand(ided: &mut IdedExpr) {
+    match &mut ided.expr {
+        Expr::Select(select) => expand(&mut select.operand),
+        Expr::Call(call) => {
+            if let Some(target) = &mut call.target {
+                expand(target);
+            }
+            call.args.iter_mut().for_each(expand);
+        }
+        Expr::Comprehension(loops) => {
+            for part in [
+                &mut loops.iter_range,
+                &mut loops.accu_init,
+                &mut loops.loop_step,
+                &mut loops.result,
+            ] {
+                expand(part);
+            }
+        }
+        Expr::List(list) => list.elements.iter_mut().for_each(expand),
+        Expr::Map(map) => {
+            for entry in &mut map.entries {
+                if let EntryExpr::MapEntry(entry) = &mut entry.expr {
+                    expand(&mut entry.key);
+                    expand(&mut entry.value);
+                }
+            }
+        }
+        Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => {}
+    }
+    let id = ided.id;
+    if let Expr::Call(mapping) = &mut ided.expr
+        && let wraps = mapping.func_name == "optMap"
+        && (wraps || mapping.func_name == "optFlatMap")
+        && let Some(target) = mapping.target.take()
+        && let Ok([name, mapped]) = <[IdedExpr; 2]>::try_from(std::mem::take(&mut mapping.args))
+        && let Expr::Ident(name) = name.expr
+    {
+        ided.expr = mapped_optional(id, *target, name, mapped, wraps);
+    }
+}
+
+/// `target.hasValue() ? optional.of(mapped) : optional.none()`, where `mapped` knows the value by `name`: the end of going
+/// through no items with the value.
+fn mapped_optional(id: u64, target: IdedExpr, name: String, mapped: IdedExpr, wraps: bool) -> Expr {
+    let made = |expr: Expr| with_id(id, expr);
+    let optional = |function: &str, args: Vec<IdedExpr>| {
+        let of = made(Expr::Ident("optional".to_owned()));
+        made(call(function, Some(of), args))
+    };
+    let has_value = made(call("hasValue", Some(target.clone()), Vec::new()));
+    let bound = made(Expr::Comprehension(Box::new(ComprehensionExpr {
+        iter_range: made(Expr::List(ListExpr {
+            elements: Vec::new(),
+            optional_indices: Vec::new(),
+        })),
+        iter_var: "@unused".to_owned(),
+        iter_var2: None,
+        accu_var: name.clone(),
+        accu_init: made(call("value", Some(target), Vec::new())),
+        loop_cond: made(Expr::Literal(LiteralValue::Boolean(false.into()))),
+        loop_step: made(Expr::Ident(name)),
+        result: mapped,
+    })));
+    let some = if wraps {
+        optional("of", vec![bound])
+    } else {
+        bound
+    };
+    call(
+        "_?_:_",
+        None,
+        vec![has_value, some, optional("none", Vec::new())],
+    )
 }
 
 /// A context with all functions and no variables.
@@ -117,6 +207,10 @@ pub(crate) fn context() -> Context<'static> {
     });
     context.add_function("bool", |value: Value| as_bool(&value));
     context.add_function("string", |value: Value| as_string(value));
+    context.add_function("type", |value: Value| type_of(&value));
+    for name in TYPES {
+        context.add_variable_from_value(name, type_named(name));
+    }
     context
 }
 
@@ -189,10 +283,42 @@ fn as_string(value: Value) -> Result<Value, ExecutionError> {
         return Ok(Value::String(Arc::new(flag.to_string())));
     }
     // The other conversions are those of the evaluator, which the function above hides.
+    converted("string", value)
+}
+
+/// A value as a function of the evaluator (`string`, `timestamp`, `duration`) converts it.
+///
+/// # Errors
+/// That of the evaluator, for what cannot be converted.
+pub(crate) fn converted(function: &str, value: Value) -> Result<Value, ExecutionError> {
     let mut context = Context::default();
     context.register_all();
     context.add_variable_from_value("value", value);
-    let program = Program::compile("string(value)")
-        .map_err(|error| ExecutionError::function_error("string", error.to_string()))?;
+    let program = Program::compile(&format!("{function}(value)"))
+        .map_err(|error| ExecutionError::function_error(function, error.to_string()))?;
     program.execute(&context)
+}
+
+/// The value that stands for a type: its name, told apart from texts.
+fn type_named(name: &str) -> Value {
+    Value::List(Arc::new(vec![
+        Value::Null,
+        Value::String(Arc::new(name.to_owned())),
+    ]))
+}
+
+fn type_of(value: &Value) -> Result<Value, ExecutionError> {
+    let name = match value {
+        Value::Bool(_) => "bool",
+        Value::Int(_) => "int",
+        Value::UInt(_) => "uint",
+        Value::Float(_) => "double",
+        Value::String(_) => "string",
+        Value::Bytes(_) => "bytes",
+        Value::Null => "null_type",
+        Value::List(_) => "list",
+        Value::Map(_) => "map",
+        _ => return Err(ExecutionError::NoSuchOverload),
+    };
+    Ok(type_named(name))
 }
