@@ -184,6 +184,7 @@ impl Asked<'_> {
             inside: false,
             subject: self.other_subject().map(Arc::new),
             of_collection: false,
+            unasked: false,
             warnings: Vec::new(),
         }
     }

@@ -129,7 +129,7 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         topic: "the end of a namespace",
-        real: "begins 5 s after the delete and is retried with back-off",
+        real: "begins 5 s after the delete and looks again now and then at what is left",
         here: "begins after `Latencies::namespace` and goes on when something in it has gone",
         shown_by: ("cases/differences.yaml", "namespace-end"),
     },

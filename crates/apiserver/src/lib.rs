@@ -54,6 +54,7 @@ mod protobuf;
 mod read;
 mod registry;
 mod request;
+mod retry;
 mod review;
 mod route;
 mod scale;

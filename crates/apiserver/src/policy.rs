@@ -168,6 +168,7 @@ impl Server {
             }
         }
         self.policies = Policies(Arc::new(policies));
+        self.await_retries();
     }
 
     /// Asks the policies about a write, of which a delete has no `new`. Adds their warnings to those of the call.
@@ -182,7 +183,7 @@ impl Server {
         old: Option<Tracked<'_>>,
     ) -> Result<(), Status> {
         // Policies have no say in policies.
-        if self.policies.0.is_empty() || call.resource.group == GROUP {
+        if self.policies.0.is_empty() || call.resource.group == GROUP || call.unasked {
             return Ok(());
         }
         let policies = Arc::clone(&self.policies.0);

@@ -20,7 +20,7 @@ use crate::store::{Parsed, Place, Store, Stored};
 use crate::watch::{WatchId, Watches};
 
 /// What the server does by itself.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Work {
     /// Deliver the first line of a watch.
     Deliver(WatchId),
@@ -36,6 +36,10 @@ pub(crate) enum Work {
     Define(String),
     /// Forget an Event, unless it was written since that revision.
     Expire(Place, u64),
+    /// Make what is in each namespace, which could not be made at once.
+    Furnish(String),
+    /// Nothing: what was waited for was done just before.
+    Awaited,
 }
 
 /// Streams of random numbers, one per concern.
@@ -60,6 +64,7 @@ pub struct Server {
     pub(crate) dice: Dice,
     pub(crate) allocations: Allocations,
     pub(crate) planned: crate::collector::Planned,
+    pub(crate) retries: crate::retry::Retries,
     pub(crate) policies: crate::policy::Policies,
     pub(crate) counted: crate::metrics::Requests,
     /// The time of the last commit or watch.
@@ -125,6 +130,7 @@ impl Server {
             dice,
             allocations: Allocations::default(),
             planned: crate::collector::Planned::default(),
+            retries: crate::retry::Retries::default(),
             policies: crate::policy::Policies::default(),
             counted: crate::metrics::Requests::default(),
             clock: SimTime::ZERO,
@@ -174,6 +180,8 @@ impl Server {
             Work::EndNamespace(name) => self.end_namespace(&name, at),
             Work::Define(name) => self.define(&name, at),
             Work::Expire(place, revision) => self.expire(&place, revision, at),
+            Work::Furnish(name) => self.furnish(&name, at),
+            Work::Awaited => {}
         }
         true
     }
