@@ -27,6 +27,8 @@ pub(crate) struct Planned {
     visits: BTreeSet<Place>,
     pub(crate) namespaces: BTreeSet<String>,
     pub(crate) definitions: BTreeSet<String>,
+    /// `ClusterRoles` that are sums.
+    pub(crate) sums: BTreeSet<String>,
 }
 
 /// What an owner reference leads to.

@@ -61,7 +61,7 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         topic: "access",
         real: "authenticates and authorises everybody, and guards impersonation and escalation",
-        here: "tells a `ServiceAccount` by its token, and lets everybody do everything; with `rbac`, accounts with tokens and whom a request impersonates may do what roles and bindings allow, paths that name no resource are open, the roles of a new cluster are few and short, those that are sums show no rules, and escalation is not looked for",
+        here: "tells a `ServiceAccount` by its token, and lets everybody do everything; with `rbac`, accounts with tokens and whom a request impersonates may do what roles and bindings allow, paths that name no resource are open, the roles of a new cluster are few and short, and escalation is not looked for",
         shown_by: (
             "src/access.rs",
             "who_brings_a_token_of_an_account_is_that_account",

@@ -16,6 +16,7 @@
 //! this server is known to differ from a real one.
 
 pub mod admission;
+mod aggregation;
 mod config;
 pub mod differences;
 mod kinds;

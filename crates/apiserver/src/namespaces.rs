@@ -44,6 +44,7 @@ impl Server {
         self.after_definition(resource, event, value, now);
         self.plan_expiry(resource, event, now);
         self.after_policy(resource);
+        self.plan_aggregation(resource, now);
         if is_namespace(resource) {
             if event.old.is_none() {
                 self.furnish(object::name(value), now);

@@ -38,6 +38,8 @@ pub(crate) enum Work {
     Expire(Place, u64),
     /// Make what is in each namespace, which could not be made at once.
     Furnish(String),
+    /// Sum the rules of a `ClusterRole` up.
+    Aggregate(String),
     /// Nothing: what was waited for was done just before.
     Awaited,
 }
@@ -181,6 +183,7 @@ impl Server {
             Work::Define(name) => self.define(&name, at),
             Work::Expire(place, revision) => self.expire(&place, revision, at),
             Work::Furnish(name) => self.furnish(&name, at),
+            Work::Aggregate(name) => self.aggregate(&name, at),
             Work::Awaited => {}
         }
         true
