@@ -1,8 +1,7 @@
 //! The server: its state, its clock-driven work, its one commit.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -52,8 +51,6 @@ pub(crate) struct Dice {
 pub struct Server {
     pub(crate) config: ServerConfig,
     pub(crate) registry: Registry,
-    /// Discovery documents by path, as of a generation of the registry.
-    pub(crate) discovery: Mutex<(u64, BTreeMap<String, Bytes>)>,
     pub(crate) store: Store,
     pub(crate) watches: Watches,
     pub(crate) queue: Queue<Work>,
@@ -118,7 +115,6 @@ impl Server {
         let mut server = Self {
             config,
             registry: Registry::new(),
-            discovery: Mutex::default(),
             store,
             watches: Watches::default(),
             queue: Queue::new(),
