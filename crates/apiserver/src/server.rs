@@ -75,7 +75,7 @@ pub(crate) struct Written {
 
 impl Written {
     /// An object as it would have been stored.
-    pub(crate) fn unstored(value: Value, managed: ManagedFields, created: bool) -> Self {
+    pub(crate) fn unstored((value, managed): (Value, ManagedFields), created: bool) -> Self {
         let value = Arc::new(value);
         Self {
             object: Parsed { value, managed },

@@ -247,7 +247,7 @@ pub(crate) struct Parsed {
 
 impl Parsed {
     /// The object with who owns its fields.
-    pub(crate) fn as_owned(&self) -> Tracked<'_> {
+    pub(crate) fn tracked(&self) -> Tracked<'_> {
         Tracked {
             object: &self.value,
             managed: &self.managed,
@@ -417,18 +417,20 @@ impl Store {
 
     /// The parsed form of a version, without `managedFields`.
     pub(crate) fn value(&self, stored: &Stored) -> Arc<Value> {
-        if let Some((parsed, _)) = self.cache.borrow().values.get(&stored.revision) {
-            return Arc::clone(&parsed.value);
-        }
-        self.parse(stored).value
+        self.cached(stored, |parsed| Arc::clone(&parsed.value))
     }
 
     /// The parsed form of a version, and who owns its fields.
     pub(crate) fn parsed(&self, stored: &Stored) -> Parsed {
+        self.cached(stored, Parsed::clone)
+    }
+
+    /// What `take` takes of the parsed form of a version, which is parsed first unless it is in the cache.
+    fn cached<T>(&self, stored: &Stored, take: impl FnOnce(&Parsed) -> T) -> T {
         if let Some((parsed, _)) = self.cache.borrow().values.get(&stored.revision) {
-            return parsed.clone();
+            return take(parsed);
         }
-        self.parse(stored)
+        take(&self.parse(stored))
     }
 
     fn parse(&self, stored: &Stored) -> Parsed {
@@ -488,7 +490,7 @@ impl Store {
             object: &parsed.value,
             stored,
         });
-        let written = parsed.as_owned();
+        let written = parsed.tracked();
         let stored = Stored::new(key, revision, written, past, &mut self.scratch);
         let stored = Arc::new(stored);
         self.index(

@@ -440,7 +440,7 @@ impl Server {
                 Arc::make_mut(&mut last.value)["metadata"]["resourceVersion"] =
                     Value::from(event.revision.to_string());
                 let key = Arc::clone(&old.key);
-                let object = last.as_owned();
+                let object = last.tracked();
                 let left = Stored::new(key, event.revision, object, None, &mut Vec::new());
                 Some(line_of(
                     resource,
