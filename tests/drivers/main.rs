@@ -144,6 +144,15 @@ impl Place {
         fs::read_to_string(self.folder.path().join("kind.log")).unwrap_or_default()
     }
 
+    fn has_deleted(&self) -> Done {
+        let asked = self.asked();
+        if asked.contains("delete cluster --name wavetank-") {
+            Ok(())
+        } else {
+            Err(format!("kind was not asked to delete: {asked}").into())
+        }
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wavetank"));
         command
@@ -186,30 +195,39 @@ impl Place {
         }
     }
 
-    /// Command lines of processes that name a file of this place.
-    fn processes(&self) -> Vec<String> {
+    /// A sweep removes what a run has left; its processes end, and nothing stays.
+    fn swept_by(&self, sweep: &mut Command) -> Done {
+        left_with(&sweep.output()?, 0, &["removed wavetank-"])?;
+        self.until("its processes have ended", |place| {
+            place.processes().is_empty()
+        })?;
+        self.is_clean()
+    }
+
+    /// Ids and command lines of processes that name a file of this place.
+    fn processes(&self) -> Vec<(String, String)> {
         let inside = format!("{}/state", self.folder.path().display());
         let listed = fs::read_dir("/proc").into_iter().flatten().flatten();
         listed
-            .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
-            .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
-            .filter(|line| line.contains(&inside))
+            .filter_map(|entry| {
+                let line = fs::read(entry.path().join("cmdline")).ok()?;
+                let pid = entry.file_name().to_string_lossy().into_owned();
+                Some((pid, String::from_utf8_lossy(&line).replace('\0', " ")))
+            })
+            .filter(|(_, line)| line.contains(&inside))
             .collect()
     }
 
     /// Process ids of a program of this place.
     fn pids(&self, program: &str) -> Vec<String> {
-        let inside = format!("{}/state", self.folder.path().display());
-        let listed = fs::read_dir("/proc").into_iter().flatten().flatten();
-        listed
-            .filter(|entry| {
-                fs::read(entry.path().join("cmdline")).is_ok_and(|line| {
-                    let line = String::from_utf8_lossy(&line).into_owned();
-                    let first = line.split('\0').next().unwrap_or_default().to_owned();
-                    line.contains(&inside) && first.ends_with(program)
-                })
-            })
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        let is_wanted = |line: &str| {
+            let first = line.split(' ').next();
+            first.is_some_and(|first| first.ends_with(program))
+        };
+        self.processes()
+            .into_iter()
+            .filter(|(_, line)| is_wanted(line))
+            .map(|(pid, _)| pid)
             .collect()
     }
 
@@ -260,6 +278,7 @@ fn signal(child: &Child, name: &str) -> Done {
 
 const NEW_KIND: &str = "case \"$1\" in version) echo 'kind v0.33.0 go1.26 linux/amd64';; esac";
 const ON_KIND: [&str; 4] = ["run", "quick.yaml", "--target", "kind"];
+const SWEEP: [&str; 2] = ["cluster", "sweep"];
 const ON_PLANE: [&str; 4] = ["run", "quick.yaml", "--target", "control-plane"];
 
 fn without_kind() -> Done {
@@ -299,17 +318,15 @@ fn without_image() -> Done {
         &["kind create cluster failed", "failed to pull image"],
     )?;
     // What was begun is taken down again.
-    if !place.asked().contains("delete cluster --name wavetank-") {
-        return Err(format!("kind was not asked to delete: {}", place.asked()).into());
-    }
+    place.has_deleted()?;
     place.is_clean()
 }
 
-/// A run whose `kind` makes a cluster for half a minute.
-fn creation() -> Result<(Place, Child), Failed> {
+/// A run whose `kind` takes half a minute for each of these commands, once it makes a cluster.
+fn creation(slow: &str) -> Result<(Place, Child), Failed> {
     let place = Place::new(None)?;
     place.kind(&format!(
-        "{NEW_KIND}\ncase \"$1\" in create) exec sleep 30;; esac"
+        "{NEW_KIND}\ncase \"$1\" in {slow}) exec sleep 30;; esac"
     ))?;
     let child = place.command(&ON_KIND).spawn()?;
     place.until("the creation begins", |place| {
@@ -319,24 +336,17 @@ fn creation() -> Result<(Place, Child), Failed> {
 }
 
 fn killed_creation() -> Done {
-    let (place, mut child) = creation()?;
+    let (place, mut child) = creation("create")?;
     signal(&child, "-KILL")?;
     child.wait()?;
     let listed = place.run(&["cluster", "list"])?;
     left_with(&listed, 0, &["kind", "left over"])?;
-    left_with(
-        &place.run(&["cluster", "sweep"])?,
-        0,
-        &["removed wavetank-"],
-    )?;
-    if !place.asked().contains("delete cluster --name wavetank-") {
-        return Err(format!("kind was not asked to delete: {}", place.asked()).into());
-    }
-    place.is_clean()
+    place.swept_by(&mut place.command(&SWEEP))?;
+    place.has_deleted()
 }
 
 fn interrupted_creation() -> Done {
-    let (place, child) = creation()?;
+    let (place, child) = creation("create")?;
     signal(&child, "-INT")?;
     left_with(
         &child.wait_with_output()?,
@@ -347,14 +357,7 @@ fn interrupted_creation() -> Done {
 }
 
 fn interrupted_twice() -> Done {
-    let place = Place::new(None)?;
-    place.kind(&format!(
-        "{NEW_KIND}\ncase \"$1\" in create|delete) exec sleep 30;; esac"
-    ))?;
-    let child = place.command(&ON_KIND).spawn()?;
-    place.until("the creation begins", |place| {
-        place.asked().contains("create cluster")
-    })?;
+    let (place, child) = creation("create|delete")?;
     signal(&child, "-INT")?;
     place.until("the deletion begins", |place| {
         place.asked().contains("delete cluster")
@@ -364,15 +367,7 @@ fn interrupted_twice() -> Done {
     let listed = place.run(&["cluster", "list"])?;
     left_with(&listed, 0, &["left over"])?;
     place.kind(NEW_KIND)?;
-    left_with(
-        &place.run(&["cluster", "sweep"])?,
-        0,
-        &["removed wavetank-"],
-    )?;
-    place.until("its processes have ended", |place| {
-        place.processes().is_empty()
-    })?;
-    place.is_clean()
+    place.swept_by(&mut place.command(&SWEEP))
 }
 
 fn without_program() -> Done {
@@ -438,22 +433,10 @@ fn killed_run(assets: &Path) -> Done {
     let mut child = slow(&place)?;
     let listed = place.run(&["cluster", "list"])?;
     left_with(&listed, 0, &["control-plane", "in use by process"])?;
-    left_with(
-        &place.run(&["cluster", "sweep"])?,
-        0,
-        &["nothing is left over"],
-    )?;
+    left_with(&place.run(&SWEEP)?, 0, &["nothing is left over"])?;
     signal(&child, "-KILL")?;
     child.wait()?;
-    left_with(
-        &place.run(&["cluster", "sweep"])?,
-        0,
-        &["removed wavetank-"],
-    )?;
-    place.until("its processes have ended", |place| {
-        place.processes().is_empty()
-    })?;
-    place.is_clean()
+    place.swept_by(&mut place.command(&SWEEP))
 }
 
 fn two_at_once(assets: &Path) -> Done {
@@ -544,18 +527,9 @@ fn somebodys(place: &Place) -> Result<PathBuf, Failed> {
 }
 
 fn end(place: &Place) -> Done {
-    let mut command = place.command(&["cluster", "sweep", "--kept"]);
-    let output = command
-        .env(
-            "WAVETANK_STATE_DIR",
-            place.folder.path().join("state/other"),
-        )
-        .output()?;
-    left_with(&output, 0, &["removed wavetank-"])?;
-    place.until("its processes have ended", |place| {
-        place.processes().is_empty()
-    })?;
-    place.is_clean()
+    let state = place.folder.path().join("state/other");
+    let mut sweep = place.command(&["cluster", "sweep", "--kept"]);
+    place.swept_by(sweep.env("WAVETANK_STATE_DIR", state))
 }
 
 fn on_existing<'a>(kubeconfig: &'a str, allowed: &'a str) -> Vec<&'a str> {
@@ -608,11 +582,7 @@ fn killed_on_existing(assets: &Path) -> Done {
     )?;
     signal(&child, "-KILL")?;
     child.wait()?;
-    left_with(
-        &place.run(&["cluster", "sweep"])?,
-        0,
-        &["removed kubeconfig-"],
-    )?;
+    left_with(&place.run(&SWEEP)?, 0, &["removed kubeconfig-"])?;
     let namespaces = kubectl(&["get", "ns", "-o", "name"])?;
     if namespaces.contains("quick-of-the-run") || !namespaces.contains("somebodys") {
         return Err(format!("not only the run's namespace is gone: {namespaces}").into());

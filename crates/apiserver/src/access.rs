@@ -38,20 +38,15 @@ pub(crate) struct Attributes<'a> {
 impl Asked<'_> {
     /// Who asks: whom the request impersonates, whose token it brings, or the actor.
     pub(crate) fn subject(&self) -> Cow<'_, Subject> {
-        match (Subject::impersonated(self.request), self.account) {
-            (Some((other, _)), _) => Cow::Owned(other),
-            (None, Some(account)) => Cow::Borrowed(account),
-            (None, None) => Cow::Owned(Subject::of(self.actor)),
-        }
+        self.other_subject()
+            .unwrap_or_else(|| Cow::Owned(Subject::of(self.actor)))
     }
-}
 
-impl Asked<'_> {
     /// Who asks, where that is not the actor.
-    pub(crate) fn other_subject(&self) -> Option<Subject> {
-        match self.subject() {
-            Cow::Borrowed(account) => Some(account.clone()),
-            Cow::Owned(other) => Subject::impersonated(self.request).map(|_| other),
+    pub(crate) fn other_subject(&self) -> Option<Cow<'_, Subject>> {
+        match Subject::impersonated(self.request) {
+            Some((other, _)) => Some(Cow::Owned(other)),
+            None => self.account.map(Cow::Borrowed),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Admission: the plugins that a real server runs by default (section 22), each with a switch.
 //!
 //! Two stages, as in API-012: [`admit`] may change the object and runs before defaulting by the strategy and validation;
-//! [`validate`] runs after them. Plugins read other objects through [`Lookup`] and write nothing. Policies are in
-//! `policy`; webhooks are nowhere called.
+//! [`validate_limits`] and [`validate_quota`] run after them, with policies (in `policy`) asked in between. Plugins read
+//! other objects through [`Lookup`] and write nothing. Webhooks are nowhere called.
 
 use std::sync::Arc;
 
@@ -91,7 +91,7 @@ pub struct Config {
     pub namespace_lifecycle: bool,
     /// Pods get a `ServiceAccount`, its token volume and pull secrets; it must exist (API-273).
     pub service_account: bool,
-    /// Pods get priority and preemption policy (API-273).
+    /// Pods get priority and preemption policy (API-273); one `PriorityClass` at most is the global default.
     pub priority: bool,
     /// Pods tolerate not-ready and unreachable nodes for 300 s (API-273).
     pub default_toleration_seconds: bool,
@@ -132,7 +132,7 @@ impl Default for Config {
     }
 }
 
-/// The mutating stage. `object` is null for deletes; `old` is the stored object of updates and deletes. Gives warnings.
+/// The mutating stage. `object` is null for deletes; `old` is the stored object of updates and deletes.
 ///
 /// # Errors
 /// 404 for a missing namespace, 403 for what is refused.
@@ -143,12 +143,12 @@ pub fn admit(
     old: Option<&Value>,
     lookup: &dyn Lookup,
     rng: &mut Rng,
-) -> Result<Vec<String>, Status> {
+) -> Result<(), Status> {
     if config.namespace_lifecycle {
         namespace_lifecycle::admit(request, lookup)?;
     }
     if request.operation == Operation::Delete {
-        return Ok(Vec::new());
+        return Ok(());
     }
     if config.limit_ranger && request.is("", "Pod") && request.operation == Operation::Create {
         limit_ranger::admit(request, object, lookup);
@@ -173,15 +173,6 @@ pub fn admit(
     {
         pod_defaults::taint_node(object);
     }
-    if config.priority
-        && request.is(
-            "scheduling
-.k8s.io",
-            "PriorityClass",
-        )
-    {
-        pod_defaults::validate_priority_class(request, object, lookup)?;
-    }
     if config.default_storage_class && request.is("", "PersistentVolumeClaim") {
         storage::default_class(object, lookup);
     }
@@ -194,26 +185,10 @@ pub fn admit(
     {
         storage::default_ingress_class(object, lookup);
     }
-    Ok(Vec::new())
+    Ok(())
 }
 
-/// The validating stage: sees the object as it would be stored. Policies are asked between its two parts, limits and
-/// quotas, and not here.
-///
-/// # Errors
-/// 403 for what is refused.
-pub fn validate(
-    config: &Config,
-    request: &Request<'_>,
-    object: &Value,
-    old: Option<&Value>,
-    lookup: &dyn Lookup,
-) -> Result<(), Status> {
-    validate_limits(config, request, object, old, lookup)?;
-    validate_quota(config, request, object, lookup)
-}
-
-/// The first part of the validating stage.
+/// The first part of the validating stage, which sees the object as it would be stored.
 ///
 /// # Errors
 /// 403 for what is refused.
@@ -230,6 +205,9 @@ pub fn validate_limits(
     if config.limit_ranger {
         limit_ranger::validate(request, object, lookup)?;
     }
+    if config.priority && request.is("scheduling.k8s.io", "PriorityClass") {
+        pod_defaults::validate_priority_class(request, object, lookup)?;
+    }
     if config.persistent_volume_claim_resize
         && request.operation == Operation::Update
         && request.is("", "PersistentVolumeClaim")
@@ -240,7 +218,7 @@ pub fn validate_limits(
     Ok(())
 }
 
-/// The last part of the validating stage.
+/// The last part of the validating stage; policies are asked before it.
 ///
 /// # Errors
 /// 403 for what is refused.

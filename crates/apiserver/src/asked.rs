@@ -182,7 +182,9 @@ impl Asked<'_> {
             applied: None,
             patched: false,
             inside: false,
-            subject: self.other_subject().map(Arc::new),
+            subject: self
+                .other_subject()
+                .map(|other| Arc::new(other.into_owned())),
             of_collection: false,
             unasked: false,
             warnings: Vec::new(),

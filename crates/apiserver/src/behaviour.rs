@@ -149,7 +149,7 @@ impl Server {
     /// The mutating stage of admission.
     pub(crate) fn admit(
         &mut self,
-        call: &mut Call,
+        call: &Call,
         operation: Operation,
         object: &mut Value,
         old: Option<&Value>,
@@ -160,7 +160,7 @@ impl Server {
         };
         let name = name_of(call, object).to_owned();
         let request = admission_request(call, operation, &name);
-        let warnings = admission::admit(
+        admission::admit(
             &self.config.admission,
             &request,
             object,
@@ -171,7 +171,6 @@ impl Server {
         if operation != Operation::Delete && !call.resource.is_custom() && !call.is_inner_status() {
             complete(&call.resource, object);
         }
-        call.warnings.extend(warnings);
         Ok(())
     }
 

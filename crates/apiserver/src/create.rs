@@ -197,17 +197,11 @@ impl Server {
         if let Some(there) = self.store.get(resource.table, &key) {
             return Err(failure::already_exists(&resource, &name, there.terminating));
         }
+        let new = (object, managed);
         if call.options.dry_run {
-            return Ok(Written::unstored(object, managed, true));
+            return Ok(Written::unstored(new, true));
         }
-        Ok(self.commit(
-            &resource,
-            &key,
-            None,
-            (object, managed),
-            false,
-            call.author(),
-        ))
+        Ok(self.commit(&resource, &key, None, new, false, call.author()))
     }
 
     /// Generates a name when only `generateName` is given (API-092).
@@ -268,11 +262,12 @@ pub(crate) fn accept_body(call: &mut Call, incoming: Incoming) -> Result<Value, 
     // An empty list means something here, which decoding would take away (API-175).
     let managed = metadata_mut(&mut object).and_then(|metadata| metadata.remove("managedFields"));
     // What is the stored object's has been read once.
-    let rest = if call.is_inner_status() {
-        take_all_but(&mut object, &["status".to_owned()])
+    let touched = if call.is_inner_status() {
+        Some(vec!["status".to_owned()])
     } else {
-        touched.map_or_else(Vec::new, |touched| take_all_but(&mut object, &touched))
+        touched
     };
+    let rest = touched.map_or_else(Vec::new, |touched| take_all_but(&mut object, &touched));
     match behaviour::decode(&call.resource, &call.api_version, &mut object) {
         Ok(unknown) => problems.extend(unknown),
         Err(error) => {

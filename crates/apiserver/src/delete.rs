@@ -53,7 +53,7 @@ impl Server {
         self.admit(call, Operation::Delete, &mut Value::Null, Some(&old))?;
         // An eviction was asked about as such.
         if call.subresource.is_empty() {
-            self.ask_policies(call, Operation::Delete, None, Some(before.as_owned()))?;
+            self.ask_policies(call, Operation::Delete, None, Some(before.tracked()))?;
         }
         let mut finalizers = settle_finalizers(&resource, &old, options);
         if is_definition(&resource)
@@ -79,7 +79,7 @@ impl Server {
         }
         let new = (new, before.managed.clone());
         if call.options.dry_run {
-            return Ok(Deletion::Marked(Written::unstored(new.0, new.1, false)));
+            return Ok(Deletion::Marked(Written::unstored(new, false)));
         }
         let marked = self.commit(&resource, &key, Some(before), new, false, call.author());
         Ok(Deletion::Marked(marked))

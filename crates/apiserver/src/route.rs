@@ -47,10 +47,10 @@ impl Server {
     ) -> Answer {
         match request::target(request.uri().path()) {
             Target::Other(path) => self.answer_other(request, path),
-            Target::Resource(path) => match account.map(token::actor) {
-                Some(own) => self.answer_resource(request, path, account, &own, now),
-                None => self.answer_resource(request, path, account, actor, now),
-            },
+            Target::Resource(path) => {
+                let own = account.map(token::actor);
+                self.answer_resource(request, path, account, own.as_ref().unwrap_or(actor), now)
+            }
         }
     }
 

@@ -1,8 +1,7 @@
 //! The server: its state, its clock-driven work, its one commit.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -58,8 +57,6 @@ pub(crate) struct Dice {
 pub struct Server {
     pub(crate) config: ServerConfig,
     pub(crate) registry: Registry,
-    /// Discovery documents by path, as of a generation of the registry.
-    pub(crate) discovery: Mutex<(u64, BTreeMap<String, Bytes>)>,
     pub(crate) store: Store,
     pub(crate) watches: Watches,
     pub(crate) queue: Queue<Work>,
@@ -85,7 +82,7 @@ pub(crate) struct Written {
 
 impl Written {
     /// An object as it would have been stored.
-    pub(crate) fn unstored(value: Value, managed: ManagedFields, created: bool) -> Self {
+    pub(crate) fn unstored((value, managed): (Value, ManagedFields), created: bool) -> Self {
         let value = Arc::new(value);
         Self {
             object: Parsed { value, managed },
@@ -125,7 +122,6 @@ impl Server {
         let mut server = Self {
             config,
             registry: Registry::new(),
-            discovery: Mutex::default(),
             store,
             watches: Watches::default(),
             queue: Queue::new(),

@@ -89,7 +89,7 @@ impl Server {
                 &stored.uid,
             ));
         }
-        let managed = self.track(call, Some(before.as_owned()), &mut new);
+        let managed = self.track(call, Some(before.tracked()), &mut new);
         self.admit(call, Operation::Update, &mut new, Some(&old))?;
         let wanted = object::resource_version(&new);
         if !matches!(wanted, "" | "0") && wanted != object::resource_version(&old) {
@@ -109,21 +109,21 @@ impl Server {
             object: &new,
             managed: &managed,
         };
-        self.validate_admission(call, Operation::Update, written, Some(before.as_owned()))?;
+        self.validate_admission(call, Operation::Update, written, Some(before.tracked()))?;
         let key = stored.key.to_string();
         if ends_with_this_write(&new) {
             // Watches see the last stored state, the client what it wrote.
             self.remove(call, &key, before, Value::clone(&old));
-            return Ok(Written::unstored(new, managed, false));
+            return Ok(Written::unstored((new, managed), false));
         }
         // Only times in managedFields may differ where a write changes nothing (API-083).
         if managed.says_as(&before.managed) && same_fields(&new, &old) {
             return Ok(Written::unchanged(before, stored));
         }
-        if call.options.dry_run {
-            return Ok(Written::unstored(new, managed, false));
-        }
         let new = (new, managed);
+        if call.options.dry_run {
+            return Ok(Written::unstored(new, false));
+        }
         Ok(self.commit(&resource, &key, Some(before), new, false, call.author()))
     }
 
@@ -131,7 +131,7 @@ impl Server {
     pub(crate) fn remove(&mut self, call: &Call, key: &str, old: Parsed, last: Value) -> Written {
         let last = (last, old.managed.clone());
         if call.options.dry_run {
-            return Written::unstored(last.0, last.1, false);
+            return Written::unstored(last, false);
         }
         let resource = Arc::clone(&call.resource);
         self.commit(&resource, key, Some(old), last, true, call.author())

@@ -12,6 +12,7 @@ use http::Request;
 use tokio::time::{Instant, sleep};
 use wavetank_cluster::ClusterError;
 
+use crate::private_file;
 use crate::server::Server;
 
 use certificates::Authority;
@@ -173,11 +174,8 @@ impl ControlPlane {
     /// # Errors
     /// [`ClusterError`] when it does not answer.
     pub async fn attach(assets: &Assets, folder: &Path) -> Result<Self, ClusterError> {
-        let path = folder.join("kubeconfig");
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| unavailable(format!("cannot read {}: {error}", path.display())))?;
         let mut plane = Self {
-            server: Server::of_kubeconfig(TARGET, &text, None, true).await?,
+            server: Server::of_folder(TARGET, folder).await?,
             schedules: assets.scheduler.is_some(),
             version: String::new(),
             processes: Vec::new(),
@@ -289,7 +287,7 @@ impl Files {
     fn write(folder: &Path, authority: &Authority, port: u16) -> Result<Self, ClusterError> {
         let write = |name: &str, text: &str| {
             let path = folder.join(name);
-            process::write_private(&path, text)
+            private_file::write(&path, text)
                 .map_err(|error| unavailable(format!("cannot write {}: {error}", path.display())))
         };
         let server = authority.server().map_err(unavailable)?;

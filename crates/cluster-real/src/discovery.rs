@@ -9,8 +9,8 @@ use serde_json::Value;
 use tokio::time::timeout;
 use wavetank_model::{GroupVersionKind, kinds};
 
-use crate::machine::Causes;
 use crate::resource::Resource;
+use crate::said::Causes;
 
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(30);

@@ -9,8 +9,8 @@ use std::time::Duration;
 use wavetank_cluster::ClusterError;
 
 use crate::journal::Record;
-use crate::ready;
 use crate::server::Server;
+use crate::{private_file, ready};
 
 #[cfg(feature = "k3s")]
 mod container;
@@ -104,7 +104,7 @@ impl K3s {
         let started = container::start(options, record, CREATE).await?;
         let path = folder.join("kubeconfig");
         let text = addressed(&started.kubeconfig, &started.address);
-        write_private(&path, &text)
+        private_file::write(&path, &text)
             .map_err(|error| unavailable(format!("cannot write {}: {error}", path.display())))?;
         Self::attach(&record.name, folder).await
     }
@@ -114,10 +114,7 @@ impl K3s {
     /// # Errors
     /// [`ClusterError`] when it does not become ready.
     pub async fn attach(name: &str, folder: &Path) -> Result<Self, ClusterError> {
-        let path = folder.join("kubeconfig");
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| unavailable(format!("cannot read {}: {error}", path.display())))?;
-        let server = Server::of_kubeconfig(TARGET, &text, None, true).await?;
+        let server = Server::of_folder(TARGET, folder).await?;
         let version = ready::await_ready(TARGET, &server.client()?).await?;
         Ok(Self {
             name: name.to_owned(),
@@ -141,7 +138,9 @@ impl K3s {
         let said = container::said(&self.name).await;
         let path = folder.join(LOG);
         let written = std::fs::create_dir_all(folder).and_then(|()| std::fs::write(&path, said));
-        written.map(|()| vec![path]).unwrap_or_default()
+        // Who collects the evidence misses what could not be written, and says so.
+        written.ok();
+        vec![path]
     }
 }
 
@@ -168,19 +167,6 @@ fn addressed(kubeconfig: &str, address: &str) -> String {
         text.push('\n');
     }
     text
-}
-
-/// A file that nobody else reads: it holds a key.
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?;
-    file.write_all(text.as_bytes())
 }
 
 #[cfg(test)]

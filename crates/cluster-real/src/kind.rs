@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use wavetank_cluster::ClusterError;
 
 use crate::journal::Record;
+use crate::said::last_lines;
 use crate::server::Server;
 use crate::{discovery, evidence, ready};
 
@@ -24,6 +25,8 @@ pub const TARGET: &str = "kind";
 const OLDEST: (u32, u32) = (0, 20);
 /// How long `kind create cluster` may take.
 const CREATE: Duration = Duration::from_secs(600);
+/// How much of what kind said is shown.
+const LINES: usize = 6;
 
 fn unavailable(reason: impl Into<String>) -> ClusterError {
     ClusterError::Unavailable {
@@ -60,7 +63,7 @@ impl KindOptions {
         if !runtime.status.success() {
             return Err(unavailable(format!(
                 "kind cannot use a container runtime: {}",
-                last_line(&runtime.stderr)
+                last_lines(&runtime.stderr, LINES)
             )));
         }
         for file in self.config.iter().chain(&self.archives) {
@@ -129,15 +132,6 @@ fn parse_version(text: &str) -> Option<(u32, u32)> {
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
-fn last_line(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    lines[lines.len().saturating_sub(6)..].join("\n")
-}
-
 /// A running kind cluster.
 pub struct KindCluster {
     name: String,
@@ -186,10 +180,7 @@ impl KindCluster {
         record: &Record,
         folder: &Path,
     ) -> Result<Self, ClusterError> {
-        let path = folder.join("kubeconfig");
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| unavailable(format!("cannot read {}: {error}", path.display())))?;
-        let server = Server::of_kubeconfig(TARGET, &text, None, true).await?;
+        let server = Server::of_folder(TARGET, folder).await?;
         let client = server.client()?;
         // `kind create --wait` says that all is well when its time is up, so it is not asked.
         let version = ready::await_ready(TARGET, &client).await?;
@@ -261,7 +252,7 @@ pub(crate) fn delete(name: &str, folder: &Path) -> Result<(), ClusterError> {
     } else {
         Err(unavailable(format!(
             "the cluster {name} could not be deleted: {}",
-            last_line(&output.stderr)
+            last_lines(&output.stderr, LINES)
         )))
     }
 }
@@ -298,7 +289,7 @@ async fn kind(arguments: &[String], patience: Duration) -> Result<(), ClusterErr
     } else {
         Err(unavailable(format!(
             "kind {what} failed: {}",
-            last_line(&output.stderr)
+            last_lines(&output.stderr, LINES)
         )))
     }
 }

@@ -15,6 +15,7 @@ use crate::existing::{self, Existing, ExistingOptions};
 use crate::journal::{Journal, JournalError, Lease, Record};
 use crate::k3s::{self, K3s, K3sOptions};
 use crate::kind::{self, KindCluster, KindOptions};
+use crate::said::Causes;
 use crate::server::Server;
 use crate::session::{Session, SessionConfig};
 
@@ -213,21 +214,6 @@ async fn existing_left(record: &Record, folder: &Path) -> Result<(), ClusterErro
     })
     .await
     .map_err(|error| unavailable(existing::TARGET, &error))?
-}
-
-/// An error with its causes, in one line.
-pub(crate) struct Causes<'a>(pub(crate) &'a dyn std::error::Error);
-
-impl std::fmt::Display for Causes<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
 }
 
 pub(crate) fn unavailable(target: &str, reason: &dyn std::fmt::Display) -> ClusterError {

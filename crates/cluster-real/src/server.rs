@@ -1,5 +1,7 @@
 //! How an API server is reached, and as whom.
 
+use std::path::Path;
+
 use http::{HeaderName, HeaderValue};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use wavetank_cluster::ClusterError;
@@ -14,6 +16,19 @@ pub struct Server {
 }
 
 impl Server {
+    /// The server of a cluster of ours, which has its kubeconfig in `folder`.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when the file cannot be read or used.
+    pub(crate) async fn of_folder(target: &str, folder: &Path) -> Result<Self, ClusterError> {
+        let path = folder.join("kubeconfig");
+        let text = std::fs::read_to_string(&path).map_err(|error| ClusterError::Unavailable {
+            target: target.to_owned(),
+            reason: format!("cannot read {}: {error}", path.display()),
+        })?;
+        Self::of_kubeconfig(target, &text, None, true).await
+    }
+
     /// The server of a kubeconfig's `context`; without one, of its current context, which must be of our own making.
     ///
     /// `impersonates`: requests name the user that the simulated cluster would see; needs the rights to.

@@ -113,7 +113,11 @@ pub(super) fn validate_priority_class(
     if !flag(class, "globalDefault") {
         return Ok(());
     }
-    match default_class(lookup, object::name(class)) {
+    let itself = match request.operation {
+        Operation::Update => object::name(class),
+        Operation::Create | Operation::Delete => "",
+    };
+    match default_class(lookup, itself) {
         Some(other) => Err(request.forbidden(&format!(
             "PriorityClass {} is already marked as default. Only one default can exist",
             object::name(&other)

@@ -70,15 +70,11 @@ fn create(
         name: &name,
         subresource: "",
     };
-    admit(
-        &Config::default(),
-        &request,
-        object,
-        None,
-        cluster,
-        &mut Seed(1).rng(),
-    )?;
-    validate(&Config::default(), &request, object, None, cluster)
+    let config = Config::default();
+    let mut rng = Seed(1).rng();
+    admit(&config, &request, object, None, cluster, &mut rng)?;
+    validate_limits(&config, &request, object, None, cluster)?;
+    validate_quota(&config, &request, object, cluster)
 }
 
 /// T-004, T-005, API-236.
@@ -275,5 +271,29 @@ fn a_quota_on_compute_wants_it_specified() {
     assert_eq!(
         status.message,
         "pods \"p\" is forbidden: failed quota: q: must specify cpu for: c"
+    );
+}
+
+#[test]
+fn a_second_default_priority_class_is_refused() {
+    let class = |name: &str, default: bool| {
+        json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name},
+            "globalDefault": default, "value": 7})
+    };
+    let cluster = Cluster::with(&[namespace("shop"), class("first", true)]);
+    let make = |mut class: Value| {
+        create(
+            &cluster,
+            "scheduling.k8s.io",
+            "PriorityClass",
+            "priorityclasses",
+            &mut class,
+        )
+    };
+    make(class("second", false)).unwrap();
+    assert_eq!(
+        make(class("second", true)).unwrap_err().message,
+        "priorityclasses.scheduling.k8s.io \"second\" is forbidden: PriorityClass first is already marked as default. \
+         Only one default can exist"
     );
 }

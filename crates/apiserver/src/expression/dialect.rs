@@ -1,6 +1,7 @@
 //! What expressions mean beyond what the evaluator knows.
 //!
-//! An expression is rewritten before its first evaluation, and [`context`] has the functions that it then calls:
+//! An expression is rewritten before its first evaluation; [`context`] has the functions that it then calls, and [`bind`]
+//! gives it its variables:
 //!
 //! - fields of an object that is null are absent (`@object.spec` instead of `object.spec`),
 //! - `a.?b[?c].d` is optional all along, as is what is in an `oldSelf` that is optional,

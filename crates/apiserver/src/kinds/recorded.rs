@@ -96,7 +96,8 @@ impl Server {
             Some(old) => update(strategy, &gk, &mut new, old, subresource, &mut env),
         };
         let done = done.and_then(|warnings| {
-            admission::validate(&config(), &request, &new, old, &Shop)?;
+            admission::validate_limits(&config(), &request, &new, old, &Shop)?;
+            admission::validate_quota(&config(), &request, &new, &Shop)?;
             Ok(warnings)
         });
         if done.is_err() {

@@ -256,10 +256,8 @@ impl<'a> Facts<'a> {
             }
         }
         let metadata = namespace["metadata"].as_object().into_iter().flatten();
-        let known = metadata.filter(|(name, _)| {
-            !matches!(name.as_str(), "uid" | "managedFields" | "ownerReferences")
-        });
-        let known: Map<String, Value> = known
+        let known: Map<String, Value> = metadata
+            .filter(|(name, _)| !matches!(name.as_str(), "uid" | "ownerReferences"))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         seen.insert("metadata".to_owned(), Value::Object(known));

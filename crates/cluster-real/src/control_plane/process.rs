@@ -1,11 +1,11 @@
 //! A program that we started: its log is a file, and it ends when it is dropped.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::File;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+
+use crate::said::last_lines;
 
 /// How much of a log is shown.
 const TAIL_LINES: usize = 12;
@@ -77,9 +77,7 @@ impl Process {
     /// The last lines of its log.
     pub(super) fn tail(&self) -> String {
         let text = std::fs::read(&self.log).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
+        last_lines(&text, TAIL_LINES)
     }
 }
 
@@ -92,15 +90,4 @@ impl Drop for Process {
         self.child.kill().ok();
         self.child.wait().ok();
     }
-}
-
-/// Writes a file that only its owner can read.
-pub(super) fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)?
-        .write_all(text.as_bytes())
 }

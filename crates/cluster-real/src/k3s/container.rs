@@ -18,6 +18,7 @@ use wavetank_cluster::ClusterError;
 
 use super::{K3sOptions, unavailable};
 use crate::journal::Record;
+use crate::said::{Causes, last_lines};
 
 /// The API server's port inside.
 const PORT: u16 = 6443;
@@ -27,6 +28,8 @@ const KUBECONFIG: &str = "/etc/rancher/k3s/k3s.yaml";
 const ARCHIVES: &str = "/var/lib/rancher/k3s/agent/images";
 /// Lines of its log that are kept.
 const LINES: &str = "20000";
+/// Lines of its log that an error shows.
+const SHOWN: usize = 6;
 /// How long a container may take to go.
 const GO: Duration = Duration::from_secs(60);
 /// Between two looks.
@@ -42,27 +45,13 @@ pub(super) struct Started {
     pub(super) address: String,
 }
 
-/// An error with its causes: what a container engine says stands in the innermost.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
-}
-
 async fn engine() -> Result<Docker, ClusterError> {
     docker_client_instance()
         .await
-        .map_err(|error| no_engine(&causes(&error)))
+        .map_err(|error| no_engine(&Causes(&error)))
 }
 
-fn no_engine(reason: &str) -> ClusterError {
+fn no_engine(reason: &Causes<'_>) -> ClusterError {
     unavailable(format!(
         "no container engine answers: {reason}\n  = start Docker (or Podman's Docker API), or name its socket in \
          DOCKER_HOST"
@@ -81,7 +70,7 @@ fn blocking<T>(work: impl Future<Output = Result<T, ClusterError>>) -> Result<T,
 pub(super) fn engine_version() -> Result<String, ClusterError> {
     blocking(async {
         let version = engine().await?.version().await;
-        let version = version.map_err(|error| no_engine(&causes(&error)))?;
+        let version = version.map_err(|error| no_engine(&Causes(&error)))?;
         Ok(version.version.unwrap_or_else(|| "unknown".to_owned()))
     })
 }
@@ -108,14 +97,14 @@ pub(super) async fn start(
         .map_err(|error| {
             unavailable(format!(
                 "{image}:{tag} cannot be started: {}",
-                causes(&error)
+                Causes(&error)
             ))
         })?;
     let kubeconfig = kubeconfig(&container, &record.name, end).await?;
     let port = container
         .get_host_port_ipv4(PORT.tcp())
         .await
-        .map_err(|error| unavailable(format!("its port is not known: {}", causes(&error))))?;
+        .map_err(|error| unavailable(format!("its port is not known: {}", Causes(&error))))?;
     let host = options.engine_host.as_deref().unwrap_or("127.0.0.1");
     Ok(Started {
         kubeconfig,
@@ -188,7 +177,7 @@ async fn kubeconfig(
             let said = said(name).await;
             return Err(unavailable(format!(
                 "k3s {what}; it said last:\n{}",
-                last_lines(&String::from_utf8_lossy(&said))
+                last_lines(&said, SHOWN)
             )));
         }
         sleep(LOOK).await;
@@ -203,14 +192,6 @@ async fn printed<const N: usize>(
     let mut ran = container.exec(ExecCommand::new(command)).await.ok()?;
     let text = ran.stdout_to_vec().await.ok()?;
     (ran.exit_code().await.ok()? == Some(0)).then(|| String::from_utf8_lossy(&text).into_owned())
-}
-
-fn last_lines(text: &str) -> String {
-    let lines: Vec<&str> = text
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    lines[lines.len().saturating_sub(6)..].join("\n")
 }
 
 /// The end of what the container `name` has printed; why there is nothing, where there is nothing.
@@ -231,7 +212,7 @@ pub(super) async fn said(name: &str) -> Vec<u8> {
         match line {
             Ok(line) => text.extend_from_slice(&line.into_bytes()),
             Err(error) => {
-                text.extend_from_slice(causes(&error).as_bytes());
+                text.extend_from_slice(Causes(&error).to_string().as_bytes());
                 break;
             }
         }
@@ -263,7 +244,7 @@ pub(super) fn delete(name: &str) -> Result<(), ClusterError> {
                     }
                     "it is not there".to_owned()
                 }
-                Err(error) => causes(&error),
+                Err(error) => Causes(&error).to_string(),
             };
             if Instant::now() > end {
                 return Err(unavailable(format!(
