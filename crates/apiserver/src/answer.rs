@@ -20,6 +20,14 @@ pub enum ResponseBody {
     Watch(UnboundedReceiver<Bytes>),
 }
 
+/// A JSON body as it goes out: one line.
+pub(crate) fn json_line(body: &Value) -> Bytes {
+    let mut out = Vec::with_capacity(256);
+    write_object(&mut out, body);
+    out.push(b'\n');
+    out.into()
+}
+
 /// An answer before it becomes a response.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -45,10 +53,7 @@ impl Answer {
 
     /// A JSON body.
     pub(crate) fn json(code: u16, body: &Value) -> Self {
-        let mut out = Vec::with_capacity(256);
-        write_object(&mut out, body);
-        out.push(b'\n');
-        Self::bytes(code, out.into())
+        Self::bytes(code, json_line(body))
     }
 
     /// A text body.

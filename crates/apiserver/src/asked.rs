@@ -186,6 +186,7 @@ impl Asked<'_> {
                 .other_subject()
                 .map(|other| Arc::new(other.into_owned())),
             of_collection: false,
+            unasked: false,
             warnings: Vec::new(),
         }
     }

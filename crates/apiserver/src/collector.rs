@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::object::At;
 use wavetank_model::object::OwnerReference;
-use wavetank_model::{DeleteOptions, GroupKind, Propagation, key, object};
+use wavetank_model::{DeleteOptions, GroupKind, Propagation, Status, key, object};
 
 use crate::create::Call;
 use crate::delete::{FOREGROUND, ORPHAN};
@@ -27,6 +27,8 @@ pub(crate) struct Planned {
     visits: BTreeSet<Place>,
     pub(crate) namespaces: BTreeSet<String>,
     pub(crate) definitions: BTreeSet<String>,
+    /// `ClusterRoles` that are sums.
+    pub(crate) sums: BTreeSet<String>,
 }
 
 /// What an owner reference leads to.
@@ -151,29 +153,35 @@ impl Server {
         object::finalizers(&self.store.value(stored)).any(|finalizer| finalizer == name)
     }
 
-    /// Visits one object.
+    /// Visits one object; again later, when something could not be done.
     pub(crate) fn collect(&mut self, place: Place, now: SimTime) {
         self.planned.visits.remove(&place);
+        let done = self.visit(&place, now);
+        self.attempted(Work::Collect(place), done, now);
+    }
+
+    fn visit(&mut self, place: &Place, now: SimTime) -> Result<(), Status> {
         let Some(resource) = self.registry.table(place.0).cloned() else {
-            return;
+            return Ok(());
         };
         let Some(stored) = self.store.get(place.0, &place.1).cloned() else {
-            return;
+            return Ok(());
         };
         let value = self.store.value(&stored);
         if stored.terminating {
             if object::finalizers(&value).any(|name| name == ORPHAN) {
-                self.orphan_dependents(&resource, &stored, &value, now);
-            } else if object::finalizers(&value).any(|name| name == FOREGROUND) {
-                self.await_dependents(&resource, &stored, &value, now);
+                return self.orphan_dependents(&resource, &stored, &value, now);
             }
-            return;
+            if object::finalizers(&value).any(|name| name == FOREGROUND) {
+                return self.await_dependents(&resource, &stored, &value, now);
+            }
+            return Ok(());
         }
         let owners: Vec<(Owner, &str)> = object::owners(&value)
             .map(|owner| (self.find_owner(&resource, &value, owner), owner.uid))
             .collect();
         if owners.is_empty() || owners.iter().all(|(found, _)| *found == Owner::Solid) {
-            return;
+            return Ok(());
         }
         if owners.iter().any(|(found, _)| *found == Owner::Solid) {
             let gone: Vec<&str> = owners
@@ -181,11 +189,10 @@ impl Server {
                 .filter(|(found, _)| *found != Owner::Solid)
                 .map(|(_, uid)| *uid)
                 .collect();
-            self.drop_owners(&resource, &value, &gone, now);
-            return;
+            return self.drop_owners(&resource, &value, &gone, now);
         }
         let waiting = owners.iter().any(|(found, _)| *found == Owner::Waiting);
-        self.delete_dependent(&resource, &stored, &value, waiting, now);
+        self.delete_dependent(&resource, &stored, &value, waiting, now)
     }
 
     /// Deletes an object none of whose owners is solid (API-244).
@@ -196,11 +203,11 @@ impl Server {
         value: &Value,
         waiting: bool,
         now: SimTime,
-    ) {
+    ) -> Result<(), Status> {
         let dependents: Vec<Place> = self.store.owned(&stored.uid).cloned().collect();
         let has = |name: &str| object::finalizers(value).any(|finalizer| finalizer == name);
         let policy = if waiting && !dependents.is_empty() {
-            self.break_cycle(resource, stored, value, &dependents, now);
+            self.break_cycle(resource, stored, value, &dependents, now)?;
             Propagation::Foreground
         } else if has(ORPHAN) {
             Propagation::Orphan
@@ -215,8 +222,7 @@ impl Server {
             ..DeleteOptions::default()
         };
         let mut call = collector_call(resource, value, now);
-        // What is refused, by a policy say, stays until something about it changes.
-        self.delete(&mut call, &options).ok();
+        self.delete(&mut call, &options).map(|_| ())
     }
 
     /// A dependent that is itself waiting for this object holds it no longer (API-253).
@@ -227,14 +233,14 @@ impl Server {
         value: &Value,
         dependents: &[Place],
         now: SimTime,
-    ) {
+    ) -> Result<(), Status> {
         let in_cycle = dependents.iter().any(|(table, key)| {
             self.store
                 .get(*table, key)
                 .is_some_and(|other| other.terminating && self.has_finalizer(other, FOREGROUND))
         });
         if !in_cycle || self.store.get(resource.table, &stored.key).is_none() {
-            return;
+            return Ok(());
         }
         let owners: Vec<Value> = value
             .at(&["metadata", "ownerReferences"])
@@ -247,7 +253,7 @@ impl Server {
                 reference
             })
             .collect();
-        self.change(resource, value, &json!({"ownerReferences": owners}), now);
+        self.change(resource, value, &json!({"ownerReferences": owners}), now)
     }
 
     /// An owner in an orphaning deletion lets its dependents go, then ends (API-246).
@@ -257,8 +263,9 @@ impl Server {
         stored: &Stored,
         value: &Value,
         now: SimTime,
-    ) {
+    ) -> Result<(), Status> {
         let dependents: Vec<Place> = self.store.owned(&stored.uid).cloned().collect();
+        let mut all = Ok(());
         for (table, key) in dependents {
             let Some(dependent) = self.store.get(table, &key).cloned() else {
                 continue;
@@ -267,9 +274,11 @@ impl Server {
                 continue;
             };
             let dependent = self.store.value(&dependent);
-            self.drop_owners(&kind, &dependent, &[&stored.uid], now);
+            let done = self.drop_owners(&kind, &dependent, &[&stored.uid], now);
+            all = all.and(done);
         }
-        self.drop_finalizer(resource, value, ORPHAN, now);
+        all?;
+        self.drop_finalizer(resource, value, ORPHAN, now)
     }
 
     /// An owner in a foreground deletion ends when no dependent blocks it; the others are visited.
@@ -279,7 +288,7 @@ impl Server {
         stored: &Stored,
         value: &Value,
         now: SimTime,
-    ) {
+    ) -> Result<(), Status> {
         let dependents: Vec<Place> = self.store.owned(&stored.uid).cloned().collect();
         let mut blocked = false;
         let mut visits: Vec<(TableId, Arc<str>)> = Vec::new();
@@ -298,9 +307,10 @@ impl Server {
         for place in visits {
             self.collect(place, now);
         }
-        if !blocked {
-            self.drop_finalizer(resource, value, FOREGROUND, now);
+        if blocked {
+            return Ok(());
         }
+        self.drop_finalizer(resource, value, FOREGROUND, now)
     }
 
     fn drop_owners(
@@ -309,7 +319,7 @@ impl Server {
         value: &Value,
         uids: &[&str],
         now: SimTime,
-    ) {
+    ) -> Result<(), Status> {
         let left: Vec<&Value> = value
             .at(&["metadata", "ownerReferences"])
             .and_then(Value::as_array)
@@ -327,7 +337,7 @@ impl Server {
         } else {
             json!({"ownerReferences": left})
         };
-        self.change(resource, value, &patch, now);
+        self.change(resource, value, &patch, now)
     }
 
     fn drop_finalizer(
@@ -336,7 +346,7 @@ impl Server {
         value: &Value,
         name: &str,
         now: SimTime,
-    ) {
+    ) -> Result<(), Status> {
         let left: Vec<&str> = object::finalizers(value)
             .filter(|finalizer| *finalizer != name)
             .collect();
@@ -345,15 +355,21 @@ impl Server {
         } else {
             json!({"finalizers": left})
         };
-        self.change(resource, value, &patch, now);
+        self.change(resource, value, &patch, now)
     }
 
     /// Patches metadata of the newest version of an object.
-    fn change(&mut self, resource: &Arc<Resource>, value: &Value, metadata: &Value, now: SimTime) {
+    fn change(
+        &mut self,
+        resource: &Arc<Resource>,
+        value: &Value,
+        metadata: &Value,
+        now: SimTime,
+    ) -> Result<(), Status> {
         let mut call = collector_call(resource, value, now);
         let patch = json!({"metadata": metadata});
         self.patch(&mut call, wavetank_model::PatchType::Merge, patch.into())
-            .ok();
+            .map(|_| ())
     }
 }
 

@@ -24,7 +24,7 @@ pub enum Bootstrap {
 pub struct Latencies {
     /// From a commit to the watch event.
     pub watch: Duration,
-    /// From a commit to the garbage collector's next act.
+    /// From a commit to the next act of the garbage collector, or of who sums roles up.
     pub collector: Duration,
     /// From a commit to the namespace controller's next act.
     pub namespace: Duration,

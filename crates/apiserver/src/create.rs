@@ -18,6 +18,10 @@ use crate::server::{Author, Server, Written};
 
 /// One write, from a request or from inside.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says something about the call that no other one does"
+)]
 pub(crate) struct Call {
     pub(crate) resource: Arc<Resource>,
     /// `apiVersion` of the path.
@@ -39,6 +43,8 @@ pub(crate) struct Call {
     pub(crate) subject: Option<Arc<Subject>>,
     /// Whether a whole collection is deleted, of which this is one object.
     pub(crate) of_collection: bool,
+    /// Whether policies have no say in it.
+    pub(crate) unasked: bool,
     /// What the client is to be warned of.
     pub(crate) warnings: Vec<String>,
 }
@@ -70,6 +76,7 @@ impl Call {
             inside: true,
             subject: None,
             of_collection: false,
+            unasked: false,
             warnings: Vec::new(),
         }
     }

@@ -61,7 +61,7 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         topic: "access",
         real: "authenticates and authorises everybody, and guards impersonation and escalation",
-        here: "tells a `ServiceAccount` by its token, and lets everybody do everything; with `rbac`, accounts with tokens and whom a request impersonates may do what roles and bindings allow, paths that name no resource are open, the roles of a new cluster are few and short, those that are sums show no rules, and escalation is not looked for",
+        here: "tells a `ServiceAccount` by its token, and lets everybody do everything; with `rbac`, accounts with tokens and whom a request impersonates may do what roles and bindings allow, paths that name no resource are open, the roles of a new cluster are few and short, and escalation is not looked for",
         shown_by: (
             "src/access.rs",
             "who_brings_a_token_of_an_account_is_that_account",
@@ -81,9 +81,9 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         topic: "CEL rules of definitions",
-        real: "are type-checked with the definition, and their costs are limited",
-        here: "are evaluated without types and limits, `url` and `isURL` fail; a rule that does not compile is refused, or passed over when `pass_over_rules` is set",
-        shown_by: ("cases/custom.yaml", "rules"),
+        real: "are type-checked with the definition, and their costs are limited; lists that are sets or have keys are equal in any order",
+        here: "may cost anything; what is certain of their types is checked, and the first mistake is told; lists are equal in one order; `getPort` leaves out the usual port; functions that the evaluator does not have (`transformList`) are refused; a rule that does not compile is refused, or passed over when `pass_over_rules` is set",
+        shown_by: ("cases/differences.yaml", "rule-costs"),
     },
     Difference {
         topic: "conversion webhooks",
@@ -106,7 +106,7 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         topic: "validating admission policies",
         real: "take effect about a second after they are written and are asked in any order; expressions are type-checked and cost a limited amount; a controller writes what it found into their status; warnings come with refusals too",
-        here: "take effect at once and are asked by their names; of an expression its names and its outermost type are checked; their status stays empty; a refused request has no warnings; `authorizer`, and functions that the evaluator does not have, are refused",
+        here: "take effect at once and are asked by their names; of an expression its names and what is certain of its types are checked; their status stays empty; a refused request has no warnings; `authorizer`, and functions that the evaluator does not have, are refused",
         shown_by: ("cases/differences.yaml", "policy-words"),
     },
     Difference {
@@ -129,7 +129,7 @@ pub const DIFFERENCES: &[Difference] = &[
     },
     Difference {
         topic: "the end of a namespace",
-        real: "begins 5 s after the delete and is retried with back-off",
+        real: "begins 5 s after the delete and looks again now and then at what is left",
         here: "begins after `Latencies::namespace` and goes on when something in it has gone",
         shown_by: ("cases/differences.yaml", "namespace-end"),
     },

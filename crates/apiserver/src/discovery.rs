@@ -1,7 +1,6 @@
 //! Paths that name no resource: discovery, version, health (API-021 to 047).
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +10,7 @@ use http::{HeaderName, Method, Request};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::answer::{Answer, ResponseBody};
+use crate::answer::{Answer, ResponseBody, json_line};
 use crate::asked::header;
 use crate::failure;
 use crate::registry::Resource;
@@ -74,41 +73,30 @@ impl Server {
         }
     }
 
-    /// The resources of a group and version: asked for in every pass of an engine, so kept until a CRD comes or goes.
+    /// The resources of a group and version: asked for in every pass of an engine.
     fn group_version_answer(&self, path: &str) -> Answer {
-        let generation = self.registry.generation();
-        let mut kept = self
-            .discovery
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if kept.0 != generation {
-            *kept = (generation, BTreeMap::new());
-        }
-        if let Some(body) = kept.1.get(path) {
-            return Answer::bytes(200, body.clone());
-        }
-        let Some(body) = self.group_version(path) else {
-            let group = match path.strip_prefix("/apis/") {
-                Some(rest) => rest.split_once('/').map(|(group, _)| group),
-                None => path.strip_prefix("/api/").map(|_| ""),
-            };
-            // A version that a group lacks is no route of the group (API-055).
-            let known = group.is_some_and(|group| {
-                self.registry
-                    .iter()
-                    .any(|resource| !resource.is_custom() && resource.group == group)
-            });
-            return if known {
-                Answer::failure(&failure::no_route())
-            } else {
-                Answer::page_not_found()
-            };
+        let make = || {
+            let body = self.group_version(path)?;
+            Some(json_line(&body))
         };
-        let answer = Answer::json(200, &body);
-        if let ResponseBody::Full(bytes) = &answer.body {
-            kept.1.insert(path.to_owned(), bytes.clone());
+        if let Some(body) = self.registry.document(path, make) {
+            return Answer::bytes(200, body);
         }
-        answer
+        let group = match path.strip_prefix("/apis/") {
+            Some(rest) => rest.split_once('/').map(|(group, _)| group),
+            None => path.strip_prefix("/api/").map(|_| ""),
+        };
+        // A version that a group lacks is no route of the group (API-055).
+        let known = group.is_some_and(|group| {
+            self.registry
+                .iter()
+                .any(|resource| !resource.is_custom() && resource.group == group)
+        });
+        if known {
+            Answer::failure(&failure::no_route())
+        } else {
+            Answer::page_not_found()
+        }
     }
 
     fn version(&self) -> Value {

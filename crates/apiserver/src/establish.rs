@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::object::{self, condition, is_true};
-use wavetank_model::{DeleteOptions, Propagation};
+use wavetank_model::{DeleteOptions, Propagation, Status};
 
 use crate::binding::set_condition;
 use crate::create::Call;
@@ -148,15 +148,19 @@ impl Server {
         self.registry.remove(table);
     }
 
-    /// Takes a definition one step further.
+    /// Takes a definition one step further; again later, when that was refused.
     pub(crate) fn define(&mut self, name: &str, now: SimTime) {
         self.planned.definitions.remove(name);
+        let done = self.take_further(name, now);
+        self.attempted(Work::Define(name.to_owned()), done, now);
+    }
+
+    fn take_further(&mut self, name: &str, now: SimTime) -> Result<(), Status> {
         let Some(definition) = self.definition(name) else {
-            return;
+            return Ok(());
         };
         if object::is_terminating(&definition) {
-            self.end_definition(&definition, now);
-            return;
+            return self.end_definition(&definition, now);
         }
         let mut changed = Value::clone(&definition);
         let stamp = self.timestamp(now);
@@ -177,7 +181,7 @@ impl Server {
         } else {
             self.accept_names(&mut changed, &stamp);
         }
-        self.write_definition(changed, "status", now);
+        self.write_definition(changed, "status", now)
     }
 
     fn accept_names(&self, definition: &mut Value, stamp: &str) {
@@ -275,7 +279,7 @@ impl Server {
     }
 
     /// Deletes the objects of a definition, and lets it go when none is left.
-    fn end_definition(&mut self, definition: &Value, now: SimTime) {
+    fn end_definition(&mut self, definition: &Value, now: SimTime) -> Result<(), Status> {
         let group = definition["spec"]["group"].as_str().unwrap_or_default();
         let plural = definition["status"]["acceptedNames"]["plural"]
             .as_str()
@@ -299,14 +303,14 @@ impl Server {
                 message,
                 &stamp,
             );
-            self.write_definition(changed, "status", now);
-            self.delete_instances(resource, now);
+            self.write_definition(changed, "status", now)?;
+            self.delete_instances(resource, now)?;
             if self.store.len(resource.table) > 0 {
-                return;
+                return Ok(());
             }
         }
         let Some(newest) = self.definition(object::name(definition)) else {
-            return;
+            return Ok(());
         };
         let mut changed = Value::clone(&newest);
         state(
@@ -317,19 +321,19 @@ impl Server {
             "removed all instances",
             &stamp,
         );
-        self.write_definition(changed, "status", now);
+        self.write_definition(changed, "status", now)?;
         let Some(newest) = self.definition(object::name(definition)) else {
-            return;
+            return Ok(());
         };
         let mut changed = Value::clone(&newest);
         let left: Vec<&str> = object::finalizers(&newest)
             .filter(|finalizer| *finalizer != CLEANUP)
             .collect();
         changed["metadata"]["finalizers"] = json!(left);
-        self.write_definition(changed, "", now);
+        self.write_definition(changed, "", now)
     }
 
-    fn delete_instances(&mut self, resource: &Arc<Resource>, now: SimTime) {
+    fn delete_instances(&mut self, resource: &Arc<Resource>, now: SimTime) -> Result<(), Status> {
         let found: Vec<_> = self
             .store
             .scan(resource.table, "")
@@ -350,14 +354,21 @@ impl Server {
                 propagation: Some(Propagation::Background),
                 ..DeleteOptions::default()
             };
-            // What is refused stays, and with it the definition.
-            self.delete(&mut call, &options).ok();
+            // A real server reaches into its store here, where no policy is asked.
+            call.unasked = true;
+            self.delete(&mut call, &options)?;
         }
+        Ok(())
     }
 
-    fn write_definition(&mut self, definition: Value, subresource: &str, now: SimTime) {
+    fn write_definition(
+        &mut self,
+        definition: Value,
+        subresource: &str,
+        now: SimTime,
+    ) -> Result<(), Status> {
         let Some(resource) = self.definitions() else {
-            return;
+            return Ok(());
         };
         let mut call = Call::inside(
             &resource,
@@ -368,8 +379,7 @@ impl Server {
             now,
         );
         subresource.clone_into(&mut call.subresource);
-        // A definition that changed meanwhile is looked at again.
-        self.update(&mut call, definition.into()).ok();
+        self.update(&mut call, definition.into()).map(|_| ())
     }
 }
 

@@ -16,6 +16,7 @@
 //! this server is known to differ from a real one.
 
 pub mod admission;
+mod aggregation;
 mod config;
 pub mod differences;
 mod kinds;
@@ -39,6 +40,7 @@ mod discovery;
 mod establish;
 mod eviction;
 mod expire;
+mod expression;
 mod failure;
 mod filter;
 mod log;
@@ -53,6 +55,7 @@ mod protobuf;
 mod read;
 mod registry;
 mod request;
+mod retry;
 mod review;
 mod route;
 mod scale;

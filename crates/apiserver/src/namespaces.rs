@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::object::At;
-use wavetank_model::{DeleteOptions, GroupKind, Propagation, object};
+use wavetank_model::{DeleteOptions, GroupKind, Propagation, Status, object};
 
 use crate::config::Bootstrap;
 use crate::create::Call;
@@ -25,6 +25,10 @@ struct Remaining {
     objects: BTreeMap<String, usize>,
     /// Objects by finalizer.
     finalizers: BTreeMap<String, usize>,
+    /// Why the objects of a resource could not be deleted, one text for each resource.
+    refused: Vec<String>,
+    /// The first of these refusals.
+    failure: Option<Status>,
 }
 
 impl Server {
@@ -40,6 +44,7 @@ impl Server {
         self.after_definition(resource, event, value, now);
         self.plan_expiry(resource, event, now);
         self.after_policy(resource);
+        self.plan_aggregation(resource, now);
         if is_namespace(resource) {
             if event.old.is_none() {
                 self.furnish(object::name(value), now);
@@ -48,18 +53,19 @@ impl Server {
             }
         } else if event.deleted && resource.namespaced {
             let namespace = object::namespace(value);
-            let ending = self
-                .registry
-                .by_plural("", "namespaces")
-                .is_some_and(|namespaces| {
-                    self.store
-                        .get(namespaces.table, namespace)
-                        .is_some_and(|stored| stored.terminating)
-                });
-            if ending {
+            if self.is_ending_namespace(namespace) {
                 self.plan_end(namespace, now);
             }
         }
+    }
+
+    fn is_ending_namespace(&self, namespace: &str) -> bool {
+        let namespaces = self.registry.by_plural("", "namespaces");
+        namespaces.is_some_and(|namespaces| {
+            self.store
+                .get(namespaces.table, namespace)
+                .is_some_and(|stored| stored.terminating)
+        })
     }
 
     fn plan_end(&mut self, name: &str, now: SimTime) {
@@ -111,15 +117,20 @@ impl Server {
     }
 
     /// Gives a new namespace what controllers put into each one (API-237), in the same instant.
-    fn furnish(&mut self, namespace: &str, now: SimTime) {
-        self.make(
+    pub(crate) fn furnish(&mut self, namespace: &str, now: SimTime) {
+        let done = self.furnished(namespace, now);
+        self.attempted(Work::Furnish(namespace.to_owned()), done, now);
+    }
+
+    fn furnished(&mut self, namespace: &str, now: SimTime) -> Result<(), Status> {
+        let account = self.try_make(
             "",
             "ServiceAccount",
             json!({"metadata": {"name": "default", "namespace": namespace}}),
             now,
         );
         if self.config.bootstrap == Bootstrap::Full {
-            self.make(
+            let bundle = self.try_make(
                 "",
                 "ConfigMap",
                 json!({
@@ -131,25 +142,48 @@ impl Server {
                 }),
                 now,
             );
+            return account.and(bundle);
         }
+        account
     }
 
-    /// Creates an object as kube-controller-manager. A failure means that somebody else made it before: as good.
+    /// Creates an object that exists at the start. Nobody refuses it then.
     pub(crate) fn make(&mut self, group: &str, kind: &str, object: Value, now: SimTime) {
+        self.try_make(group, kind, object, now).ok();
+    }
+
+    /// Creates an object as kube-controller-manager. That somebody else made it before is as good, and so is that the
+    /// namespace is going away.
+    fn try_make(
+        &mut self,
+        group: &str,
+        kind: &str,
+        object: Value,
+        now: SimTime,
+    ) -> Result<(), Status> {
         let Some(resource) = self.registry.by_kind(&GroupKind::new(group, kind)).cloned() else {
-            return;
+            return Ok(());
         };
         let namespace = object::namespace(&object).to_owned();
         let mut call = Call::inside(&resource, MANAGER, MANAGER, &namespace, "", now);
-        // Who deletes the namespace meanwhile gets no furniture.
-        self.create(&mut call, object.into()).ok();
+        match self.create(&mut call, object.into()) {
+            Err(status) if !status.is_already_exists() && !self.is_ending_namespace(&namespace) => {
+                Err(status)
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// Takes a namespace that is going away one step further (API-239).
+    /// Takes a namespace that is going away one step further (API-239); again later, when something was refused.
     pub(crate) fn end_namespace(&mut self, name: &str, now: SimTime) {
         self.planned.namespaces.remove(name);
+        let done = self.take_end_further(name, now);
+        self.attempted(Work::EndNamespace(name.to_owned()), done, now);
+    }
+
+    fn take_end_further(&mut self, name: &str, now: SimTime) -> Result<(), Status> {
         let Some(namespaces) = self.registry.by_plural("", "namespaces").cloned() else {
-            return;
+            return Ok(());
         };
         let Some(stored) = self
             .store
@@ -157,13 +191,13 @@ impl Server {
             .filter(|stored| stored.terminating)
             .cloned()
         else {
-            return;
+            return Ok(());
         };
         if object_finalizers(&self.store.value(&stored))
             .next()
             .is_none()
         {
-            return;
+            return Ok(());
         }
         let pods = self.registry.by_plural("", "pods").cloned();
         let mut remaining = Remaining::default();
@@ -181,12 +215,20 @@ impl Server {
                 .cloned()
                 .collect();
             for resource in others {
+                if pods
+                    .as_ref()
+                    .is_some_and(|pods| pods.table == resource.table)
+                {
+                    continue;
+                }
                 self.empty_table(&resource, name, &mut remaining, now);
             }
         }
-        self.report_end(&namespaces, name, &remaining, now);
-        if remaining.objects.is_empty() {
-            self.finish_end(&namespaces, name, now);
+        self.report_end(&namespaces, name, &remaining, now)?;
+        match remaining.failure {
+            Some(status) => Err(status),
+            None if remaining.objects.is_empty() => self.finish_end(&namespaces, name, now),
+            None => Ok(()),
         }
     }
 
@@ -216,8 +258,16 @@ impl Server {
                 propagation: Some(Propagation::Background),
                 ..DeleteOptions::default()
             };
-            // What is refused stays, and the namespace with it.
-            self.delete(&mut call, &options).ok();
+            call.of_collection = true;
+            match self.delete(&mut call, &options) {
+                Err(status) if !status.is_not_found() => {
+                    // The rest of the collection waits, and is not counted.
+                    remaining.refused.push(status.message.clone());
+                    remaining.failure.get_or_insert(status);
+                    return;
+                }
+                _ => {}
+            }
         }
         let left: Vec<_> = self
             .store
@@ -247,9 +297,9 @@ impl Server {
         name: &str,
         remaining: &Remaining,
         now: SimTime,
-    ) {
+    ) -> Result<(), Status> {
         let Some(stored) = self.store.get(namespaces.table, name).cloned() else {
-            return;
+            return Ok(());
         };
         let mut object = Value::clone(&self.store.value(&stored));
         let stamp = self.timestamp(now);
@@ -291,7 +341,16 @@ impl Server {
                 "NamespaceDeletionContentFailure",
                 "ContentDeleted",
                 "All content successfully deleted, may be waiting on finalization",
-                None,
+                (!remaining.refused.is_empty()).then(|| {
+                    let mut refused = remaining.refused.clone();
+                    refused.sort();
+                    let count = refused.len();
+                    let all = refused.join(", ");
+                    (
+                        "ContentDeletionFailed",
+                        format!("Failed to delete all resource types, {count} remaining: {all}"),
+                    )
+                }),
             ),
             (
                 "NamespaceContentRemaining",
@@ -334,14 +393,18 @@ impl Server {
         object["status"]["conditions"] = Value::from(conditions);
         let mut call = Call::inside(namespaces, ACTOR, MANAGER, "", name, now);
         "status".clone_into(&mut call.subresource);
-        // A namespace that changed meanwhile is looked at again.
-        self.update(&mut call, object.into()).ok();
+        self.update(&mut call, object.into()).map(|_| ())
     }
 
     /// Takes the finalizer `kubernetes` away.
-    fn finish_end(&mut self, namespaces: &Arc<Resource>, name: &str, now: SimTime) {
+    fn finish_end(
+        &mut self,
+        namespaces: &Arc<Resource>,
+        name: &str,
+        now: SimTime,
+    ) -> Result<(), Status> {
         let Some(stored) = self.store.get(namespaces.table, name).cloned() else {
-            return;
+            return Ok(());
         };
         let mut object = Value::clone(&self.store.value(&stored));
         let left: Vec<Value> = object_finalizers(&object)
@@ -351,8 +414,7 @@ impl Server {
         object["spec"]["finalizers"] = Value::from(left);
         let mut call = Call::inside(namespaces, ACTOR, MANAGER, "", name, now);
         "finalize".clone_into(&mut call.subresource);
-        // A namespace that changed meanwhile is looked at again.
-        self.update(&mut call, object.into()).ok();
+        self.update(&mut call, object.into()).map(|_| ())
     }
 }
 

@@ -2,13 +2,10 @@
 //!
 //! Policies are compiled when they or their bindings change, and are effective at once; without any, a write pays one
 //! comparison. They are asked in the order of their names, as are bindings and parameters. Left out: `authorizer`, types
-//! of expressions beyond what [`expression`] tells, costs, audit annotations, and the status of a policy.
+//! of expressions beyond what [`crate::expression`] tells, costs, audit annotations, and the status of a policy.
 
-mod dialect;
 mod evaluate;
-pub(crate) mod expression;
 mod matching;
-mod words;
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,8 +25,8 @@ use crate::kinds::json::{items, present, text};
 use crate::registry::Resource;
 use crate::server::Server;
 
+use crate::expression::Expression;
 use evaluate::Facts;
-use expression::Expression;
 use matching::Matcher;
 
 const GROUP: &str = "admissionregistration.k8s.io";
@@ -171,6 +168,7 @@ impl Server {
             }
         }
         self.policies = Policies(Arc::new(policies));
+        self.await_retries();
     }
 
     /// Asks the policies about a write, of which a delete has no `new`. Adds their warnings to those of the call.
@@ -185,7 +183,7 @@ impl Server {
         old: Option<Tracked<'_>>,
     ) -> Result<(), Status> {
         // Policies have no say in policies.
-        if self.policies.0.is_empty() || call.resource.group == GROUP {
+        if self.policies.0.is_empty() || call.resource.group == GROUP || call.unasked {
             return Ok(());
         }
         let policies = Arc::clone(&self.policies.0);

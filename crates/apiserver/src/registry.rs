@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use bytes::Bytes;
 use wavetank_model::key::{GroupKind, GroupVersionKind};
 use wavetank_model::kinds::{self, Kind};
 use wavetank_model::patch::apply::FieldSet;
@@ -281,8 +282,8 @@ pub(crate) const EVENTS_GROUP: &str = "events.k8s.io";
 /// All resources.
 #[derive(Clone, Debug)]
 pub(crate) struct Registry {
-    /// Rises with every change: what is derived from the registry can be kept until then.
-    generation: u64,
+    /// Discovery documents by path, kept until a resource changes.
+    documents: Arc<Mutex<BTreeMap<String, Bytes>>>,
     resources: Vec<Option<Arc<Resource>>>,
     by_plural: BTreeMap<String, BTreeMap<String, TableId>>,
     by_kind: BTreeMap<GroupKind, TableId>,
@@ -297,7 +298,7 @@ impl Registry {
 
     fn built_in() -> Self {
         let mut registry = Self {
-            generation: 0,
+            documents: Arc::default(),
             resources: Vec::new(),
             by_plural: BTreeMap::new(),
             by_kind: BTreeMap::new(),
@@ -330,7 +331,7 @@ impl Registry {
     /// Adds a resource, or replaces the one with its number.
     pub(crate) fn insert(&mut self, resource: Resource) {
         let table = resource.table;
-        self.generation += 1;
+        self.documents = Arc::default();
         self.by_plural
             .entry(resource.group.clone())
             .or_default()
@@ -347,7 +348,7 @@ impl Registry {
         let Some(resource) = self.resources.get_mut(table.0).and_then(Option::take) else {
             return;
         };
-        self.generation += 1;
+        self.documents = Arc::default();
         self.by_kind.remove(&resource.group_kind);
         if let Some(plurals) = self.by_plural.get_mut(&resource.group) {
             plurals.remove(&resource.plural);
@@ -357,9 +358,22 @@ impl Registry {
         }
     }
 
-    /// A number that changes with the registry.
-    pub(crate) fn generation(&self) -> u64 {
-        self.generation
+    /// The discovery document at `path`, which `make` made of these resources; every server that has them shares it.
+    pub(crate) fn document(
+        &self,
+        path: &str,
+        make: impl FnOnce() -> Option<Bytes>,
+    ) -> Option<Bytes> {
+        let mut documents = self
+            .documents
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = documents.get(path) {
+            return Some(known.clone());
+        }
+        let made = make()?;
+        documents.insert(path.to_owned(), made.clone());
+        Some(made)
     }
 
     /// The resource of a path.

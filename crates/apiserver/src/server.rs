@@ -1,8 +1,7 @@
 //! The server: its state, its clock-driven work, its one commit.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -21,7 +20,7 @@ use crate::store::{Parsed, Place, Store, Stored};
 use crate::watch::{WatchId, Watches};
 
 /// What the server does by itself.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Work {
     /// Deliver the first line of a watch.
     Deliver(WatchId),
@@ -37,6 +36,12 @@ pub(crate) enum Work {
     Define(String),
     /// Forget an Event, unless it was written since that revision.
     Expire(Place, u64),
+    /// Make what is in each namespace, which could not be made at once.
+    Furnish(String),
+    /// Sum the rules of a `ClusterRole` up.
+    Aggregate(String),
+    /// Nothing: what was waited for was done just before.
+    Awaited,
 }
 
 /// Streams of random numbers, one per concern.
@@ -53,14 +58,13 @@ pub(crate) struct Dice {
 pub struct Server {
     pub(crate) config: ServerConfig,
     pub(crate) registry: Registry,
-    /// Discovery documents by path, as of a generation of the registry.
-    pub(crate) discovery: Mutex<(u64, BTreeMap<String, Bytes>)>,
     pub(crate) store: Store,
     pub(crate) watches: Watches,
     pub(crate) queue: Queue<Work>,
     pub(crate) dice: Dice,
     pub(crate) allocations: Allocations,
     pub(crate) planned: crate::collector::Planned,
+    pub(crate) retries: crate::retry::Retries,
     pub(crate) policies: crate::policy::Policies,
     pub(crate) counted: crate::metrics::Requests,
     /// The time of the last commit or watch.
@@ -119,13 +123,13 @@ impl Server {
         let mut server = Self {
             config,
             registry: Registry::new(),
-            discovery: Mutex::default(),
             store,
             watches: Watches::default(),
             queue: Queue::new(),
             dice,
             allocations: Allocations::default(),
             planned: crate::collector::Planned::default(),
+            retries: crate::retry::Retries::default(),
             policies: crate::policy::Policies::default(),
             counted: crate::metrics::Requests::default(),
             clock: SimTime::ZERO,
@@ -175,6 +179,9 @@ impl Server {
             Work::EndNamespace(name) => self.end_namespace(&name, at),
             Work::Define(name) => self.define(&name, at),
             Work::Expire(place, revision) => self.expire(&place, revision, at),
+            Work::Furnish(name) => self.furnish(&name, at),
+            Work::Aggregate(name) => self.aggregate(&name, at),
+            Work::Awaited => {}
         }
         true
     }

@@ -36,21 +36,60 @@ pub(crate) struct Stored {
     line: Bytes,
     /// Length of `"kind":…,"apiVersion":…,` behind the opening brace.
     type_length: u16,
+    /// Where in the line each of the other fields ends, in their order.
+    ends: Box<[usize]>,
+}
+
+/// A version that was written before, from which the text of fields is taken that did not change.
+#[derive(Clone, Copy)]
+pub(crate) struct Past<'a> {
+    object: &'a Value,
+    stored: &'a Stored,
+}
+
+impl<'a> Past<'a> {
+    /// The fields but for kind and version: name, value, and both as they were written.
+    fn fields(self) -> impl Iterator<Item = (&'a String, &'a Value, &'a [u8])> {
+        let mut start = HEAD.len() + 1 + usize::from(self.stored.type_length);
+        let fields = self.object.as_object().into_iter().flat_map(own_fields);
+        fields
+            .zip(&self.stored.ends)
+            .map(move |((name, value), end)| {
+                let text = &self.stored.line[start..*end];
+                start = end + 1;
+                (name, value, text)
+            })
+    }
+}
+
+/// All fields but kind and version.
+fn own_fields(fields: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
+    fields
+        .iter()
+        .filter(|(name, _)| *name != "kind" && *name != "apiVersion")
 }
 
 impl Stored {
     /// Serialises an object, which carries its resourceVersion.
     ///
-    /// `scratch` is any memory to write in.
+    /// `past` is the version before, where it is at hand; `scratch` is any memory to write in.
     pub(crate) fn new(
         key: Arc<str>,
         revision: u64,
         object: Tracked<'_>,
+        past: Option<Past<'_>>,
         scratch: &mut Vec<u8>,
     ) -> Self {
         scratch.clear();
         scratch.extend_from_slice(HEAD.as_bytes());
-        let type_length = write_fields(scratch, object.object, Some(object.managed));
+        let mut ends = Vec::with_capacity(4);
+        let type_length = write_fields(
+            scratch,
+            object.object,
+            Some(object.managed),
+            past,
+            &mut ends,
+        );
         scratch.extend_from_slice(TAIL.as_bytes());
         let value = object.object;
         Self {
@@ -67,6 +106,7 @@ impl Stored {
             terminating: object::is_terminating(value),
             line: Bytes::copy_from_slice(scratch),
             type_length,
+            ends: ends.into_boxed_slice(),
         }
     }
 
@@ -109,11 +149,18 @@ pub(crate) fn watch_line(event: &str, object: &[u8]) -> Bytes {
 
 /// Serialises with `kind` and `apiVersion` first, as a real server does.
 pub(crate) fn write_object(out: &mut Vec<u8>, value: &Value) {
-    write_fields(out, value, None);
+    write_fields(out, value, None, None, &mut Vec::new());
 }
 
-/// Serialises an object with `managed` in its metadata; gives the length of kind and version, which stand first.
-fn write_fields(out: &mut Vec<u8>, value: &Value, managed: Option<&ManagedFields>) -> u16 {
+/// Serialises an object with `managed` in its metadata; gives the length of kind and version, which stand first, and
+/// adds to `ends` where the other fields end.
+fn write_fields(
+    out: &mut Vec<u8>,
+    value: &Value,
+    managed: Option<&ManagedFields>,
+    past: Option<Past<'_>>,
+    ends: &mut Vec<usize>,
+) -> u16 {
     let Some(fields) = value.as_object() else {
         json::write(out, value);
         return 0;
@@ -130,18 +177,25 @@ fn write_fields(out: &mut Vec<u8>, value: &Value, managed: Option<&ManagedFields
         }
     }
     let length = out.len() - start;
-    for (name, field) in fields
-        .iter()
-        .filter(|(name, _)| *name != "kind" && *name != "apiVersion")
-    {
-        json::write_text(out, name);
-        out.push(b':');
-        json::write(out, field);
-        if name == "metadata"
-            && let Some(managed) = managed.filter(|managed| !managed.is_empty())
-        {
-            write_managed(out, managed);
+    let mut past = past.into_iter().flat_map(Past::fields).peekable();
+    for (name, field) in own_fields(fields) {
+        while past.next_if(|(before, ..)| *before < name).is_some() {}
+        let before = past.next_if(|(before, ..)| *before == name);
+        // Metadata differ in each version, and hold what the object does not.
+        let same = before.filter(|(_, value, _)| name != "metadata" && *value == field);
+        if let Some((.., text)) = same {
+            out.extend_from_slice(text);
+        } else {
+            json::write_text(out, name);
+            out.push(b':');
+            json::write(out, field);
+            if name == "metadata"
+                && let Some(managed) = managed.filter(|managed| !managed.is_empty())
+            {
+                write_managed(out, managed);
+            }
         }
+        ends.push(out.len());
         out.push(b',');
     }
     if out.last() == Some(&b',') {
@@ -428,7 +482,16 @@ impl Store {
             value: Arc::new(new),
             managed,
         };
-        let stored = Stored::new(key, revision, parsed.tracked(), &mut self.scratch);
+        let cache = self.cache.get_mut();
+        let before = old
+            .as_ref()
+            .and_then(|old| Some((old, cache.values.get(&old.revision)?)));
+        let past = before.map(|(stored, (parsed, _))| Past {
+            object: &parsed.value,
+            stored,
+        });
+        let written = parsed.tracked();
+        let stored = Stored::new(key, revision, written, past, &mut self.scratch);
         let stored = Arc::new(stored);
         self.index(
             resource.table,
@@ -515,7 +578,7 @@ mod tests {
         let stored = |object: &Value| {
             let managed = &ManagedFields::default();
             let object = Tracked { object, managed };
-            Stored::new(Arc::from("t/c"), 7, object, &mut Vec::new())
+            Stored::new(Arc::from("t/c"), 7, object, None, &mut Vec::new())
         };
         let bare = stored(&json!({"kind": "X"}));
         let stored = stored(&value);
@@ -532,5 +595,35 @@ mod tests {
             (bare.json(), bare.list_item()),
             (Bytes::from_static(b"{\"kind\":\"X\"}"), &b"}"[..])
         );
+    }
+
+    #[test]
+    fn a_version_over_another_is_written_as_if_there_was_none() {
+        let versions = [
+            json!({"apiVersion": "v1", "kind": "X", "metadata": {"name": "c"}, "spec": {"a": [1, "\n"]}, "status": {}}),
+            json!({"apiVersion": "v1", "kind": "X", "metadata": {"name": "c"}, "spec": {"a": [1, "\n"]}, "status": {"b": 1}}),
+            json!({"data": {"é": "ü"}, "kind": "X", "metadata": {"name": "d"}, "spec": {"a": [2]}}),
+            json!({"metadata": {"name": "d"}, "spec": {"a": [2]}, "zone": null}),
+            json!({"apiVersion": "v1", "kind": "X"}),
+            json!({"zone": null}),
+        ];
+        let managed = &ManagedFields::default();
+        let write = |object, past: Option<Past<'_>>| {
+            let object = Tracked { object, managed };
+            Stored::new(Arc::from("t/c"), 7, object, past, &mut Vec::new())
+        };
+        for object in &versions {
+            let stored = write(object, None);
+            let past = Past {
+                object,
+                stored: &stored,
+            };
+            for new in &versions {
+                let over = write(new, Some(past));
+                let afresh = write(new, None);
+                assert_eq!(over.json(), afresh.json(), "{new} over {object}");
+                assert_eq!(over.ends, afresh.ends, "{new} over {object}");
+            }
+        }
     }
 }

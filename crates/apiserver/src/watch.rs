@@ -440,7 +440,8 @@ impl Server {
                 Arc::make_mut(&mut last.value)["metadata"]["resourceVersion"] =
                     Value::from(event.revision.to_string());
                 let key = Arc::clone(&old.key);
-                let left = Stored::new(key, event.revision, last.tracked(), &mut Vec::new());
+                let object = last.tracked();
+                let left = Stored::new(key, event.revision, object, None, &mut Vec::new());
                 Some(line_of(
                     resource,
                     watch,

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::object;
+use crate::object::{self, At};
 
 /// A kind and its API group; the core group is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -72,14 +72,11 @@ impl GroupVersionKind {
 
     /// The kind of `object`; `None` when it has no `apiVersion` or no `kind`.
     pub fn of(object: &Value) -> Option<Self> {
-        let api_version = object
-            .get("apiVersion")?
-            .as_str()
-            .filter(|text| !text.is_empty())?;
-        let kind = object
-            .get("kind")?
-            .as_str()
-            .filter(|text| !text.is_empty())?;
+        let text = |field| {
+            let text = object.at(&[field])?.as_str();
+            text.filter(|text| !text.is_empty())
+        };
+        let (api_version, kind) = (text("apiVersion")?, text("kind")?);
         Some(Self::new(api_version, kind))
     }
 

@@ -12,15 +12,30 @@ pub trait At {
 
 impl At for Value {
     fn at(&self, path: &[&str]) -> Option<&Value> {
-        path.iter().try_fold(self, |value, field| value.get(field))
+        path.iter().try_fold(self, |value, name| field(value, name))
     }
+}
+
+/// Up to how many fields an object is gone through one by one.
+const FEW: usize = 16;
+
+/// The field `name` of an object: what [`Value::get`] gives. Most objects have so few fields that looking at the
+/// lengths of their names finds one faster than a search that compares texts.
+fn field<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
+    let fields = object.as_object()?;
+    if fields.len() > FEW {
+        return fields.get(name);
+    }
+    let mut fields = fields.iter();
+    fields
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| value)
 }
 
 /// The text at `metadata.<field>`, empty when it is absent.
 pub fn meta_str<'a>(object: &'a Value, field: &str) -> &'a str {
     object
-        .get("metadata")
-        .and_then(|meta| meta.get(field))
+        .at(&["metadata", field])
         .and_then(Value::as_str)
         .unwrap_or_default()
 }
@@ -55,16 +70,12 @@ pub fn generation(object: &Value) -> i64 {
 
 /// The annotation `key`, if there.
 pub fn annotation<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
-    object
-        .get("metadata")?
-        .get("annotations")?
-        .get(key)?
-        .as_str()
+    object.at(&["metadata", "annotations", key])?.as_str()
 }
 
 /// The label `key`, if there.
 pub fn label<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
-    object.get("metadata")?.get("labels")?.get(key)?.as_str()
+    object.at(&["metadata", "labels", key])?.as_str()
 }
 
 /// Whether `metadata.deletionTimestamp` is set.
@@ -109,8 +120,14 @@ pub fn owners(object: &Value) -> impl Iterator<Item = OwnerReference<'_>> {
         .into_iter()
         .flatten()
         .map(|entry| {
-            let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();
-            let flag = |field: &str| entry.get(field).and_then(Value::as_bool).unwrap_or(false);
+            let text = |name| {
+                let value = field(entry, name).and_then(Value::as_str);
+                value.unwrap_or_default()
+            };
+            let flag = |name| {
+                let value = field(entry, name).and_then(Value::as_bool);
+                value.unwrap_or(false)
+            };
             OwnerReference {
                 api_version: text("apiVersion"),
                 kind: text("kind"),
@@ -129,8 +146,8 @@ pub fn controller(object: &Value) -> Option<OwnerReference<'_>> {
 
 /// Whether `object` is a Secret of the core group.
 pub fn is_secret(object: &Value) -> bool {
-    object.get("kind").and_then(Value::as_str) == Some("Secret")
-        && object.get("apiVersion").and_then(Value::as_str) == Some("v1")
+    field(object, "kind").and_then(Value::as_str) == Some("Secret")
+        && field(object, "apiVersion").and_then(Value::as_str) == Some("v1")
 }
 
 /// Replaces every value of a Secret's `data` and `stringData` by `sha256:…`, and so in the copy that client-side apply
@@ -181,13 +198,13 @@ pub fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
         .at(&["status", "conditions"])?
         .as_array()?
         .iter()
-        .find(|condition| condition.get("type").and_then(Value::as_str) == Some(kind))
+        .find(|condition| field(condition, "type").and_then(Value::as_str) == Some(kind))
 }
 
 /// Whether the condition of that type is `True`.
 pub fn is_true(object: &Value, kind: &str) -> bool {
     condition(object, kind)
-        .is_some_and(|condition| condition.get("status").and_then(Value::as_str) == Some("True"))
+        .is_some_and(|condition| field(condition, "status").and_then(Value::as_str) == Some("True"))
 }
 
 /// Whether a finite object reached its end, and how: a Job by its condition `Complete` or `Failed`, a Pod and an Argo

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use indexmap::{Equivalent, IndexMap};
 use serde_json::{Map, Value};
 use wavetank_model::argo::{self, DeletePolicy};
+use wavetank_model::object::At;
 use wavetank_model::{GroupVersionKind, ObjectKey, Phase, object};
 
 use crate::engine::{AppIdentity, TrackingMethod};
@@ -162,19 +163,13 @@ pub(crate) struct KeyRef<'a> {
 impl<'a> KeyRef<'a> {
     /// The key of an object, without copying; `None` without kind.
     pub(crate) fn of(object: &'a Value) -> Option<Self> {
-        let api_version = object.get("apiVersion")?.as_str()?;
+        let api_version = object.at(&["apiVersion"])?.as_str()?;
         let (group, _) = wavetank_model::key::split_api_version(api_version);
-        let kind = object.get("kind")?.as_str()?;
-        let meta = object.get("metadata");
-        let text = |field| {
-            meta.and_then(|meta| meta.get(field)?.as_str())
-                .unwrap_or_default()
-        };
         Some(Self {
             group,
-            kind,
-            namespace: text("namespace"),
-            name: text("name"),
+            kind: object.at(&["kind"])?.as_str()?,
+            namespace: object::namespace(object),
+            name: object::name(object),
         })
     }
 }

@@ -159,7 +159,7 @@ impl Jobs {
             }
         }
         status.set_tally(&tally);
-        self.track(&job, &view, status, end, back_off, context)?;
+        self.track(job, &view, status, end, back_off, context)?;
         outcome?;
         Ok(again)
     }
@@ -167,7 +167,7 @@ impl Jobs {
     /// Counts ended Pods: notes them as uncounted, takes their finalizer, adds them up (API-328, API-330).
     fn track(
         &mut self,
-        job: &Value,
+        mut job: Arc<Value>,
         view: &View,
         mut status: JobStatus,
         end: Option<status::End>,
@@ -176,7 +176,7 @@ impl Jobs {
     ) -> Result<(), Status> {
         status.count_untracked(|uid| view.is_tracked(uid));
         if view.indexed {
-            let end = int(job, &["spec", "completions"]).unwrap_or(0);
+            let end = int(&job, &["spec", "completions"]).unwrap_or(0);
             status.keep_indexes_below(u32::try_from(end).unwrap_or(0));
             status.set_failed_indexes(view.failed_indexes());
         }
@@ -185,7 +185,7 @@ impl Jobs {
             let failed = view.is_failed(pod);
             let succeeded = text(pod, &["status", "phase"]) == "Succeeded";
             let failing = end.as_ref().is_some_and(status::End::is_failure);
-            let over = object::is_terminating(job) || end.is_some() || succeeded;
+            let over = object::is_terminating(&job) || end.is_some() || succeeded;
             if !(over || (failed && !view.is_delayed(pod))) {
                 continue;
             }
@@ -198,7 +198,7 @@ impl Jobs {
                 }
             } else if (failed || failing)
                 && (!view.indexed || view.index_of(pod).is_some())
-                && policy::on_failure(job, pod).counts()
+                && policy::on_failure(&job, pod).counts()
             {
                 status.note_failed(object::uid(pod));
             }
@@ -209,7 +209,6 @@ impl Jobs {
         if let Some(end) = &end {
             status.announce(end);
         }
-        let mut job = Arc::new(job.clone());
         if status.is_changed() {
             job = context
                 .api

@@ -12,10 +12,23 @@ pub(crate) fn problems(definition: &Value, rules: bool) -> Vec<FieldError> {
     let versions = definition
         .at(&["spec", "versions"])
         .and_then(Value::as_array);
-    for (index, version) in versions.into_iter().flatten().enumerate() {
-        let path = format!("spec.versions[{index}].schema.openAPIV3Schema");
-        if let Some(schema) = version.at(&["schema", "openAPIV3Schema"]) {
-            check(schema, &path, rules, &mut errors);
+    let schemas: Vec<Option<&Value>> = versions
+        .into_iter()
+        .flatten()
+        .map(|version| version.at(&["schema", "openAPIV3Schema"]))
+        .collect();
+    // One schema of all versions is told of once, by the name that it had when there was but one version.
+    if let [Some(first), others @ ..] = schemas.as_slice()
+        && others.iter().all(|other| *other == Some(first))
+    {
+        let path = "spec.validation.openAPIV3Schema";
+        check(first, path, Place::root(rules), &mut errors);
+    } else {
+        for (index, schema) in schemas.iter().enumerate() {
+            let path = format!("spec.versions[{index}].schema.openAPIV3Schema");
+            if let Some(schema) = schema {
+                check(schema, &path, Place::root(rules), &mut errors);
+            }
         }
     }
     if definition
@@ -53,7 +66,28 @@ pub(crate) fn change_problems(new: &Value, old: &Value) -> Vec<FieldError> {
     errors
 }
 
-fn check(schema: &Value, path: &str, rules: bool, errors: &mut Vec<FieldError>) {
+/// Where a schema stands.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    /// Whether it is that of the whole object.
+    root: bool,
+    /// Whether CEL rules may be wrong.
+    rules: bool,
+    /// The path of the list or the like, below which old values are not known.
+    uncorrelatable: Option<&'a str>,
+}
+
+impl Place<'_> {
+    fn root(rules: bool) -> Self {
+        Self {
+            root: true,
+            rules,
+            uncorrelatable: None,
+        }
+    }
+}
+
+fn check(schema: &Value, path: &str, place: Place<'_>, errors: &mut Vec<FieldError>) {
     let Some(fields) = schema.as_object() else {
         return;
     };
@@ -100,15 +134,13 @@ fn check(schema: &Value, path: &str, rules: bool, errors: &mut Vec<FieldError>) 
             "additionalProperties and properties are mutual exclusive",
         );
     }
-    if !rules {
-        for (index, rule, why) in super::rules::problems(schema) {
-            errors.push(FieldError {
-                kind: FieldErrorKind::Invalid,
-                field: format!("{path}.x-kubernetes-validations[{index}].rule"),
-                value: Some(Value::from(rule)),
-                detail: format!("compilation failed: {why}"),
-            });
-        }
+    if !place.rules {
+        errors.extend(super::rules::problems(
+            schema,
+            path,
+            place.root,
+            place.uncorrelatable,
+        ));
     }
     if let Some(pattern) = schema["pattern"].as_str()
         && let Err(error) = Regex::new(pattern)
@@ -120,20 +152,26 @@ fn check(schema: &Value, path: &str, rules: bool, errors: &mut Vec<FieldError>) 
             detail: format!("must be a valid regular expression, but isn't: {error}"),
         });
     }
+    let below = Place {
+        root: false,
+        ..place
+    };
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-        check(
-            property,
-            &format!("{path}.properties[{name}]"),
-            rules,
-            errors,
-        );
+        let path = format!("{path}.properties[{name}]");
+        check(property, &path, below, errors);
     }
-    for name in ["items", "additionalProperties", "not"] {
-        check(&schema[name], &format!("{path}.{name}"), rules, errors);
+    for name in ["additionalProperties", "not"] {
+        check(&schema[name], &format!("{path}.{name}"), below, errors);
     }
+    let known = schema["x-kubernetes-list-type"] == "map";
+    let items = Place {
+        uncorrelatable: place.uncorrelatable.or((!known).then_some(path)),
+        ..below
+    };
+    check(&schema["items"], &format!("{path}.items"), items, errors);
     for name in ["allOf", "anyOf", "oneOf"] {
         for (index, part) in schema[name].as_array().into_iter().flatten().enumerate() {
-            check(part, &format!("{path}.{name}[{index}]"), rules, errors);
+            check(part, &format!("{path}.{name}[{index}]"), below, errors);
         }
     }
 }

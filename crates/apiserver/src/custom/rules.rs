@@ -1,17 +1,29 @@
 //! CEL rules of definitions, `x-kubernetes-validations` (API-262 to 265).
 //!
-//! Expressions are compiled and evaluated by `kube-cel`; which rule is run on which value, in which order, and how its
-//! failure is told, is decided here. Transition rules (of `oldSelf`) run where a value has an old one: fields, values of
-//! maps, and items of lists that are known by keys. Costs are not limited.
+//! Expressions are those of [`crate::expression`]; which rule is run on which value, in which order, and how its failure
+//! is told, is decided here. Transition rules (of `oldSelf`) run where a value has an old one: fields, values of maps,
+//! and items of lists that are known by keys. Costs are not limited.
+
+mod problems;
+mod types;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use kube_cel::{CompiledSchema, ErrorKind, ValidationError, compile_schema, validate_compiled};
+use kube_cel::cel::objects::OptionalValue;
+use kube_cel::cel::{Context, Value as CelValue};
 use serde_json::Value;
 
+use crate::expression::{Expression, dialect};
+use crate::kinds::json::text;
 use crate::kinds::{FieldError, FieldErrorKind};
 
+pub(super) use problems::problems;
+use types::value_of;
+
 const KEY: &str = "x-kubernetes-validations";
+/// How long the text of a `messageExpression` may be, in bytes.
+const MESSAGE_LIMIT: usize = 5 * 1024;
 
 /// The rules of one version of a definition.
 #[derive(Debug)]
@@ -20,9 +32,9 @@ pub(super) struct Rules(Node);
 /// A place in a schema that has rules, or has such a place below it.
 #[derive(Debug)]
 struct Node {
-    rules: Option<CompiledSchema>,
-    /// Whether the value is shown in messages; objects and lists are not.
-    scalar: bool,
+    rules: Vec<Rule>,
+    /// What values are seen as; null where there are no rules.
+    schema: Value,
     /// Fields whose values say which item of a list is which; empty for other lists.
     keys: Vec<String>,
     fields: BTreeMap<String, Node>,
@@ -30,11 +42,123 @@ struct Node {
     additional: Option<Box<Node>>,
 }
 
+#[derive(Debug)]
+struct Rule {
+    expression: Expression,
+    message: String,
+    message_expression: Option<Expression>,
+    kind: FieldErrorKind,
+    /// What a `fieldPath` adds to the path of the value: `.a[k]`.
+    below: String,
+    /// Whether it needs the old value.
+    transition: bool,
+    /// Whether it runs without an old value all the same.
+    optional_old: bool,
+}
+
+impl Rule {
+    /// A rule of `schema`; `None` when it cannot be compiled.
+    fn of(rule: &Value, schema: &Value, root: bool) -> Option<Self> {
+        if !problems::compile(rule, schema, root).is_empty() {
+            return None;
+        }
+        let optional_old = rule["optionalOldSelf"] == true;
+        let read = |text: &str| Expression::with_optional(text, optional_old.then_some("oldSelf"));
+        let expression = read(text(rule, "rule"));
+        let message_expression = Some(text(rule, "messageExpression"))
+            .filter(|text| !text.is_empty())
+            .map(read);
+        Some(Self {
+            transition: expression.uses("oldSelf"),
+            expression,
+            message: text(rule, "message").trim().to_owned(),
+            message_expression,
+            kind: match text(rule, "reason") {
+                "FieldValueRequired" => FieldErrorKind::Required,
+                "FieldValueForbidden" => FieldErrorKind::Forbidden,
+                "FieldValueDuplicate" => FieldErrorKind::Duplicate,
+                _ => FieldErrorKind::Invalid,
+            },
+            below: problems::path_below(text(rule, "fieldPath"), schema).unwrap_or_default(),
+            optional_old,
+        })
+    }
+
+    /// The failure of the rule in the words of a real server.
+    fn judge(
+        &self,
+        context: &Context<'_>,
+        node: &Node,
+        value: &Value,
+        path: &str,
+    ) -> Option<FieldError> {
+        match self.expression.evaluate(context) {
+            Ok(CelValue::Bool(true)) => None,
+            Ok(_) => {
+                let shown = matches!(
+                    self.kind,
+                    FieldErrorKind::Invalid | FieldErrorKind::Duplicate
+                );
+                let scalar = !value.is_object() && !value.is_array();
+                let plain = self.kind != FieldErrorKind::Duplicate;
+                Some(FieldError {
+                    kind: self.kind,
+                    field: place(path, &self.below),
+                    value: (shown && scalar).then(|| value.clone()),
+                    detail: if plain {
+                        self.told(context)
+                    } else {
+                        String::new()
+                    },
+                })
+            }
+            Err(why) => {
+                let rule = match self.message.as_str() {
+                    "" => self.expression.text.trim(),
+                    message => message,
+                };
+                Some(FieldError {
+                    kind: FieldErrorKind::Invalid,
+                    field: place(path, ""),
+                    value: Some(Value::from(text(&node.schema, "type"))),
+                    detail: format!("{why} evaluating rule: {rule}"),
+                })
+            }
+        }
+    }
+
+    /// The text of a failure: of `messageExpression` when it gives one line, else `message`, else the rule.
+    fn told(&self, context: &Context<'_>) -> String {
+        let evaluated = self
+            .message_expression
+            .as_ref()
+            .and_then(|expression| expression.evaluate(context).ok());
+        if let Some(CelValue::String(text)) = evaluated {
+            let text = text.trim();
+            if !text.is_empty() && text.len() <= MESSAGE_LIMIT && !text.contains(['\n', '\r']) {
+                return text.to_owned();
+            }
+        }
+        match self.message.as_str() {
+            "" => format!("failed rule: {}", self.expression.text.trim()),
+            message => message.to_owned(),
+        }
+    }
+}
+
+fn place(path: &str, below: &str) -> String {
+    match (path, below) {
+        ("", "") => "<nil>".to_owned(),
+        ("", below) => below.trim_start_matches('.').to_owned(),
+        (path, below) => format!("{path}{below}"),
+    }
+}
+
 impl Rules {
     /// The rules of `openAPIV3Schema`; `None` when there are none. Rules that cannot be compiled are left out: they are
     /// refused with the definition, unless the server is told to pass over them.
     pub(super) fn of(schema: &Value) -> Option<Self> {
-        Node::of(schema).map(Self)
+        Node::of(schema, true).map(Self)
     }
 
     /// What is wrong with an object, whose schema has found `errors`; `old` is what it was before.
@@ -63,38 +187,40 @@ impl Rules {
             }];
         }
         let mut found = Vec::new();
-        self.0.check(object, old, "", &mut found);
+        let context = dialect::context();
+        self.0.check(&context, object, old, "", &mut found);
         found
     }
 }
 
 impl Node {
-    fn of(schema: &Value) -> Option<Self> {
-        let own = schema.get(KEY).is_some().then(|| {
-            let mut alone = schema.clone();
-            for child in children(&mut alone) {
-                strip(child);
-            }
-            let mut compiled = compile_schema(&alone);
-            compiled.validations.retain(Result::is_ok);
-            compiled
-        });
+    fn of(schema: &Value, root: bool) -> Option<Self> {
+        let rules: Vec<Rule> = schema[KEY]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|rule| Rule::of(rule, schema, root))
+            .collect();
         let fields: BTreeMap<String, Self> = schema["properties"]
             .as_object()
             .into_iter()
             .flatten()
-            .filter_map(|(name, schema)| Some((name.clone(), Self::of(schema)?)))
+            .filter_map(|(name, schema)| Some((name.clone(), Self::of(schema, false)?)))
             .collect();
-        let below = |name: &str| Self::of(schema.get(name)?).map(Box::new);
+        let below = |name: &str| Self::of(schema.get(name)?, false).map(Box::new);
         let (items, additional) = (below("items"), below("additionalProperties"));
-        if own.is_none() && fields.is_empty() && items.is_none() && additional.is_none() {
+        if rules.is_empty() && fields.is_empty() && items.is_none() && additional.is_none() {
             return None;
         }
         let keys = schema["x-kubernetes-list-map-keys"].as_array();
         let keys = keys.filter(|_| schema["x-kubernetes-list-type"] == "map");
         Some(Self {
-            rules: own,
-            scalar: !matches!(schema["type"].as_str(), Some("object" | "array")),
+            schema: if rules.is_empty() {
+                Value::Null
+            } else {
+                schema.clone()
+            },
+            rules,
             keys: keys
                 .into_iter()
                 .flatten()
@@ -106,28 +232,31 @@ impl Node {
         })
     }
 
-    fn check(&self, value: &Value, old: Option<&Value>, path: &str, errors: &mut Vec<FieldError>) {
+    fn check(
+        &self,
+        context: &Context<'_>,
+        value: &Value,
+        old: Option<&Value>,
+        path: &str,
+        errors: &mut Vec<FieldError>,
+    ) {
         // What did not change was accepted before (API-265).
         if old == Some(value) {
             return;
         }
-        if let Some(rules) = &self.rules
-            && let Err(failed) = validate_compiled(rules, value, old)
-        {
-            errors.extend(failed.iter().map(|error| self.told(error, value, path)));
-        }
+        self.judge(context, value, old, path, errors);
         match value {
             Value::Object(object) => {
                 for (name, value) in object {
                     let node = self.fields.get(name).or(self.additional.as_deref());
-                    if let Some(node) = node {
+                    if let Some(node) = node.filter(|_| !value.is_null()) {
                         let old = old.and_then(|old| old.get(name));
                         let path = if self.fields.contains_key(name) {
-                            join(path, name)
+                            place("", &format!("{path}.{name}"))
                         } else {
                             format!("{path}[{name}]")
                         };
-                        node.check(value, old, &path, errors);
+                        node.check(context, value, old, &path, errors);
                     }
                 }
             }
@@ -135,10 +264,44 @@ impl Node {
                 let Some(node) = &self.items else { return };
                 for (index, item) in list.iter().enumerate() {
                     let old = self.old_item(item, old);
-                    node.check(item, old, &format!("{path}[{index}]"), errors);
+                    node.check(context, item, old, &format!("{path}[{index}]"), errors);
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Runs the rules that stand at this place.
+    fn judge(
+        &self,
+        context: &Context<'_>,
+        value: &Value,
+        old: Option<&Value>,
+        path: &str,
+        errors: &mut Vec<FieldError>,
+    ) {
+        if self.rules.is_empty() {
+            return;
+        }
+        let new = value_of(value, &self.schema);
+        let old = old
+            .filter(|old| !old.is_null())
+            .map(|old| value_of(old, &self.schema));
+        for rule in &self.rules {
+            let mut context = context.new_inner_scope();
+            dialect::bind(&mut context, "self", &new);
+            match (&old, rule.optional_old) {
+                (None, false) if rule.transition => continue,
+                (None, false) => {}
+                (Some(old), false) => dialect::bind(&mut context, "oldSelf", old),
+                (old, true) => {
+                    let old = old
+                        .clone()
+                        .map_or_else(OptionalValue::none, OptionalValue::of);
+                    dialect::bind(&mut context, "oldSelf", &CelValue::Opaque(Arc::new(old)));
+                }
+            }
+            errors.extend(rule.judge(&context, self, value, path));
         }
     }
 
@@ -151,89 +314,4 @@ impl Node {
             .iter()
             .find(|old| self.keys.iter().all(|key| old.get(key) == item.get(key)))
     }
-
-    /// The failure of a rule in the words of a real server.
-    fn told(&self, error: &ValidationError, value: &Value, path: &str) -> FieldError {
-        let below = error.field_path.trim_start_matches('.');
-        let mut field = match below {
-            "" => path.to_owned(),
-            below if below.starts_with('[') => format!("{path}{below}"),
-            below => join(path, below),
-        };
-        if field.is_empty() {
-            "<nil>".clone_into(&mut field);
-        }
-        let failed = error.kind == ErrorKind::ValidationFailure;
-        let kind = match error.reason.as_deref().filter(|_| failed) {
-            Some("FieldValueRequired") => FieldErrorKind::Required,
-            Some("FieldValueForbidden") => FieldErrorKind::Forbidden,
-            Some("FieldValueDuplicate") => FieldErrorKind::Duplicate,
-            _ => FieldErrorKind::Invalid,
-        };
-        let shown = matches!(kind, FieldErrorKind::Invalid | FieldErrorKind::Duplicate);
-        let detail = if failed {
-            error.message.trim().to_owned()
-        } else {
-            format!("{} evaluating rule: {}", error.message, error.rule)
-        };
-        FieldError {
-            kind,
-            field,
-            value: (shown && self.scalar).then(|| value.clone()),
-            detail,
-        }
-    }
-}
-
-fn join(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
-    }
-}
-
-/// The schemas right below a schema.
-fn children(schema: &mut Value) -> Vec<&mut Value> {
-    let Some(fields) = schema.as_object_mut() else {
-        return Vec::new();
-    };
-    let mut found = Vec::new();
-    for (name, child) in fields {
-        match (name.as_str(), child) {
-            ("properties", Value::Object(properties)) => found.extend(properties.values_mut()),
-            ("items" | "additionalProperties" | "not", child) => found.push(child),
-            ("allOf" | "anyOf" | "oneOf", Value::Array(parts)) => found.extend(parts),
-            _ => {}
-        }
-    }
-    found
-}
-
-/// Takes the rules out of a schema.
-fn strip(schema: &mut Value) {
-    if let Some(fields) = schema.as_object_mut() {
-        fields.remove(KEY);
-    }
-    for child in children(schema) {
-        strip(child);
-    }
-}
-
-/// What is wrong with the rules that stand in `schema` itself: index of the rule, its text, and why it cannot be compiled.
-pub(super) fn problems(schema: &Value) -> Vec<(usize, String, String)> {
-    let Some(rules) = schema.get(KEY) else {
-        return Vec::new();
-    };
-    let alone = serde_json::json!({KEY: rules});
-    let text = |index: usize| rules[index]["rule"].as_str().unwrap_or_default().to_owned();
-    compile_schema(&alone)
-        .validations
-        .iter()
-        .enumerate()
-        .filter_map(|(index, rule)| {
-            let error = rule.as_ref().err()?;
-            Some((index, text(index), error.to_string()))
-        })
-        .collect()
 }

@@ -9,7 +9,7 @@ use super::extension::{default_rules, validate_rule};
 use super::field::{Errors, Path};
 use super::json::{default_to, ensure, items, present, text};
 use super::{Strategy, label_selector, names};
-use crate::policy::expression::{Scope, Type, check};
+use crate::expression::check::{Scope, Type, check};
 
 pub(super) struct Policy;
 
@@ -60,10 +60,7 @@ impl Strategy for Policy {
                 }
             }
         }
-        let mut scope = Scope {
-            params: kind.is_some(),
-            variables: None,
-        };
+        let mut scope = Scope::policy(kind.is_some(), None);
         validate_conditions(spec, &scope, &path, errors);
         scope.variables = Some(validate_variables(spec, &scope, &path, errors));
         let annotations = items(spec, "auditAnnotations");
@@ -197,10 +194,8 @@ fn validate_variables(
     errors: &mut Errors,
 ) -> BTreeMap<String, Type> {
     let list = path.field("variables");
-    let mut scope = Scope {
-        variables: Some(BTreeMap::new()),
-        ..scope.clone()
-    };
+    let mut scope = scope.clone();
+    scope.variables = Some(BTreeMap::new());
     for (index, variable) in items(spec, "variables").iter().enumerate() {
         let path = list.index(index);
         let (name, expression) = (text(variable, "name"), text(variable, "expression"));

@@ -14,12 +14,12 @@ use crate::access::Subject;
 use crate::admission::Operation;
 use crate::convert;
 use crate::create::Call;
+use crate::expression::{self, Expression, dialect};
 use crate::registry::Resource;
 use crate::scale::scale_of;
 use crate::server::Server;
 
-use super::expression::{self, Expression};
-use super::{Objection, Policy, Validation, dialect};
+use super::{Objection, Policy, Validation};
 
 /// How long the text of a `messageExpression` may be, in bytes.
 const MESSAGE_LIMIT: usize = 5 * 1024;

@@ -1,10 +1,11 @@
 //! Which kinds the server serves (SYNC-031).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde::Deserialize;
 use wavetank_kernel::Clock;
 use wavetank_model::GroupVersionKind;
 
@@ -94,31 +95,39 @@ async fn fetch(connection: &Connection, clock: &dyn Clock, path: &str) -> Result
     }
 }
 
+/// What is read of an `APIResourceList`.
+#[derive(Deserialize)]
+struct ResourceList<'a> {
+    #[serde(borrow)]
+    resources: Option<Vec<Resource<'a>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Resource<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    namespaced: bool,
+    #[serde(borrow)]
+    verbs: Option<Vec<Cow<'a, str>>>,
+}
+
 /// Reads an `APIResourceList`; subresources are passed over.
 fn read(body: &[u8]) -> Result<BTreeMap<String, Entry>, serde_json::Error> {
-    let list: Value = serde_json::from_slice(body)?;
-    let mut kinds = BTreeMap::new();
-    for entry in list
-        .get("resources")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or_default();
-        if text("name").contains('/') {
-            continue;
-        }
-        let verbs = entry.get("verbs").and_then(Value::as_array);
-        let readable = verbs.is_some_and(|verbs| verbs.iter().any(|verb| verb == "get"));
-        let namespaced = entry
-            .get("namespaced")
-            .and_then(Value::as_bool)
-            .unwrap_or(false);
-        let resource = ApiResource {
-            plural: text("name").to_owned(),
-            namespaced,
+    let list: ResourceList<'_> = serde_json::from_slice(body)?;
+    let whole = |resource: &Resource<'_>| !resource.name.contains('/');
+    let resources = list.resources.into_iter().flatten();
+    let kinds = resources.filter(whole).map(|resource| {
+        let entry = Entry {
+            readable: resource.verbs.iter().flatten().any(|verb| verb == "get"),
+            resource: ApiResource {
+                plural: resource.name.into_owned(),
+                namespaced: resource.namespaced,
+            },
         };
-        kinds.insert(text("kind").to_owned(), Entry { resource, readable });
-    }
-    Ok(kinds)
+        (resource.kind.into_owned(), entry)
+    });
+    Ok(kinds.collect())
 }

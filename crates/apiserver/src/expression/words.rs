@@ -1,6 +1,6 @@
 //! The names that expressions of policies know.
 
-use super::expression::Type;
+use super::check::Type;
 
 /// Types, which are values too.
 pub(super) const TYPES: [&str; 11] = [
@@ -89,11 +89,17 @@ pub(super) const FUNCTIONS: &[(&str, Type)] = &[
     ("getDayOfMonth", Type::Int),
     ("getDayOfWeek", Type::Int),
     ("getDayOfYear", Type::Int),
+    ("getEscapedPath", Type::String),
     ("getFullYear", Type::Int),
+    ("getHost", Type::String),
+    ("getHostname", Type::String),
     ("getHours", Type::Int),
     ("getMilliseconds", Type::Int),
     ("getMinutes", Type::Int),
     ("getMonth", Type::Int),
+    ("getPort", Type::String),
+    ("getQuery", Type::Unknown),
+    ("getScheme", Type::String),
     ("getSeconds", Type::Int),
     ("greatest", Type::Unknown),
     ("hasValue", Type::Bool),
@@ -117,6 +123,7 @@ pub(super) const FUNCTIONS: &[(&str, Type)] = &[
     ("isQuantity", Type::Bool),
     ("isSemver", Type::Bool),
     ("isSorted", Type::Bool),
+    ("isURL", Type::Bool),
     ("isUnspecified", Type::Bool),
     ("join", Type::String),
     ("last", Type::Unknown),
@@ -158,27 +165,18 @@ pub(super) const FUNCTIONS: &[(&str, Type)] = &[
     ("timestamp", Type::Unknown),
     ("trim", Type::String),
     ("trunc", Type::Double),
+    ("type", Type::Unknown),
     ("uint", Type::Uint),
     ("upperAscii", Type::String),
+    ("url", Type::Unknown),
     ("validate", Type::Unknown),
     ("value", Type::Unknown),
 ];
 
 /// Functions of a real server that the evaluator does not have.
-pub(super) const UNSUPPORTED: [&str; 15] = [
-    "getEscapedPath",
-    "getHost",
-    "getHostname",
-    "getPort",
-    "getQuery",
-    "getScheme",
-    "isURL",
-    "optFlatMap",
-    "optMap",
+pub(super) const UNSUPPORTED: [&str; 4] = [
     "transformList",
     "transformMap",
     "transformMapEntry",
-    "type",
     "unquote",
-    "url",
 ];
