@@ -9,6 +9,7 @@ use super::extension::{default_rules, validate_rule};
 use super::field::{Errors, Path};
 use super::json::{default_to, ensure, items, present, text};
 use super::{Strategy, label_selector, names};
+use crate::expression::RESERVED;
 use crate::expression::check::{Scope, Type, check};
 
 pub(super) struct Policy;
@@ -218,29 +219,6 @@ fn validate_variables(
 }
 
 fn is_identifier(name: &str) -> bool {
-    const RESERVED: [&str; 21] = [
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "false",
-        "for",
-        "function",
-        "if",
-        "import",
-        "in",
-        "let",
-        "loop",
-        "namespace",
-        "null",
-        "package",
-        "return",
-        "true",
-        "var",
-        "void",
-        "while",
-    ];
     let first = name.chars().next();
     first.is_some_and(|letter| letter.is_ascii_alphabetic() || letter == '_')
         && name
