@@ -17,8 +17,7 @@ use wavetank_tests::cases::{self, Case};
 use wavetank_tests::wire::{self, ControlPlane, Https, Naming, Serve};
 
 /// What a fake server does by itself, a real one leaves to these.
-const CONTROLLERS: &str =
-    "garbage-collector-controller,namespace-controller,serviceaccount-controller,clusterrole-aggregation-controller";
+const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,serviceaccount-controller,clusterrole-aggregation-controller";
 
 /// How many cases run at a time.
 const THREADS: usize = 8;

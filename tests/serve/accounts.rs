@@ -54,6 +54,17 @@ fn an_account_with_its_token_may_do_what_roles_allow() {
         let map = json!({"metadata": {"name": "m"}});
         assert_eq!(send(&account, "POST", maps, &map).await.0, 403);
 
+        // Who is asked about a token says whom it stands for, as the token does itself.
+        let (_, me) = send(&admin, "POST", review, &json!({})).await;
+        let file = Kubeconfig::read_from(server.kubeconfig()).expect("a kubeconfig");
+        let served = json!(file)["users"][0]["user"]["token"].clone();
+        let about = json!({"spec": {"token": served}});
+        let reviews = "/apis/authentication.k8s.io/v1/tokenreviews";
+        let (code, answer) = send(&admin, "POST", reviews, &about).await;
+        assert_eq!(code, 201);
+        assert_eq!(answer["status"]["authenticated"], true);
+        assert_eq!(answer["status"]["user"], me["status"]["userInfo"]);
+
         let stranger = client_with("nobody.knows.it", &server).await;
         assert_eq!(send(&stranger, "GET", maps, &Value::Null).await.0, 401);
     });

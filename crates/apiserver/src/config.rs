@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use wavetank_model::kinds;
 use wavetank_model::timestamp::Epoch;
+use wavetank_model::{Actor, kinds};
 
 use crate::admission;
 
@@ -87,6 +87,8 @@ pub struct ServerConfig {
     pub rbac: bool,
     /// What tokens of `ServiceAccounts` are signed with: a secret where others reach the server.
     pub token_key: String,
+    /// Tokens that stand for actors where others reach the server: reviews of tokens know them.
+    pub tokens: Vec<(String, Actor)>,
     /// Bytes of serialised objects whose parsed form is kept at hand.
     pub cache_bytes: usize,
     /// The Kubernetes version that `/version` reports, without `v`.
@@ -111,6 +113,7 @@ impl Default for ServerConfig {
             watch_backlog: 10_000,
             rbac: false,
             token_key: String::new(),
+            tokens: Vec::new(),
             cache_bytes: 8 << 20,
             version: kinds::VERSION.to_owned(),
             pass_over_rules: false,

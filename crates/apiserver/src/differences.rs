@@ -152,10 +152,10 @@ pub const DIFFERENCES: &[Difference] = &[
         shown_by: ("src/differences.rs", "a_slow_reader_is_dropped_in_the_end"),
     },
     Difference {
-        topic: "autoscaling/v1",
-        real: "keeps fields of v2 in annotations",
-        here: "leaves them out",
-        shown_by: ("cases/differences.yaml", "autoscaler-v1"),
+        topic: "managedFields of autoscaling/v1",
+        real: "name the fields of the version that was written",
+        here: "name those of `autoscaling/v2`",
+        shown_by: ("cases/differences.yaml", "autoscaler-owners"),
     },
     Difference {
         topic: "odd pointers of JSON patches",

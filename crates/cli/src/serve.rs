@@ -68,6 +68,11 @@ async fn serve_in(
     config.controllers = !arguments.no_controllers;
     config.server.rbac = arguments.rbac;
     config.server.token_key = endpoint::token()?;
+    let tokens = [
+        (endpoint::token()?, Actor::new(Actor::USER)),
+        (endpoint::token()?, Actor::new(Actor::ENGINE)),
+    ];
+    config.server.tokens = tokens.to_vec();
     let cluster = Arc::new(SimCluster::new(config)?);
     let pace = tokio::spawn(drive(Arc::clone(&cluster)));
     let seed = arguments.seed.unwrap_or(scenario.seed);
@@ -87,10 +92,6 @@ async fn serve_in(
         .with_context(|| format!("cannot listen on {address}"))?;
     let address = tcp.local_addr().context("cannot learn the port")?;
     let identity = Identity::generate(address.ip())?;
-    let tokens = [
-        (endpoint::token()?, Actor::new(Actor::USER)),
-        (endpoint::token()?, Actor::new(Actor::ENGINE)),
-    ];
     let server = format!(
         "{}://{address}",
         if arguments.plain_http {

@@ -170,7 +170,7 @@ impl Rules {
             return vec![FieldError {
                 kind: FieldErrorKind::Invalid,
                 field: "<nil>".to_owned(),
-                value: Some(Value::from("null")),
+                value: Some(Value::Null),
                 detail: "some validation rules were not checked because the object was invalid; correct the existing \
                          errors to complete validation"
                     .to_owned(),

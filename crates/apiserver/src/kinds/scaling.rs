@@ -6,6 +6,7 @@ use super::field::{Errors, FieldError, Path};
 use super::json::{default_to, ensure, int, items, items_mut, present, set, text};
 use super::pod_spec::resources::canonical_quantity;
 use super::{Env, Strategy, label_selector, names, workload};
+use crate::convert::autoscaler::has_metrics;
 
 pub(super) struct PodDisruptionBudget;
 
@@ -107,12 +108,15 @@ impl Strategy for HorizontalPodAutoscaler {
                 default_to(status, "currentMetrics", Value::Null);
             }
         }
+        let measured = version == "v1" && has_metrics(object);
         let Some(spec) = ensure(object, "spec") else {
             return;
         };
         default_to(spec, "minReplicas", 1);
         if version == "v1" {
-            default_to(spec, "targetCPUUtilizationPercentage", 80);
+            if !measured {
+                default_to(spec, "targetCPUUtilizationPercentage", 80);
+            }
             return;
         }
         if items(spec, "metrics").is_empty() {
