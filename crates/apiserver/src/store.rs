@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::{Map, Value};
+use wavetank_json::{Map, Value};
 use wavetank_model::object::{self, At};
 use wavetank_model::patch::apply::{ManagedFields, Tracked};
 use wavetank_model::{Change, json};
@@ -28,7 +28,7 @@ pub(crate) struct Stored {
     /// The commit that wrote it; names this version of this object.
     pub(crate) revision: u64,
     pub(crate) uid: Box<str>,
-    pub(crate) labels: Option<Map<String, Value>>,
+    pub(crate) labels: Option<Map>,
     /// Uids of the owners.
     pub(crate) owners: Vec<Box<str>>,
     pub(crate) terminating: bool,
@@ -63,7 +63,7 @@ impl<'a> Past<'a> {
 }
 
 /// All fields but kind and version.
-fn own_fields(fields: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
+fn own_fields(fields: &Map) -> impl Iterator<Item = (&String, &Value)> {
     fields
         .iter()
         .filter(|(name, _)| *name != "kind" && *name != "apiVersion")
@@ -570,7 +570,7 @@ pub(crate) fn scan<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use wavetank_json::json;
 
     #[test]
     fn kind_and_version_stand_first_and_can_be_left_out() {

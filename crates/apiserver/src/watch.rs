@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_kernel::{Chooser, Class, Load, SimTime};
 use wavetank_model::Status;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_kernel::SimTime;
 
 use crate::key::{GroupVersionKind, ObjectKey};

@@ -16,7 +16,7 @@ mod table;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 pub use decode::{DecodeError, complete, decode};
 pub use parse::{FieldProblem, parse};
@@ -192,7 +192,7 @@ impl<'a> SchemaRef<'a> {
         if let NodeKind::Definition(number) = &self.0.kind {
             return Cow::Borrowed(table::zero(*number));
         }
-        Cow::Owned(serde_json::json!({"metadata": {}}))
+        Cow::Owned(wavetank_json::json!({"metadata": {}}))
     }
 
     /// How a strategic merge patch treats this field.

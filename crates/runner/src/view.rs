@@ -17,9 +17,9 @@ use http::Request;
 use http_body_util::{BodyExt, BodyStream};
 use kube::client::Body;
 use serde::Deserialize;
-use serde_json::Value;
 use tower::{BoxError, ServiceExt};
 use wavetank_cluster::Observer;
+use wavetank_json::Value;
 use wavetank_kernel::Clock;
 use wavetank_model::{Change, ChangeKind, GroupVersionKind, ObjectKey, Reference, object};
 

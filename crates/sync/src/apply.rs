@@ -1,6 +1,6 @@
 //! Carries the asks of a pass out through a `kube::Client` (SYNC-088..100).
 //!
-//! Requests are raw: objects stay [`serde_json::Value`]s, errors are the server's Status. Concurrent calls are made one
+//! Requests are raw: objects stay [`wavetank_json::Value`]s, errors are the server's Status. Concurrent calls are made one
 //! after the other in an order drawn from the [`Chooser`]. Waiting goes through [`Clock`].
 
 mod client_side;
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_kernel::{BoxFuture, Chooser, Clock};
 use wavetank_model::{GroupVersionKind, Phase, object};
 

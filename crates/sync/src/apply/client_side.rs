@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use wavetank_json::{Map, Value};
 use wavetank_model::patch::apply::LAST_APPLIED;
 use wavetank_model::{GroupVersionKind, PatchType, Propagation, object, patch, schema};
 
@@ -248,7 +248,7 @@ pub(crate) fn three_way(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::*;
 

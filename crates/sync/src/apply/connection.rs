@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Method, Request, header};
 use http_body_util::BodyExt;
 use kube::client::Body;
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::{PatchType, Propagation, Status};
 
 use crate::engine::{CallError, ResourceRef};
