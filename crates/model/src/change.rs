@@ -103,7 +103,10 @@ pub struct Wire {
 }
 
 impl Change {
-    /// How the line of a watch begins that hands out [`Wire::text`] as a change.
+    /// How the line of a watch begins that hands out [`Wire::text`] of a new object.
+    pub const ADDED: &'static str = "{\"type\":\"ADDED\",\"object\":";
+
+    /// How the line of a watch begins that hands out [`Wire::text`] of a change.
     pub const MODIFIED: &'static str = "{\"type\":\"MODIFIED\",\"object\":";
 }
 

@@ -54,15 +54,16 @@ pub(crate) fn write_joined(out: &mut Vec<u8>, prefix: &str, text: &str) {
     out.push(b'"');
 }
 
-/// Whether JSON writes `text` as it is. Most texts are short, so eight bytes at a time do better than wide registers.
+/// Whether JSON writes `text` as it is. Most texts are short, so eight bytes at a time do better than wide registers; the
+/// last eight overlap those before.
 fn is_plain(text: &[u8]) -> bool {
-    let (words, rest) = text.as_chunks();
-    words
-        .iter()
-        .all(|word| !has_escaped(u64::from_ne_bytes(*word)))
-        && rest
+    let plain = |word: &[u8; 8]| !has_escaped(u64::from_ne_bytes(*word));
+    match text.last_chunk() {
+        Some(last) => text.as_chunks().0.iter().all(plain) && plain(last),
+        None => text
             .iter()
-            .all(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\')
+            .all(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\'),
+    }
 }
 
 /// Whether one of eight bytes is a control character, a quotation mark or a backslash; a byte after one of those may

@@ -180,7 +180,7 @@ impl KubeAsks {
         for attempt in 0..=RETRIES {
             let outcome = self.connection.put(&place, &stripped, &[]).await;
             match outcome {
-                Ok(_) => return Ok(()),
+                Ok(()) => return Ok(()),
                 Err(error) if error.is_not_found() => return Ok(()),
                 Err(error) if error.is_conflict() && attempt < RETRIES => {
                     if attempt > 0 {

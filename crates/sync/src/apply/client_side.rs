@@ -153,7 +153,12 @@ impl Writer<'_> {
             .post(self.place, modified, &self.manager())
             .await;
         let refused = match created {
-            Ok(created) => return Ok(Patched::new("configured", &created)),
+            Ok(created) => {
+                return Ok(Patched {
+                    operation: "configured",
+                    is_deleting: created.is_terminating(),
+                });
+            }
             Err(refused) => refused,
         };
         let mut before = live.clone();

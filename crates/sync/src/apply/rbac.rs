@@ -151,7 +151,7 @@ impl Writer<'_> {
                 .post(self.place, object, &[])
                 .await
                 .map(drop),
-            Change::Update(object) => self.connection.put(self.place, object, &[]).await.map(drop),
+            Change::Update(object) => self.connection.put(self.place, object, &[]).await,
             Change::Recreate(object) => {
                 self.connection
                     .delete(self.place, Propagation::Background)
