@@ -139,6 +139,13 @@ impl Place {
         Ok(())
     }
 
+    /// A `kind` that is new enough, and of whose commands these do something: arms of a shell's `case`.
+    fn new_kind(&self, arms: &str) -> Done {
+        self.kind(&format!(
+            "case \"$1\" in version) echo 'kind v0.33.0 go1.26 linux/amd64';; {arms} esac"
+        ))
+    }
+
     /// What `kind` was asked for.
     fn asked(&self) -> String {
         fs::read_to_string(self.folder.path().join("kind.log")).unwrap_or_default()
@@ -276,7 +283,6 @@ fn signal(child: &Child, name: &str) -> Done {
     }
 }
 
-const NEW_KIND: &str = "case \"$1\" in version) echo 'kind v0.33.0 go1.26 linux/amd64';; esac";
 const ON_KIND: [&str; 4] = ["run", "quick.yaml", "--target", "kind"];
 const SWEEP: [&str; 2] = ["cluster", "sweep"];
 const ON_PLANE: [&str; 4] = ["run", "quick.yaml", "--target", "control-plane"];
@@ -296,9 +302,7 @@ fn old_kind() -> Done {
 
 fn without_docker() -> Done {
     let place = Place::new(None)?;
-    place.kind(&format!(
-        "{NEW_KIND}\ncase \"$1\" in get) echo 'ERROR: cannot connect to the Docker daemon' >&2; exit 1;; esac"
-    ))?;
+    place.new_kind("get) echo 'ERROR: cannot connect to the Docker daemon' >&2; exit 1;;")?;
     left_with(
         &place.run(&ON_KIND)?,
         4,
@@ -309,9 +313,7 @@ fn without_docker() -> Done {
 
 fn without_image() -> Done {
     let place = Place::new(None)?;
-    place.kind(&format!(
-        "{NEW_KIND}\ncase \"$1\" in create) echo 'ERROR: failed to pull image \"none\"' >&2; exit 1;; esac"
-    ))?;
+    place.new_kind("create) echo 'ERROR: failed to pull image \"none\"' >&2; exit 1;;")?;
     left_with(
         &place.run(&ON_KIND)?,
         4,
@@ -325,9 +327,7 @@ fn without_image() -> Done {
 /// A run whose `kind` takes half a minute for each of these commands, once it makes a cluster.
 fn creation(slow: &str) -> Result<(Place, Child), Failed> {
     let place = Place::new(None)?;
-    place.kind(&format!(
-        "{NEW_KIND}\ncase \"$1\" in {slow}) exec sleep 30;; esac"
-    ))?;
+    place.new_kind(&format!("{slow}) exec sleep 30;;"))?;
     let child = place.command(&ON_KIND).spawn()?;
     place.until("the creation begins", |place| {
         place.asked().contains("create cluster")
@@ -366,7 +366,7 @@ fn interrupted_twice() -> Done {
     left_with(&child.wait_with_output()?, 130, &["wavetank cluster sweep"])?;
     let listed = place.run(&["cluster", "list"])?;
     left_with(&listed, 0, &["left over"])?;
-    place.kind(NEW_KIND)?;
+    place.new_kind("")?;
     place.swept_by(&mut place.command(&SWEEP))
 }
 

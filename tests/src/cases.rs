@@ -276,13 +276,13 @@ impl Replay<'_> {
         let mut attempts = self.target.attempts();
         if let Some(line) = &step.request {
             let request = self.outgoing(line, step)?;
-            let stores = request.method != "GET" && !request.uri.contains("dryRun=All");
-            let is_read = !stores && request.watch.is_none();
+            let stores_nothing = request.method == "GET" || request.uri.contains("dryRun=All");
+            let may_repeat = stores_nothing && request.watch.is_none();
             loop {
                 let reply = self.target.send(&request)?;
                 match self.check(step, &reply) {
                     Err(_) if step.fleeting && self.target.has_own_time() => break,
-                    Err(_) if is_read && attempts > 1 => {}
+                    Err(_) if may_repeat && attempts > 1 => {}
                     checked => break checked?,
                 }
                 attempts -= 1;

@@ -94,8 +94,8 @@ pub(crate) fn complete(resource: &Resource, object: &mut Value) {
     }
 }
 
-/// The store as admission reads it.
-struct Newest<'a> {
+/// The newest state, as admission reads it.
+pub(crate) struct Newest<'a> {
     registry: &'a Registry,
     store: &'a Store,
 }
@@ -146,6 +146,14 @@ fn name_of<'a>(call: &'a Call, object: &'a Value) -> &'a str {
 }
 
 impl Server {
+    /// The newest state.
+    pub(crate) fn newest(&self) -> Newest<'_> {
+        Newest {
+            registry: &self.registry,
+            store: &self.store,
+        }
+    }
+
     /// The mutating stage of admission.
     pub(crate) fn admit(
         &mut self,
@@ -182,10 +190,7 @@ impl Server {
         new: Tracked<'_>,
         old: Option<Tracked<'_>>,
     ) -> Result<(), Status> {
-        let lookup = Newest {
-            registry: &self.registry,
-            store: &self.store,
-        };
+        let lookup = self.newest();
         let (config, object) = (&self.config.admission, new.object);
         let before = old.map(|old| old.object);
         let request = admission_request(call, operation, name_of(call, object));

@@ -16,6 +16,34 @@ use serde_json::Value;
 
 use check::problem_at;
 
+/// How long a message may be that an expression gives, in bytes.
+const LINE_LIMIT: usize = 5 * 1024;
+
+/// Words of the language, which cannot be names.
+pub(crate) const RESERVED: [&str; 21] = [
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "false",
+    "for",
+    "function",
+    "if",
+    "import",
+    "in",
+    "let",
+    "loop",
+    "namespace",
+    "null",
+    "package",
+    "return",
+    "true",
+    "var",
+    "void",
+    "while",
+];
+
 /// An expression that can be evaluated.
 #[derive(Debug)]
 pub(crate) struct Expression {
@@ -51,6 +79,16 @@ impl Expression {
     pub(crate) fn evaluate(&self, context: &Context<'_>) -> Result<CelValue, String> {
         let ast = self.ast.as_ref().map_err(Clone::clone)?;
         CelValue::resolve(ast, context).map_err(|error| told(&cause(ast, context, error)))
+    }
+
+    /// The one line that this gives as a message, if it does.
+    pub(crate) fn line(&self, context: &Context<'_>) -> Option<String> {
+        let Ok(CelValue::String(text)) = self.evaluate(context) else {
+            return None;
+        };
+        let text = text.trim();
+        let fits = !text.is_empty() && text.len() <= LINE_LIMIT && !text.contains(['\n', '\r']);
+        fits.then(|| text.to_owned())
     }
 }
 

@@ -371,9 +371,9 @@ impl Registry {
         if let Some(known) = documents.get(path) {
             return Some(known.clone());
         }
-        let made = make()?;
-        documents.insert(path.to_owned(), made.clone());
-        Some(made)
+        let document = make()?;
+        documents.insert(path.to_owned(), document.clone());
+        Some(document)
     }
 
     /// The resource of a path.

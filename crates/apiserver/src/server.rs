@@ -11,6 +11,7 @@ use wavetank_model::key::GroupKind;
 use wavetank_model::patch::apply::ManagedFields;
 use wavetank_model::{Actor, Change, ChangeKind, GroupVersionKind, ObjectKey, Wire, object};
 
+use crate::admission::Lookup as _;
 use crate::answer::ResponseBody;
 use crate::config::ServerConfig;
 use crate::kinds::Allocations;
@@ -207,23 +208,12 @@ impl Server {
 
     /// One object, with `apiVersion` and `kind` but without `managedFields`, in the version it is stored in.
     pub fn get(&self, key: &ObjectKey) -> Option<Arc<Value>> {
-        let resource = self.registry.by_kind(&key.group_kind())?;
-        let stored = self.store.get(
-            resource.table,
-            &resource.storage_key(&key.namespace, &key.name),
-        )?;
-        Some(self.store.value(stored))
+        self.newest().get(key)
     }
 
     /// All objects of a kind, in one namespace or in all, ordered by namespace and name; in the form of [`Self::get`].
     pub fn list(&self, kind: &GroupKind, namespace: Option<&str>) -> Vec<Arc<Value>> {
-        let Some(resource) = self.registry.by_kind(kind) else {
-            return Vec::new();
-        };
-        self.store
-            .scan(resource.table, namespace.unwrap_or_default())
-            .map(|stored| self.store.value(stored))
-            .collect()
+        self.newest().list(kind, namespace)
     }
 
     /// All objects of a kind with an owner reference to `uid`, ordered by namespace and name; in the form of [`Self::get`].

@@ -45,7 +45,7 @@ pub(crate) fn failures(items: Option<&[WaveItem]>, part: &Part<'_>) -> Vec<Failu
             _ => None,
         });
     let done = if part.operation().is_some() {
-        runs(part.last_attempt())
+        carried_out(part.last_attempt())
     } else {
         Vec::new()
     };
@@ -79,26 +79,36 @@ fn wanted((index, item): (usize, &WaveItem)) -> Option<Wanted<'_>> {
     }
 }
 
-/// What was applied and pruned, in order; runs of one phase and wave that follow each other are one.
-fn runs(entries: &[Entry]) -> Vec<Run<'_>> {
-    let mut runs: Vec<Run<'_>> = Vec::new();
-    for entry in entries {
-        let Event::Task(task) = &entry.event else {
-            continue;
-        };
-        if !matches!(task.verb, Verb::Applied | Verb::Pruned)
-            || matches!(task.phase, Phase::PreDelete | Phase::PostDelete)
-        {
-            continue;
-        }
+/// What was applied and pruned, in order.
+fn carried_out(entries: &[Entry]) -> Vec<Run<'_>> {
+    let tasks = entries.iter().filter_map(|entry| match &entry.event {
+        Event::Task(task) => Some(task),
+        _ => None,
+    });
+    let wrote = tasks.filter(|task| {
+        matches!(task.verb, Verb::Applied | Verb::Pruned)
+            && !matches!(task.phase, Phase::PreDelete | Phase::PostDelete)
+    });
+    runs(wrote.map(|task| (task.phase, task.wave, &task.key)))
+}
+
+/// What a plan lists: its part has the list and no operation's acts.
+fn planned(tasks: &[PlanTask]) -> Vec<Run<'_>> {
+    runs(tasks.iter().map(|task| (task.phase, task.wave, &task.key)))
+}
+
+/// Tasks in their order; those of one phase and wave that follow each other are one run.
+fn runs<'a>(tasks: impl Iterator<Item = (Phase, WaveNumber, &'a ObjectKey)>) -> Vec<Run<'a>> {
+    let mut runs: Vec<Run<'a>> = Vec::new();
+    for (phase, wave, key) in tasks {
         match runs.last_mut() {
-            Some(run) if run.phase == task.phase && run.wave == task.wave => {
-                run.objects.insert(&task.key);
+            Some(run) if run.phase == phase && run.wave == wave => {
+                run.objects.insert(key);
             }
             _ => runs.push(Run {
-                phase: task.phase,
-                wave: task.wave,
-                objects: BTreeSet::from([&task.key]),
+                phase,
+                wave,
+                objects: BTreeSet::from([key]),
             }),
         }
     }
@@ -106,24 +116,6 @@ fn runs(entries: &[Entry]) -> Vec<Run<'_>> {
 }
 
 /// The listed waves in this order, and nothing else.
-/// The runs of a plan: its part has the list and no operation's acts.
-fn planned(tasks: &[PlanTask]) -> Vec<Run<'_>> {
-    let mut runs: Vec<Run<'_>> = Vec::new();
-    for task in tasks {
-        match runs.last_mut() {
-            Some(run) if run.phase == task.phase && run.wave == task.wave => {
-                run.objects.insert(&task.key);
-            }
-            _ => runs.push(Run {
-                phase: task.phase,
-                wave: task.wave,
-                objects: BTreeSet::from([&task.key]),
-            }),
-        }
-    }
-    runs
-}
-
 fn exact(wanted: &[Wanted<'_>], runs: &[Run<'_>], part: &Part<'_>) -> Vec<Failure> {
     for (wanted, run) in wanted.iter().zip(runs) {
         if (wanted.phase, wanted.wave) != (run.phase, run.wave) {

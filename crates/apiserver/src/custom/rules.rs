@@ -22,8 +22,6 @@ pub(super) use problems::problems;
 use types::{aligned, value_of};
 
 const KEY: &str = "x-kubernetes-validations";
-/// How long the text of a `messageExpression` may be, in bytes.
-const MESSAGE_LIMIT: usize = 5 * 1024;
 
 /// The rules of one version of a definition.
 #[derive(Debug)]
@@ -129,20 +127,12 @@ impl Rule {
 
     /// The text of a failure: of `messageExpression` when it gives one line, else `message`, else the rule.
     fn told(&self, context: &Context<'_>) -> String {
-        let evaluated = self
-            .message_expression
-            .as_ref()
-            .and_then(|expression| expression.evaluate(context).ok());
-        if let Some(CelValue::String(text)) = evaluated {
-            let text = text.trim();
-            if !text.is_empty() && text.len() <= MESSAGE_LIMIT && !text.contains(['\n', '\r']) {
-                return text.to_owned();
-            }
-        }
-        match self.message.as_str() {
+        let expression = self.message_expression.as_ref();
+        let line = expression.and_then(|expression| expression.line(context));
+        line.unwrap_or_else(|| match self.message.as_str() {
             "" => format!("failed rule: {}", self.expression.text.trim()),
             message => message.to_owned(),
-        }
+        })
     }
 }
 

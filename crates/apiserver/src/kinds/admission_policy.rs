@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use wavetank_model::object;
 
-use super::extension::{choice, default_rules, validate_rule};
+use super::extension::{default_rules, validate_rule};
 use super::field::{Errors, Path};
 use super::json::{default_to, ensure, items, present, text};
 use super::{Strategy, label_selector, names};
+use crate::expression::RESERVED;
 use crate::expression::check::{Scope, Type, check};
 
 pub(super) struct Policy;
@@ -45,7 +46,7 @@ impl Strategy for Policy {
     fn validate_create(&self, object: &Value, errors: &mut Errors) {
         let path = Path::new("spec");
         let spec = object.get("spec").unwrap_or(&Value::Null);
-        choice(spec, "failurePolicy", &["Fail", "Ignore"], &path, errors);
+        errors.optional_one_of(&path, spec, "failurePolicy", &["Fail", "Ignore"]);
         let kind = present(spec, "paramKind");
         if let Some(kind) = kind {
             validate_param_kind(kind, &path.field("paramKind"), errors);
@@ -111,13 +112,7 @@ fn validate_param_kind(kind: &Value, path: &Path<'_>, errors: &mut Errors) {
 }
 
 fn validate_matching(matching: &Value, path: &Path<'_>, errors: &mut Errors) {
-    choice(
-        matching,
-        "matchPolicy",
-        &["Equivalent", "Exact"],
-        path,
-        errors,
-    );
+    errors.optional_one_of(path, matching, "matchPolicy", &["Equivalent", "Exact"]);
     for key in ["namespaceSelector", "objectSelector"] {
         if let Some(selector) = present(matching, key) {
             label_selector::validate(selector, &path.field(key), errors);
@@ -224,29 +219,6 @@ fn validate_variables(
 }
 
 fn is_identifier(name: &str) -> bool {
-    const RESERVED: [&str; 21] = [
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "false",
-        "for",
-        "function",
-        "if",
-        "import",
-        "in",
-        "let",
-        "loop",
-        "namespace",
-        "null",
-        "package",
-        "return",
-        "true",
-        "var",
-        "void",
-        "while",
-    ];
     let first = name.chars().next();
     first.is_some_and(|letter| letter.is_ascii_alphabetic() || letter == '_')
         && name
@@ -285,7 +257,7 @@ fn validate_validation(validation: &Value, scope: &Scope, path: &Path<'_>, error
         }
     }
     let reasons = ["Forbidden", "Invalid", "RequestEntityTooLarge"];
-    choice(validation, "reason", &reasons, path, errors);
+    errors.optional_one_of(path, validation, "reason", &reasons);
 }
 
 fn validate_annotations(

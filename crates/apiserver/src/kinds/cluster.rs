@@ -351,6 +351,11 @@ impl Strategy for EndpointSlice {
         } else if !TYPES.contains(&kind) {
             errors.not_supported(&Path::new("addressType"), kind, &TYPES);
         }
+        let ports = Path::new("ports");
+        for (index, port) in items(object, "ports").iter().enumerate() {
+            let path = ports.index(index);
+            errors.optional_one_of(&path, port, "protocol", &["SCTP", "TCP", "UDP"]);
+        }
         let list = Path::new("endpoints");
         for (index, endpoint) in items(object, "endpoints").iter().enumerate() {
             if items(endpoint, "addresses").is_empty() {

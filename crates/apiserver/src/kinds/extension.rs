@@ -97,14 +97,8 @@ fn validate_webhook(webhook: &Value, mutating: bool, path: &Path<'_>, errors: &m
     for (index, rule) in items(webhook, "rules").iter().enumerate() {
         validate_rule(rule, &path.field("rules").index(index), errors);
     }
-    choice(webhook, "failurePolicy", &["Fail", "Ignore"], path, errors);
-    choice(
-        webhook,
-        "matchPolicy",
-        &["Equivalent", "Exact"],
-        path,
-        errors,
-    );
+    errors.optional_one_of(path, webhook, "failurePolicy", &["Fail", "Ignore"]);
+    errors.optional_one_of(path, webhook, "matchPolicy", &["Equivalent", "Exact"]);
     match text(webhook, "sideEffects") {
         "" => errors.required(
             &path.field("sideEffects"),
@@ -128,13 +122,7 @@ fn validate_webhook(webhook: &Value, mutating: bool, path: &Path<'_>, errors: &m
         }
     }
     if mutating {
-        choice(
-            webhook,
-            "reinvocationPolicy",
-            &["IfNeeded", "Never"],
-            path,
-            errors,
-        );
+        errors.optional_one_of(path, webhook, "reinvocationPolicy", &["IfNeeded", "Never"]);
     }
     let client_path = path.field("clientConfig");
     match (present(client, "url"), present(client, "service")) {
@@ -153,20 +141,6 @@ fn validate_webhook(webhook: &Value, mutating: bool, path: &Path<'_>, errors: &m
         (Some(_), None) => {}
     }
     validate_versions(webhook, &path.field("admissionReviewVersions"), errors);
-}
-
-/// Checks a field that has one of some values.
-pub(super) fn choice(
-    object: &Value,
-    key: &str,
-    values: &[&str],
-    path: &Path<'_>,
-    errors: &mut Errors,
-) {
-    let value = text(object, key);
-    if !value.is_empty() && !values.contains(&value) {
-        errors.not_supported(&path.field(key), value, values);
-    }
 }
 
 fn validate_versions(webhook: &Value, path: &Path<'_>, errors: &mut Errors) {
@@ -222,7 +196,7 @@ pub(super) fn validate_rule(rule: &Value, path: &Path<'_>, errors: &mut Errors) 
         only_star(rule, key, what, path, errors);
     }
     validate_rule_resources(rule, &path.field("resources"), errors);
-    choice(rule, "scope", &["*", "Cluster", "Namespaced"], path, errors);
+    errors.optional_one_of(path, rule, "scope", &["*", "Cluster", "Namespaced"]);
 }
 
 /// Refuses what stands beside a `*`.

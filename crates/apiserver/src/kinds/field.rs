@@ -6,6 +6,8 @@ use serde_json::Value;
 use wavetank_model::key::GroupKind;
 use wavetank_model::status::{Status, StatusCause, StatusDetails};
 
+use super::json::{present, text};
+
 /// What is wrong with a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum FieldErrorKind {
@@ -307,6 +309,29 @@ impl Errors {
             Some(value.into()),
             detail,
         );
+    }
+
+    /// Checks that `key` of `object`, which is required, has one of some values; `path` is that of the object.
+    pub(crate) fn one_of(&mut self, path: &Path<'_>, object: &Value, key: &str, values: &[&str]) {
+        match text(object, key) {
+            "" => self.required(&path.field(key), ""),
+            value if values.contains(&value) => {}
+            value => self.not_supported(&path.field(key), value, values),
+        }
+    }
+
+    /// Checks that `key` of `object` has one of some values where it is present.
+    pub(crate) fn optional_one_of(
+        &mut self,
+        path: &Path<'_>,
+        object: &Value,
+        key: &str,
+        values: &[&str],
+    ) {
+        let value = present(object, key).and_then(Value::as_str);
+        if let Some(value) = value.filter(|value| !values.contains(value)) {
+            self.not_supported(&path.field(key), value, values);
+        }
     }
 
     /// `path: Forbidden: detail`.

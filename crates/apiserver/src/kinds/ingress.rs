@@ -145,7 +145,7 @@ fn validate_paths(http: &Value, path: &Path<'_>, errors: &mut Errors) {
         let path = list.index(index);
         let target = text(entry, "path");
         match text(entry, "pathType") {
-            "" => {
+            "" if present(entry, "pathType").is_none() => {
                 errors.required(&path.field("pathType"), "pathType must be specified");
                 continue;
             }
@@ -248,12 +248,15 @@ impl Strategy for IngressClass {
     }
 
     fn validate_create(&self, object: &Value, errors: &mut Errors) {
-        let path = Path::new("spec");
-        let controller = object
-            .get("spec")
-            .map(|spec| text(spec, "controller"))
-            .unwrap_or_default();
-        let path = path.field("controller");
+        let spec_path = Path::new("spec");
+        let (spec, null) = (object.get("spec"), Value::Null);
+        let spec = spec.unwrap_or(&null);
+        if let Some(parameters) = present(spec, "parameters") {
+            let path = spec_path.field("parameters");
+            errors.optional_one_of(&path, parameters, "scope", &["Cluster", "Namespace"]);
+        }
+        let controller = text(spec, "controller");
+        let path = spec_path.field("controller");
         if controller.is_empty() {
             errors.required(&path, "");
             return;
@@ -356,10 +359,7 @@ impl Strategy for NetworkPolicy {
 }
 
 fn validate_policy_port(port: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let protocol = text(port, "protocol");
-    if !matches!(protocol, "" | "TCP" | "UDP" | "SCTP") {
-        errors.not_supported(&path.field("protocol"), protocol, &["TCP", "UDP", "SCTP"]);
-    }
+    errors.optional_one_of(path, port, "protocol", &["TCP", "UDP", "SCTP"]);
     let end = int(port, "endPort");
     match (present(port, "port"), end) {
         (None, Some(end)) => {

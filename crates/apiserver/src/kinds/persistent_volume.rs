@@ -105,15 +105,7 @@ pub(super) fn validate_claim_spec(spec: &Value, path: &Path<'_>, errors: &mut Er
             _ => resources::check_quantity("storage", value, &storage, errors),
         },
     }
-    let class = text(spec, "storageClassName");
-    if !class.is_empty() {
-        errors.invalid_each(
-            &path.field("storageClassName"),
-            class,
-            names::dns_subdomain(class),
-        );
-    }
-    validate_mode(spec, path, errors);
+    validate_class_and_mode(spec, path, errors);
 }
 
 fn validate_access_modes(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
@@ -138,11 +130,14 @@ fn validate_access_modes(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
     }
 }
 
-fn validate_mode(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let mode = text(spec, "volumeMode");
-    if !matches!(mode, "" | "Block" | "Filesystem") {
-        errors.not_supported(&path.field("volumeMode"), mode, &["Block", "Filesystem"]);
+/// What a claim and a volume are asked for alike.
+fn validate_class_and_mode(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
+    let class = text(spec, "storageClassName");
+    if !class.is_empty() {
+        let problems = names::dns_subdomain(class);
+        errors.invalid_each(&path.field("storageClassName"), class, problems);
     }
+    errors.optional_one_of(path, spec, "volumeMode", &["Block", "Filesystem"]);
 }
 
 fn validate_claim_change(new: &Value, old: &Value, errors: &mut Errors) {
@@ -364,15 +359,7 @@ impl Strategy for PersistentVolume {
         if first {
             errors.required(&path, "must specify a volume type");
         }
-        let class = text(spec, "storageClassName");
-        if !class.is_empty() {
-            errors.invalid_each(
-                &path.field("storageClassName"),
-                class,
-                names::dns_subdomain(class),
-            );
-        }
-        validate_mode(spec, &path, errors);
+        validate_class_and_mode(spec, &path, errors);
     }
 
     fn validate_update(&self, new: &Value, old: &Value, subresource: &str, errors: &mut Errors) {

@@ -76,14 +76,8 @@ impl Strategy for PodDisruptionBudget {
         if let Some(selector) = present(spec, "selector") {
             label_selector::validate(selector, &path.field("selector"), errors);
         }
-        let policy = text(spec, "unhealthyPodEvictionPolicy");
-        if !matches!(policy, "" | "AlwaysAllow" | "IfHealthyBudget") {
-            errors.not_supported(
-                &path.field("unhealthyPodEvictionPolicy"),
-                policy,
-                &["AlwaysAllow", "IfHealthyBudget"],
-            );
-        }
+        let policies = ["AlwaysAllow", "IfHealthyBudget"];
+        errors.optional_one_of(&path, spec, "unhealthyPodEvictionPolicy", &policies);
     }
 
     fn validate_update(&self, new: &Value, _old: &Value, subresource: &str, errors: &mut Errors) {
@@ -383,14 +377,7 @@ fn validate_rules(rules: &Value, path: &Path<'_>, errors: &mut Errors) {
             errors.invalid(&path, window, "must be less than or equal to 3600");
         }
     }
-    let select = text(rules, "selectPolicy");
-    if !matches!(select, "" | "Disabled" | "Max" | "Min") {
-        errors.not_supported(
-            &path.field("selectPolicy"),
-            select,
-            &["Disabled", "Max", "Min"],
-        );
-    }
+    errors.optional_one_of(path, rules, "selectPolicy", &["Disabled", "Max", "Min"]);
     let list = path.field("policies");
     if items(rules, "policies").is_empty() {
         errors.required(&list, "must specify at least one Policy");

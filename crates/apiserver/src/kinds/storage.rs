@@ -78,8 +78,22 @@ impl Strategy for CsiDriver {
         }
     }
 
-    fn validate_create(&self, _object: &Value, _errors: &mut Errors) {}
+    fn validate_create(&self, object: &Value, errors: &mut Errors) {
+        let (path, null) = (Path::new("spec"), Value::Null);
+        let spec = object.get("spec").unwrap_or(&null);
+        let policies = ["File", "None", "ReadWriteOnceWithFSType"];
+        errors.optional_one_of(&path, spec, "fsGroupPolicy", &policies);
+        let modes = items(spec, "volumeLifecycleModes");
+        for mode in modes.iter().filter_map(Value::as_str) {
+            if !matches!(mode, "Persistent" | "Ephemeral") {
+                let path = path.field("volumeLifecycleModes");
+                errors.not_supported(&path, mode, &["Persistent", "Ephemeral"]);
+            }
+        }
+    }
+
     fn validate_update(&self, new: &Value, old: &Value, _subresource: &str, errors: &mut Errors) {
+        self.validate_create(new, errors);
         let path = Path::new("spec");
         for field in ["attachRequired", "volumeLifecycleModes"] {
             let pointer = format!("/spec/{field}");
@@ -241,13 +255,11 @@ impl Strategy for PriorityClass {
                 ),
             );
         }
-        let policy = text(object, "preemptionPolicy");
-        if !matches!(policy, "PreemptLowerPriority" | "Never") {
-            errors.not_supported(
-                &Path::new("preemptionPolicy"),
-                policy,
-                &["PreemptLowerPriority", "Never"],
-            );
+        let path = Path::new("preemptionPolicy");
+        match text(object, "preemptionPolicy") {
+            "" => errors.required(&path, ""),
+            "PreemptLowerPriority" | "Never" => {}
+            other => errors.not_supported(&path, other, &["PreemptLowerPriority", "Never"]),
         }
     }
 

@@ -21,9 +21,6 @@ use crate::server::Server;
 
 use super::{Objection, Policy, Validation};
 
-/// How long the text of a `messageExpression` may be, in bytes.
-const MESSAGE_LIMIT: usize = 5 * 1024;
-
 /// One write, as policies see it.
 pub(super) struct Facts<'a> {
     pub(super) operation: Operation,
@@ -365,18 +362,10 @@ fn objection(
 
 /// The text of a refusal: of `messageExpression` when it gives one line, else `message`, else the expression.
 fn message(validation: &Validation, context: &Context<'_>) -> String {
-    let evaluated = validation
-        .message_expression
-        .as_ref()
-        .and_then(|expression| expression.evaluate(context).ok());
-    if let Some(CelValue::String(text)) = evaluated {
-        let text = text.trim();
-        if !text.is_empty() && text.len() <= MESSAGE_LIMIT && !text.contains(['\n', '\r']) {
-            return text.to_owned();
-        }
-    }
-    match validation.message.trim() {
+    let expression = validation.message_expression.as_ref();
+    let line = expression.and_then(|expression| expression.line(context));
+    line.unwrap_or_else(|| match validation.message.trim() {
         "" => format!("failed expression: {}", validation.expression.text.trim()),
         text => text.to_owned(),
-    }
+    })
 }

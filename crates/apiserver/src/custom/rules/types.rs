@@ -10,7 +10,7 @@ use kube_cel::cel::Value as CelValue;
 use serde_json::Value;
 
 use crate::expression::check::Type;
-use crate::expression::{dialect, map, value};
+use crate::expression::{RESERVED, dialect, map, value};
 use crate::kinds::json::{items, text};
 
 /// The type that rules see values of a schema as; `None` for what they cannot see.
@@ -145,31 +145,6 @@ pub(super) fn aligned(old: &Value, new: &Value, schema: &Value) -> Value {
         (old, _) => old.clone(),
     }
 }
-
-/// Words of the language, which cannot be names of fields.
-const RESERVED: [&str; 21] = [
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "false",
-    "for",
-    "function",
-    "if",
-    "import",
-    "in",
-    "let",
-    "loop",
-    "namespace",
-    "null",
-    "package",
-    "return",
-    "true",
-    "var",
-    "void",
-    "while",
-];
 
 /// The name of a field as expressions write it.
 fn escaped(name: &str) -> Cow<'_, str> {

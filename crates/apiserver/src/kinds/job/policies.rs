@@ -38,14 +38,7 @@ pub(super) fn validate_completion_mode(
     errors: &mut Errors,
 ) {
     const MOST: i64 = 100_000;
-    let mode = text(spec, "completionMode");
-    if !matches!(mode, "" | "NonIndexed" | "Indexed") {
-        errors.not_supported(
-            &path.field("completionMode"),
-            mode,
-            &["NonIndexed", "Indexed"],
-        );
-    }
+    errors.optional_one_of(path, spec, "completionMode", &["NonIndexed", "Indexed"]);
     let (failed, completions) = (int(spec, "maxFailedIndexes"), int(spec, "completions"));
     if indexed {
         if completions.is_none() {
@@ -70,7 +63,7 @@ pub(super) fn validate_completion_mode(
                 "must be less than or equal to completions",
             );
         }
-    } else if matches!(mode, "" | "NonIndexed") {
+    } else if matches!(text(spec, "completionMode"), "" | "NonIndexed") {
         for field in ["backoffLimitPerIndex", "maxFailedIndexes"] {
             if let Some(value) = int(spec, field) {
                 errors.invalid(
@@ -136,15 +129,12 @@ pub(super) fn validate_failure_policy(spec: &Value, path: &Path<'_>, errors: &mu
 }
 
 pub(super) fn validate_replacement_policy(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
-    let policy = text(spec, "podReplacementPolicy");
     let allowed: &[&str] = if present(spec, "podFailurePolicy").is_some() {
         &["Failed"]
     } else {
         &["Failed", "TerminatingOrFailed"]
     };
-    if !policy.is_empty() && !allowed.contains(&policy) {
-        errors.not_supported(&path.field("podReplacementPolicy"), policy, allowed);
-    }
+    errors.optional_one_of(path, spec, "podReplacementPolicy", allowed);
 }
 
 fn validate_exit_codes(codes: &Value, path: &Path<'_>, errors: &mut Errors) {

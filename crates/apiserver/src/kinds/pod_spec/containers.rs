@@ -114,61 +114,27 @@ fn validate_common(container: &Value, volumes: &Volumes<'_>, path: &Path<'_>, er
     if text(container, "image").is_empty() {
         errors.required(&path.field("image"), "");
     }
-    one_of(
+    errors.one_of(
+        path,
         container,
         "terminationMessagePolicy",
         &["File", "FallbackToLogsOnError"],
-        path,
-        errors,
     );
     validate_ports(items(container, "ports"), &path.field("ports"), errors);
     validate_env(items(container, "env"), &path.field("env"), errors);
     validate_env_from(items(container, "envFrom"), &path.field("envFrom"), errors);
     volumes.validate_mounts(container, path, errors);
-    one_of(
+    errors.one_of(
+        path,
         container,
         "imagePullPolicy",
         &["Always", "IfNotPresent", "Never"],
-        path,
-        errors,
     );
     if let Some(resources) = present(container, "resources") {
         resources::validate(resources, &path.field("resources"), errors);
     }
     if let Some(context) = present(container, "securityContext") {
         validate_security(context, &path.field("securityContext"), errors);
-    }
-}
-
-/// Required, and one of `values`.
-pub(super) fn one_of(
-    object: &Value,
-    key: &str,
-    values: &[&str],
-    path: &Path<'_>,
-    errors: &mut Errors,
-) {
-    let value = text(object, key);
-    if value.is_empty() {
-        errors.required(&path.field(key), "");
-    } else if !values.contains(&value) {
-        errors.not_supported(&path.field(key), value, values);
-    }
-}
-
-/// One of `values` when present.
-pub(super) fn optional_one_of(
-    object: &Value,
-    key: &str,
-    values: &[&str],
-    path: &Path<'_>,
-    errors: &mut Errors,
-) {
-    if let Some(value) = present(object, key)
-        .and_then(Value::as_str)
-        .filter(|value| !values.contains(value))
-    {
-        errors.not_supported(&path.field(key), value, values);
     }
 }
 
@@ -221,7 +187,7 @@ fn validate_ports(ports: &[Value], list: &Path<'_>, errors: &mut Errors) {
         if host_port != 0 {
             check_port(host_port, &path.field("hostPort"), errors);
         }
-        one_of(port, "protocol", &["SCTP", "TCP", "UDP"], &path, errors);
+        errors.one_of(&path, port, "protocol", &["SCTP", "TCP", "UDP"]);
     }
 }
 
@@ -258,12 +224,11 @@ fn check_host_ports<'a>(
 
 fn validate_restart_policy(container: &Value, path: &Path<'_>, errors: &mut Errors) {
     if present(container, "restartPolicy").is_some() {
-        optional_one_of(
+        errors.optional_one_of(
+            path,
             container,
             "restartPolicy",
             &["Always", "Never", "OnFailure"],
-            path,
-            errors,
         );
     } else if !items(container, "restartPolicyRules").is_empty() {
         errors.required(
@@ -342,7 +307,7 @@ fn validate_handler(handler: &Value, path: &Path<'_>, errors: &mut Errors) {
                     errors.required(&path.field("path"), "");
                 }
                 check_port_or_name(action.get("port"), &path.field("port"), errors);
-                optional_one_of(action, "scheme", &["HTTP", "HTTPS"], &path, errors);
+                errors.optional_one_of(&path, action, "scheme", &["HTTP", "HTTPS"]);
             }
             "tcpSocket" | "grpc" => {
                 check_port_or_name(action.get("port"), &path.field("port"), errors);
@@ -368,7 +333,7 @@ fn check_id(object: &Value, key: &str, path: &Path<'_>, errors: &mut Errors) {
 fn validate_security(context: &Value, path: &Path<'_>, errors: &mut Errors) {
     check_id(context, "runAsUser", path, errors);
     check_id(context, "runAsGroup", path, errors);
-    optional_one_of(context, "procMount", &["Default", "Unmasked"], path, errors);
+    errors.optional_one_of(path, context, "procMount", &["Default", "Unmasked"]);
     validate_seccomp(context, path, errors);
     if context.get("allowPrivilegeEscalation") == Some(&Value::Bool(false)) {
         if flag(context, "privileged") {
@@ -453,12 +418,17 @@ pub(super) fn validate_pod_security(spec: &Value, path: &Path<'_>, errors: &mut 
             "ShareProcessNamespace and HostPID cannot both be enabled",
         );
     }
-    optional_one_of(
+    errors.optional_one_of(
+        &path,
         context,
         "fsGroupChangePolicy",
         &["Always", "OnRootMismatch"],
+    );
+    errors.optional_one_of(
         &path,
-        errors,
+        context,
+        "supplementalGroupsPolicy",
+        &["Merge", "Strict"],
     );
     validate_seccomp(context, &path, errors);
 }

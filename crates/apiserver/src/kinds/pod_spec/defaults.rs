@@ -139,12 +139,6 @@ fn default_container(container: &mut Value) {
             default_handler(handler);
         }
     }
-    if let Some(context) = container
-        .get_mut("securityContext")
-        .filter(|context| present(context, "procMount").is_some())
-    {
-        default_text(context, "procMount", "Default");
-    }
 }
 
 fn default_resources(resources: &mut Value) {

@@ -62,7 +62,7 @@ pub(super) fn validate_tolerations(tolerations: &[Value], list: &Path<'_>, error
 
 /// Checks the taints of a Node.
 pub(in crate::kinds) fn validate_taint_effect(taint: &Value, path: &Path<'_>, errors: &mut Errors) {
-    super::containers::one_of(taint, "effect", &EFFECTS, path, errors);
+    errors.one_of(path, taint, "effect", &EFFECTS);
 }
 
 /// Checks affinity of all sorts.
@@ -213,6 +213,9 @@ pub(super) fn validate_spread(constraints: &[Value], list: &Path<'_>, errors: &m
                 &path.field("{topologyKey, whenUnsatisfiable}"),
                 format!("{{{key}, {action}}}"),
             );
+        }
+        for key in ["nodeAffinityPolicy", "nodeTaintsPolicy"] {
+            errors.optional_one_of(&path, constraint, key, &["Honor", "Ignore"]);
         }
         if let Some(selector) = present(constraint, "labelSelector") {
             label_selector::validate(selector, &path.field("labelSelector"), errors);

@@ -6,7 +6,7 @@ use crate::kinds::field::{Errors, Path};
 use crate::kinds::json::{flag, int, items, present, text};
 use crate::kinds::{meta, names};
 
-use super::containers::{self, one_of, optional_one_of};
+use super::containers;
 use super::scheduling;
 use super::volumes::Volumes;
 
@@ -39,19 +39,17 @@ pub(in crate::kinds) fn validate_spec(
     containers::validate_init(spec, &volumes, path, errors);
     containers::validate_ephemeral(spec, &volumes, path, errors);
     validate_host_network(spec, is_pod, path, errors);
-    one_of(
+    errors.one_of(
+        path,
         spec,
         "restartPolicy",
         &["Always", "OnFailure", "Never"],
-        path,
-        errors,
     );
-    one_of(
+    errors.one_of(
+        path,
         spec,
         "dnsPolicy",
         &["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"],
-        path,
-        errors,
     );
     meta::validate_labels(spec, "nodeSelector", path, errors);
     containers::validate_pod_security(spec, path, errors);
@@ -74,18 +72,20 @@ pub(in crate::kinds) fn validate_spec(
         &path.field("topologySpreadConstraints"),
         errors,
     );
+    if let Some(os) = present(spec, "os") {
+        errors.one_of(&path.field("os"), os, "name", &["linux", "windows"]);
+    }
     validate_names(spec, path, errors);
     scheduling::validate_tolerations(
         items(spec, "tolerations"),
         &path.field("tolerations"),
         errors,
     );
-    optional_one_of(
+    errors.optional_one_of(
+        path,
         spec,
         "preemptionPolicy",
         &["PreemptLowerPriority", "Never"],
-        path,
-        errors,
     );
 }
 

@@ -94,6 +94,18 @@ impl<'a> Volumes<'a> {
                 }
                 check_relative(expression, &list.field("subPathExpr"), errors);
             }
+            errors.optional_one_of(
+                &list,
+                mount,
+                "mountPropagation",
+                &["Bidirectional", "HostToContainer", "None"],
+            );
+            errors.optional_one_of(
+                &list,
+                mount,
+                "recursiveReadOnly",
+                &["Disabled", "Enabled", "IfPossible"],
+            );
         }
         self.validate_devices(devices, path, errors);
     }
@@ -285,7 +297,8 @@ pub(in crate::kinds) fn validate_host_path(source: &Value, path: &Path<'_>, erro
         return;
     }
     check_backsteps(target, &path.field("path"), errors);
-    super::containers::optional_one_of(
+    errors.optional_one_of(
+        path,
         source,
         "type",
         &[
@@ -298,8 +311,6 @@ pub(in crate::kinds) fn validate_host_path(source: &Value, path: &Path<'_>, erro
             "FileOrCreate",
             "Socket",
         ],
-        path,
-        errors,
     );
 }
 

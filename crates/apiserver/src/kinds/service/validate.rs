@@ -172,17 +172,12 @@ fn validate_cluster_ips(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
             );
         }
     }
-    let policy = text(spec, "ipFamilyPolicy");
-    if !matches!(
-        policy,
-        "" | "SingleStack" | "PreferDualStack" | "RequireDualStack"
-    ) {
-        errors.not_supported(
-            &path.field("ipFamilyPolicy"),
-            policy,
-            &["PreferDualStack", "RequireDualStack", "SingleStack"],
-        );
-    }
+    errors.optional_one_of(
+        path,
+        spec,
+        "ipFamilyPolicy",
+        &["PreferDualStack", "RequireDualStack", "SingleStack"],
+    );
     for (index, ip) in all.iter().filter_map(Value::as_str).enumerate() {
         if index == 0 && ip == "None" {
             if all.len() > 1 {
@@ -287,14 +282,13 @@ fn validate_traffic(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
             "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
         );
     }
-    let internal = text(spec, "internalTrafficPolicy");
-    if !matches!(internal, "" | "Cluster" | "Local") {
-        errors.not_supported(
-            &path.field("internalTrafficPolicy"),
-            internal,
-            &["Cluster", "Local"],
-        );
-    }
+    errors.optional_one_of(path, spec, "internalTrafficPolicy", &["Cluster", "Local"]);
+    errors.optional_one_of(
+        path,
+        spec,
+        "trafficDistribution",
+        &["PreferClose", "PreferSameZone", "PreferSameNode"],
+    );
 }
 
 /// Checks what may not change.
