@@ -111,7 +111,7 @@ impl Real {
     }
 }
 
-/// Makes a policy about nothing that takes ConfigMaps as parameters. A real server stops to watch them with the last such
+/// Makes a policy about nothing that takes `ConfigMaps` as parameters. A real server stops to watch them with the last such
 /// policy, and cannot begin again: later policies never find parameters.
 async fn keep_parameters(client: &Client) -> Result<(), String> {
     let rule = json!({"apiGroups": ["none.example.com"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["nones"]});
