@@ -19,7 +19,7 @@ type Arrows = BTreeMap<String, BTreeSet<String>>;
 const FACADE: &str = "wavetank";
 
 /// Crates that all may use.
-const FOR_ALL: [&str; 2] = ["kernel", "model"];
+const FOR_ALL: [&str; 3] = ["json", "kernel", "model"];
 
 fn map() -> String {
     fs::read_to_string(root().join("crates/README.md")).expect("crates/README.md can be read")

@@ -1,7 +1,7 @@
 //! The Rust version of the workspace is the highest that a dependency asks for: no lower, or it would not build; no
 //! higher, or it would lock people out for nothing.
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_tests::{host, metadata};
 
 fn version(text: &str) -> (u64, u64, u64) {

@@ -64,7 +64,7 @@ fn codes_can_be_left_out() {
 
 #[test]
 fn findings_are_data_too() {
-    let document: serde_json::Value =
+    let document: wavetank_json::Value =
         serde_json::from_str(&stdout(&["lint", "lint", "--format", "json"])).unwrap();
     assert_eq!(document["findings"][0]["code"], "WT001");
     assert_eq!(document["findings"][0]["line"], 32);

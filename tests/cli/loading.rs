@@ -57,6 +57,6 @@ fn list_tells_of_files_that_are_no_scenarios() {
 
 #[test]
 fn the_schema_is_json() {
-    let schema: serde_json::Value = serde_json::from_str(&crate::stdout(&["schema"])).unwrap();
+    let schema: wavetank_json::Value = serde_json::from_str(&crate::stdout(&["schema"])).unwrap();
     assert!(schema.get("$schema").is_some());
 }

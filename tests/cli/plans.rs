@@ -14,7 +14,7 @@ fn a_plan_of_one_case() {
 
 #[test]
 fn a_plan_as_json() {
-    let document: serde_json::Value =
+    let document: wavetank_json::Value =
         serde_json::from_str(&stdout(&["plan", "plan.yaml", "--format", "json"])).unwrap();
     assert_eq!(document["plans"][0]["tasks"][0]["phase"], "PreSync");
 }

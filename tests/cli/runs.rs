@@ -104,7 +104,7 @@ fn the_command_line_under_again_gives_the_same_text() {
 
 #[test]
 fn json_carries_the_exit_code() {
-    let document: serde_json::Value =
+    let document: wavetank_json::Value =
         serde_json::from_str(&stdout(&["run", "two-cases.yaml", "--format", "json"])).unwrap();
     assert_eq!(document["exitCode"], 1);
     assert_eq!(

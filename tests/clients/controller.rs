@@ -65,7 +65,7 @@ async fn play(client: Client) -> Result<(), String> {
         .await
         .map_err(text)?;
     holds(&secrets, "one").await?;
-    let patch = serde_json::json!({"data": {"k": "two"}});
+    let patch = wavetank_json::json!({"data": {"k": "two"}});
     maps.patch("m", &PatchParams::default(), &Patch::Merge(patch))
         .await
         .map_err(text)?;

@@ -1,8 +1,8 @@
 //! What is asked of every target, written once.
 
 use http::{Method, Request};
-use serde_json::{Value, json};
 use wavetank_cluster::Cluster;
+use wavetank_json::{Value, json};
 use wavetank_kernel::BoxFuture;
 use wavetank_model::{Actor, ChangeKind, object};
 

@@ -9,8 +9,8 @@ use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::discovery::ApiResource;
 use kube::{Client, Config};
-use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
+use wavetank_json::{Value, json};
 use wavetank_tests::wire::Serve;
 
 use crate::{runtime, stop, wavetank};
@@ -85,7 +85,7 @@ async fn until(api: &Api<DynamicObject>, name: &str, pointer: &str) {
     let waited = timeout(Duration::from_secs(60), async {
         loop {
             let found = api.get(name).await.expect("the object is there");
-            if found.data.pointer(pointer).and_then(Value::as_i64) == Some(1) {
+            if found.data.pointer(pointer).is_some_and(|count| count == 1) {
                 return;
             }
             sleep(Duration::from_millis(10)).await;

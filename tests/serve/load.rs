@@ -11,8 +11,8 @@ use futures::future::{join_all, try_join_all};
 use http_body_util::BodyExt as _;
 use kube::Client;
 use kube::client::Body;
-use serde_json::{Value, json};
 use tokio::time::timeout;
+use wavetank_json::{Value, json};
 use wavetank_tests::wire::{self, Serve};
 
 use crate::{runtime, send, wavetank};

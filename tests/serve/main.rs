@@ -12,8 +12,8 @@ use std::time::Duration;
 use http_body_util::BodyExt as _;
 use kube::Client;
 use kube::client::Body;
-use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
+use wavetank_json::Value;
 use wavetank_tests::wire::Serve;
 
 fn wavetank() -> &'static Path {

@@ -21,8 +21,8 @@ use futures::stream::{self, StreamExt as _};
 use http_body_util::BodyExt as _;
 use kube::Client;
 use kube::client::Body;
-use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
+use wavetank_json::{Value, json};
 use wavetank_tests::wire::{self, ControlPlane, Serve};
 
 type Failure = Box<dyn Error>;

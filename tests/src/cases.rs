@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use serde::Deserialize;
-use serde_json::Value;
+use wavetank_json::Value;
 
 pub use expectation::Expectation;
 

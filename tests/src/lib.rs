@@ -9,7 +9,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 /// The root of the repository.
 ///

@@ -10,7 +10,7 @@ mod subject;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::key::{GroupKind, ObjectKey};
 use wavetank_model::selector::LabelSelector;
 use wavetank_model::{Status, object};
@@ -221,7 +221,7 @@ fn fits(rule: &Value, asked: Attributes<'_>) -> bool {
 mod tests {
     use bytes::Bytes;
     use http::Request;
-    use serde_json::json;
+    use wavetank_json::json;
     use wavetank_kernel::{Seed, SimTime};
     use wavetank_model::Actor;
 

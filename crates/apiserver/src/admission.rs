@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_kernel::Rng;
 use wavetank_model::key::{GroupKind, ObjectKey};
 use wavetank_model::status::{Status, StatusDetails};

@@ -3,7 +3,7 @@
 //! The sums are looked at when any `ClusterRole` changes, and written by server-side apply, as a real cluster's
 //! clusterrole-aggregation-controller does.
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::object::At;
 use wavetank_model::selector::LabelSelector;

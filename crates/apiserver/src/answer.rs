@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::channel::mpsc::UnboundedReceiver;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WARNING};
 use http::{Response, StatusCode};
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::Status;
 
 use crate::protobuf;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::{
     Api, DeleteOptions, GroupKind, GroupVersionKind, ObjectKey, PatchType, Status, object,

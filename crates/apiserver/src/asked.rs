@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{Method, Request};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::{Actor, DeleteOptions, PatchType, Status};
 

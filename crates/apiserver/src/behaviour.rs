@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::patch::apply::Tracked;
 use wavetank_model::schema::{self, DecodeError, FieldProblem};

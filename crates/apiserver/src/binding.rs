@@ -1,6 +1,6 @@
 //! Binding a Pod to a node (API-228).
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::object::At;
 use wavetank_model::{Status, object};
 

@@ -1,6 +1,6 @@
 //! Bodies of requests: JSON, YAML, protobuf (API-058, 060, 063).
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::schema;
 use wavetank_model::{DeleteOptions, PatchType, Propagation, Status};
 

@@ -2,7 +2,7 @@
 
 pub(crate) mod autoscaler;
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use crate::registry::{Resource, VersionType};
 

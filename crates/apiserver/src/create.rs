@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use wavetank_json::{Map, Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::patch::apply::{ManagedFields, Tracked};
 use wavetank_model::schema::FieldProblem;
@@ -128,7 +128,7 @@ impl From<Value> for Incoming {
 }
 
 /// `metadata` of an object, made when it is absent or null.
-pub(crate) fn metadata_mut(object: &mut Value) -> Option<&mut Map<String, Value>> {
+pub(crate) fn metadata_mut(object: &mut Value) -> Option<&mut Map> {
     let fields = object.as_object_mut()?;
     let metadata = fields.entry("metadata").or_insert_with(|| json!({}));
     if metadata.is_null() {
@@ -327,7 +327,7 @@ fn check_type(call: &Call, object: &mut Value) -> Result<(), Status> {
     let kind = resource.kind();
     if object.is_null() {
         // As Go's decoder takes it.
-        *object = Value::Object(serde_json::Map::new());
+        *object = Value::Object(wavetank_json::Map::new());
     }
     let Some(fields) = object.as_object_mut() else {
         let shown = object.to_string();

@@ -10,7 +10,7 @@ mod validate;
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::GroupKind;
 use wavetank_model::object::At;
 use wavetank_model::schema::{Schema, SchemaRef};

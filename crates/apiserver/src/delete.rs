@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::object::At;
 use wavetank_model::{DeleteOptions, Propagation, Status, object, timestamp};
 

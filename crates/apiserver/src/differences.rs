@@ -218,7 +218,7 @@ mod tests {
 
     use bytes::Bytes;
     use http::Request;
-    use serde_json::json;
+    use wavetank_json::json;
     use wavetank_kernel::{Chooser, Seed, SimTime};
     use wavetank_model::Actor;
 

@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{ACCEPT, ETAG, HOST, IF_NONE_MATCH, VARY};
 use http::{HeaderName, Method, Request};
-use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use wavetank_json::{Value, json};
 
 use crate::answer::{Answer, ResponseBody, json_line};
 use crate::asked::header;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::object::{self, condition, is_true};
 use wavetank_model::{DeleteOptions, Propagation, Status};

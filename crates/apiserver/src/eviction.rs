@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::object::At;
 use wavetank_model::selector::LabelSelector;
 use wavetank_model::status::{StatusCause, StatusDetails};

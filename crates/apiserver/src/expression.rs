@@ -12,7 +12,7 @@ use kube_cel::cel::common::ast::{EntryExpr, Expr, IdedExpr};
 use kube_cel::cel::objects::{Key, Map};
 use kube_cel::cel::parser::Parser;
 use kube_cel::cel::{Context, ExecutionError, Value as CelValue};
-use serde_json::Value;
+use wavetank_json::Value;
 
 use check::problem_at;
 
@@ -252,7 +252,7 @@ mod tests {
 
     fn evaluated(text: &str) -> String {
         let mut context = dialect::context();
-        let object = serde_json::json!({"data": {"b": "1", "a": "2"}, "list": [1, 2]});
+        let object = wavetank_json::json!({"data": {"b": "1", "a": "2"}, "list": [1, 2]});
         dialect::bind(&mut context, "object", &value(&object));
         dialect::bind(&mut context, "oldObject", &CelValue::Null);
         match Expression::new(text).evaluate(&context) {

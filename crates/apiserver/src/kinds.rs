@@ -1,6 +1,6 @@
 //! What each built-in kind adds to the general rules: defaults, validation, immutability (sections 20.1 to 20.4).
 //!
-//! Everything is a function on [`serde_json::Value`]; nothing here knows the store. One file per kind or family, and one
+//! Everything is a function on [`wavetank_json::Value`]; nothing here knows the store. One file per kind or family, and one
 //! static [`Strategy`] per kind, found with [`strategy`]. The server calls, in this order (API-012, API-013):
 //!
 //! 1. `schema::decode`, [`Strategy::default`], `schema::complete` on what was read (a patched object too),
@@ -11,7 +11,7 @@
 //! An object that went through the first has no nulls and none of the empty values that the server leaves out, so that
 //! two of them are equal exactly when the server calls them semantically equal (API-091).
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::api::Propagation;
 use wavetank_model::key::GroupKind;
 use wavetank_model::status::Status;

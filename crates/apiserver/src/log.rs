@@ -2,7 +2,7 @@
 //! would print, and the message it ended with. `follow` ends at the end of what is there.
 
 use jiff::Timestamp;
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::Status;
 
 use crate::answer::Answer;
@@ -157,7 +157,7 @@ fn printed(container: &Value) -> Vec<String> {
 mod tests {
     use bytes::Bytes;
     use http::Request;
-    use serde_json::json;
+    use wavetank_json::json;
     use wavetank_kernel::{Seed, SimTime};
     use wavetank_model::Actor;
 

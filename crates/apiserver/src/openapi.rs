@@ -4,7 +4,7 @@ mod schemas;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, ETAG, LOCATION};
-use serde_json::{Map, Value, json};
+use wavetank_json::{Map, Value, json};
 
 use crate::answer::{Answer, JSON};
 use crate::discovery::{hash, vary};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::patch::apply::{self, FieldSet, ManagedFields, Tracked, Writer};
 use wavetank_model::{GroupVersionKind, Status, object};
 

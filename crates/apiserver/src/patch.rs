@@ -1,6 +1,6 @@
 //! Patching objects (API-014, 124 to 133).
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::patch::{self, PatchError, StrategicError};
 use wavetank_model::{PatchType, Status, object};
 

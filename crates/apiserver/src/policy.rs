@@ -10,7 +10,7 @@ mod matching;
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::key::{GroupKind, ObjectKey};
 use wavetank_model::object::At;
 use wavetank_model::patch::apply::Tracked;

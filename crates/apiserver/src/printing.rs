@@ -1,7 +1,7 @@
 //! Answers as Tables (API-214 to 216): columns and cells are those of the module `table`.
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 
 use crate::convert;
 use crate::registry::Resource;

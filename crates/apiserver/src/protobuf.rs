@@ -13,7 +13,7 @@ mod wire;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use serde_json::{Map, Number, Value};
+use wavetank_json::{Map, Number, Value};
 
 pub(crate) use encode::{WATCH_MEDIA_TYPE, encode, watch_frame};
 use table::{Field, Kind, Shape};
@@ -118,7 +118,7 @@ fn read_message(
     number: usize,
     name: &str,
     deepest: usize,
-    object: &mut Map<String, Value>,
+    object: &mut Map,
 ) -> Result<(), DecodeError> {
     let deepest = deepest.checked_sub(1).ok_or(DecodeError::TooDeep)?;
     let known = table::message(number);

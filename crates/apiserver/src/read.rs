@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::Status;
 
 use crate::answer::Answer;

@@ -1,6 +1,6 @@
 //! Kinds that are answered and not stored (API-103, 231, 301, 302).
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::Status;
 
 use crate::access::{Attributes, Subject};

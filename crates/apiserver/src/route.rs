@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Request;
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_kernel::SimTime;
 use wavetank_model::patch::apply::{ManagedFields, Tracked};
 use wavetank_model::{Actor, PatchType, Status, object};

@@ -1,6 +1,6 @@
 //! The scale subresource (API-226): `spec.replicas` of a workload as an object of its own.
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::object::At;
 use wavetank_model::selector::LabelSelector;
 use wavetank_model::{PatchType, Status, object, patch};

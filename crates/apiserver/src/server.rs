@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_kernel::{Chooser, Class, Load, Queue, Rng, Seed, SimTime};
 use wavetank_model::key::GroupKind;
 use wavetank_model::patch::apply::ManagedFields;

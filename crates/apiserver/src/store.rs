@@ -4,20 +4,24 @@
 //! fields stands apart from the object. Reads are cheap and never change a revision. Nothing here knows a rule of
 //! Kubernetes but the shape of metadata.
 
+mod written;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::{Map, Value};
+use wavetank_json::{Map, Value};
+use wavetank_model::Change;
 use wavetank_model::object::{self, At};
 use wavetank_model::patch::apply::{ManagedFields, Tracked};
-use wavetank_model::{Change, json};
 
 use crate::config::HistoryLimits;
 use crate::registry::{Resource, TableId};
 
-const HEAD: &str = Change::MODIFIED;
+use self::written::Layout;
+pub(crate) use self::written::{Past, write_object};
+
 const TAIL: &str = "}\n";
 
 /// One version of one object.
@@ -28,68 +32,33 @@ pub(crate) struct Stored {
     /// The commit that wrote it; names this version of this object.
     pub(crate) revision: u64,
     pub(crate) uid: Box<str>,
-    pub(crate) labels: Option<Map<String, Value>>,
+    pub(crate) labels: Option<Map>,
     /// Uids of the owners.
     pub(crate) owners: Vec<Box<str>>,
     pub(crate) terminating: bool,
-    /// The watch line of this version as a change; the object is a part of it.
+    /// The watch line that tells of this version; the object is a part of it.
     line: Bytes,
-    /// Length of `"kind":…,"apiVersion":…,` behind the opening brace.
-    type_length: u16,
-    /// Where in the line each of the other fields ends, in their order.
-    ends: Box<[usize]>,
-}
-
-/// A version that was written before, from which the text of fields is taken that did not change.
-#[derive(Clone, Copy)]
-pub(crate) struct Past<'a> {
-    object: &'a Value,
-    stored: &'a Stored,
-}
-
-impl<'a> Past<'a> {
-    /// The fields but for kind and version: name, value, and both as they were written.
-    fn fields(self) -> impl Iterator<Item = (&'a String, &'a Value, &'a [u8])> {
-        let mut start = HEAD.len() + 1 + usize::from(self.stored.type_length);
-        let fields = self.object.as_object().into_iter().flat_map(own_fields);
-        fields
-            .zip(&self.stored.ends)
-            .map(move |((name, value), end)| {
-                let text = &self.stored.line[start..*end];
-                start = end + 1;
-                (name, value, text)
-            })
-    }
-}
-
-/// All fields but kind and version.
-fn own_fields(fields: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
-    fields
-        .iter()
-        .filter(|(name, _)| *name != "kind" && *name != "apiVersion")
+    /// How the line begins.
+    head: &'static str,
+    layout: Layout,
 }
 
 impl Stored {
     /// Serialises an object, which carries its resourceVersion.
     ///
-    /// `past` is the version before, where it is at hand; `scratch` is any memory to write in.
+    /// `head` is [`Change::ADDED`] or [`Change::MODIFIED`], `past` the version before, where it is at hand, `scratch`
+    /// any memory to write in.
     pub(crate) fn new(
         key: Arc<str>,
         revision: u64,
         object: Tracked<'_>,
+        head: &'static str,
         past: Option<Past<'_>>,
         scratch: &mut Vec<u8>,
     ) -> Self {
         scratch.clear();
-        scratch.extend_from_slice(HEAD.as_bytes());
-        let mut ends = Vec::with_capacity(4);
-        let type_length = write_fields(
-            scratch,
-            object.object,
-            Some(object.managed),
-            past,
-            &mut ends,
-        );
+        scratch.extend_from_slice(head.as_bytes());
+        let layout = written::write(scratch, object, past);
         scratch.extend_from_slice(TAIL.as_bytes());
         let value = object.object;
         Self {
@@ -105,30 +74,46 @@ impl Stored {
                 .collect(),
             terminating: object::is_terminating(value),
             line: Bytes::copy_from_slice(scratch),
-            type_length,
-            ends: ends.into_boxed_slice(),
+            head,
+            layout,
         }
+    }
+
+    fn object(&self) -> &[u8] {
+        &self.line[self.head.len()..self.line.len() - TAIL.len()]
     }
 
     /// The object as it goes over the wire.
     pub(crate) fn json(&self) -> Bytes {
-        self.line.slice(HEAD.len()..self.line.len() - TAIL.len())
+        self.line.slice_ref(self.object())
     }
 
     /// The object without the opening brace and without `kind` and `apiVersion`, as lists of built-in kinds have it
     /// (API-187); a list writes the brace.
     pub(crate) fn list_item(&self) -> &[u8] {
-        &self.line[HEAD.len() + 1 + usize::from(self.type_length)..self.line.len() - TAIL.len()]
+        &self.object()[self.layout.types..]
     }
 
-    /// The watch line that says `MODIFIED`.
-    pub(crate) fn modified_line(&self) -> Bytes {
-        self.line.clone()
-    }
-
-    /// The watch line with another type.
+    /// The watch line with a type.
     pub(crate) fn line(&self, event: &str) -> Bytes {
-        watch_line(event, &self.line[HEAD.len()..self.line.len() - TAIL.len()])
+        let head = match event {
+            "ADDED" => Change::ADDED,
+            "MODIFIED" => Change::MODIFIED,
+            _ => "",
+        };
+        if self.head == head {
+            return self.line.clone();
+        }
+        watch_line(event, self.object())
+    }
+
+    /// As what a later version is written over; `object` is this one.
+    fn past<'a>(&'a self, object: &'a Value) -> Past<'a> {
+        Past {
+            object,
+            text: self.object(),
+            layout: &self.layout,
+        }
     }
 
     fn weight(&self) -> usize {
@@ -145,73 +130,6 @@ pub(crate) fn watch_line(event: &str, object: &[u8]) -> Bytes {
     out.extend_from_slice(object);
     out.extend_from_slice(TAIL.as_bytes());
     out.into()
-}
-
-/// Serialises with `kind` and `apiVersion` first, as a real server does.
-pub(crate) fn write_object(out: &mut Vec<u8>, value: &Value) {
-    write_fields(out, value, None, None, &mut Vec::new());
-}
-
-/// Serialises an object with `managed` in its metadata; gives the length of kind and version, which stand first, and
-/// adds to `ends` where the other fields end.
-fn write_fields(
-    out: &mut Vec<u8>,
-    value: &Value,
-    managed: Option<&ManagedFields>,
-    past: Option<Past<'_>>,
-    ends: &mut Vec<usize>,
-) -> u16 {
-    let Some(fields) = value.as_object() else {
-        json::write(out, value);
-        return 0;
-    };
-    out.push(b'{');
-    let start = out.len();
-    for name in ["kind", "apiVersion"] {
-        if let Some(text) = fields.get(name) {
-            out.push(b'"');
-            out.extend_from_slice(name.as_bytes());
-            out.extend_from_slice(b"\":");
-            json::write(out, text);
-            out.push(b',');
-        }
-    }
-    let length = out.len() - start;
-    let mut past = past.into_iter().flat_map(Past::fields).peekable();
-    for (name, field) in own_fields(fields) {
-        while past.next_if(|(before, ..)| *before < name).is_some() {}
-        let before = past.next_if(|(before, ..)| *before == name);
-        // Metadata differ in each version, and hold what the object does not.
-        let same = before.filter(|(_, value, _)| name != "metadata" && *value == field);
-        if let Some((.., text)) = same {
-            out.extend_from_slice(text);
-        } else {
-            json::write_text(out, name);
-            out.push(b':');
-            json::write(out, field);
-            if name == "metadata"
-                && let Some(managed) = managed.filter(|managed| !managed.is_empty())
-            {
-                write_managed(out, managed);
-            }
-        }
-        ends.push(out.len());
-        out.push(b',');
-    }
-    if out.last() == Some(&b',') {
-        out.pop();
-    }
-    out.push(b'}');
-    // An object of type fields alone has no comma behind them.
-    u16::try_from(length.min(out.len() - 1 - start)).unwrap_or(0)
-}
-
-/// Adds who owns the fields to the metadata that were just written.
-fn write_managed(out: &mut Vec<u8>, managed: &ManagedFields) {
-    out.pop();
-    out.extend_from_slice(b",\"managedFields\":");
-    managed.write(out);
-    out.push(b'}');
 }
 
 /// One committed change of one table.
@@ -486,12 +404,14 @@ impl Store {
         let before = old
             .as_ref()
             .and_then(|old| Some((old, cache.values.get(&old.revision)?)));
-        let past = before.map(|(stored, (parsed, _))| Past {
-            object: &parsed.value,
-            stored,
-        });
+        let past = before.map(|(stored, (parsed, _))| stored.past(&parsed.value));
         let written = parsed.tracked();
-        let stored = Stored::new(key, revision, written, past, &mut self.scratch);
+        let head = if old.is_some() {
+            Change::MODIFIED
+        } else {
+            Change::ADDED
+        };
+        let stored = Stored::new(key, revision, written, head, past, &mut self.scratch);
         let stored = Arc::new(stored);
         self.index(
             resource.table,
@@ -570,7 +490,7 @@ pub(crate) fn scan<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use wavetank_json::json;
 
     #[test]
     fn kind_and_version_stand_first_and_can_be_left_out() {
@@ -578,7 +498,14 @@ mod tests {
         let stored = |object: &Value| {
             let managed = &ManagedFields::default();
             let object = Tracked { object, managed };
-            Stored::new(Arc::from("t/c"), 7, object, None, &mut Vec::new())
+            Stored::new(
+                Arc::from("t/c"),
+                7,
+                object,
+                Change::ADDED,
+                None,
+                &mut Vec::new(),
+            )
         };
         let bare = stored(&json!({"kind": "X"}));
         let stored = stored(&value);
@@ -590,40 +517,20 @@ mod tests {
             stored.list_item(),
             br#""data":{"a":"1"},"metadata":{"name":"c"}}"#
         );
-        assert_eq!(stored.modified_line(), stored.line("MODIFIED"));
+        let told = |event| {
+            let line = stored.line(event);
+            let text = String::from_utf8_lossy(&stored.json()).into_owned();
+            assert_eq!(
+                line,
+                format!("{{\"type\":\"{event}\",\"object\":{text}}}\n")
+            );
+        };
+        for event in ["ADDED", "MODIFIED", "DELETED"] {
+            told(event);
+        }
         assert_eq!(
             (bare.json(), bare.list_item()),
             (Bytes::from_static(b"{\"kind\":\"X\"}"), &b"}"[..])
         );
-    }
-
-    #[test]
-    fn a_version_over_another_is_written_as_if_there_was_none() {
-        let versions = [
-            json!({"apiVersion": "v1", "kind": "X", "metadata": {"name": "c"}, "spec": {"a": [1, "\n"]}, "status": {}}),
-            json!({"apiVersion": "v1", "kind": "X", "metadata": {"name": "c"}, "spec": {"a": [1, "\n"]}, "status": {"b": 1}}),
-            json!({"data": {"é": "ü"}, "kind": "X", "metadata": {"name": "d"}, "spec": {"a": [2]}}),
-            json!({"metadata": {"name": "d"}, "spec": {"a": [2]}, "zone": null}),
-            json!({"apiVersion": "v1", "kind": "X"}),
-            json!({"zone": null}),
-        ];
-        let managed = &ManagedFields::default();
-        let write = |object, past: Option<Past<'_>>| {
-            let object = Tracked { object, managed };
-            Stored::new(Arc::from("t/c"), 7, object, past, &mut Vec::new())
-        };
-        for object in &versions {
-            let stored = write(object, None);
-            let past = Past {
-                object,
-                stored: &stored,
-            };
-            for new in &versions {
-                let over = write(new, Some(past));
-                let afresh = write(new, None);
-                assert_eq!(over.json(), afresh.json(), "{new} over {object}");
-                assert_eq!(over.ends, afresh.ends, "{new} over {object}");
-            }
-        }
     }
 }

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::key::GroupKind;
 use wavetank_model::object;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::object::At;
 use wavetank_model::patch::apply::Tracked;
 use wavetank_model::{Status, object};

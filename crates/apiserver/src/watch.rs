@@ -12,9 +12,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_kernel::{Chooser, Class, Load, SimTime};
-use wavetank_model::Status;
+use wavetank_model::{Change, Status};
 
 use crate::answer::{Answer, JSON, ResponseBody};
 use crate::asked::Asked;
@@ -433,15 +433,14 @@ impl Server {
         match (before, watch.filter.matches(&self.store, &event.new)) {
             (None, false) => None,
             (None, true) => Some(self.event_line(resource, watch, "ADDED", &event.new)),
-            (Some(_), true) if watch.is_plain(resource) => Some(event.new.modified_line()),
             (Some(_), true) => Some(self.event_line(resource, watch, "MODIFIED", &event.new)),
             (Some(old), false) => {
                 let mut last = self.store.parsed(old);
                 Arc::make_mut(&mut last.value)["metadata"]["resourceVersion"] =
                     Value::from(event.revision.to_string());
                 let key = Arc::clone(&old.key);
-                let object = last.tracked();
-                let left = Stored::new(key, event.revision, object, None, &mut Vec::new());
+                let (object, head) = (last.tracked(), Change::MODIFIED);
+                let left = Stored::new(key, event.revision, object, head, None, &mut Vec::new());
                 Some(line_of(
                     resource,
                     watch,

@@ -10,8 +10,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use http::Request;
-use serde_json::{Value, json};
 use wavetank_apiserver::{ResponseBody, Server, ServerConfig};
+use wavetank_json::{Value, json};
 use wavetank_kernel::{Chooser, Rng, Seed, SimTime};
 use wavetank_model::Actor;
 use wavetank_tests::cases::{self, Outgoing};
@@ -392,7 +392,11 @@ impl Dice {
                         ]);
                         fields.insert(other.to_owned(), field);
                     }
-                    _ => self.change(&mut fields[&name]),
+                    _ => {
+                        if let Some(field) = fields.get_mut(&name) {
+                            self.change(field);
+                        }
+                    }
                 }
             }
             Value::Array(items) if deeper && !items.is_empty() => {

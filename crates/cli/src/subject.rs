@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::{GroupVersionKind, kinds};
 use wavetank_scenario::{
     Loaded, Manifests, Problems, Scenario, discover, holds_scenario, load_bytes, manifests,

@@ -13,8 +13,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tokio::sync::watch;
+use wavetank_json::Value;
 use wavetank_model::{ObjectKey, object};
 
 /// One line of the file.

@@ -224,7 +224,7 @@ impl ControlPlane {
 
     async fn read_version(&mut self) -> Result<(), ClusterError> {
         let client = self.server.client()?;
-        let version: serde_json::Value = crate::discovery::get(&client, "/version")
+        let version: wavetank_json::Value = crate::discovery::get(&client, "/version")
             .await
             .map_err(unavailable)?;
         version["gitVersion"]
@@ -250,7 +250,7 @@ impl ControlPlane {
                 if let Some(ended) = self.ended() {
                     return Err(unavailable(ended));
                 }
-                if crate::discovery::get::<serde_json::Value>(&client, path)
+                if crate::discovery::get::<wavetank_json::Value>(&client, path)
                     .await
                     .is_ok()
                 {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use http::Request;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use tokio::time::timeout;
+use wavetank_json::Value;
 use wavetank_model::{GroupVersionKind, kinds};
 
 use crate::resource::Resource;

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::object;
 
 use crate::discovery;

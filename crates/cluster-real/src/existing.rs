@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::Request;
-use serde_json::{Value, json};
 use tokio::runtime::Builder;
 use tokio::time::{Instant, sleep};
 use wavetank_cluster::ClusterError;
+use wavetank_json::{Value, json};
 use wavetank_model::object;
 
 use crate::confine::Line;

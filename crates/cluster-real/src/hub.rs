@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::channel::mpsc::UnboundedSender;
-use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 use wavetank_cluster::Observer;
+use wavetank_json::Value;
 use wavetank_kernel::{Clock, SimTime};
 use wavetank_model::{Change, ChangeKind, GroupKind, GroupVersionKind, ObjectKey, object};
 

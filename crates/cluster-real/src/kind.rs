@@ -9,10 +9,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use http::Request;
-use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::time::timeout;
 use wavetank_cluster::ClusterError;
+use wavetank_json::{Value, json};
 
 use crate::journal::Record;
 use crate::said::last_lines;

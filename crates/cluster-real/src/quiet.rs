@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::timestamp::parse;
 use wavetank_model::{ObjectKey, object};
 use wavetank_workload::latency;
@@ -189,7 +189,7 @@ fn deletion(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::*;
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use wavetank_cluster::ClusterError;
+use wavetank_json::Value;
 use wavetank_model::object;
 
 use crate::discovery;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures::future::join_all;
 use http::Request;
 use kube::client::Body;
-use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
+use wavetank_json::{Value, json};
 use wavetank_model::{ObjectKey, object};
 
 use crate::hub::Hub;

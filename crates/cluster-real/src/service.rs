@@ -9,10 +9,10 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use kube::client::Body;
 use serde::Deserialize;
-use serde_json::Value;
 use tokio::time::timeout;
 use tower::{BoxError, Service};
 use wavetank_cluster::ApiBody;
+use wavetank_json::Value;
 use wavetank_kernel::BoxFuture;
 use wavetank_model::{Actor, Status, object};
 

@@ -7,8 +7,8 @@ use futures::StreamExt;
 use http::Request;
 use http_body_util::BodyStream;
 use kube::client::Body;
-use serde_json::Value;
 use tokio::time::{sleep, timeout};
+use wavetank_json::Value;
 use wavetank_model::{ObjectKey, object};
 
 use crate::discovery;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use kube_cel::KubeCelExt;
 use kube_cel::cel::{Context, ExecutionError, Program, Value as CelValue, to_value};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::{ObjectKey, Reference};
 use wavetank_trace::World;
 
@@ -63,7 +63,7 @@ fn evaluate(text: &str, state: &World, part: &Part<'_>) -> Result<CelValue, Stri
     let references = program.references();
     if references.has_variable("operation") {
         let operation = part.operation().map(|operation| &operation.state);
-        let json = serde_json::to_value(operation).map_err(|error| error.to_string())?;
+        let json = wavetank_json::to_value(operation).map_err(|error| error.to_string())?;
         context.add_variable_from_value("operation", convert(&json)?);
     }
     if references.has_variable("trace") {
@@ -71,7 +71,7 @@ fn evaluate(text: &str, state: &World, part: &Part<'_>) -> Result<CelValue, Stri
             .entries
             .iter()
             .map(|entry| {
-                let mut json = serde_json::to_value(entry).map_err(|error| error.to_string())?;
+                let mut json = wavetank_json::to_value(entry).map_err(|error| error.to_string())?;
                 if let Some(event) = entry.event.describe(part.home) {
                     json["event"] = event.into();
                 }
@@ -145,7 +145,7 @@ fn one_line(error: &dyn std::fmt::Display) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wavetank_json::json;
     use wavetank_kernel::SimTime;
 
     use super::*;

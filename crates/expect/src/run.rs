@@ -211,7 +211,7 @@ pub fn judge(scenario: &Scenario, trace: &[Entry]) -> Vec<Judgement> {
 mod tests {
     use std::time::Duration;
 
-    use serde_json::json;
+    use wavetank_json::json;
     use wavetank_model::Phase;
     use wavetank_scenario::{OperationExpectation, WithinItem};
 

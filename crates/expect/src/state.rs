@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::key::split_api_version;
 use wavetank_model::{NamePattern, ObjectKey, Reference, Subject, object};
 use wavetank_trace::World;
@@ -277,7 +277,7 @@ pub(crate) fn absent_failures(
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use serde_json::json;
+    use wavetank_json::json;
     use wavetank_scenario::Expectations;
 
     use super::*;

@@ -17,7 +17,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::json::Json;
 use wavetank_model::{
@@ -72,7 +72,7 @@ pub(crate) fn object(reference: &str, annotations: &[(&str, &str)]) -> Value {
     let key = key(reference);
     let version = kinds::find(&key.group, &key.kind)
         .map_or_else(|| format!("{}/v1", key.group), kinds::Kind::api_version);
-    let annotations: serde_json::Map<String, Value> = annotations
+    let annotations: wavetank_json::Map = annotations
         .iter()
         .map(|(key, value)| (format!("argocd.argoproj.io/{key}"), Value::from(*value)))
         .collect();
@@ -199,11 +199,11 @@ impl Reader {
 fn result(text: &str) -> ResourceResult {
     let (head, message) = text.split_once(": ").unwrap_or((text, ""));
     let words: Vec<&str> = head.split_whitespace().collect();
-    let from = |text: &str| serde_json::from_value(Value::from(text)).expect("a phase");
+    let from = |text: &str| wavetank_json::from_value(Value::from(text)).expect("a phase");
     ResourceResult {
         key: key(words[2]),
         version: "v1".to_owned(),
-        status: serde_json::from_value(Value::from(words[3])).expect("a status"),
+        status: wavetank_json::from_value(Value::from(words[3])).expect("a status"),
         message: message.to_owned(),
         hook_type: None,
         hook_phase: Some(from(words[4])),

@@ -150,7 +150,7 @@ impl Scene<'_> {
     /// Prunes that somebody has to confirm (SYNC-067).
     fn unconfirmed(&self) -> Vec<Blocker> {
         let wanted =
-            |object: &serde_json::Value| argo::option_value(object, "Prune") == Some("confirm");
+            |object: &wavetank_json::Value| argo::option_value(object, "Prune") == Some("confirm");
         self.world
             .objects()
             .filter(|(key, object)| wanted(object) && !self.is_desired(key))
@@ -202,7 +202,7 @@ impl Scene<'_> {
     }
 
     fn unconfirmed_deletion(&self, since: SimTime) -> Blocker {
-        let asks = |object: &serde_json::Value| {
+        let asks = |object: &wavetank_json::Value| {
             ["Delete", "Prune"]
                 .iter()
                 .any(|option| argo::option_value(object, option) == Some("confirm"))

@@ -1,6 +1,6 @@
 //! A scenario as plain values.
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use crate::yaml;
 

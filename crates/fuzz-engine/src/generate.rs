@@ -5,7 +5,7 @@ mod behaviour;
 mod body;
 mod steps;
 
-use serde_json::{Map, Value, json};
+use wavetank_json::{Map, Value, json};
 use wavetank_kernel::Seed;
 
 use crate::case::Case;
@@ -40,7 +40,7 @@ struct Draft {
     /// Destination namespace.
     namespace: String,
     tracking: &'static str,
-    settings: Map<String, Value>,
+    settings: Map,
     sync_options: Vec<String>,
     desired: Vec<Drawn>,
     /// Objects that are there before the first step.

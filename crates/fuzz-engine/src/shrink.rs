@@ -1,6 +1,6 @@
 //! Making a case smaller while the difference stays.
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use crate::case::Case;
 
@@ -146,7 +146,7 @@ fn remove(case: &mut Case, path: &[Step]) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 /// The longest line that holds a whole list or mapping.
 const WIDTH: usize = 110;
@@ -83,7 +83,7 @@ fn text(plain: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::*;
 

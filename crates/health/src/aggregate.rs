@@ -1,6 +1,6 @@
 //! Health of an application, from that of its objects (SYNC-126).
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::{ObjectKey, argo, object};
 
 use crate::assessor::Assessor;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::key::split_api_version;
 use wavetank_model::{ArgoVersion, argo, object};
 
@@ -139,7 +139,7 @@ impl Assessor {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::*;
     use crate::status::HealthStatus;

@@ -13,7 +13,7 @@ mod service;
 mod stateful_set;
 mod workflow;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::ArgoVersion;
 use wavetank_model::key::{GroupVersionKind, split_api_version};
 

@@ -7,7 +7,7 @@ mod cron_job;
 mod custom_resource_definition;
 mod pod_disruption_budget;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::key::split_api_version;
 
 use crate::status::{Health, HealthError};

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use self::sandbox::Sandbox;
 use crate::assessor::{Assessor, Override};

@@ -2,7 +2,7 @@
 //!
 //! Absent and null fields are zero, pointers to them `None`. Errors carry the texts of Kubernetes' converter.
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use crate::status::HealthError;
 
@@ -24,7 +24,7 @@ pub(crate) type Result<T> = std::result::Result<T, ConversionError>;
 
 /// A struct of the typed form; every field of an absent struct is absent.
 #[derive(Clone, Copy)]
-pub(crate) struct Struct<'a>(Option<&'a serde_json::Map<String, Value>>);
+pub(crate) struct Struct<'a>(Option<&'a wavetank_json::Map>);
 
 impl<'a> Struct<'a> {
     /// The struct that `value` holds.

@@ -1,8 +1,8 @@
 //! Health of applications (SYNC-126, SYNC-127).
 
 use rstest::rstest;
-use serde_json::{Value, json};
 use wavetank_health::{Assessor, HealthStatus, Pair, application};
+use wavetank_json::{Value, json};
 use wavetank_model::ObjectKey;
 
 fn aggregate(pairs: &[(Option<Value>, Option<Value>)]) -> HealthStatus {

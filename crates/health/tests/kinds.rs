@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde_json::Value;
 use wavetank_health::{Assessor, Health, HealthStatus};
+use wavetank_json::Value;
 use wavetank_model::ArgoVersion;
 
 #[derive(Deserialize)]

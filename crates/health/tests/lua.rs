@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rstest::rstest;
-use serde_json::{Value, json};
 use wavetank_health::{Assessor, Health, HealthStatus, LuaHealth, Override};
+use wavetank_json::{Value, json};
 
 fn run(script: &str) -> Result<Option<Health>, String> {
     run_on(

@@ -1,6 +1,6 @@
 //! WT101 to WT114: the life of hooks.
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::argo::{self, DeletePolicy};
 use wavetank_model::{Phase, object, pod};
 use wavetank_workload::command::{self, Run};

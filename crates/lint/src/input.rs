@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::object;
 use wavetank_scenario::{App, Placed, Scenario, StepAction, StorageBinding};
 

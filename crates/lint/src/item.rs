@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::argo::{self, DeletePolicy};
 use wavetank_model::{ObjectKey, Phase, kinds, object};
 use wavetank_scenario::{Location, Placed};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
 use wavetank_health::Assessor;
+use wavetank_json::{Value, json};
 use wavetank_model::pod::{self, Need};
 use wavetank_model::reference::glob;
 use wavetank_model::{kinds, object};

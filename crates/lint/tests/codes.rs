@@ -300,7 +300,7 @@ fn the_application_decides_too() {
 fn what_is_there_is_not_awaited() {
     let text = words("Job/a hook=PreSync needs=ConfigMap/b D\nConfigMap/b");
     let there =
-        serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "b"}});
+        wavetank_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "b"}});
     assert_eq!(codes(&text, |input| input.there = vec![there.into()]), "");
 }
 

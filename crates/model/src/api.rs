@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_kernel::SimTime;
 
 use crate::key::{GroupKind, ObjectKey};

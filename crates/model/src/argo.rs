@@ -1,6 +1,6 @@
 //! Argo CD's annotations: hook types, waves, delete policies, sync options.
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use crate::event::Phase;
 use crate::object;
@@ -227,7 +227,7 @@ pub fn delete_policies(object: &Value) -> Vec<DeletePolicy> {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::*;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_kernel::SimTime;
 
 use crate::key::{GroupVersionKind, ObjectKey};
@@ -103,7 +103,10 @@ pub struct Wire {
 }
 
 impl Change {
-    /// How the line of a watch begins that hands out [`Wire::text`] as a change.
+    /// How the line of a watch begins that hands out [`Wire::text`] of a new object.
+    pub const ADDED: &'static str = "{\"type\":\"ADDED\",\"object\":";
+
+    /// How the line of a watch begins that hands out [`Wire::text`] of a change.
     pub const MODIFIED: &'static str = "{\"type\":\"MODIFIED\",\"object\":";
 }
 

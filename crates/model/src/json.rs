@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
+use wavetank_json::Value;
 
 /// Writes `value` as `serde_json` does, with less ado.
 pub fn write(out: &mut Vec<u8>, value: &Value) {
@@ -54,15 +54,16 @@ pub(crate) fn write_joined(out: &mut Vec<u8>, prefix: &str, text: &str) {
     out.push(b'"');
 }
 
-/// Whether JSON writes `text` as it is. Most texts are short, so eight bytes at a time do better than wide registers.
+/// Whether JSON writes `text` as it is. Most texts are short, so eight bytes at a time do better than wide registers; the
+/// last eight overlap those before.
 fn is_plain(text: &[u8]) -> bool {
-    let (words, rest) = text.as_chunks();
-    words
-        .iter()
-        .all(|word| !has_escaped(u64::from_ne_bytes(*word)))
-        && rest
+    let plain = |word: &[u8; 8]| !has_escaped(u64::from_ne_bytes(*word));
+    match text.last_chunk() {
+        Some(last) => text.as_chunks().0.iter().all(plain) && plain(last),
+        None => text
             .iter()
-            .all(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\')
+            .all(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\'),
+    }
 }
 
 /// Whether one of eight bytes is a control character, a quotation mark or a backslash; a byte after one of those may
@@ -148,7 +149,7 @@ impl<'de> Deserialize<'de> for Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use wavetank_json::json;
 
     #[test]
     fn text_is_as_serde_json_writes_it() {
@@ -156,7 +157,7 @@ mod tests {
         let text = Json::of(&value);
         assert_eq!(&*text.0, serde_json::to_vec(&value).unwrap());
         assert_eq!(text.value(), value);
-        assert_eq!(serde_json::to_value(&text).unwrap(), value);
+        assert_eq!(wavetank_json::to_value(&text).unwrap(), value);
         for special in (0_u8..0x80).map(char::from).chain(['ß', '語']) {
             for at in 0..17 {
                 let text = format!("{}{special}{}", "a".repeat(at), "z".repeat(16 - at));
@@ -165,6 +166,6 @@ mod tests {
                 assert_eq!(written, serde_json::to_vec(&text).unwrap());
             }
         }
-        assert_eq!(serde_json::from_value::<Json>(value).unwrap(), text);
+        assert_eq!(wavetank_json::from_value::<Json>(value).unwrap(), text);
     }
 }

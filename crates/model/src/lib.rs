@@ -1,6 +1,6 @@
 //! The vocabulary of wavetank: what every other crate speaks in.
 //!
-//! Pure functions and plain data on [`serde_json::Value`]; no clock, no chance, no I/O.
+//! Pure functions and plain data on [`wavetank_json::Value`]; no clock, no chance, no I/O.
 //!
 //! - [`key`], [`kinds`]: what an object is called and which kinds are built in
 //! - [`mod@reference`], [`event`]: the references and the one event grammar of the scenario format, section 4

@@ -1,6 +1,6 @@
 //! Reading an object's metadata.
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 /// Reading below an object.
 pub trait At {
@@ -232,7 +232,7 @@ pub fn outcome(group: &str, kind: &str, object: &Value) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use wavetank_json::json;
 
     #[test]
     fn secret_values_are_hashed_also_in_the_last_applied_copy() {

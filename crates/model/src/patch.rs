@@ -10,7 +10,7 @@ mod order;
 mod strategic;
 mod three_way;
 
-use serde_json::Value;
+use wavetank_json::{Map, Value};
 
 pub use strategic::{StrategicError, strategic};
 pub use three_way::{three_way_merge, three_way_strategic};
@@ -83,17 +83,17 @@ pub fn json(object: &mut Value, patch: &Value) -> Result<(), PatchError> {
     if operations.len() > MAX_JSON_PATCH_OPERATIONS {
         return Err(PatchError::TooManyOperations(operations.len()));
     }
-    let mut patched = object.clone();
+    let mut patched = object.clone().into();
     for operation in operations {
         apply_operation(&mut patched, operation).map_err(PatchError::Inapplicable)?;
     }
-    *object = patched;
+    *object = patched.into();
     Ok(())
 }
 
 /// One operation, with the freedoms a real server takes: `replace` adds a key that is not there, a missing value is null,
 /// and a key that is not there is equal to null.
-fn apply_operation(object: &mut Value, operation: &Value) -> Result<(), String> {
+fn apply_operation(object: &mut serde_json::Value, operation: &Value) -> Result<(), String> {
     let mut operation = operation.clone();
     let text = |operation: &Value, field: &str| {
         operation
@@ -116,14 +116,14 @@ fn apply_operation(object: &mut Value, operation: &Value) -> Result<(), String> 
         }
     }
     let operation: json_patch::PatchOperation =
-        serde_json::from_value(operation).map_err(|error| error.to_string())?;
+        wavetank_json::from_value(operation).map_err(|error| error.to_string())?;
     json_patch::patch(object, &[operation]).map_err(|error| error.to_string())
 }
 
-fn is_in_map(object: &Value, path: &str) -> bool {
+fn is_in_map(object: &serde_json::Value, path: &str) -> bool {
     path.rsplit_once('/')
         .and_then(|(parent, _)| object.pointer(parent))
-        .is_some_and(Value::is_object)
+        .is_some_and(serde_json::Value::is_object)
 }
 
 /// Applies a merge patch (RFC 7386; API-129).
@@ -137,14 +137,35 @@ pub fn merge(object: &mut Value, patch: &Value) -> Result<(), PatchError> {
             expected: "map[string]interface {}",
         });
     }
-    json_patch::merge(object, patch);
+    merge_into(object, patch);
     Ok(())
+}
+
+/// `patch` over `object`; what it does not name stays shared with copies of the object.
+fn merge_into(object: &mut Value, patch: &Value) {
+    let Value::Object(changes) = patch else {
+        *object = patch.clone();
+        return;
+    };
+    if !object.is_object() {
+        *object = Value::Object(Map::new());
+    }
+    let Value::Object(fields) = object else {
+        return;
+    };
+    for (name, change) in changes {
+        if change.is_null() {
+            fields.remove(name);
+        } else {
+            merge_into(fields.entry(name.as_str()).or_insert(Value::Null), change);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! What Pods cannot start without: the objects that their specs refer to.
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 /// A reference from a Pod to an object of the core group in its namespace, or to a cluster-scoped one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +124,7 @@ impl Uses {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::*;
 

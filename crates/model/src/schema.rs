@@ -16,11 +16,14 @@ mod table;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 pub use decode::{DecodeError, complete, decode};
 pub use parse::{FieldProblem, parse};
 pub use table::builtin;
+
+/// Up to how many fields of a struct are gone through one by one: their lengths tell most names apart.
+const FEW: usize = 16;
 
 /// What a scalar holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,7 +195,7 @@ impl<'a> SchemaRef<'a> {
         if let NodeKind::Definition(number) = &self.0.kind {
             return Cow::Borrowed(table::zero(*number));
         }
-        Cow::Owned(serde_json::json!({"metadata": {}}))
+        Cow::Owned(wavetank_json::json!({"metadata": {}}))
     }
 
     /// How a strategic merge patch treats this field.
@@ -282,12 +285,14 @@ impl<'a> StructRef<'a> {
 
     /// The declared field `name`.
     pub fn field(self, name: &str) -> Option<SchemaRef<'a>> {
-        let at = self
-            .0
-            .fields
-            .binary_search_by(|(field, _)| field.as_ref().cmp(name))
-            .ok()?;
-        Some(SchemaRef(&self.0.fields[at].1))
+        let fields = &self.0.fields;
+        let at = if fields.len() <= FEW {
+            fields.iter().position(|(field, _)| **field == *name)
+        } else {
+            let search = fields.binary_search_by(|(field, _)| field.as_ref().cmp(name));
+            search.ok()
+        };
+        Some(SchemaRef(&fields[at?].1))
     }
 
     /// The type of fields that are not declared; `None` where there may be none.

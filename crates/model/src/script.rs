@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use crate::event::EventPattern;
 use crate::reference::Reference;

@@ -1,7 +1,7 @@
 //! The `Status` object: how an API server says that something went wrong.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 
 /// A failure Status (`metav1.Status`), as the API server sends it (API-070).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -93,7 +93,7 @@ impl Status {
             out["reason"] = Value::from(self.reason.clone());
         }
         if let Some(details) = &self.details {
-            out["details"] = serde_json::to_value(details).unwrap_or_default();
+            out["details"] = wavetank_json::to_value(details).unwrap_or_default();
         }
         out
     }
@@ -121,7 +121,7 @@ impl Status {
                 .to_owned(),
             details: body
                 .get("details")
-                .and_then(|details| serde_json::from_value(details.clone()).ok()),
+                .and_then(|details| wavetank_json::from_value(details.clone()).ok()),
         })
     }
 

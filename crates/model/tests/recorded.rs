@@ -8,7 +8,7 @@
     reason = "a test: what is missing in the records is a bug"
 )]
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::patch::apply::{self, FieldSet, ManagedFields, Tracked, Writer, reset_fields};
 use wavetank_model::patch::{self, StrategicError};
 use wavetank_model::schema::{self, Schema};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 
 use crate::json::VERSION;
 use crate::outcome::WINNERS;

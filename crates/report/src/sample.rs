@@ -94,8 +94,8 @@ fn object_event(
     wave: (Phase, WaveNumber),
 ) -> Event {
     let api = |kind: ChangeKind, key: ObjectKey| {
-        let content =
-            (kind != ChangeKind::Deleted).then(|| Content::Patch(Json::of(&serde_json::json!({}))));
+        let content = (kind != ChangeKind::Deleted)
+            .then(|| Content::Patch(Json::of(&wavetank_json::json!({}))));
         Event::Api(ApiEvent {
             verb: kind,
             key,

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 use wavetank_health::{Pair, application};
+use wavetank_json::Value;
 use wavetank_kernel::SimTime;
 use wavetank_model::{ObjectKey, Verb};
 use wavetank_scenario::{App, BoundAction, Scenario, StepAction};

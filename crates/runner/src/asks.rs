@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_kernel::BoxFuture;
 use wavetank_model::{GroupVersionKind, Phase, Verb};
 use wavetank_sync::apply::KubeAsks;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::{GroupVersionKind, object};
 use wavetank_scenario::Scenario;
 

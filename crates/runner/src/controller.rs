@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::channel::oneshot;
 use jiff::SignedDuration;
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_kernel::SimTime;
 use wavetank_model::{GroupKind, ObjectKey, argo, object};
 use wavetank_scenario::{App, Scenario};

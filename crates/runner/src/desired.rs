@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use serde_json::Value;
 use sha2::{Digest, Sha256};
+use wavetank_json::Value;
 use wavetank_model::ObjectKey;
 use wavetank_scenario::{Commit, CommitError, Placed, desired_key};
 
@@ -104,7 +104,7 @@ fn derived_name(number: usize, manifests: &[Arc<Value>]) -> String {
 mod tests {
     use std::path::Path;
 
-    use serde_json::json;
+    use wavetank_json::json;
     use wavetank_scenario::Location;
 
     use super::*;

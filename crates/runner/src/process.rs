@@ -234,7 +234,7 @@ impl StepEngine for ProcessEngine {
 
     fn reads_managed_fields(
         &self,
-        _targets: &[Arc<serde_json::Value>],
+        _targets: &[Arc<wavetank_json::Value>],
         _options: &wavetank_sync::SyncOptions,
     ) -> bool {
         true

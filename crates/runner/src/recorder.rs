@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
-use serde_json::Value;
 use tokio::sync::Notify;
 use wavetank_cluster::Observer;
 use wavetank_expect::RunMonitor;
 use wavetank_health::{Assessor, HealthStatus};
+use wavetank_json::Value;
 use wavetank_kernel::{Clock, SimTime};
 use wavetank_model::{Change, ChangeKind, EventPattern, ObjectKey, Verb, object};
 use wavetank_trace::replay::{Managed, content};

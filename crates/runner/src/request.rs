@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::{ObjectKey, Reference, Verb};
 use wavetank_scenario as scenario;
 use wavetank_scenario::{App, SyncRequest};
@@ -191,7 +191,7 @@ fn managed_namespace(metadata: &Value) -> ManagedNamespaceMetadata {
 
 fn ignored(app: &App) -> Result<Vec<IgnoredDifference>, String> {
     let entry = |entry: &Value| {
-        serde_json::from_value::<IgnoredDifference>(entry.clone())
+        wavetank_json::from_value::<IgnoredDifference>(entry.clone())
             .map_err(|error| format!("`ignoreDifferences` cannot be read: {error}"))
     };
     let entries: Vec<IgnoredDifference> = app
@@ -212,7 +212,7 @@ pub(crate) fn project(app: &App) -> Result<Option<Project>, String> {
     let Some(written) = &app.project else {
         return Ok(None);
     };
-    let mut project: Project = serde_json::from_value(written.clone())
+    let mut project: Project = wavetank_json::from_value(written.clone())
         .map_err(|error| format!("`project` cannot be read: {error}"))?;
     let all = Project::permissive();
     if project.name.is_empty() {
@@ -254,7 +254,7 @@ pub(crate) fn retry_strategy(retry: &scenario::Retry) -> RetryStrategy {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::*;
 

@@ -181,7 +181,11 @@ impl Shared {
     }
 
     /// The view has seen a change of an object. Gives the kind that is to be watched from now on.
-    pub(crate) fn seen(&self, key: &ObjectKey, object: &serde_json::Value) -> Option<CustomKind> {
+    pub(crate) fn seen(
+        &self,
+        key: &ObjectKey,
+        object: &wavetank_json::Value,
+    ) -> Option<CustomKind> {
         let mut state = self.state();
         let is_crd = key.group == "apiextensions.k8s.io" && key.kind == "CustomResourceDefinition";
         let kind = if is_crd { state.note_crd(object) } else { None };
@@ -388,7 +392,7 @@ impl AppState {
     }
 
     /// Gives the kind when it is new and kinds are watched already.
-    fn note_crd(&mut self, crd: &serde_json::Value) -> Option<CustomKind> {
+    fn note_crd(&mut self, crd: &wavetank_json::Value) -> Option<CustomKind> {
         let name = wavetank_model::object::name(crd).to_owned();
         self.custom_generation += 1;
         match CustomKind::of(crd) {
@@ -406,11 +410,13 @@ impl AppState {
 
 impl CustomKind {
     /// What `crd` declares; `None` when it lacks the names.
-    pub(crate) fn of(crd: &serde_json::Value) -> Option<Self> {
+    pub(crate) fn of(crd: &wavetank_json::Value) -> Option<Self> {
         let spec = crd.get("spec")?;
         let names = spec.get("names")?;
-        let text = |value: Option<&serde_json::Value>| {
-            value.and_then(serde_json::Value::as_str).map(str::to_owned)
+        let text = |value: Option<&wavetank_json::Value>| {
+            value
+                .and_then(wavetank_json::Value::as_str)
+                .map(str::to_owned)
         };
         let versions = spec.get("versions")?.as_array()?;
         Some(Self {
@@ -421,7 +427,10 @@ impl CustomKind {
             versions: versions
                 .iter()
                 .filter(|version| {
-                    version.get("served").and_then(serde_json::Value::as_bool) != Some(false)
+                    version
+                        .get("served")
+                        .and_then(wavetank_json::Value::as_bool)
+                        != Some(false)
                 })
                 .filter_map(|version| text(version.get("name")))
                 .collect(),
@@ -429,9 +438,9 @@ impl CustomKind {
     }
 }
 
-pub(crate) fn is_established(crd: &serde_json::Value) -> bool {
+pub(crate) fn is_established(crd: &wavetank_json::Value) -> bool {
     crd.pointer("/status/conditions")
-        .and_then(serde_json::Value::as_array)
+        .and_then(wavetank_json::Value::as_array)
         .is_some_and(|conditions| {
             conditions.iter().any(|condition| {
                 condition["type"] == "Established" && condition["status"] == "True"

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::BodyExt;
 use kube::client::Body;
-use serde_json::{Value, json};
 use tower::ServiceExt;
+use wavetank_json::{Value, json};
 use wavetank_model::{
     GroupVersionKind, ObjectKey, PatchType, Phase, Propagation, Reference, Status, WaveNumber,
     kinds, object,

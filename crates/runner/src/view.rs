@@ -17,9 +17,9 @@ use http::Request;
 use http_body_util::{BodyExt, BodyStream};
 use kube::client::Body;
 use serde::Deserialize;
-use serde_json::Value;
 use tower::{BoxError, ServiceExt};
 use wavetank_cluster::Observer;
+use wavetank_json::Value;
 use wavetank_kernel::Clock;
 use wavetank_model::{Change, ChangeKind, GroupVersionKind, ObjectKey, Reference, object};
 
@@ -435,20 +435,19 @@ async fn watch(
             pending.extend_from_slice(&data);
             std::mem::take(&mut pending).into()
         };
-        let complete = chunk
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |at| at + 1);
-        pending.extend_from_slice(&chunk[complete..]);
-        for line in chunk[..complete]
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty())
-        {
+        let mut start = 0;
+        for end in memchr::memchr_iter(b'\n', &chunk) {
+            let line = &chunk[start..end];
+            start = end + 1;
+            if line.is_empty() {
+                continue;
+            }
             match take_line(kind, view, line, on_change) {
                 Some(next) => version = next,
                 None => return Ended::Again { idle: false },
             }
         }
+        pending.extend_from_slice(&chunk[start..]);
     }
     Ended::Resume(version)
 }
@@ -484,8 +483,9 @@ struct Metadata<'a> {
 
 /// Takes one line of a watch; gives the revision to go on from, or `None` when the list must be read again.
 fn take_line(kind: &WatchedKind, view: &View, line: &[u8], on_change: &OnChange) -> Option<String> {
-    let written = line
-        .strip_prefix(Change::MODIFIED.as_bytes())
+    let written = [Change::MODIFIED, Change::ADDED]
+        .iter()
+        .find_map(|head| line.strip_prefix(head.as_bytes()))
         .and_then(|text| view.committed().written_at(text));
     if let Some((key, object)) = written {
         view.put(key.clone(), object.clone());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use regex::Regex;
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::{EventPattern, Phase, Reference, WaveNumber};
 
 /// The expectations of a scenario or of a step. What is `None` or empty was not written and holds.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use crate::context::Context;
 use crate::load::{InputLimits, LoadOptions};

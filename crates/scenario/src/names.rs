@@ -152,7 +152,7 @@ fn place(declared: &Declared, used: &Use, context: &Context) -> String {
 }
 
 /// The key of an object; built-in kinds with namespaces are in `home` unless the object says another one.
-pub(crate) fn key_of(object: &serde_json::Value, home: &str) -> Option<ObjectKey> {
+pub(crate) fn key_of(object: &wavetank_json::Value, home: &str) -> Option<ObjectKey> {
     let mut key = ObjectKey::of(object)?;
     match kinds::find(&key.group, &key.kind) {
         Some(kind) if !kind.namespaced => key.namespace.clear(),
@@ -212,7 +212,7 @@ impl Names<'_> {
     }
 
     /// What controllers make of an object.
-    fn children(owner: &ObjectKey, value: &serde_json::Value, out: &mut Vec<Possible>) {
+    fn children(owner: &ObjectKey, value: &wavetank_json::Value, out: &mut Vec<Possible>) {
         let names: &[(&str, &str, &str)] = match (owner.group.as_str(), owner.kind.as_str()) {
             ("apps", "Deployment") => &[("apps", "ReplicaSet", ""), ("", "Pod", "")],
             ("apps", "ReplicaSet") | ("", "ReplicationController") | ("batch", "Job") => {
@@ -231,7 +231,7 @@ impl Names<'_> {
             let patterns: Vec<String> = if *what == "claims" {
                 let claims = value
                     .pointer("/spec/volumeClaimTemplates")
-                    .and_then(serde_json::Value::as_array);
+                    .and_then(wavetank_json::Value::as_array);
                 let claims = claims.into_iter().flatten();
                 claims
                     .map(|claim| format!("{}-{}-*", object::name(claim), owner.name))

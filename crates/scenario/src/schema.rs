@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value, json};
+use wavetank_json::{Map, Value, json};
 
 use crate::format;
 use crate::shape::{FAULT_VERBS, REQUEST_VERBS, Shape, Ty};

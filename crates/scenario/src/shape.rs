@@ -4,7 +4,7 @@
 //! so that the two cannot differ. Checking reports every unknown key and wrong type; readers that come after it may
 //! take what they find for granted and pass over what they cannot read.
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::{EventPattern, Phase, Reference, Subject, Verb, WaveNumber};
 
 use crate::context::Context;

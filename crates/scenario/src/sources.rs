@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use crate::annotations;
 use crate::context::Context;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::script::Rule;
 use wavetank_model::{ArgoVersion, EventPattern, Propagation, Reference};
 

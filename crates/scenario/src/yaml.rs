@@ -73,8 +73,8 @@ pub(crate) enum Tag {
 
 impl Node {
     /// A tree of no place from JSON.
-    pub(crate) fn of_json(value: &serde_json::Value) -> Self {
-        use serde_json::Value;
+    pub(crate) fn of_json(value: &wavetank_json::Value) -> Self {
+        use wavetank_json::Value;
         let scalar = |text: &str, plain| {
             NodeValue::Scalar(Scalar {
                 text: text.into(),

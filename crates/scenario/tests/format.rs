@@ -408,7 +408,7 @@ fn the_application_is_patched_as_it_was_written() {
     syncPolicy: {automated: {prune: true}, syncOptions: [PruneLast=true]}
     settings: {syncTimeout: 5m}
 ");
-    let merge = serde_json::json!({"syncPolicy": {"automated": {"prune": null, "selfHeal": true}}, "finalizers": ["x"]});
+    let merge = wavetank_json::json!({"syncPolicy": {"automated": {"prune": null, "selfHeal": true}}, "finalizers": ["x"]});
     let app = scenario.app.patched(&merge).unwrap();
     let automated = app.sync_policy.automated.unwrap();
     assert_eq!(
@@ -417,9 +417,9 @@ fn the_application_is_patched_as_it_was_written() {
     );
     assert_eq!(app.sync_policy.sync_options, ["PruneLast=true"]);
     assert_eq!(app.settings.sync_timeout.as_secs(), 300);
-    let off = serde_json::json!({"syncPolicy": {"automated": null}});
+    let off = wavetank_json::json!({"syncPolicy": {"automated": null}});
     assert_eq!(app.patched(&off).unwrap().sync_policy.automated, None);
-    let wrong = serde_json::json!({"syncPolicy": {"automatic": {}}});
+    let wrong = wavetank_json::json!({"syncPolicy": {"automatic": {}}});
     let said = app.patched(&wrong).unwrap_err();
     assert!(
         said.starts_with("there is no key `automatic` in syncPolicy"),

@@ -1,6 +1,6 @@
 //! Carries the asks of a pass out through a `kube::Client` (SYNC-088..100).
 //!
-//! Requests are raw: objects stay [`serde_json::Value`]s, errors are the server's Status. Concurrent calls are made one
+//! Requests are raw: objects stay [`wavetank_json::Value`]s, errors are the server's Status. Concurrent calls are made one
 //! after the other in an order drawn from the [`Chooser`]. Waiting goes through [`Clock`].
 
 mod client_side;
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_kernel::{BoxFuture, Chooser, Clock};
 use wavetank_model::{GroupVersionKind, Phase, object};
 
@@ -180,7 +180,7 @@ impl KubeAsks {
         for attempt in 0..=RETRIES {
             let outcome = self.connection.put(&place, &stripped, &[]).await;
             match outcome {
-                Ok(_) => return Ok(()),
+                Ok(()) => return Ok(()),
                 Err(error) if error.is_not_found() => return Ok(()),
                 Err(error) if error.is_conflict() && attempt < RETRIES => {
                     if attempt > 0 {

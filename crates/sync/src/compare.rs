@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::patch::apply::{FieldSet, ManagedFields, Tracked, Writer};
 use wavetank_model::{GroupVersionKind, ObjectKey, PatchType, argo, patch, schema};
 
@@ -191,7 +191,7 @@ pub fn is_modified(target: &Value, live: &Value, options: &SyncOptions) -> bool 
     let Ok((kind, patch)) = three_way(&gvk, &original, &target, &live) else {
         return true;
     };
-    if patch.as_object().is_none_or(serde_json::Map::is_empty) {
+    if patch.as_object().is_none_or(wavetank_json::Map::is_empty) {
         return false;
     }
     let mut predicted = live.clone();
@@ -240,7 +240,7 @@ fn strip_place(object: &mut Value) {
     if meta
         .get("annotations")
         .and_then(Value::as_object)
-        .is_some_and(serde_json::Map::is_empty)
+        .is_some_and(wavetank_json::Map::is_empty)
     {
         meta.remove("annotations");
     }
@@ -248,7 +248,7 @@ fn strip_place(object: &mut Value) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::*;
     use crate::testing::{app, objects, tracked};

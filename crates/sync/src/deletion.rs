@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::Value;
 use wavetank_health::{Assessor, HealthStatus};
+use wavetank_json::Value;
 use wavetank_model::argo::{self, DeletePolicy};
 use wavetank_model::{GroupVersionKind, ObjectKey, Phase, Propagation, WaveNumber, object};
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
 use wavetank_health::Assessor;
+use wavetank_json::Value;
 use wavetank_kernel::{BoxFuture, Clock, SimTime};
 use wavetank_model::{
     GroupVersionKind, ObjectKey, OperationPhase, Phase, Propagation, Status, WaveNumber,

@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
 use wavetank_health::{Assessor, Health};
+use wavetank_json::Value;
 use wavetank_model::{GroupKind, ObjectKey};
 
 use crate::compare;
@@ -131,7 +131,7 @@ impl External {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wavetank_json::json;
     use wavetank_model::{OperationPhase, argo};
 
     use super::*;

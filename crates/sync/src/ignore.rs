@@ -3,7 +3,7 @@
 mod jq;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use wavetank_json::{Map, Value};
 use wavetank_model::object::At;
 use wavetank_model::{GroupVersionKind, ObjectKey, object, patch, reference::glob, schema};
 
@@ -95,7 +95,7 @@ fn always(object: &mut Value) {
     }
 }
 
-fn fold_string_data(secret: &mut Map<String, Value>) {
+fn fold_string_data(secret: &mut Map) {
     use base64::Engine as _;
     let Some(Value::Object(plain)) = secret.remove("stringData") else {
         return;
@@ -240,7 +240,7 @@ fn fields_of_managers(live: &Value, managers: &[String]) -> Vec<Value> {
 
 /// Finds the element of a list that a `k:{…}` names.
 fn element_place(list: &[Value], key: &str) -> Option<usize> {
-    let wanted: Map<String, Value> = serde_json::from_str(key.strip_prefix("k:")?).ok()?;
+    let wanted: Map = serde_json::from_str(key.strip_prefix("k:")?).ok()?;
     list.iter().position(|item| {
         wanted
             .iter()
@@ -278,7 +278,7 @@ pub(crate) fn has_compare_option(live: &Value, option: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::{ObjectKey, OperationPhase, Phase, ResultCode};
 
 use crate::plan::Task;
@@ -112,7 +112,7 @@ fn images(object: &Value) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::{ArgoVersion, ObjectKey, Propagation, argo};
 
 use crate::ignore::IgnoredDifference;

@@ -10,7 +10,7 @@ mod view;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::{
     GroupVersionKind, ObjectKey, OperationPhase, Phase, ResultCode, argo, object,
 };

@@ -200,29 +200,29 @@ mod tests {
 
     #[test]
     fn destinations_on_other_clusters_permit_nothing() {
-        let permits = |destination: serde_json::Value| {
-            let written = serde_json::json!({"destinations": [destination]});
-            let project: Project = serde_json::from_value(written).unwrap();
+        let permits = |destination: wavetank_json::Value| {
+            let written = wavetank_json::json!({"destinations": [destination]});
+            let project: Project = wavetank_json::from_value(written).unwrap();
             project.permits_namespace("team-a")
         };
-        let here = serde_json::json!({"server": "https://kubernetes.*", "namespace": "*"});
+        let here = wavetank_json::json!({"server": "https://kubernetes.*", "namespace": "*"});
         assert!(permits(here));
         assert!(permits(
-            serde_json::json!({"name": "in-cluster", "server": "https://other", "namespace": "team-a"})
+            wavetank_json::json!({"name": "in-cluster", "server": "https://other", "namespace": "team-a"})
         ));
-        assert!(permits(serde_json::json!({"namespace": "team-a"})));
+        assert!(permits(wavetank_json::json!({"namespace": "team-a"})));
         assert!(!permits(
-            serde_json::json!({"server": "https://other", "namespace": "*"})
+            wavetank_json::json!({"server": "https://other", "namespace": "*"})
         ));
         assert!(!permits(
-            serde_json::json!({"name": "staging", "namespace": "*"})
+            wavetank_json::json!({"name": "staging", "namespace": "*"})
         ));
     }
 
     /// A pattern of a cluster-scoped kind may name the objects it is for.
     #[test]
     fn cluster_scoped_objects_are_permitted_by_name() {
-        let project: Project = serde_json::from_value(serde_json::json!({
+        let project: Project = wavetank_json::from_value(wavetank_json::json!({
             "clusterResourceWhitelist": [{"group": "", "kind": "Namespace", "name": "team-*"}],
             "clusterResourceBlacklist": [{"group": "", "kind": "Namespace", "name": "team-x"}],
         }))

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::{GroupVersionKind, kinds, object};
 
 use crate::engine::AppIdentity;
@@ -160,7 +160,7 @@ impl<'a> LiveIndex<'a> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wavetank_json::json;
     use wavetank_model::{GroupKind, argo};
 
     use super::*;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use indexmap::{Equivalent, IndexMap};
-use serde_json::{Map, Value};
+use wavetank_json::{Map, Value};
 use wavetank_model::argo::{self, DeletePolicy};
 use wavetank_model::object::At;
 use wavetank_model::{GroupVersionKind, ObjectKey, Phase, object};
@@ -315,17 +315,17 @@ fn read(
 }
 
 /// The metadata of an object, made when it is missing.
-pub(crate) fn metadata(object: &mut Value) -> &mut Map<String, Value> {
+pub(crate) fn metadata(object: &mut Value) -> &mut Map {
     child(object, "metadata")
 }
 
 /// The annotations of an object, made when they are missing.
-pub(crate) fn annotations(object: &mut Value) -> &mut Map<String, Value> {
+pub(crate) fn annotations(object: &mut Value) -> &mut Map {
     child_of(metadata(object), "annotations")
 }
 
 /// The mapping at `field`, made when it is missing or no mapping.
-fn child<'a>(value: &'a mut Value, field: &str) -> &'a mut Map<String, Value> {
+fn child<'a>(value: &'a mut Value, field: &str) -> &'a mut Map {
     if !value.is_object() {
         *value = Value::Object(Map::new());
     }
@@ -335,7 +335,7 @@ fn child<'a>(value: &'a mut Value, field: &str) -> &'a mut Map<String, Value> {
     child_of(map, field)
 }
 
-fn child_of<'a>(map: &'a mut Map<String, Value>, field: &str) -> &'a mut Map<String, Value> {
+fn child_of<'a>(map: &'a mut Map, field: &str) -> &'a mut Map {
     let entry = map.entry(field).or_insert(Value::Null);
     if !entry.is_object() {
         *entry = Value::Object(Map::new());
@@ -351,7 +351,7 @@ fn tracking_id(app: &str, key: &ObjectKey, namespace: &str) -> String {
     format!("{app}:{}/{}:{namespace}/{}", key.group, key.kind, key.name)
 }
 
-fn track(meta: &mut Map<String, Value>, app: &AppIdentity, id: &str) {
+fn track(meta: &mut Map, app: &AppIdentity, id: &str) {
     if app.tracking != TrackingMethod::Label {
         child_of(meta, "annotations").insert(argo::TRACKING_ID.to_owned(), id.into());
     }
@@ -411,7 +411,7 @@ pub fn is_self_referenced(live: &Value, tracking: TrackingMethod) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::*;
 

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::{Value, json};
 use wavetank_health::Assessor;
+use wavetank_json::{Value, json};
 use wavetank_kernel::BoxFuture;
 use wavetank_model::{
     GroupVersionKind, ObjectKey, OperationPhase, Phase, Status, WaveNumber, argo, kinds, object,

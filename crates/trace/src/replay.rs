@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::json::{self, Json};
 use wavetank_model::patch::apply::ManagedFields;
 use wavetank_model::{ChangeKind, ObjectKey, patch};
@@ -199,7 +199,7 @@ fn holds_null(value: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use wavetank_json::json;
 
     #[test]
     fn a_patch_leads_from_old_to_new() {

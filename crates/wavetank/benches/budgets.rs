@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use serde_json::{Value, json};
 use wavetank::{Options, RunEnd, simulate};
 use wavetank_apiserver::{ResponseBody, Server, ServerApi, ServerConfig};
 use wavetank_cluster::{Cluster, Observer};
 use wavetank_cluster_sim::{SimCluster, SimConfig, drive, runtime};
+use wavetank_json::{Value, json};
 use wavetank_kernel::{Chooser, Seed, SimTime};
 use wavetank_model::{Actor, Api, Change, object};
 use wavetank_scenario::{LoadOptions, Scenario, load_bytes};

@@ -8,8 +8,8 @@ use std::env;
 use std::fs;
 use std::time::Duration;
 
-use serde_json::json;
 use wavetank_apiserver::{Server, ServerApi, ServerConfig};
+use wavetank_json::json;
 use wavetank_kernel::{Chooser, Seed, SimTime};
 use wavetank_model::Api;
 use wavetank_workload::{Config, Controllers};
@@ -60,7 +60,7 @@ impl World {
         world
     }
 
-    fn create(&mut self, object: serde_json::Value) {
+    fn create(&mut self, object: wavetank_json::Value) {
         let created = ServerApi::new(&mut self.server, self.now).create("user", object);
         created.unwrap_or_else(|refusal| panic!("{}", refusal.message));
         self.settle();

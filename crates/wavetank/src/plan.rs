@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::{GroupKind, ObjectKey, OperationPhase, ResultCode, object};
 use wavetank_report::{Plan, PlannedTask};
 use wavetank_scenario::{Scenario, StepAction, SyncRequest};

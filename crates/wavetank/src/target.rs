@@ -145,7 +145,7 @@ fn lacks_machines(scenario: &Scenario, capabilities: &Capabilities) -> Option<St
 }
 
 /// Whether somebody gives the object an address from outside.
-fn is_balanced(object: &serde_json::Value) -> bool {
+fn is_balanced(object: &wavetank_json::Value) -> bool {
     let kind = GroupVersionKind::of(object).map(|gvk| gvk.group_kind());
     kind.is_some_and(|kind| match (kind.group.as_str(), kind.kind.as_str()) {
         ("", "Service") => object["spec"]["type"] == "LoadBalancer",
@@ -154,7 +154,7 @@ fn is_balanced(object: &serde_json::Value) -> bool {
     })
 }
 
-fn is_controlled(object: &serde_json::Value) -> bool {
+fn is_controlled(object: &wavetank_json::Value) -> bool {
     let stated = object.get("status").is_some_and(|status| !status.is_null());
     stated && GroupVersionKind::of(object).is_some_and(|gvk| is_controlled_kind(&gvk.group_kind()))
 }
@@ -258,8 +258,9 @@ pub fn faster(rules: Vec<Rule>, scale: NonZeroU32) -> Vec<Rule> {
 pub fn leaves_its_namespaces(scenario: &Scenario, allow_cluster_scoped: bool) -> Option<String> {
     let app = &scenario.app;
     let objects = || world_objects(scenario);
-    let is_namespace =
-        |object: &serde_json::Value| object["kind"] == "Namespace" && object["apiVersion"] == "v1";
+    let is_namespace = |object: &wavetank_json::Value| {
+        object["kind"] == "Namespace" && object["apiVersion"] == "v1"
+    };
     let mut made: BTreeSet<&str> = objects()
         .filter(|object| is_namespace(object))
         .map(|object| object::name(object))

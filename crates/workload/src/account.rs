@@ -1,7 +1,7 @@
 //! What every namespace has: the `ServiceAccount` `default`, and on a noisy cluster the `ConfigMap` `kube-root-ca.crt`
 //! (API-237, API-356).
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::{Api, ObjectKey, Status, object};
 
 use crate::context::{Again, Context, MANAGER};

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use wavetank_json::{Map, Value, json};
 use wavetank_model::object::At;
 use wavetank_model::{ObjectKey, PatchType, Status, kinds, object};
 
@@ -105,7 +105,7 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
 }
 
 /// Sets the conditions of an autoscaler whose target is there; gives the replicas it wants.
-fn judge(status: &mut Map<String, Value>, scaler: &Value, current: i64, now: &str) -> i64 {
+fn judge(status: &mut Map, scaler: &Value, current: i64, now: &str) -> i64 {
     let least = int(scaler, &["spec", "minReplicas"]).unwrap_or(1);
     let most = int(scaler, &["spec", "maxReplicas"]).unwrap_or(current);
     let desired = if current == 0 {
@@ -154,7 +154,7 @@ fn judge(status: &mut Map<String, Value>, scaler: &Value, current: i64, now: &st
     desired
 }
 
-fn note_missing(status: &mut Map<String, Value>, target: &ObjectKey, now: &str) {
+fn note_missing(status: &mut Map, target: &ObjectKey, now: &str) {
     let plural = kinds::find(&target.group, &target.kind).map_or("", |kind| kind.plural);
     let message = format!(
         "the HPA controller was unable to get the target's current scale: {plural}.{} \"{}\" not found",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use wavetank_json::json;
 use wavetank_kernel::SimTime;
 use wavetank_model::{ObjectKey, PatchType, Status, object};
 

@@ -1,6 +1,6 @@
 //! The status of a `PodDisruptionBudget` (API-355).
 
-use serde_json::{Map, Value, json};
+use wavetank_json::{Map, Value, json};
 use wavetank_model::object::At;
 use wavetank_model::{Api, ObjectKey, Status, object};
 
@@ -129,7 +129,7 @@ fn scaled(value: &Value, total: i64) -> i64 {
 }
 
 pub(crate) fn set_condition(
-    status: &mut Map<String, Value>,
+    status: &mut Map,
     kind: &str,
     value: &str,
     reason: &str,

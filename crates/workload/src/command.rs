@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use crate::read::list;
 
@@ -273,7 +273,7 @@ fn seconds(text: &str) -> Option<Option<Duration>> {
 mod tests {
     use super::*;
     use rstest::rstest;
-    use serde_json::json;
+    use wavetank_json::json;
 
     const fn ends(millis: u64, exit_code: i32) -> Run {
         Run::Ends {

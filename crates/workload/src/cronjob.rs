@@ -7,7 +7,7 @@ pub(crate) mod schedule;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_kernel::{Load, SimTime};
 use wavetank_model::{DeleteOptions, GroupKind, ObjectKey, Propagation, Status, object, timestamp};
 

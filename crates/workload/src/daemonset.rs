@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use wavetank_json::{Map, Value, json};
 use wavetank_model::object::At;
 use wavetank_model::{GroupKind, ObjectKey, Status, object};
 
@@ -293,7 +293,7 @@ fn status(
     wanted: &[&str],
     by_node: &ByNode,
     context: &Context<'_>,
-) -> (Map<String, Value>, Again) {
+) -> (Map, Again) {
     let min_ready = int(set, &["spec", "minReadySeconds"]).unwrap_or(0);
     let (mut current, mut misscheduled, mut ready, mut updated, mut available) = (0, 0, 0, 0, 0);
     let mut again = Again::Never;

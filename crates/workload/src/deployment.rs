@@ -6,7 +6,7 @@ mod scaling;
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use wavetank_json::{Map, Value};
 use wavetank_model::object::At;
 use wavetank_model::{GroupKind, ObjectKey, Status, object};
 
@@ -108,11 +108,7 @@ impl Rollout {
     }
 
     /// Writes the Deployment's status, unless it is the stored one; annotations go along (API-222).
-    fn write(
-        &mut self,
-        status: Map<String, Value>,
-        context: &mut Context<'_>,
-    ) -> Result<bool, Status> {
+    fn write(&mut self, status: Map, context: &mut Context<'_>) -> Result<bool, Status> {
         if self.deployment.get("status").and_then(Value::as_object) == Some(&status) {
             return Ok(false);
         }

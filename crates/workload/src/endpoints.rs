@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use wavetank_json::{Map, Value, json};
 use wavetank_model::object::At;
 use wavetank_model::{GroupKind, ObjectKey, Status, object};
 
@@ -84,7 +84,7 @@ fn target(pod: &Value) -> Value {
     json!({"kind": "Pod", "name": object::name(pod), "namespace": object::namespace(pod), "uid": object::uid(pod)})
 }
 
-fn service_labels(service: &Value) -> Map<String, Value> {
+fn service_labels(service: &Value) -> Map {
     let mut labels = map(service, &["metadata", "labels"])
         .cloned()
         .unwrap_or_default();

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::{ObjectKey, PatchType, object};
 

@@ -1,6 +1,6 @@
 //! Names made from content.
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_kernel::{Rng, Seed};
 
 /// The alphabet of generated names (API-092): no vowels, no look-alikes.
@@ -74,7 +74,7 @@ impl Fnv {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use wavetank_json::json;
 
     #[test]
     fn the_hash_depends_on_content_and_collisions() {

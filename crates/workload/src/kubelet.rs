@@ -12,7 +12,7 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::object::At;
 use wavetank_model::{Api, DeleteOptions, ObjectKey, PatchType, Status, object};
 

@@ -1,6 +1,6 @@
 //! The nodes of the simulated cluster, and what else is there from the start (API-350).
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_kernel::{Load, SimTime};
 use wavetank_model::{ObjectKey, PatchType, Status, kinds, object};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use wavetank_json::{Map, Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::timestamp::{self, Epoch};
 use wavetank_model::{DeleteOptions, GroupKind, ObjectKey, Status, object};

@@ -1,6 +1,6 @@
 //! Typed reads of objects, and of conditions in them.
 
-use serde_json::{Map, Value, json};
+use wavetank_json::{Map, Value, json};
 use wavetank_model::object::At;
 pub(crate) use wavetank_model::object::{condition, is_true};
 
@@ -28,7 +28,7 @@ pub(crate) fn list<'a>(object: &'a Value, path: &[&str]) -> &'a [Value] {
 }
 
 /// The map at `path`.
-pub(crate) fn map<'a>(object: &'a Value, path: &[&str]) -> Option<&'a Map<String, Value>> {
+pub(crate) fn map<'a>(object: &'a Value, path: &[&str]) -> Option<&'a Map> {
     object.at(path).and_then(Value::as_object)
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn pod_ended(pod: &Value) -> bool {
 }
 
 /// Whether every pair of `labels` is among the object's labels.
-pub(crate) fn has_labels(object: &Value, labels: &Map<String, Value>) -> bool {
+pub(crate) fn has_labels(object: &Value, labels: &Map) -> bool {
     let own = map(object, &["metadata", "labels"]);
     labels
         .iter()
@@ -58,7 +58,7 @@ pub(crate) fn controller_reference(owner: &Value) -> Value {
 }
 
 /// Sets `status.<field>` to `value`, or takes it away when it is 0 (API-385).
-pub(crate) fn set_counter(status: &mut Map<String, Value>, field: &str, value: i64) {
+pub(crate) fn set_counter(status: &mut Map, field: &str, value: i64) {
     if value == 0 {
         status.remove(field);
     } else {
@@ -67,7 +67,7 @@ pub(crate) fn set_counter(status: &mut Map<String, Value>, field: &str, value: i
 }
 
 /// `object` with another status.
-pub(crate) fn with_status(object: &Value, status: Map<String, Value>) -> Value {
+pub(crate) fn with_status(object: &Value, status: Map) -> Value {
     let mut out = Map::new();
     if let Some(fields) = object.as_object() {
         for (key, value) in fields {
@@ -81,6 +81,6 @@ pub(crate) fn with_status(object: &Value, status: Map<String, Value>) -> Value {
 }
 
 /// A copy of `status`.
-pub(crate) fn status_of(object: &Value) -> Map<String, Value> {
+pub(crate) fn status_of(object: &Value) -> Map {
     map(object, &["status"]).cloned().unwrap_or_default()
 }

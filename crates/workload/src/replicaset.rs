@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use wavetank_json::{Map, Value, json};
 use wavetank_model::{ObjectKey, Status, object};
 
 use crate::claim;
@@ -98,7 +98,7 @@ fn status(
     terminating: usize,
     failure: Option<(&str, &str)>,
     now: &str,
-) -> Map<String, Value> {
+) -> Map {
     let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
     let no_labels = Map::new();
     let labels = map(set, &["spec", "template", "metadata", "labels"]).unwrap_or(&no_labels);

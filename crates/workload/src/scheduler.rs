@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use wavetank_json::{Map, Value, json};
 use wavetank_model::{Api, GroupKind, ObjectKey, PatchType, Status, object};
 
 use crate::context::{Again, Context};
@@ -178,7 +178,7 @@ pub(crate) fn refusal(pod: &Value, node: &Value) -> Option<String> {
         })
 }
 
-fn term_fits(term: &Value, node: &Value, labels: &Map<String, Value>) -> bool {
+fn term_fits(term: &Value, node: &Value, labels: &Map) -> bool {
     let fields = list(term, &["matchFields"]).iter().all(|need| {
         let value = (text(need, &["key"]) == "metadata.name").then(|| object::name(node));
         requirement_fits(need, value)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_kernel::{Chooser, Rng, Seed};
 use wavetank_model::script::{Behaviour, Delay, Rule};
 use wavetank_model::{Api, ObjectKey, object};

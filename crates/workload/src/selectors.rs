@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use wavetank_json::{Map, Value};
 use wavetank_model::{Api, ObjectKey, object};
 
 use crate::read::{list, map, text};

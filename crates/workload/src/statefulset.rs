@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use wavetank_json::{Map, Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::{ObjectKey, Status, object};
 
@@ -129,7 +129,7 @@ fn ordinal(set: &Value, pod: &Value) -> Option<i64> {
         .ok()
 }
 
-fn is_news(set: &Value, status: &Map<String, Value>) -> bool {
+fn is_news(set: &Value, status: &Map) -> bool {
     let stored = map(set, &["status"]);
     status.iter().any(|(field, value)| {
         field != "collisionCount" && stored.and_then(|stored| stored.get(field)) != Some(value)
@@ -462,7 +462,7 @@ impl View {
     }
 
     /// The counters of the Pods that were there before this look (`deleted` of the current revision went with it).
-    fn status(&self, deleted: i64, context: &Context<'_>) -> Map<String, Value> {
+    fn status(&self, deleted: i64, context: &Context<'_>) -> Map {
         let count = |test: &dyn Fn(&Value) -> bool| -> i64 {
             i64::try_from(self.pods.values().filter(|pod| test(pod)).count()).unwrap_or(i64::MAX)
         };

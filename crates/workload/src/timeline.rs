@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::script::{Behaviour, Delay, Deletion, Rule, TimelineEntry};
 use wavetank_model::{ObjectKey, PatchType, Status, object};

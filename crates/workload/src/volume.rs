@@ -5,7 +5,7 @@ mod shelves;
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::object::At;
 use wavetank_model::{DeleteOptions, ObjectKey, PatchType, Status, object};

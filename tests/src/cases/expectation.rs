@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 /// Compares bodies with what is expected of them; knows what was captured.
 #[derive(Debug, Default)]

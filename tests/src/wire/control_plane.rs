@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
 use tempfile::TempDir;
+use wavetank_json::json;
 
 use super::program::Program;
 
@@ -114,7 +114,7 @@ impl ControlPlane {
         // JSON is YAML.
         let text = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "real",
-            "clusters": [{"name": "real", "cluster": {"server": format!("https://127.0.0.1:{port}"), "certificate-authority": path}}],
+            "clusters": [{"name": "real", "cluster": {"server": format!("https://127.0.0.1:{port}"), "certificate-authority": path.to_string_lossy()}}],
             "users": [{"name": "real", "user": {"token": TOKEN}}],
             "contexts": [{"name": "real", "context": {"cluster": "real", "user": "real"}}],
         });

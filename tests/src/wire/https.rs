@@ -9,8 +9,8 @@ use http_body_util::BodyExt as _;
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use serde_json::Value;
 use tokio::runtime::Runtime;
+use wavetank_json::Value;
 
 use crate::cases::{Outgoing, Reply, Target};
 

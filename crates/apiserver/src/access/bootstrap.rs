@@ -1,6 +1,6 @@
 //! The roles and bindings that every cluster has; a real one has more of them, for its own components.
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_kernel::SimTime;
 
 use super::GROUP;

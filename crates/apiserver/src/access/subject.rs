@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderName, Request};
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::Actor;
 
 use super::Attributes;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use wavetank_json::{Map, Value};
 use wavetank_model::key::GroupKind;
 use wavetank_model::object::At;
 use wavetank_model::status::Status;
@@ -75,7 +75,7 @@ pub(super) fn admit(request: &Request<'_>, pod: &mut Value, lookup: &dyn Lookup)
 }
 
 /// Sets what is missing; gives the names of what was set.
-fn fill(resources: &mut Value, list: &str, defaults: &Map<String, Value>) -> Vec<String> {
+fn fill(resources: &mut Value, list: &str, defaults: &Map) -> Vec<String> {
     if defaults.is_empty() {
         return Vec::new();
     }

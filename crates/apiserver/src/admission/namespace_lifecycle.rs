@@ -37,7 +37,7 @@ pub(super) fn admit(request: &Request<'_>, lookup: &dyn Lookup) -> Result<(), St
     };
     let phase = stored
         .at(&["status", "phase"])
-        .and_then(serde_json::Value::as_str);
+        .and_then(wavetank_json::Value::as_str);
     if object::is_terminating(&stored) || phase == Some("Terminating") {
         let mut status = request.forbidden(&format!(
             "unable to create new content in namespace {namespace} because it is being terminated"

@@ -1,6 +1,6 @@
 //! Priority, `DefaultTolerationSeconds` (API-273), `RuntimeClass`, `TaintNodesByCondition`.
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::key::{GroupKind, ObjectKey};
 use wavetank_model::object::{self, At};
 use wavetank_model::status::Status;

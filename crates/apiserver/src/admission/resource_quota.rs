@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::key::GroupKind;
 use wavetank_model::object::{self, At};
 use wavetank_model::status::Status;

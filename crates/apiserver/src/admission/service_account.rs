@@ -1,6 +1,6 @@
 //! `ServiceAccount`: account, token volume and pull secrets of new Pods (API-273, API-237).
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_kernel::Rng;
 use wavetank_model::object;
 use wavetank_model::status::Status;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::key::{GroupKind, ObjectKey};
 use wavetank_model::object::{self, At};
 use wavetank_model::status::Status;

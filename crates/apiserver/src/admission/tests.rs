@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use serde_json::json;
+use wavetank_json::json;
 use wavetank_kernel::Seed;
 
 use super::*;

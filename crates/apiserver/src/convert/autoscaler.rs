@@ -2,7 +2,7 @@
 //!
 //! The texts are those of a real server: with the names that `autoscaling/v1` gave these fields, in the order of Go's types.
 
-use serde_json::{Map, Value, json};
+use wavetank_json::{Map, Value, json};
 use wavetank_model::object::At;
 
 const METRICS: &str = "autoscaling.alpha.kubernetes.io/metrics";

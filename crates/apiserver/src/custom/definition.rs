@@ -1,7 +1,7 @@
 //! What may stand in the schemas of a definition (API-254, 255).
 
 use regex::Regex;
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::object::{self, At};
 
 use crate::kinds::{FieldError, FieldErrorKind};

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use kube_cel::cel::objects::OptionalValue;
 use kube_cel::cel::{Context, Value as CelValue};
-use serde_json::Value;
+use wavetank_json::Value;
 
 use crate::expression::{Expression, dialect};
 use crate::kinds::json::text;

@@ -1,6 +1,6 @@
 //! Pruning and defaulting by a structural schema (API-260, 261).
 
-use serde_json::{Map, Value};
+use wavetank_json::{Map, Value};
 
 fn flag(schema: &Value, name: &str) -> bool {
     schema.get(name).and_then(Value::as_bool).unwrap_or(false)
@@ -88,7 +88,7 @@ pub(crate) fn default(schema: &Value, value: &mut Value) {
     }
 }
 
-fn default_fields(schema: &Value, fields: &mut Map<String, Value>) {
+fn default_fields(schema: &Value, fields: &mut Map) {
     let properties = schema.get("properties").and_then(Value::as_object);
     for (name, schema) in properties.into_iter().flatten() {
         let null = fields.get(name).is_some_and(Value::is_null) && !flag(schema, "nullable");
@@ -111,7 +111,7 @@ fn default_fields(schema: &Value, fields: &mut Map<String, Value>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use wavetank_json::json;
 
     #[test]
     fn unknown_fields_go_except_where_they_are_preserved() {

@@ -1,7 +1,7 @@
 //! Validating custom objects by their schema (API-262, 263, 265); CEL rules are in `rules`.
 
 use regex::Regex;
-use serde_json::Value;
+use wavetank_json::Value;
 
 use crate::kinds::{FieldError, FieldErrorKind};
 
@@ -176,7 +176,7 @@ impl Checker {
     fn check_number(
         &mut self,
         schema: &Value,
-        number: &serde_json::Number,
+        number: &wavetank_json::Number,
         value: &Value,
         path: &str,
     ) {
@@ -386,7 +386,7 @@ fn shown(value: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use wavetank_json::json;
 
     fn messages(schema: &Value, value: &Value) -> Vec<String> {
         validate(schema, value, None)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::object;
 
 use super::extension::{default_rules, validate_rule};

@@ -1,6 +1,6 @@
 //! Node, Event, Lease, Endpoints, `EndpointSlice`, `LimitRange`, `ResourceQuota`, `CertificateSigningRequest` (API-296, API-297).
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path};

@@ -1,6 +1,6 @@
 //! `CronJob` (API-285).
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::object::{self, At};
 
 use super::field::{Errors, Path};

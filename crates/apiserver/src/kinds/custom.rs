@@ -1,6 +1,6 @@
 //! Custom resources: generation and status; their schema is the business of the CRD code (API-089, API-100).
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use super::field::Errors;
 use super::{StatusOnCreate, Strategy};

@@ -1,6 +1,6 @@
 //! `DaemonSet` (API-279).
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path};

@@ -2,7 +2,7 @@
 //!
 //! `CustomResourceDefinitions` get defaults and generation here; their schemas are checked where they are served.
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::object::{self, At};
 
 use super::field::{Errors, FieldError, Path};

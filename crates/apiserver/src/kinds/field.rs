@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::key::GroupKind;
 use wavetank_model::status::{Status, StatusCause, StatusDetails};
 
@@ -381,7 +381,7 @@ impl Errors {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use wavetank_json::json;
 
     #[test]
     fn errors_print_as_the_server_prints_them() {

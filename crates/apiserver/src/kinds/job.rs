@@ -1,6 +1,6 @@
 //! Job (API-281 to API-284).
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::api::Propagation;
 use wavetank_model::object::{self, At};
 
@@ -407,7 +407,7 @@ fn allow_scheduling_changes(allowed: &mut Value, template: &Value) {
                 let empty = allowed
                     .get("affinity")
                     .and_then(Value::as_object)
-                    .is_some_and(serde_json::Map::is_empty);
+                    .is_some_and(wavetank_json::Map::is_empty);
                 if empty && present(new, "affinity").is_none() {
                     set(allowed, "affinity", None);
                 }

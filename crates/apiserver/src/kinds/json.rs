@@ -1,9 +1,9 @@
 //! Reading and filling JSON objects the way Go structs are read and filled: null, absent and zero are one.
 
-use serde_json::{Map, Value};
+use wavetank_json::{Map, Value};
 
 /// An object's members.
-pub(crate) type Members = Map<String, Value>;
+pub(crate) type Members = Map;
 
 /// The text at `key`, empty when absent or of another type.
 pub(crate) fn text<'a>(object: &'a Value, key: &str) -> &'a str {

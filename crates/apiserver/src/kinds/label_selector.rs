@@ -1,6 +1,6 @@
 //! `metav1.LabelSelector` inside specs: validation and matching against template labels.
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use super::field::{Errors, Path};
 use super::json::{entries, items, text};

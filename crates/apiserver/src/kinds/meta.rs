@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::key::split_api_version;
 
 use super::field::{Errors, Path};
@@ -293,7 +293,7 @@ pub(crate) fn deduplicate_owners(object: &mut Value) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use wavetank_json::json;
     use wavetank_model::key::GroupKind;
 
     use crate::kinds::strategy;

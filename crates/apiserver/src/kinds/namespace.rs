@@ -1,6 +1,6 @@
 //! Namespace (API-235, API-225, API-232).
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::object::{self, At};
 
 use super::field::{Errors, FieldError, Path};

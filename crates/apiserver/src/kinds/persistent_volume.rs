@@ -1,6 +1,6 @@
 //! `PersistentVolumeClaim` and `PersistentVolume` (API-289, API-290).
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path};

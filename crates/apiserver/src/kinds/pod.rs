@@ -1,6 +1,6 @@
 //! Pod (section 20.1).
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path};

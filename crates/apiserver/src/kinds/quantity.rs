@@ -1,6 +1,6 @@
 //! Quantities in objects.
 
-use serde_json::Value;
+use wavetank_json::Value;
 pub(crate) use wavetank_model::quantity::Quantity;
 
 /// Reads a JSON string or number; `None` when it is no quantity.

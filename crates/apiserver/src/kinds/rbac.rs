@@ -1,6 +1,6 @@
 //! Role, `ClusterRole`, `RoleBinding`, `ClusterRoleBinding` (API-293).
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use super::field::{Errors, Path};
 use super::json::{default_text, ensure, items, items_mut, null_when_empty, present, text};
@@ -149,7 +149,7 @@ impl Strategy for RoleBinding {
         let reference = new.get("roleRef");
         if reference != old.get("roleRef") {
             let shown = reference.map_or(Value::Null, |reference| {
-                serde_json::json!({
+                wavetank_json::json!({
                     "APIGroup": text(reference, "apiGroup"), "Kind": text(reference, "kind"), "Name": text(reference, "name"),
                 })
             });

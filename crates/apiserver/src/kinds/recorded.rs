@@ -4,7 +4,7 @@
 use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_kernel::{Rng, Seed};
 use wavetank_model::key::{GroupKind, GroupVersionKind, ObjectKey};
 use wavetank_model::kinds;
@@ -210,7 +210,7 @@ fn run(case: &Value, out: &mut Vec<String>) {
             let Some(old) = &stored else { break };
             if let Some(patch) = step.get("patch") {
                 let mut new = old.clone();
-                json_patch::merge(&mut new, patch);
+                wavetank_model::patch::merge(&mut new, patch).expect("an object");
                 new
             } else {
                 let mut new = step["update"].clone();

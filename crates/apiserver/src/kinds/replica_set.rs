@@ -1,6 +1,6 @@
 //! `ReplicaSet` (API-279).
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::object::At;
 
 use super::Strategy;

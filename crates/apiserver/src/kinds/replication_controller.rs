@@ -1,6 +1,6 @@
 //! `ReplicationController`, `PodTemplate` and `ControllerRevision`.
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::api::Propagation;
 use wavetank_model::object::At;
 

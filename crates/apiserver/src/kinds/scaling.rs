@@ -1,6 +1,6 @@
 //! `PodDisruptionBudget` and `HorizontalPodAutoscaler` (API-292).
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 
 use super::field::{Errors, FieldError, Path};
 use super::json::{default_to, ensure, int, items, items_mut, present, set, text};

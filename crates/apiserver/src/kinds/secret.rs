@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use wavetank_json::Value;
 
 use super::config_map::{SIZE_LIMIT, decoded_len, validate_immutable};
 use super::field::{Errors, FieldError, Path};

@@ -1,6 +1,6 @@
 //! Service (API-286, API-287).
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use super::field::{Errors, FieldError};
 use super::json::{default_text, default_to, ensure, int, items, items_mut, present, set, text};

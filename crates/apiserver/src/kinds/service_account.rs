@@ -1,6 +1,6 @@
 //! `ServiceAccount` (API-291).
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use super::Strategy;
 use super::field::Errors;

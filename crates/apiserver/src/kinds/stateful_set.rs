@@ -1,6 +1,6 @@
 //! `StatefulSet` (API-280).
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path};

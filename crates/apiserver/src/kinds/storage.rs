@@ -1,6 +1,6 @@
 //! `StorageClass`, `CSIDriver`, `CSINode`, `VolumeAttachment`, `PriorityClass`, `RuntimeClass` (API-294).
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 
 use super::field::{Errors, Path};
 use super::json::{

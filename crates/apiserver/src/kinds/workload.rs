@@ -1,6 +1,6 @@
 //! What Deployments, `ReplicaSets`, `StatefulSets` and `DaemonSets` share: selector, template, rollout numbers.
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::object::At;
 
 use super::field::{Errors, Path};

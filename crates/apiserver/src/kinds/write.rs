@@ -1,6 +1,6 @@
 //! The stages of a write that depend on the kind, in the server's order (API-012, API-013).
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::key::GroupKind;
 use wavetank_model::object;
 use wavetank_model::status::Status;

@@ -1,6 +1,6 @@
 //! Schemas of kinds as `OpenAPI` has them: names and types of fields, how lists merge; no descriptions of built-in kinds.
 
-use serde_json::{Map, Value, json};
+use wavetank_json::{Map, Value, json};
 use wavetank_model::schema::{ListType, Scalar, SchemaRef, Shape, StructRef};
 use wavetank_model::{GroupVersionKind, schema};
 
@@ -24,7 +24,7 @@ pub(super) struct Schemas {
     /// What the names of one group version begin with. Types are described once per group version, so that types of one
     /// name in two groups never meet.
     prefix: String,
-    pub(super) found: Map<String, Value>,
+    pub(super) found: Map,
 }
 
 impl Schemas {
@@ -96,7 +96,7 @@ impl Schemas {
         if !self.found.contains_key(&name) {
             // Types may hold themselves: the name is taken before the fields are looked at.
             self.found.insert(name.clone(), Value::Null);
-            let properties: Map<String, Value> = definition
+            let properties: Map = definition
                 .fields()
                 .map(|(field, schema)| (field.to_owned(), self.field(schema)))
                 .collect();

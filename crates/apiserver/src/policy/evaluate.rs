@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use kube_cel::cel::{Context, Value as CelValue};
-use serde_json::{Map, Value, json};
+use wavetank_json::{Map, Value, json};
 use wavetank_model::patch::apply::{ManagedFields, Tracked};
 use wavetank_model::selector::LabelSelector;
 use wavetank_model::{ObjectKey, Status, object};
@@ -253,7 +253,7 @@ impl<'a> Facts<'a> {
             }
         }
         let metadata = namespace["metadata"].as_object().into_iter().flatten();
-        let known: Map<String, Value> = metadata
+        let known: Map = metadata
             .filter(|(name, _)| !matches!(name.as_str(), "uid" | "ownerReferences"))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();

@@ -1,6 +1,6 @@
 //! Which writes a policy or binding is about: `matchConstraints` and `matchResources`.
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::selector::LabelSelector;
 
 use crate::admission::Operation;

@@ -5,7 +5,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use wavetank_json::{Map, Value};
 
 use super::table::{self, Field, Kind, Shape};
 use super::wire::Writer;
@@ -73,7 +73,7 @@ fn message_of(value: &Value, message: usize) -> Vec<u8> {
     out.finish()
 }
 
-fn write_message(out: &mut Writer, object: &Map<String, Value>, message: usize) {
+fn write_message(out: &mut Writer, object: &Map, message: usize) {
     for field in table::message(message) {
         if let (Shape::One, Kind::Inlined(inner)) = (field.shape, field.kind) {
             let mut inlined = Writer::default();
@@ -192,7 +192,7 @@ fn write_time(out: &mut Writer, number: u64, value: &Value) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::*;
     use crate::protobuf::decode;

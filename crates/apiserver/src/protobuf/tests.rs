@@ -1,4 +1,4 @@
-use serde_json::json;
+use wavetank_json::json;
 
 use super::*;
 

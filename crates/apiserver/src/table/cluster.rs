@@ -1,6 +1,6 @@
 //! Rows of nodes, namespaces, volumes and events.
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::object;
 
 use super::{Row, or};

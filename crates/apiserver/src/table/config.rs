@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::object;
 
 use super::{Row, labels, or, selector};

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use wavetank_json::Value;
 
 use super::{Column, Row};
 use crate::kinds::json::{int, items, text};
@@ -163,7 +163,7 @@ pub(crate) fn custom_row(columns: &[Column], object: &Value, now: Timestamp) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use wavetank_json::json;
 
     #[test]
     fn cells_follow_the_paths() {

@@ -1,6 +1,6 @@
 //! The row of a Pod: its status in one word.
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::object::{self, At};
 
 use super::{Row, or};

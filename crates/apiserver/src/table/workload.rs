@@ -1,6 +1,6 @@
 //! Rows of workloads.
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::object;
 
 use super::{Row, containers, human_duration, labels, or, selector};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::{Actor, RequestRecord};
 use wavetank_trace::entry::{ApiEvent, Content};
 use wavetank_trace::{Event, OperationEvent, Trace};

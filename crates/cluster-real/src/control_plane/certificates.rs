@@ -6,7 +6,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
-use serde_json::json;
+use wavetank_json::json;
 
 /// Says what could not be made.
 fn failed<E: std::fmt::Display>(what: &str) -> impl FnOnce(E) -> String {

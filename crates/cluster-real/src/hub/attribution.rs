@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::Actor;
 
 /// What is known of who writes.
@@ -59,7 +59,7 @@ fn writer<'a>(old: Option<&Value>, new: &'a Value) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::*;
 

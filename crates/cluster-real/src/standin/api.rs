@@ -8,9 +8,9 @@ use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::BodyExt;
 use kube::client::Body;
-use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
+use wavetank_json::{Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::timestamp::Epoch;
 use wavetank_model::{

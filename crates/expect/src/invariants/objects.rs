@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_kernel::SimTime;
 use wavetank_model::json::Json;
 use wavetank_model::{ChangeKind, GroupKind, ObjectKey, Verb, argo};

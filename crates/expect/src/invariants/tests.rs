@@ -6,7 +6,7 @@ use super::*;
 use crate::testing::{HOME, object, show, trace_of};
 
 /// The judgements that do not hold.
-fn judged(text: &str, desired: &[serde_json::Value]) -> String {
+fn judged(text: &str, desired: &[wavetank_json::Value]) -> String {
     let mut invariants = Invariants::new(HOME, &BTreeMap::new());
     let entries = trace_of(text, desired);
     for entry in &entries {
@@ -21,7 +21,7 @@ fn judged(text: &str, desired: &[serde_json::Value]) -> String {
     show(&broken)
 }
 
-fn shop() -> Vec<serde_json::Value> {
+fn shop() -> Vec<wavetank_json::Value> {
     vec![
         object("Job/migrate", &[("hook", "PreSync")]),
         object("ConfigMap/env", &[("sync-wave", "-1")]),

@@ -1,6 +1,6 @@
 //! Why one object is not done.
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_kernel::SimTime;
 use wavetank_model::{ObjectKey, Verb, argo, object};
 use wavetank_trace::DesiredObject;

@@ -1,6 +1,6 @@
 //! Why Pods are not ready, or not done.
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::{ObjectKey, object, pod};
 
 use super::object::place;

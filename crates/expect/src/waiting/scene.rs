@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_kernel::SimTime;
 use wavetank_model::{ChangeKind, ObjectKey, Phase, Verb, WaveNumber, object};
 use wavetank_trace::{DesiredObject, Entry, Event, OperationEvent, Trace, World};

@@ -1,6 +1,6 @@
 //! What Argo CD and Helm read from the annotations of an object.
 
-use serde_json::{Map, Value};
+use wavetank_json::Map;
 
 use super::body::Kind;
 use crate::dice::Dice;
@@ -11,7 +11,7 @@ const WAVE: &str = "argocd.argoproj.io/sync-wave";
 const OPTIONS: &str = "argocd.argoproj.io/sync-options";
 
 /// Draws the annotations of a desired object.
-pub(super) fn draw(kind: Kind, dice: &mut Dice) -> Map<String, Value> {
+pub(super) fn draw(kind: Kind, dice: &mut Dice) -> Map {
     let mut out = Map::new();
     let hook = if kind.is_finite() { 60 } else { 15 };
     if dice.chance(hook) {
@@ -57,7 +57,7 @@ pub(super) fn draw(kind: Kind, dice: &mut Dice) -> Map<String, Value> {
     out
 }
 
-fn argo(out: &mut Map<String, Value>, dice: &mut Dice) {
+fn argo(out: &mut Map, dice: &mut Dice) {
     const TYPES: &[(u64, &str)] = &[
         (10, "PreSync"),
         (8, "Sync"),
@@ -90,7 +90,7 @@ fn argo(out: &mut Map<String, Value>, dice: &mut Dice) {
     }
 }
 
-fn helm(out: &mut Map<String, Value>, dice: &mut Dice) {
+fn helm(out: &mut Map, dice: &mut Dice) {
     const TYPES: &[(u64, &str)] = &[
         (8, "pre-install"),
         (8, "post-install"),

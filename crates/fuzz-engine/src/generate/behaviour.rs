@@ -1,6 +1,6 @@
 //! What workloads do, and which requests go wrong.
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 
 use super::Drawn;
 use crate::dice::Dice;
@@ -20,7 +20,7 @@ pub(super) fn workloads(desired: &[Drawn], live: &[Drawn], dice: &mut Dice) -> V
             rule.remove("hang");
             rule.remove("timeline");
         }
-        if rule.as_object().is_none_or(serde_json::Map::is_empty) {
+        if rule.as_object().is_none_or(wavetank_json::Map::is_empty) {
             continue;
         }
         rule["match"] = drawn.reference.as_str().into();
@@ -55,7 +55,7 @@ fn rule(drawn: &Drawn, dice: &mut Dice) -> Value {
         "Widget" => json!({"timeline": [{"status": {"phase": "Ready"}, "after": seconds(dice)}]}),
         _ => json!({}),
     };
-    if dice.chance(25) || rule.as_object().is_some_and(serde_json::Map::is_empty) {
+    if dice.chance(25) || rule.as_object().is_some_and(wavetank_json::Map::is_empty) {
         let deletion = match dice.between(0, 5) {
             0 => json!({"never": true}),
             _ => json!({"after": seconds(dice)}),

@@ -1,6 +1,6 @@
 //! Objects of many kinds, each valid for an API server, nearly always.
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 
 use crate::dice::Dice;
 

@@ -1,6 +1,6 @@
 //! What somebody does.
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 
 use super::{Drawn, annotations};
 use crate::dice::Dice;

@@ -1,6 +1,6 @@
 //! `HorizontalPodAutoscalers` (SYNC-119).
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::key::GroupVersionKind;
 use wavetank_model::{ArgoVersion, object};
 

@@ -1,6 +1,6 @@
 //! Ingresses of any version (SYNC-117).
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::object::At;
 
 use crate::status::Health;

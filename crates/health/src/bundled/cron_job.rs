@@ -1,6 +1,6 @@
 //! `CronJobs` (SYNC-125).
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use super::index;
 use crate::status::{Health, HealthError};

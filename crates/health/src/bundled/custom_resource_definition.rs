@@ -1,6 +1,6 @@
 //! `CustomResourceDefinitions` (SYNC-125).
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::object;
 
 use super::{conditions, index, is, joined};

@@ -1,6 +1,6 @@
 //! `PodDisruptionBudgets` (SYNC-125).
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use super::{conditions, is, joined};
 use crate::status::{Health, HealthError};

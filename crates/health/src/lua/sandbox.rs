@@ -11,7 +11,7 @@ use mlua::serde::ser::Options as SerializeOptions;
 use mlua::{
     Error, Function, HookTriggers, Lua, LuaOptions, LuaSerdeExt, MultiValue, StdLib, Table, VmState,
 };
-use serde_json::Value;
+use wavetank_json::Value;
 
 use super::LuaClock;
 use super::answer;

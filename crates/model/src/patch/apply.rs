@@ -18,7 +18,7 @@ mod walk;
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value};
+use wavetank_json::{Map, Value};
 
 pub use conflict::{ApplyError, Conflict};
 pub use element::{Atom, PathElement};

@@ -1,6 +1,6 @@
 //! The order of merged lists: items of the patch in the patch's order, the others kept near their old neighbours.
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 /// What tells one item of a list from another: the value of the merge key, or the item itself.
 pub(super) fn identity<'a>(item: &'a Value, merge_key: Option<&str>) -> Option<&'a Value> {
@@ -62,7 +62,7 @@ pub(super) fn arrange(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! Applying strategic merge patches (API-130…134).
 
-use serde_json::{Map, Value};
+use wavetank_json::{Map, Value};
 
 use super::directive::{self, Key, PATCH, RETAIN_KEYS};
 use super::{json_type, order};
@@ -150,7 +150,7 @@ fn go_list(list: &[Value]) -> String {
     )
 }
 
-fn go_map(map: &Map<String, Value>) -> String {
+fn go_map(map: &Map) -> String {
     let mut entries: Vec<_> = map
         .iter()
         .map(|(key, value)| format!("{key}:{}", go_text(value)))
@@ -177,8 +177,8 @@ fn lookup<'a>(
 
 /// Merges `patch` into `original`.
 pub(super) fn merge_map(
-    original: &mut Map<String, Value>,
-    mut patch: Map<String, Value>,
+    original: &mut Map,
+    mut patch: Map,
     schema: Option<SchemaRef<'_>>,
     mode: Mode,
 ) -> Result<(), StrategicError> {
@@ -205,10 +205,7 @@ pub(super) fn merge_map(
     Ok(())
 }
 
-fn whole_map(
-    directive: Value,
-    patch: Map<String, Value>,
-) -> Result<Map<String, Value>, StrategicError> {
+fn whole_map(directive: Value, patch: Map) -> Result<Map, StrategicError> {
     match directive.as_str() {
         Some("replace") => Ok(patch),
         Some("delete") => Ok(Map::new()),
@@ -225,8 +222,8 @@ fn whole_map(
 }
 
 fn retain_keys(
-    original: &mut Map<String, Value>,
-    patch: &Map<String, Value>,
+    original: &mut Map,
+    patch: &Map,
     keys: Value,
     mode: Mode,
 ) -> Result<(), StrategicError> {
@@ -249,8 +246,8 @@ fn retain_keys(
 
 /// Carries out each `$setElementOrder` together with the list it belongs to, and takes both out of the patch.
 fn merge_ordered_lists(
-    original: &mut Map<String, Value>,
-    patch: &mut Map<String, Value>,
+    original: &mut Map,
+    patch: &mut Map,
     schema: Option<SchemaRef<'_>>,
     mode: Mode,
 ) -> Result<(), StrategicError> {
@@ -290,7 +287,7 @@ fn into_list(value: Value) -> Result<Vec<Value>, StrategicError> {
 }
 
 fn merge_ordered_list(
-    original: &mut Map<String, Value>,
+    original: &mut Map,
     field: &str,
     patch: Option<Vec<Value>>,
     order: &[Value],
@@ -353,7 +350,7 @@ fn check_order(patch: &[Value], wanted: &[Value], key: Option<&str>) -> Result<(
 }
 
 fn merge_field(
-    original: &mut Map<String, Value>,
+    original: &mut Map,
     name: &str,
     mut value: Value,
     schema: Option<SchemaRef<'_>>,

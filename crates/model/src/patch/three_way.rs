@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use wavetank_json::{Map, Value};
 
 use super::strategic::{Mode, StrategicError, merge_map};
 use super::{directive, order};
@@ -53,7 +53,7 @@ pub fn three_way_merge(original: &Value, modified: &Value, current: &Value) -> V
 }
 
 /// What `modified` adds to `current` or changes, without nulls.
-fn additions(current: &Map<String, Value>, modified: &Map<String, Value>) -> Map<String, Value> {
+fn additions(current: &Map, modified: &Map) -> Map {
     let mut out = Map::new();
     for (key, value) in modified {
         let added = match (current.get(key), value) {
@@ -78,7 +78,7 @@ fn additions(current: &Map<String, Value>, modified: &Map<String, Value>) -> Map
 }
 
 /// Nulls for what `original` has and `modified` lacks or sets to null.
-fn deletions(original: &Map<String, Value>, modified: &Map<String, Value>) -> Map<String, Value> {
+fn deletions(original: &Map, modified: &Map) -> Map {
     let mut out = Map::new();
     for (key, old) in original {
         match (old, modified.get(key)) {
@@ -102,7 +102,7 @@ fn deletions(original: &Map<String, Value>, modified: &Map<String, Value>) -> Ma
     out
 }
 
-fn overlay(patch: &mut Map<String, Value>, additions: Map<String, Value>) {
+fn overlay(patch: &mut Map, additions: Map) {
     for (key, value) in additions {
         match (patch.get_mut(&key), value) {
             (Some(Value::Object(old)), Value::Object(new)) => overlay(old, new),
@@ -132,11 +132,11 @@ impl Diff {
     /// The strategic merge patch from `original` to `modified`, as far as this asks for it.
     fn maps(
         self,
-        original: &Map<String, Value>,
-        modified: &Map<String, Value>,
+        original: &Map,
+        modified: &Map,
         schema: Option<SchemaRef<'_>>,
         retain_keys: bool,
-    ) -> Result<Map<String, Value>, StrategicError> {
+    ) -> Result<Map, StrategicError> {
         let mut patch = Map::new();
         for (key, new) in modified {
             let field = schema.and_then(|schema| schema.field(key));
@@ -169,10 +169,10 @@ impl Diff {
 
     fn map_field(
         self,
-        patch: &mut Map<String, Value>,
+        patch: &mut Map,
         key: &str,
-        original: &Map<String, Value>,
-        modified: &Map<String, Value>,
+        original: &Map,
+        modified: &Map,
         field: Option<SchemaRef<'_>>,
     ) -> Result<(), StrategicError> {
         let strategy = field.map(SchemaRef::patch_strategy);
@@ -197,7 +197,7 @@ impl Diff {
 
     fn list_field(
         self,
-        patch: &mut Map<String, Value>,
+        patch: &mut Map,
         key: &str,
         original: &[Value],
         modified: &[Value],
@@ -345,11 +345,7 @@ impl Diff {
 }
 
 /// Names the fields that stay, where the patch would not clear the others by itself.
-fn add_retain_keys(
-    patch: &mut Map<String, Value>,
-    original: &Map<String, Value>,
-    modified: &Map<String, Value>,
-) {
+fn add_retain_keys(patch: &mut Map, original: &Map, modified: &Map) {
     let keys: BTreeSet<&str> = modified
         .iter()
         .filter(|(_, value)| !value.is_null())

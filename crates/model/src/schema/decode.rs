@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value};
+use wavetank_json::{Map, Value};
 
 use super::parse::{FieldProblem, Path};
 use super::{Scalar, SchemaRef, Shape, StructRef};
@@ -86,7 +86,7 @@ fn holds_structs(schema: SchemaRef<'_>) -> bool {
     )
 }
 
-fn complete_struct(definition: StructRef<'_>, map: &mut Map<String, Value>) {
+fn complete_struct(definition: StructRef<'_>, map: &mut Map) {
     for (name, value) in map.iter_mut() {
         if (value.is_object() || value.is_array())
             && let Some(field) = definition.field(name)
@@ -235,7 +235,7 @@ impl Decoder {
     fn fields(
         &mut self,
         definition: StructRef<'_>,
-        map: &mut Map<String, Value>,
+        map: &mut Map,
         place: Place<'_>,
     ) -> Result<(), DecodeError> {
         let mut dropped = false;
@@ -366,7 +366,7 @@ fn decode_quantity(value: &mut Value) -> Result<(), DecodeError> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::super::builtin;
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use super::{Facts, ListType, Node, NodeKind, Scalar, Struct};
 
@@ -140,7 +140,7 @@ fn list_type(schema: &Value) -> ListType {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::super::{ListType, Schema, Shape};
 

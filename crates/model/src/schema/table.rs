@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-use serde_json::{Map, Value};
+use wavetank_json::{Map, Value};
 
 use super::{Facts, ListType, Node, NodeKind, PatchStrategy, Scalar, SchemaRef, Struct, complete};
 use crate::key::{GroupVersionKind, split_api_version};

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use crate::key::GroupKind;
 
@@ -215,7 +215,7 @@ pub fn field_labels(kind: &GroupKind) -> &'static [&'static str] {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::*;
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::LazyLock;
 
 use regex::Regex;
-use serde_json::{Map, Value};
+use wavetank_json::{Map, Value};
 
 use super::lexer::{Lexer, Token};
 
@@ -149,7 +149,7 @@ impl LabelSelector {
     }
 
     /// Whether these labels fulfil it; `None` is no labels.
-    pub fn matches_labels(&self, labels: Option<&Map<String, Value>>) -> bool {
+    pub fn matches_labels(&self, labels: Option<&Map>) -> bool {
         !self.nothing
             && self
                 .requirements
@@ -159,7 +159,7 @@ impl LabelSelector {
 }
 
 impl Requirement {
-    fn matches(&self, labels: Option<&Map<String, Value>>) -> bool {
+    fn matches(&self, labels: Option<&Map>) -> bool {
         let label = |key: &str| labels?.get(key)?.as_str();
         let number = |key: &str| label(key)?.parse::<i64>().ok();
         match self {
@@ -470,7 +470,7 @@ fn parse_values(lexer: &mut Lexer<'_>) -> Result<Vec<String>, String> {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::*;
 

@@ -195,7 +195,7 @@ impl Deliveries {
             Delivery::Expired => {
                 self.cut();
                 let status = Status::new(410, "Expired", "too old resource version");
-                let event = serde_json::json!({"type": "ERROR", "object": status.to_json()});
+                let event = wavetank_json::json!({"type": "ERROR", "object": status.to_json()});
                 self.ready.push_back(Bytes::from(format!("{event}\n")));
             }
         }

@@ -110,7 +110,7 @@ fn one_for_all(mut keys: Vec<ObjectKey>) -> Option<ObjectKey> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wavetank_json::json;
     use wavetank_scenario::Fault;
 
     use super::*;

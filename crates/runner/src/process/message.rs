@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::{ObjectKey, OperationPhase, Phase, ResultCode, WaveNumber};
 use wavetank_sync::external::{External, ExternalLive};
 use wavetank_sync::{EngineError, Kinds, Note, ResourceResult, StepInput, StepOutput, SyncOptions};
@@ -297,7 +297,7 @@ pub(super) fn order(kind: &str, input: &StepInput, prepared: &External) -> Strin
         "app": {"name": input.app.name, "namespace": input.app.namespace},
         "revision": input.revision,
         "startedAt": input.started_at,
-        "phase": input.phase,
+        "phase": input.phase.as_str(),
         "message": input.message,
         "results": results,
         "options": options(&input.options, input.prune_confirmed),

@@ -119,7 +119,7 @@ impl Reader<'_, '_> {
             annotations: text_map(of_from(&["metadata", "annotations"])),
             project: written("project").map(|project| self.json(project)),
             settings: self.settings(written("settings")),
-            written: serde_json::Value::Object(patchable),
+            written: wavetank_json::Value::Object(patchable),
         }
     }
 

@@ -80,7 +80,7 @@ impl Reader<'_, '_> {
     }
 
     /// A partial object must say which one it is.
-    fn present(&mut self, node: &Node) -> Option<serde_json::Value> {
+    fn present(&mut self, node: &Node) -> Option<wavetank_json::Value> {
         for path in [&["apiVersion"][..], &["kind"], &["metadata", "name"]] {
             if node.is_map()
                 && node

@@ -232,7 +232,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn patch(&mut self, node: &Node) -> Option<(Reference, serde_json::Value)> {
+    fn patch(&mut self, node: &Node) -> Option<(Reference, wavetank_json::Value)> {
         let target = node.get("target")?.reference()?;
         Some((target, self.json(node.get("merge")?)))
     }

@@ -1,6 +1,6 @@
 //! A tree as a JSON value.
 
-use serde_json::{Map, Value};
+use wavetank_json::{Map, Value};
 
 use super::scalar::{Dialect, resolve};
 use super::{Node, NodeValue, Span};
@@ -81,7 +81,7 @@ fn key_text(key: &Node, dialect: Dialect) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::super::tree::{TreeLimits, read};
     use super::*;

@@ -1,6 +1,6 @@
 //! What a plain scalar means: in YAML 1.2 (the Scenario), and to kubectl (YAML 1.1 in the reading of its Go library).
 
-use serde_json::{Number, Value};
+use wavetank_json::{Number, Value};
 
 use super::{Scalar, Tag};
 
@@ -157,7 +157,7 @@ fn float(value: f64, dialect: Dialect) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::*;
 

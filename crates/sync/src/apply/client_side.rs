@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use wavetank_json::{Map, Value};
 use wavetank_model::patch::apply::LAST_APPLIED;
 use wavetank_model::{GroupVersionKind, PatchType, Propagation, object, patch, schema};
 
@@ -153,7 +153,12 @@ impl Writer<'_> {
             .post(self.place, modified, &self.manager())
             .await;
         let refused = match created {
-            Ok(created) => return Ok(Patched::new("configured", &created)),
+            Ok(created) => {
+                return Ok(Patched {
+                    operation: "configured",
+                    is_deleting: created.is_terminating(),
+                });
+            }
             Err(refused) => refused,
         };
         let mut before = live.clone();
@@ -248,7 +253,7 @@ pub(crate) fn three_way(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::*;
 

@@ -4,7 +4,10 @@ use bytes::Bytes;
 use http::{Method, Request, header};
 use http_body_util::BodyExt;
 use kube::client::Body;
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use wavetank_json::{Value, json};
+use wavetank_model::json::write;
 use wavetank_model::{PatchType, Propagation, Status};
 
 use crate::engine::{CallError, ResourceRef};
@@ -76,6 +79,32 @@ impl Place {
 
     fn object(&self) -> String {
         format!("{}/{}", self.collection, escaped(&self.name))
+    }
+}
+
+/// What is looked at of an object that was created.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Created {
+    metadata: CreatedMetadata,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct CreatedMetadata {
+    name: String,
+    deletion_timestamp: Option<IgnoredAny>,
+}
+
+impl Created {
+    /// The name, which the server may have made up.
+    pub(crate) fn name(&self) -> &str {
+        &self.metadata.name
+    }
+
+    /// Whether it is on its way out already.
+    pub(crate) fn is_terminating(&self) -> bool {
+        self.metadata.deletion_timestamp.is_some()
     }
 }
 
@@ -155,14 +184,15 @@ impl Connection {
         })))
     }
 
-    async fn object(
+    /// Sends a request about an object and gives what `T` takes from the answer.
+    async fn ask<T: DeserializeOwned>(
         &self,
         place: &Place,
         method: Method,
         uri: &str,
         media: Option<&str>,
         body: Vec<u8>,
-    ) -> Result<Value, CallError> {
+    ) -> Result<T, CallError> {
         let bytes = self
             .send(Some(place), method.clone(), uri, media, body)
             .await?;
@@ -176,7 +206,7 @@ impl Connection {
     }
 
     pub(crate) async fn get(&self, place: &Place) -> Result<Value, CallError> {
-        self.object(place, Method::GET, &place.object(), None, Vec::new())
+        self.ask(place, Method::GET, &place.object(), None, Vec::new())
             .await
     }
 
@@ -186,14 +216,14 @@ impl Connection {
         place: &Place,
         object: &Value,
         query: &[(&str, &str)],
-    ) -> Result<Value, CallError> {
+    ) -> Result<Created, CallError> {
         let uri = with_query(place.collection.clone(), query);
-        self.object(
+        self.ask(
             place,
             Method::POST,
             &uri,
             Some("application/json"),
-            object.to_string().into_bytes(),
+            text(object),
         )
         .await
     }
@@ -204,16 +234,12 @@ impl Connection {
         place: &Place,
         object: &Value,
         query: &[(&str, &str)],
-    ) -> Result<Value, CallError> {
+    ) -> Result<(), CallError> {
         let uri = with_query(place.object(), query);
-        self.object(
-            place,
-            Method::PUT,
-            &uri,
-            Some("application/json"),
-            object.to_string().into_bytes(),
-        )
-        .await
+        let body = text(object);
+        self.ask::<IgnoredAny>(place, Method::PUT, &uri, Some("application/json"), body)
+            .await
+            .map(drop)
     }
 
     /// PATCH of an object.
@@ -225,14 +251,9 @@ impl Connection {
         query: &[(&str, &str)],
     ) -> Result<Value, CallError> {
         let uri = with_query(place.object(), query);
-        self.object(
-            place,
-            Method::PATCH,
-            &uri,
-            Some(patch_type.content_type()),
-            patch.to_string().into_bytes(),
-        )
-        .await
+        let media = Some(patch_type.content_type());
+        self.ask(place, Method::PATCH, &uri, media, text(patch))
+            .await
     }
 
     /// DELETE of an object.
@@ -242,7 +263,7 @@ impl Connection {
         propagation: Propagation,
     ) -> Result<(), CallError> {
         let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation.as_str()});
-        let body = options.to_string().into_bytes();
+        let body = text(&options);
         self.send(
             Some(place),
             Method::DELETE,
@@ -253,6 +274,12 @@ impl Connection {
         .await
         .map(drop)
     }
+}
+
+fn text(value: &Value) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512);
+    write(&mut out, value);
+    out
 }
 
 fn with_query(mut uri: String, query: &[(&str, &str)]) -> String {

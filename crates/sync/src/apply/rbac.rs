@@ -4,7 +4,7 @@
 //! differs is made anew. Labels and annotations are added where there are none of the name: what differs is left to the
 //! apply that follows. What opted out is left alone.
 
-use serde_json::{Map, Value, json};
+use wavetank_json::{Map, Value, json};
 use wavetank_model::{Propagation, object};
 
 use super::connection::Place;
@@ -151,7 +151,7 @@ impl Writer<'_> {
                 .post(self.place, object, &[])
                 .await
                 .map(drop),
-            Change::Update(object) => self.connection.put(self.place, object, &[]).await.map(drop),
+            Change::Update(object) => self.connection.put(self.place, object, &[]).await,
             Change::Recreate(object) => {
                 self.connection
                     .delete(self.place, Propagation::Background)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::PatchType;
 use wavetank_model::object::{self, At};
 use wavetank_model::patch::apply::{FieldSet, LAST_APPLIED};

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use kube::client::Body;
-use serde_json::json;
+use wavetank_json::json;
 use wavetank_kernel::SimTime;
 use wavetank_model::patch::apply::LAST_APPLIED;
 use wavetank_model::{ObjectKey, Propagation, WaveNumber, patch, schema};

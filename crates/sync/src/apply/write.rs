@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_kernel::Clock;
 use wavetank_model::{Propagation, object};
 
@@ -37,7 +37,7 @@ impl Writer<'_> {
             .await
         {
             // A name that the server made up is told.
-            Ok(created) => Ok(named(self.ask, object::name(&created), "created")),
+            Ok(created) => Ok(named(self.ask, created.name(), "created")),
             Err(error) => Err(clean_error(&error.to_string())),
         }
     }
@@ -55,7 +55,7 @@ impl Writer<'_> {
             &[]
         };
         match self.connection.put(self.place, &body, query).await {
-            Ok(_) => Ok(format!(
+            Ok(()) => Ok(format!(
                 "{}/{} updated",
                 self.ask.resource.gvk.kind, self.ask.resource.name
             )),
@@ -78,7 +78,7 @@ impl Writer<'_> {
             crate::target::metadata(&mut body).insert("resourceVersion".to_owned(), version.into());
         }
         match self.connection.put(self.place, &body, &[]).await {
-            Ok(_) => Ok(done(self.ask, "replaced")),
+            Ok(()) => Ok(done(self.ask, "replaced")),
             Err(error) => Err(clean_error(&format!(
                 "error when replacing \"/dev/shm/1\": {error}"
             ))),

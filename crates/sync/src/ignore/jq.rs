@@ -10,7 +10,7 @@ use std::rc::Rc;
 use jaq_core::load::{Arena, File, Loader};
 use jaq_core::{Compiler, Ctx, Filter, Vars, data, unwrap_valr};
 use jaq_json::{Val, read};
-use serde_json::Value;
+use wavetank_json::Value;
 
 type Program = Filter<data::JustLut<Val>>;
 
@@ -85,7 +85,7 @@ fn run(program: &Program, object: &Value) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::*;
 

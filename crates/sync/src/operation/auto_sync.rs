@@ -219,7 +219,7 @@ mod tests {
     };
 
     fn comparison(targets: &str, live: &str) -> Comparison {
-        let live: Vec<Arc<serde_json::Value>> = tracked(live);
+        let live: Vec<Arc<wavetank_json::Value>> = tracked(live);
         compare(
             &objects(targets),
             &live,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::argo::{self, DeletePolicy};
 use wavetank_model::{
     GroupVersionKind, ObjectKey, OperationPhase, Phase, ResultCode, WaveNumber, object,

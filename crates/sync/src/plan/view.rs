@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_kernel::BoxFuture;
 use wavetank_model::{GroupVersionKind, ObjectKey, Phase, Status};
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::OperationPhase;
 use wavetank_model::argo::{self, DeletePolicy};
 

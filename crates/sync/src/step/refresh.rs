@@ -1,7 +1,7 @@
 //! What became of running tasks, and waiting for them (SYNC-048, SYNC-049, SYNC-050).
 
-use serde_json::Value;
 use wavetank_health::{Assessor, HealthStatus};
+use wavetank_json::Value;
 use wavetank_model::{OperationPhase, ResultCode};
 
 use super::{Outcome, Step};

@@ -7,7 +7,7 @@ mod prunes;
 mod strategy;
 mod traces;
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use crate::testing::{Cluster, object, tracked};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_kernel::{Load, SimTime};
 use wavetank_model::{Change, ChangeKind, ObjectKey, object};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use wavetank_json::{Map, Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::{Status, object, timestamp};
 
@@ -19,7 +19,7 @@ pub(super) fn has_deadline(deployment: &Value) -> bool {
 /// Sets a condition, unless one of the same status and reason is there. It goes to the end; its transition time stays
 /// while the status does.
 pub(super) fn set_condition(
-    status: &mut Map<String, Value>,
+    status: &mut Map,
     kind: &str,
     value: &str,
     reason: &str,
@@ -38,7 +38,7 @@ pub(super) fn set_condition(
 
 /// Sets a condition, also where only its time changes.
 fn force_condition(
-    status: &mut Map<String, Value>,
+    status: &mut Map,
     kind: &str,
     value: &str,
     reason: &str,
@@ -65,7 +65,7 @@ fn force_condition(
     status.insert("conditions".to_owned(), Value::Array(all));
 }
 
-fn remove_condition(status: &mut Map<String, Value>, kind: &str) {
+fn remove_condition(status: &mut Map, kind: &str) {
     let mut all = conditions(status).to_vec();
     all.retain(|condition| text(condition, &["type"]) != kind);
     if all.is_empty() {
@@ -75,20 +75,20 @@ fn remove_condition(status: &mut Map<String, Value>, kind: &str) {
     }
 }
 
-fn conditions(status: &Map<String, Value>) -> &[Value] {
+fn conditions(status: &Map) -> &[Value] {
     status
         .get("conditions")
         .and_then(Value::as_array)
         .map_or(&[], Vec::as_slice)
 }
 
-fn number(status: &Map<String, Value>, field: &str) -> i64 {
+fn number(status: &Map, field: &str) -> i64 {
     status.get(field).and_then(Value::as_i64).unwrap_or(0)
 }
 
 impl Rollout {
     /// Counters and the condition Available.
-    fn counters(&self, now: &str) -> Map<String, Value> {
+    fn counters(&self, now: &str) -> Map {
         let sum = |field: &str| self.sets.iter().map(|set| counter(set, field)).sum::<i64>();
         let total: i64 = self.sets.iter().map(|set| wanted(set)).sum();
         let available = sum("availableReplicas");
@@ -156,7 +156,7 @@ impl Rollout {
     }
 
     /// Whether all replicas are of the new template and available (API-341).
-    pub(super) fn is_complete(&self, status: &Map<String, Value>) -> bool {
+    pub(super) fn is_complete(&self, status: &Map) -> bool {
         let replicas = self.replicas();
         ["updatedReplicas", "replicas", "availableReplicas"]
             .iter()
@@ -190,7 +190,7 @@ impl Rollout {
 
     fn judge_progress(
         &self,
-        status: &mut Map<String, Value>,
+        status: &mut Map,
         reason: Option<&str>,
         now: &str,
         context: &Context<'_>,
@@ -231,7 +231,7 @@ impl Rollout {
         }
     }
 
-    fn has_progressed(&self, status: &Map<String, Value>) -> bool {
+    fn has_progressed(&self, status: &Map) -> bool {
         let before = |field: &str| int(&self.deployment, &["status", field]).unwrap_or(0);
         let old_before = before("replicas") - before("updatedReplicas");
         let old_now = number(status, "replicas") - number(status, "updatedReplicas");
@@ -269,7 +269,7 @@ impl Rollout {
     }
 
     /// The Deployment shows that a set cannot make Pods (API-344).
-    fn copy_failure(&self, status: &mut Map<String, Value>) {
+    fn copy_failure(&self, status: &mut Map) {
         let failing = self
             .new_set()
             .into_iter()

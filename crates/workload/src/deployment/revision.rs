@@ -1,6 +1,6 @@
 //! The `ReplicaSets` of a Deployment: one per template, numbered by revision (API-342).
 
-use serde_json::{Map, Value, json};
+use wavetank_json::{Map, Value, json};
 use wavetank_model::object::At;
 use wavetank_model::patch::apply::LAST_APPLIED;
 use wavetank_model::{DeleteOptions, ObjectKey, Status, object};
@@ -146,7 +146,7 @@ impl Rollout {
         Ok(())
     }
 
-    fn copy_annotations(&self, annotations: &mut Map<String, Value>) {
+    fn copy_annotations(&self, annotations: &mut Map) {
         for (key, value) in map(&self.deployment, &["metadata", "annotations"])
             .into_iter()
             .flatten()
@@ -321,7 +321,7 @@ fn same_template(one: &Value, other: &Value) -> bool {
     let (Some(one), Some(other)) = (one.as_object(), other.as_object()) else {
         return one == other;
     };
-    let rest = |template: &Map<String, Value>| {
+    let rest = |template: &Map| {
         template
             .iter()
             .filter(|(key, _)| *key != "metadata")

@@ -1,6 +1,6 @@
 //! How many Pods each `ReplicaSet` of a Deployment is to have.
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::{Status, object};
 
 use super::revision::{DESIRED, MAX};

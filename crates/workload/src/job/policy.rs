@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::object;
 
 use super::indexes;
@@ -134,7 +134,7 @@ pub(super) fn on_success(job: &Value, completed: &BTreeSet<u32>) -> Option<Strin
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::*;
 

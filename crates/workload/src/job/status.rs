@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value, json};
+use wavetank_json::{Map, Value, json};
 
 use super::indexes;
 use super::judge::Tally;
@@ -48,7 +48,7 @@ impl End {
 
 /// The status to be written.
 pub(super) struct JobStatus {
-    fields: Map<String, Value>,
+    fields: Map,
     now: String,
     changed: bool,
     succeeded: Vec<String>,

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_kernel::{Load, SimTime};
 use wavetank_model::object;
 use wavetank_model::script::{Behaviour, Delay, HangState, TimelineEntry};

@@ -1,6 +1,6 @@
 //! The status of a Pod as the kubelet writes it: strategic merge patches of what changed (API-316).
 
-use serde_json::{Map, Value, json};
+use wavetank_json::{Map, Value, json};
 use wavetank_kernel::{Seed, SimTime};
 use wavetank_model::object;
 use wavetank_model::timestamp::Epoch;
@@ -25,7 +25,7 @@ pub(crate) struct Report {
     epoch: Epoch,
     address: String,
     pub(crate) host: String,
-    fields: Map<String, Value>,
+    fields: Map,
     conditions: Vec<Condition>,
 }
 
@@ -112,7 +112,7 @@ fn map<const N: usize>(fields: [(&str, Value); N]) -> Value {
         .collect()
 }
 
-fn fields(machine: &Machine, pod: &Value) -> Map<String, Value> {
+fn fields(machine: &Machine, pod: &Value) -> Map {
     let report = &machine.report;
     let mut out = Map::new();
     let mut put = |field: &str, value: Value| {

@@ -1,6 +1,6 @@
 //! What a kubelet says about the containers of a Pod when it reports its status: Events.
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::object::{self, At};
 
 use crate::context::Context;

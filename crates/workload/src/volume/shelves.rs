@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::object::{self, At};
 use wavetank_model::quantity::Quantity;
 use wavetank_model::{Api, ObjectKey};

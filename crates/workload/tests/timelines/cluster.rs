@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
 use wavetank_apiserver::{Server, ServerApi, ServerConfig};
+use wavetank_json::{Map, Value};
 use wavetank_kernel::{Chooser, Seed, SimTime};
 use wavetank_model::script::Rule;
 use wavetank_model::{Api, Change, ChangeKind, DeleteOptions, ObjectKey, PatchType, object};
@@ -379,7 +379,7 @@ fn named(list: &Value) -> Option<Value> {
     items
         .iter()
         .map(|item| Some((name(item)?, item.clone())))
-        .collect::<Option<Map<_, _>>>()
+        .collect::<Option<Map>>()
         .map(Value::Object)
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use wavetank_json::json;
 
 use wavetank_model::script::Behaviour;
 use wavetank_model::{DeleteOptions, ObjectKey, Propagation};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use wavetank_json::json;
 use wavetank_model::{DeleteOptions, ObjectKey};
 use wavetank_workload::Config;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::script::{Attempt, Behaviour, Delay, Rule};
 
 pub(crate) fn seconds(seconds: u64) -> Delay {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::script::{Behaviour, HangState, TimelineEntry};
 use wavetank_model::{DeleteOptions, ObjectKey};
 

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::script::{Attempt, Behaviour, HangState, Rule, TimelineEntry};
 use wavetank_model::{DeleteOptions, ObjectKey, Propagation};
@@ -226,7 +226,7 @@ fn compare(name: &str, recording: &Value, seen: &View) -> String {
     };
     let mut out = String::new();
     let recorded: BTreeMap<String, Vec<Turns>> =
-        serde_json::from_value(recording["objects"].clone()).unwrap();
+        wavetank_json::from_value(recording["objects"].clone()).unwrap();
     let mut subjects: Vec<&String> = recorded.keys().chain(seen.objects.keys()).collect();
     subjects.sort();
     subjects.dedup();
@@ -248,7 +248,8 @@ fn compare(name: &str, recording: &Value, seen: &View) -> String {
             writeln!(out, "{subject}: no longer differs").unwrap();
         }
     }
-    let recorded: Vec<Vec<String>> = serde_json::from_value(recording["events"].clone()).unwrap();
+    let recorded: Vec<Vec<String>> =
+        wavetank_json::from_value(recording["events"].clone()).unwrap();
     let said = heard(&seen.events);
     if !recorded.iter().any(|events| heard(events) == said) && !known("events") {
         let shown = difference(&recorded[..1], std::slice::from_ref(&seen.events));

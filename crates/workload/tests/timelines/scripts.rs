@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use wavetank_json::json;
 use wavetank_model::script::{Behaviour, Delay, Deletion, Rule, TimelineEntry};
 use wavetank_model::{DeleteOptions, ObjectKey};
 
 use crate::cluster::Cluster;
 use crate::objects::{blank_rule, deployment, fail, job, object, rule, seconds, succeed};
 
-fn ingress() -> serde_json::Value {
+fn ingress() -> wavetank_json::Value {
     object(
         "networking.k8s.io/v1",
         "Ingress",

@@ -1,6 +1,6 @@
 //! Volumes and claims (API-353).
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::{DeleteOptions, ObjectKey};
 use wavetank_workload::{BindingMode, Config};
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value};
+use wavetank_json::{Map, Value};
 use wavetank_model::{Change, ChangeKind, object};
 
 /// What each object was in turn, objects of one shown name sorted, and the Events.

@@ -1,6 +1,6 @@
 //! Which volume a claim gets (API-353).
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::ObjectKey;
 
 use crate::cluster::Cluster;

@@ -1,6 +1,6 @@
 //! What is wrong with rules, found when their definition is written.
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use crate::expression::Expression;
 use crate::expression::check::{Scope, Type, check};

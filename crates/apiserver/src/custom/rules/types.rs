@@ -7,7 +7,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kube_cel::cel::Value as CelValue;
-use serde_json::Value;
+use wavetank_json::Value;
 
 use crate::expression::check::Type;
 use crate::expression::{RESERVED, dialect, map, value};

@@ -1,6 +1,6 @@
 //! Failure, success and completion policies of Jobs (API-282).
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use crate::kinds::field::{Errors, Path};
 use crate::kinds::json::{int, items, present, text};

@@ -1,6 +1,6 @@
 //! Validation of Job status writes: what changed must be consistent (API-284).
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use crate::kinds::field::{Errors, Path};
 use crate::kinds::json::{flag, int, items, present, text};

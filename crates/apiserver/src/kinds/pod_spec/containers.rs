@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::object::At;
 
 use crate::kinds::field::{Errors, Path};

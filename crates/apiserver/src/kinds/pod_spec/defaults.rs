@@ -1,6 +1,6 @@
 //! Defaults of Pod specs and templates (API-272).
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::object::At;
 
 use crate::kinds::json::{

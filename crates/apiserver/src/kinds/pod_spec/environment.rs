@@ -1,6 +1,6 @@
 //! Environment variables of containers, and references to fields and resources of the Pod (API-275).
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use crate::kinds::field::{Errors, Path};
 use crate::kinds::json::{present, text};

@@ -1,6 +1,6 @@
 //! Resource lists: canonical quantities, requests against limits, quality of service (API-272, API-274, API-275).
 
-use serde_json::Value;
+use wavetank_json::Value;
 use wavetank_model::object::At;
 
 use crate::kinds::field::{Errors, Path};

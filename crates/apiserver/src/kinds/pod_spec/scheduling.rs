@@ -1,6 +1,6 @@
 //! Where Pods may run: tolerations, affinity, spread (API-275).
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use crate::kinds::field::{Errors, Path};
 use crate::kinds::json::{int, items, present, text};

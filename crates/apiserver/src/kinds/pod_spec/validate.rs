@@ -1,6 +1,6 @@
 //! Validation of Pod specs and templates (API-275).
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use crate::kinds::field::{Errors, Path};
 use crate::kinds::json::{flag, int, items, present, text};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use crate::kinds::field::{Errors, Path};
 use crate::kinds::json::{int, items, present, text};

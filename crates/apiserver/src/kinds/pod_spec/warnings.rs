@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use crate::kinds::json::{int, items, text};
 

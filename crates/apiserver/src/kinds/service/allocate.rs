@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 
 use crate::kinds::Allocations;
 use crate::kinds::field::{Errors, FieldError, Path};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 use wavetank_model::object::At;
 
 use crate::kinds::field::{Errors, Path};

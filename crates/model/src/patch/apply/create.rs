@@ -1,6 +1,6 @@
 //! The shortest way from a created object to its first `managedFields` entry: nothing is compared that cannot differ.
 
-use serde_json::{Map, Value};
+use wavetank_json::{Map, Value};
 
 use super::element::PathElement;
 use super::set::FieldSet;
@@ -44,8 +44,8 @@ pub(super) fn created_fields(
 }
 
 fn map_fields(
-    old: Option<&Map<String, Value>>,
-    new: &Map<String, Value>,
+    old: Option<&Map>,
+    new: &Map,
     schema: SchemaRef<'_>,
     wanted: impl Fn(&str) -> bool,
 ) -> Option<FieldSet> {

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use crate::json;
 use crate::schema::{ListType, SchemaRef};

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::{Arc, OnceLock};
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use super::set::FieldSet;
 use crate::json;
@@ -414,7 +414,7 @@ fn decode(index: usize, entry: &Value) -> Result<(Arc<Head>, Option<Arc<str>>), 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::super::set::tests::set;
     use super::*;

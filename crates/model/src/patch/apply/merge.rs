@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use serde_json::{Map, Value};
+use wavetank_json::{Map, Value};
 
 use super::element::PathElement;
 use super::set::FieldSet;
@@ -47,11 +47,7 @@ fn merge_values(
     })
 }
 
-fn merge_maps(
-    live: &Map<String, Value>,
-    config: &Map<String, Value>,
-    schema: SchemaRef<'_>,
-) -> Result<Map<String, Value>, String> {
+fn merge_maps(live: &Map, config: &Map, schema: SchemaRef<'_>) -> Result<Map, String> {
     let mut out = live.clone();
     for (name, value) in config {
         let Some(field) = schema.field(name) else {
@@ -164,7 +160,7 @@ pub(super) fn remove(value: &mut Value, set: &FieldSet, schema: SchemaRef<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::super::walk::fields;
     use super::*;

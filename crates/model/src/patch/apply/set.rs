@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use serde_json::{Map, Value};
+use wavetank_json::{Map, Value};
 
 use super::element::PathElement;
 use crate::schema::{SchemaRef, Shape};
@@ -323,7 +323,7 @@ impl FieldSet {
         Value::Object(self.encode(false))
     }
 
-    fn encode(&self, with_self: bool) -> Map<String, Value> {
+    fn encode(&self, with_self: bool) -> Map {
         let mut out = Map::new();
         if with_self && !self.is_empty() {
             out.insert(".".to_owned(), Value::Object(Map::new()));
@@ -382,7 +382,7 @@ impl Node {
 #[cfg(test)]
 pub(super) mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
+    use wavetank_json::json;
 
     use super::super::element::Atom;
     use super::*;

@@ -1,6 +1,6 @@
 //! What an applied configuration must be like before it is merged (API-143, API-155).
 
-use serde_json::Value;
+use wavetank_json::Value;
 
 use super::element::PathElement;
 use crate::schema::{ListType, Scalar, SchemaRef, Shape};

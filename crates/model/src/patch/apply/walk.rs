@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use wavetank_json::{Map, Value};
 
 use super::element::PathElement;
 use super::set::FieldSet;
@@ -223,8 +223,8 @@ impl Comparison {
 
 /// Calls `visit` for each key with different values in the two maps, in order.
 fn zip<'a>(
-    old: Option<&'a Map<String, Value>>,
-    new: Option<&'a Map<String, Value>>,
+    old: Option<&'a Map>,
+    new: Option<&'a Map>,
     mut visit: impl FnMut(&'a str, Option<&'a Value>, Option<&'a Value>) -> Result<(), String>,
 ) -> Result<(), String> {
     let mut old = old.into_iter().flatten().peekable();
@@ -242,8 +242,8 @@ fn zip<'a>(
 }
 
 fn compare_maps(
-    old: Option<&Map<String, Value>>,
-    new: Option<&Map<String, Value>>,
+    old: Option<&Map>,
+    new: Option<&Map>,
     schema: SchemaRef<'_>,
     wanted: impl Fn(&str) -> bool,
 ) -> Result<Comparison, String> {

@@ -1,7 +1,7 @@
 //! Every directive, as data (API-130…134, T-034…T-037).
 
 use rstest::rstest;
-use serde_json::{Value, json};
+use wavetank_json::{Value, json};
 
 use super::*;
 use crate::key::GroupVersionKind;

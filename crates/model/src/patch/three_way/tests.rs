@@ -1,7 +1,7 @@
 //! What kubectl would send, and that it brings about what it should.
 
 use proptest::prelude::*;
-use serde_json::json;
+use wavetank_json::json;
 
 use super::super::{merge, strategic};
 use super::*;

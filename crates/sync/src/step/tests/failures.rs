@@ -1,6 +1,6 @@
 //! What fails, when, and with which words.
 
-use serde_json::json;
+use wavetank_json::json;
 
 use super::{cluster_with, without_namespace};
 use crate::testing::{Cluster, Operation};

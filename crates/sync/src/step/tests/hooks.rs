@@ -1,6 +1,6 @@
 //! Hooks: when they are deleted, and what they are worth.
 
-use serde_json::json;
+use wavetank_json::json;
 
 use super::{cluster_with, terminate};
 use crate::testing::{Cluster, Operation};

@@ -10,7 +10,7 @@ fn a_pass_looks_before_it_acts() {
     let mut operation = Operation::new("Job/h hook=PreSync\nJob/old hook=Sync\nConfigMap/a")
         .with(|options| options.prune = true);
     for object in crate::testing::tracked("Job/old hook=Sync") {
-        cluster.put(serde_json::Value::clone(&object));
+        cluster.put(wavetank_json::Value::clone(&object));
     }
     cluster.lingering.insert("old".to_owned());
     operation.pass(&mut cluster);

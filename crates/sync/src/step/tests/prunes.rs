@@ -148,7 +148,7 @@ fn healthy_waves_are_not_skipped() {
 #[test]
 fn objects_in_sync_are_left_out_where_wanted() {
     let mut cluster = cluster_with("Deployment/database\nConfigMap/changed");
-    cluster.edit("ConfigMap/changed")["data"] = serde_json::json!({"k": "old"});
+    cluster.edit("ConfigMap/changed")["data"] = wavetank_json::json!({"k": "old"});
     cluster.edit("ConfigMap/changed")["metadata"]["annotations"]
         [wavetank_model::patch::apply::LAST_APPLIED] =
         "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"data\":{\"k\":\"old\"}}".into();

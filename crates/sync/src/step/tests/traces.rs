@@ -152,7 +152,7 @@ fn trace_d_failure_with_a_sync_fail_hook() {
     -- SyncFail/*
     apply pod/f
     ");
-    cluster.edit("Pod/f")["status"] = serde_json::json!({"phase": "Succeeded"});
+    cluster.edit("Pod/f")["status"] = wavetank_json::json!({"phase": "Succeeded"});
     assert_eq!(
         operation.pass(&mut cluster),
         "Failed one or more synchronization tasks completed unsuccessfully, reason: boom"

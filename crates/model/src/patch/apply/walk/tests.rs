@@ -1,4 +1,4 @@
-use serde_json::json;
+use wavetank_json::json;
 
 use super::*;
 use crate::key::GroupVersionKind;
@@ -34,7 +34,7 @@ fn where_nothing_is_declared_every_key_is_a_member() {
 fn objects_are_compared_by_item_and_leaf() {
     let object = |containers: Value, rest: Value| {
         let mut object = json!({"metadata": {"name": "x", "generation": 1}, "spec": {"template": {"spec": {"containers": containers}}}});
-        json_patch::merge(&mut object, &rest);
+        crate::patch::merge(&mut object, &rest).unwrap();
         object
     };
     let old = object(
