@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use kube::Client;
 use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 use wavetank_tests::cases::{self, Case};
 use wavetank_tests::wire::{self, ControlPlane, Https, Naming, Serve};
@@ -101,12 +102,48 @@ impl Real {
         plane.start_controllers(CONTROLLERS)?;
         let runtime = runtime()?;
         let client = runtime.block_on(wire::client(plane.kubeconfig()))?;
+        runtime.block_on(keep_parameters(&client))?;
         Ok(Self {
             client,
             runtime,
             _plane: plane,
         })
     }
+}
+
+/// Makes a policy about nothing that takes `ConfigMaps` as parameters. A real server stops to watch them with the last such
+/// policy, and cannot begin again: later policies never find parameters.
+async fn keep_parameters(client: &Client) -> Result<(), String> {
+    let rule = json!({"apiGroups": ["none.example.com"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["nones"]});
+    let policy = json!({
+        "metadata": {"name": "keeps-parameters"},
+        "spec": {
+            "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"},
+            "matchConstraints": {"resourceRules": [rule]},
+            "validations": [{"expression": "true"}],
+        },
+    });
+    let binding = json!({
+        "metadata": {"name": "keeps-parameters"},
+        "spec": {
+            "policyName": "keeps-parameters",
+            "paramRef": {"name": "none", "namespace": "default", "parameterNotFoundAction": "Allow"},
+            "validationActions": ["Deny"],
+        },
+    });
+    for (resource, object) in [
+        ("validatingadmissionpolicies", policy),
+        ("validatingadmissionpolicybindings", binding),
+    ] {
+        let request =
+            http::Request::post(format!("/apis/admissionregistration.k8s.io/v1/{resource}"))
+                .header(http::header::CONTENT_TYPE, "application/json")
+                .body(object.to_string().into_bytes())
+                .map_err(|error| error.to_string())?;
+        let answer = client.request::<Value>(request).await;
+        answer.map_err(|error| error.to_string())?;
+    }
+    Ok(())
 }
 
 fn ask_real(

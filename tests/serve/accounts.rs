@@ -57,8 +57,8 @@ fn an_account_with_its_token_may_do_what_roles_allow() {
         // Who is asked about a token says whom it stands for, as the token does itself.
         let (_, me) = send(&admin, "POST", review, &json!({})).await;
         let file = Kubeconfig::read_from(server.kubeconfig()).expect("a kubeconfig");
-        let served = to_value(file).expect("a kubeconfig is JSON")["users"][0]["user"]["token"].clone();
-        let about = json!({"spec": {"token": served}});
+        let file = to_value(file).expect("a kubeconfig is JSON");
+        let about = json!({"spec": {"token": file["users"][0]["user"]["token"]}});
         let reviews = "/apis/authentication.k8s.io/v1/tokenreviews";
         let (code, answer) = send(&admin, "POST", reviews, &about).await;
         assert_eq!(code, 201);

@@ -8,11 +8,9 @@ mod bootstrap;
 mod subject;
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use wavetank_json::Value;
 use wavetank_model::key::{GroupKind, ObjectKey};
-use wavetank_model::selector::LabelSelector;
 use wavetank_model::{Status, object};
 
 use crate::asked::Asked;
@@ -132,46 +130,17 @@ impl Server {
         rules
     }
 
-    /// The rules of a role; those of one that is a sum are looked together now, which a real cluster's controller does
-    /// beforehand.
+    /// The rules of a role; those of one that is a sum were written by [`Self::aggregate`].
     fn rules_of(&self, of_cluster: bool, namespace: &str, name: &str) -> Vec<Value> {
         let (kind, namespace) = if of_cluster {
             ("ClusterRole", "")
         } else {
             ("Role", namespace)
         };
-        let Some(role) = self.get(&ObjectKey::new(GROUP, kind, namespace, name)) else {
-            return Vec::new();
-        };
-        let mut rules = Vec::new();
-        let mut all = Vec::new();
-        let mut seen = vec![name.to_owned()];
-        let mut next = vec![role];
-        while let Some(role) = next.pop() {
-            let own = role["rules"].as_array();
-            let Some(selectors) = role["aggregationRule"]["clusterRoleSelectors"].as_array() else {
-                rules.extend(own.into_iter().flatten().cloned());
-                continue;
-            };
-            if all.is_empty() {
-                all = self.list(&GroupKind::new(GROUP, "ClusterRole"), None);
-            }
-            for part in all.iter().filter(|part| is_selected(selectors, part)) {
-                if !seen.iter().any(|name| name == object::name(part)) {
-                    seen.push(object::name(part).to_owned());
-                    next.push(Arc::clone(part));
-                }
-            }
-        }
-        rules
+        let role = self.get(&ObjectKey::new(GROUP, kind, namespace, name));
+        let rules = role.as_ref().and_then(|role| role["rules"].as_array());
+        rules.into_iter().flatten().cloned().collect()
     }
-}
-
-fn is_selected(selectors: &[Value], role: &Value) -> bool {
-    selectors.iter().any(|selector| {
-        LabelSelector::from_object(Some(selector))
-            .is_ok_and(|selector| selector.matches_labels(role["metadata"]["labels"].as_object()))
-    })
 }
 
 /// Says who may not do what.
@@ -222,7 +191,7 @@ mod tests {
     use bytes::Bytes;
     use http::Request;
     use wavetank_json::json;
-    use wavetank_kernel::{Seed, SimTime};
+    use wavetank_kernel::{Chooser, Seed, SimTime};
     use wavetank_model::Actor;
 
     use super::*;
@@ -271,7 +240,15 @@ mod tests {
             rbac: true,
             ..ServerConfig::default()
         };
-        Server::new(config, Seed(1))
+        let mut server = Server::new(config, Seed(1));
+        rest(&mut server);
+        server
+    }
+
+    /// Lets the server do what follows from what was written: roles are summed up after a moment.
+    fn rest(server: &mut Server) {
+        let mut chooser = Chooser::canonical();
+        server.run_due(SimTime::from_millis(2_000), &mut chooser);
     }
 
     #[test]
@@ -328,6 +305,7 @@ mod tests {
         let binding = json!({"metadata": {"name": "sums"}, "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": "sum"}, "subjects": [{"apiGroup": GROUP, "kind": "Group", "name": "system:authenticated"}]});
         assert_eq!(ask(&mut server, "", "POST", roles, &part).0, 201);
         assert_eq!(ask(&mut server, "", "POST", roles, &sum).0, 201);
+        rest(&mut server);
         let path = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
         assert_eq!(ask(&mut server, "", "POST", path, &binding).0, 201);
         let review = |kind: &str, name: &str| {
@@ -355,6 +333,7 @@ mod tests {
         let roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
         let part = json!({"metadata": {"name": "foos", "labels": {"rbac.authorization.k8s.io/aggregate-to-view": "true"}}, "rules": [{"apiGroups": ["example.com"], "resources": ["foos"], "verbs": ["list"]}]});
         assert_eq!(ask(&mut server, "", "POST", roles, &part).0, 201);
+        rest(&mut server);
         let path = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
         for (name, verb, group, resource, allowed) in [
             ("view", "list", "example.com", "foos", true),

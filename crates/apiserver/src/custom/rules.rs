@@ -19,7 +19,7 @@ use crate::kinds::json::text;
 use crate::kinds::{FieldError, FieldErrorKind};
 
 pub(super) use problems::problems;
-use types::value_of;
+use types::{aligned, value_of};
 
 const KEY: &str = "x-kubernetes-validations";
 
@@ -276,7 +276,7 @@ impl Node {
         let new = value_of(value, &self.schema);
         let old = old
             .filter(|old| !old.is_null())
-            .map(|old| value_of(old, &self.schema));
+            .map(|old| value_of(&aligned(old, value, &self.schema), &self.schema));
         for rule in &self.rules {
             let mut context = context.new_inner_scope();
             dialect::bind(&mut context, "self", &new);

@@ -11,7 +11,7 @@ use wavetank_json::Value;
 
 use crate::expression::check::Type;
 use crate::expression::{RESERVED, dialect, map, value};
-use crate::kinds::json::text;
+use crate::kinds::json::{items, text};
 
 /// The type that rules see values of a schema as; `None` for what they cannot see.
 pub(super) fn type_of(schema: &Value, root: bool) -> Option<Type> {
@@ -99,6 +99,50 @@ pub(super) fn value_of(json: &Value, schema: &Value) -> CelValue {
             seen.unwrap_or_else(|| value(json))
         }
         _ => value(json),
+    }
+}
+
+/// Lists with more items than this are compared as they are.
+const ALIGNED: usize = 1000;
+
+/// What was before, with the items of lists that are sets or have keys in the order that they have now: such lists are
+/// equal in any order.
+pub(super) fn aligned(old: &Value, new: &Value, schema: &Value) -> Value {
+    match (old, new) {
+        (Value::Object(old), Value::Object(new)) => {
+            let values = &schema["additionalProperties"];
+            let fields = old.iter().map(|(name, old)| {
+                let of = schema["properties"].get(name).unwrap_or(values);
+                let old = new
+                    .get(name)
+                    .map_or_else(|| old.clone(), |new| aligned(old, new, of));
+                (name.clone(), old)
+            });
+            Value::Object(fields.collect())
+        }
+        (Value::Array(old), Value::Array(new)) if old.len().max(new.len()) <= ALIGNED => {
+            let is_same: &dyn Fn(&Value, &Value) -> bool =
+                match text(schema, "x-kubernetes-list-type") {
+                    "set" => &|old, new| old == new,
+                    "map" => &|old, new| {
+                        let mut keys = items(schema, "x-kubernetes-list-map-keys").iter();
+                        keys.all(|key| {
+                            let key = key.as_str().unwrap_or_default();
+                            old.get(key) == new.get(key)
+                        })
+                    },
+                    _ => return Value::Array(old.clone()),
+                };
+            let (mut left, mut out) = (old.clone(), Vec::with_capacity(old.len()));
+            for new in new {
+                if let Some(at) = left.iter().position(|old| is_same(old, new)) {
+                    out.push(aligned(&left.remove(at), new, &schema["items"]));
+                }
+            }
+            out.append(&mut left);
+            Value::Array(out)
+        }
+        (old, _) => old.clone(),
     }
 }
 
