@@ -56,11 +56,12 @@ fn rule(drawn: &Drawn, dice: &mut Dice) -> Value {
         _ => json!({}),
     };
     if dice.chance(25) || rule.as_object().is_some_and(wavetank_json::Map::is_empty) {
-        rule["deletion"] = if dice.between(0, 5) == 0 {
+        let deletion = if dice.between(0, 5) == 0 {
             json!({"never": true})
         } else {
             json!({"after": seconds(dice)})
         };
+        rule["deletion"] = deletion;
     }
     rule
 }
