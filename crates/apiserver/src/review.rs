@@ -42,11 +42,10 @@ impl Server {
             ("authentication.k8s.io", "SelfSubjectReview") => json!({"userInfo": info(subject)}),
             ("authentication.k8s.io", "TokenReview") => {
                 let token = spec["token"].as_str().unwrap_or_default();
-                match self.whose(token, call) {
-                    Some(account) => {
-                        json!({"authenticated": true, "user": info(&account), "audiences": [token::ISSUER]})
-                    }
-                    None => json!({"user": {}, "error": "[invalid bearer token]"}),
+                if let Some(account) = self.whose(token, call) {
+                    json!({"authenticated": true, "user": info(&account), "audiences": [token::ISSUER]})
+                } else {
+                    json!({"user": {}, "error": "[invalid bearer token]"})
                 }
             }
             _ => return None,

@@ -361,7 +361,7 @@ mod tests {
 
     #[test]
     fn values_compare_with_what_rust_has() {
-        assert!(json!("a") == "a" && json!("a") == *"a" && json!("a") == "a".to_owned());
+        assert!(json!("a") == "a" && json!("a") == *"a" && json!("a") == "a");
         assert!(json!(1) == 1 && json!(1) == 1_u64 && json!(1) != 1.5 && json!(1) != "1");
         assert!(json!(-1) == -1 && json!(-1) != u64::MAX && json!(true) == true);
     }

@@ -176,7 +176,7 @@ fn differences(seen: &Value, expected: &Value, partial: bool, path: &str, lines:
             }
             for (name, value) in other
                 .iter()
-                .filter(|(name, _)| !partial && !one.contains_key(*name))
+                .filter(|(name, _)| !partial && !one.contains_key(name))
             {
                 lines.push(format!(
                     "\n  {path}/{name}: expected {value}, observed nothing"

@@ -6,7 +6,7 @@
 //! the line says which version it carries.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -21,7 +21,9 @@ use tower::{BoxError, ServiceExt};
 use wavetank_cluster::Observer;
 use wavetank_json::Value;
 use wavetank_kernel::Clock;
-use wavetank_model::{Change, ChangeKind, GroupVersionKind, ObjectKey, Reference, object};
+use wavetank_model::{
+    Change, ChangeKind, GroupKind, GroupVersionKind, ObjectKey, Reference, object,
+};
 
 use crate::seam::Seam;
 
@@ -110,37 +112,64 @@ pub(crate) struct View {
     committed: Mutex<Committed>,
 }
 
-/// Every object as last committed in this process.
+/// How many versions of an object are kept that no watch has brought yet: several are committed at one instant.
+const VERSIONS: usize = 2;
+
+/// Every object of the watched kinds as committed in this process, its last version at the end.
 #[derive(Default)]
 struct Committed {
-    objects: BTreeMap<ObjectKey, Seen>,
+    kinds: Vec<GroupKind>,
+    objects: BTreeMap<ObjectKey, VecDeque<Seen>>,
     /// Where in memory the texts are that the objects above were written as: what a watch hands out from there is
     /// this version, for nothing else can be there as long as the text is kept.
     places: BTreeMap<usize, ObjectKey>,
 }
 
 impl Committed {
-    fn remove(&mut self, key: &ObjectKey) {
-        let text = self.objects.remove(key).and_then(|seen| seen.text);
-        if let Some(text) = text {
-            self.places.remove(&text.as_ptr().addr());
+    fn forget(places: &mut BTreeMap<usize, ObjectKey>, seen: &Seen) {
+        if let Some(text) = &seen.text {
+            places.remove(&text.as_ptr().addr());
         }
+    }
+
+    fn remove(&mut self, key: &ObjectKey) {
+        let versions = self.objects.remove(key).into_iter().flatten();
+        versions.for_each(|seen| Self::forget(&mut self.places, &seen));
     }
 
     fn insert(&mut self, change: &Change) {
-        self.remove(&change.key);
+        let key = &change.key;
+        let is_its = |kind: &GroupKind| kind.kind == key.kind && kind.group == key.group;
+        if !self.kinds.iter().any(is_its) {
+            return;
+        }
         let text = change.wire.as_ref().map(|wire| wire.text.clone());
         if let Some(text) = &text {
-            self.places.insert(text.as_ptr().addr(), change.key.clone());
+            self.places.insert(text.as_ptr().addr(), key.clone());
         }
-        let seen = Seen::new(Arc::clone(&change.new), text);
-        self.objects.insert(change.key.clone(), seen);
+        let versions = self.objects.entry(key.clone()).or_default();
+        versions.push_back(Seen::new(Arc::clone(&change.new), text));
+        if versions.len() > VERSIONS
+            && let Some(oldest) = versions.pop_front()
+        {
+            Self::forget(&mut self.places, &oldest);
+        }
     }
 
-    /// The object whose text begins at `text`, with no byte compared.
-    fn written_at(&self, text: &[u8]) -> Option<(ObjectKey, Seen)> {
-        let key = self.places.get(&text.as_ptr().addr())?;
-        Some((key.clone(), self.objects.get(key)?.clone()))
+    /// The object whose text begins at `text`, with no byte compared. Versions before it are not asked for again.
+    fn written_at(&mut self, text: &[u8]) -> Option<(ObjectKey, Seen)> {
+        let start = text.as_ptr().addr();
+        let key = self.places.get(&start)?.clone();
+        let versions = self.objects.get_mut(&key)?;
+        let is_it = |seen: &Seen| {
+            let text = seen.text.as_ref();
+            text.is_some_and(|text| text.as_ptr().addr() == start)
+        };
+        let older = versions.iter().take_while(|seen| !is_it(seen)).count();
+        versions
+            .drain(..older)
+            .for_each(|seen| Self::forget(&mut self.places, &seen));
+        Some((key, versions.front()?.clone()))
     }
 }
 
@@ -222,7 +251,8 @@ impl View {
             &*metadata.name,
         );
         let committed = self.committed();
-        let seen = committed.objects.get(&key).filter(|object| {
+        let versions = committed.objects.get(&key)?;
+        let seen = versions.iter().rev().find(|object| {
             object::resource_version(object) == metadata.resource_version
                 && object
                     .get("apiVersion")
@@ -278,6 +308,7 @@ pub(crate) async fn reflect(
     on_change: OnChange,
     mut listed: Option<futures::channel::oneshot::Sender<()>>,
 ) {
+    view.committed().kinds.push(kind.gvk.group_kind());
     let mut resume: Option<String> = None;
     let mut resync = None;
     let mut wait = BACKOFF.0;

@@ -354,6 +354,10 @@ impl Strategy for EndpointSlice {
         let ports = Path::new("ports");
         for (index, port) in items(object, "ports").iter().enumerate() {
             let path = ports.index(index);
+            let name = text(port, "name");
+            if !name.is_empty() {
+                errors.invalid_each(&path.field("name"), name, names::dns_label(name));
+            }
             errors.optional_one_of(&path, port, "protocol", &["SCTP", "TCP", "UDP"]);
         }
         let list = Path::new("endpoints");
@@ -446,6 +450,17 @@ impl Strategy for LimitRange {
         for (index, limit) in limits.iter().enumerate() {
             let path = list.index(index);
             let kind = text(limit, "type");
+            errors.invalid_each(&path.field("type"), kind, names::label_key(kind));
+            if !kind.is_empty()
+                && !kind.contains('/')
+                && !matches!(kind, "Container" | "PersistentVolumeClaim" | "Pod")
+            {
+                errors.invalid(
+                    &path.field("type"),
+                    kind,
+                    "must be a standard limit type or fully qualified",
+                );
+            }
             if limits[..index]
                 .iter()
                 .any(|earlier| text(earlier, "type") == kind)
@@ -473,6 +488,19 @@ impl Strategy for LimitRange {
     fn allows_create_on_update(&self) -> bool {
         true
     }
+}
+
+fn is_scope(scope: &Value) -> bool {
+    const SCOPES: [&str; 7] = [
+        "BestEffort",
+        "CrossNamespacePodAffinity",
+        "NotBestEffort",
+        "NotTerminating",
+        "PriorityClass",
+        "Terminating",
+        "VolumeAttributesClass",
+    ];
+    scope.as_str().is_some_and(|scope| SCOPES.contains(&scope))
 }
 
 fn is_standard_for_quota(name: &str) -> bool {
@@ -598,6 +626,25 @@ impl Strategy for ResourceQuota {
                     name.as_str(),
                     "must be a standard resource for quota",
                 );
+            }
+        }
+        let scopes = items(spec, "scopes");
+        if scopes.iter().any(|scope| !is_scope(scope)) {
+            let shown = Value::from(scopes);
+            errors.invalid(&path.field("scopes"), shown, "unsupported scope");
+        }
+        let expressions = spec.at(&["scopeSelector", "matchExpressions"]);
+        let selector_path = path.field("scopeSelector");
+        let path = selector_path.field("matchExpressions");
+        for expression in expressions.and_then(Value::as_array).into_iter().flatten() {
+            let (name, operator) = (&expression["scopeName"], text(expression, "operator"));
+            if !is_scope(name) {
+                let path = path.field("scopeName");
+                errors.invalid(&path, name.clone(), "unsupported scope");
+            }
+            if !matches!(operator, "In" | "NotIn" | "Exists" | "DoesNotExist") {
+                let path = path.field("operator");
+                errors.invalid(&path, operator, "not a valid selector operator");
             }
         }
     }

@@ -188,9 +188,9 @@ mod tests {
             json!({"zone": null}),
             json!({}),
         ];
-        let owner = json!([{"manager": "m", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {"f:zone": {}}}]);
+        let entries = json!([{"manager": "m", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {"f:zone": {}}}]);
         let owned =
-            ManagedFields::of(&json!({"metadata": {"managedFields": owner}})).expect("an entry");
+            ManagedFields::of(&json!({"metadata": {"managedFields": entries}})).expect("an entry");
         let nobody = ManagedFields::default();
         for (object, before) in versions
             .iter()

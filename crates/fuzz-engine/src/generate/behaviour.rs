@@ -56,9 +56,10 @@ fn rule(drawn: &Drawn, dice: &mut Dice) -> Value {
         _ => json!({}),
     };
     if dice.chance(25) || rule.as_object().is_some_and(wavetank_json::Map::is_empty) {
-        let deletion = match dice.between(0, 5) {
-            0 => json!({"never": true}),
-            _ => json!({"after": seconds(dice)}),
+        let deletion = if dice.between(0, 5) == 0 {
+            json!({"never": true})
+        } else {
+            json!({"after": seconds(dice)})
         };
         rule["deletion"] = deletion;
     }

@@ -97,7 +97,7 @@ fn deletions(original: &Map, modified: &Map) -> Map {
     }
     let explicit = modified
         .iter()
-        .filter(|(key, value)| value.is_null() && !original.contains_key(*key));
+        .filter(|(key, value)| value.is_null() && !original.contains_key(key));
     out.extend(explicit.map(|(key, _)| (key.clone(), Value::Null)));
     out
 }
@@ -158,7 +158,7 @@ impl Diff {
             }
         }
         if self.deletions {
-            let gone = original.keys().filter(|key| !modified.contains_key(*key));
+            let gone = original.keys().filter(|key| !modified.contains_key(key));
             patch.extend(gone.map(|key| (key.clone(), Value::Null)));
         }
         if retain_keys {

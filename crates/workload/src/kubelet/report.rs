@@ -169,9 +169,12 @@ fn container_status(machine: &Machine, container: &Container, pod: &Value) -> Va
         }
         map([("terminated", out)])
     };
-    let waiting = |reason: &str, message: Option<String>| match message {
-        Some(message) => json!({"waiting": {"reason": reason, "message": message}}),
-        None => json!({"waiting": {"reason": reason}}),
+    let waiting = |reason: &str, message: Option<String>| {
+        if let Some(message) = message {
+            json!({"waiting": {"reason": reason, "message": message}})
+        } else {
+            json!({"waiting": {"reason": reason}})
+        }
     };
     let state = match &container.state {
         State::Waiting { reason, message } if reason == "CrashLoopBackOff" => {

@@ -356,7 +356,7 @@ fn difference(old: &Value, new: &Value) -> Option<Value> {
         return Some(new.clone());
     };
     let mut out = Map::new();
-    for key in before.keys().filter(|key| !after.contains_key(*key)) {
+    for key in before.keys().filter(|key| !after.contains_key(key)) {
         out.insert(key.clone(), Value::Null);
     }
     for (key, value) in after {

@@ -133,8 +133,29 @@ fn validate_common(container: &Value, volumes: &Volumes<'_>, path: &Path<'_>, er
     if let Some(resources) = present(container, "resources") {
         resources::validate(resources, &path.field("resources"), errors);
     }
+    validate_resize(
+        items(container, "resizePolicy"),
+        &path.field("resizePolicy"),
+        errors,
+    );
     if let Some(context) = present(container, "securityContext") {
         validate_security(context, &path.field("securityContext"), errors);
+    }
+}
+
+/// Checks what a change of resources asks for.
+fn validate_resize(policies: &[Value], path: &Path<'_>, errors: &mut Errors) {
+    let mut choose = |value: &str, values: [&str; 2]| match value {
+        "" => errors.required(path, ""),
+        value if values.contains(&value) => {}
+        value => errors.not_supported(path, value, &values),
+    };
+    for policy in policies {
+        choose(text(policy, "resourceName"), ["cpu", "memory"]);
+        choose(
+            text(policy, "restartPolicy"),
+            ["NotRequired", "RestartContainer"],
+        );
     }
 }
 

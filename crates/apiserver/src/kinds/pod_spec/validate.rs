@@ -73,7 +73,12 @@ pub(in crate::kinds) fn validate_spec(
         errors,
     );
     if let Some(os) = present(spec, "os") {
-        errors.one_of(&path.field("os"), os, "name", &["linux", "windows"]);
+        let path = path.field("os");
+        match text(os, "name") {
+            "" => errors.required(&path.field("name"), ""),
+            "linux" | "windows" => {}
+            other => errors.not_supported(&path, other, &["linux", "windows"]),
+        }
     }
     validate_names(spec, path, errors);
     scheduling::validate_tolerations(
