@@ -334,6 +334,39 @@ mod tests {
         );
     }
 
+    /// Rules as widely used definitions have them.
+    #[test]
+    fn what_is_right_is_let_pass() {
+        let item = BTreeMap::from([
+            ("id".to_owned(), Type::String),
+            ("n".to_owned(), Type::Int),
+            ("root".to_owned(), Type::Bool),
+            ("q".to_owned(), Type::Dyn),
+            ("values".to_owned(), Type::List(Box::new(Type::String))),
+            (
+                "tags".to_owned(),
+                Type::Map(Box::new(Type::String), Box::new(Type::String)),
+            ),
+        ]);
+        let scope = Scope::rule(Type::List(Box::new(Type::Object(Arc::new(item)))), false);
+        for text in [
+            "self.filter(x, has(x.root)?x.root==true:false).size() <= 1",
+            "self.all(x, x.id == 'Gt' ? (x.values.size() == 1 && int(x.values[0]) >= 0) : true)",
+            "self.all(x, has(x.tags) ? x.tags.all(k, k != '' && x.tags[k] != '') : true)",
+            "self.map(x, x.n).sum() < 10 && self.exists_one(x, x.n == 1)",
+            "self.all(x, !has(x.q) || (type(x.q) == int ? x.q > 0 : x.q.matches('^[0-9]+%$')))",
+            "self.all(a, self.filter(b, a.id == b.id).size() == 1)",
+            "self.all(x, quantity(x.id).isGreaterThan(quantity('1')))",
+            "self.all(x, x.id.find('^[^@]+') in ['al2', 'al2023'])",
+            "self.all(x, x.n > 0.5 && double(x.n) > 0.5 && string(x.n) != '')",
+            "self.all(x, x.?tags.orValue({}).size() >= 0 && x.?n.orValue(0) == 0)",
+            "oldSelf.all(x, self.exists(y, y.id == x.id)) && self == oldSelf",
+            "(self.size() > 1 ? 'a' : 'b') == 'a' && self[0].n % 2 == 0",
+        ] {
+            assert_eq!(check(text, &scope), Ok(Type::Bool), "{text}");
+        }
+    }
+
     #[test]
     fn values_have_types() {
         let text = "type(object.data) == map && type('x') == string && type(1) != string";
