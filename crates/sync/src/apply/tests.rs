@@ -660,6 +660,23 @@ async fn a_new_definition_is_awaited_for_three_seconds() {
     assert_eq!(bench.clock.now(), SimTime::from_millis(3000));
 }
 
+/// SYNC-098: the wait ends with a look that fails, as the engine's does.
+#[tokio::test]
+async fn a_definition_that_cannot_be_read_is_not_awaited() {
+    for (code, reason) in [(404, "NotFound"), (500, "InternalError")] {
+        let mut bench = Bench::new();
+        bench.api.lock().unwrap().refuse = vec![("GET", code, reason)];
+        let definition = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": "w"}, "spec": {"group": "example.com", "names": {"kind": "Widget"}}});
+        let ask = ApplyAsk {
+            strategy: Strategy::Create,
+            ..ask(definition)
+        };
+        assert!(bench.apply(ask).await.is_ok());
+        assert_eq!(bench.clock.now(), SimTime::ZERO);
+    }
+}
+
 /// SYNC-093, U-166: the namespace must be there; output and remarks come before those of the apply.
 #[tokio::test]
 async fn rbac_objects_are_reconciled_first() {

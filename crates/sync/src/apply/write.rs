@@ -139,7 +139,7 @@ impl Writer<'_> {
     }
 }
 
-/// Looks at a new CRD until it is Established; going on without is no error (SYNC-098, SYNC-189).
+/// Looks at a new CRD until it is Established or cannot be read; going on without is no error (SYNC-098, SYNC-189).
 pub(super) async fn wait_until_established(
     connection: &Connection,
     clock: &dyn Clock,
@@ -147,12 +147,12 @@ pub(super) async fn wait_until_established(
 ) {
     let end = clock.now() + ESTABLISHED_LIMIT;
     loop {
-        if let Ok(definition) = connection.get(place).await
-            && object::is_true(&definition, "Established")
-        {
-            return;
-        }
-        if clock.now() >= end {
+        let ready = match connection.get(place).await {
+            Ok(definition) => object::is_true(&definition, "Established"),
+            // A look that fails ends the wait, whatever the failure.
+            Err(_) => true,
+        };
+        if ready || clock.now() >= end {
             return;
         }
         clock.sleep(ESTABLISHED_PAUSE).await;
