@@ -13,11 +13,12 @@ use std::sync::Arc;
 
 use kube_cel::KubeCelExt;
 use kube_cel::cel::common::ast::{
-    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, ListExpr, LiteralValue,
+    CallExpr, ComprehensionExpr, Expr, IdedExpr, ListExpr, LiteralValue,
 };
 use kube_cel::cel::objects::{Key, OptionalValue};
 use kube_cel::cel::{Context, ExecutionError, Program, Value};
 
+use super::parts::parts;
 use super::words::TYPES;
 
 /// The variables that may be null, each of which has a twin that is empty instead.
@@ -27,9 +28,11 @@ const ORDERED: &str = "@ordered";
 
 /// Rewrites an expression; `optional` names a variable that holds an optional.
 pub(super) fn rewrite(ided: &mut IdedExpr, optional: Option<&str>) {
+    for part in parts(ided) {
+        rewrite(part, optional);
+    }
     match &mut ided.expr {
         Expr::Select(select) => {
-            rewrite(&mut select.operand, optional);
             never_null(&mut select.operand);
             if is_optional(&select.operand, optional) {
                 let operand = std::mem::take(&mut *select.operand);
@@ -43,12 +46,6 @@ pub(super) fn rewrite(ided: &mut IdedExpr, optional: Option<&str>) {
             }
         }
         Expr::Call(call) => {
-            if let Some(target) = &mut call.target {
-                rewrite(target, optional);
-            }
-            for argument in &mut call.args {
-                rewrite(argument, optional);
-            }
             if !matches!(call.func_name.as_str(), "_[_]" | "_?._" | "_[?_]") {
                 return;
             }
@@ -61,32 +58,10 @@ pub(super) fn rewrite(ided: &mut IdedExpr, optional: Option<&str>) {
             }
         }
         Expr::Comprehension(loops) => {
-            for part in [
-                &mut loops.iter_range,
-                &mut loops.accu_init,
-                &mut loops.loop_cond,
-                &mut loops.loop_step,
-                &mut loops.result,
-            ] {
-                rewrite(part, optional);
-            }
             let range = std::mem::take(&mut loops.iter_range);
             loops.iter_range = with_id(range.id, call(ORDERED, None, vec![range]));
         }
-        Expr::List(list) => {
-            for item in &mut list.elements {
-                rewrite(item, optional);
-            }
-        }
-        Expr::Map(map) => {
-            for entry in &mut map.entries {
-                if let EntryExpr::MapEntry(entry) = &mut entry.expr {
-                    rewrite(&mut entry.key, optional);
-                    rewrite(&mut entry.value, optional);
-                }
-            }
-        }
-        Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => {}
+        _ => {}
     }
 }
 
@@ -120,35 +95,7 @@ fn call(function: &str, target: Option<IdedExpr>, args: Vec<IdedExpr>) -> Expr {
 
 /// Expands `x.optMap(name, mapped)` and `x.optFlatMap(name, mapped)`.
 pub(super) fn expand(ided: &mut IdedExpr) {
-    match &mut ided.expr {
-        Expr::Select(select) => expand(&mut select.operand),
-        Expr::Call(call) => {
-            if let Some(target) = &mut call.target {
-                expand(target);
-            }
-            call.args.iter_mut().for_each(expand);
-        }
-        Expr::Comprehension(loops) => {
-            for part in [
-                &mut loops.iter_range,
-                &mut loops.accu_init,
-                &mut loops.loop_step,
-                &mut loops.result,
-            ] {
-                expand(part);
-            }
-        }
-        Expr::List(list) => list.elements.iter_mut().for_each(expand),
-        Expr::Map(map) => {
-            for entry in &mut map.entries {
-                if let EntryExpr::MapEntry(entry) = &mut entry.expr {
-                    expand(&mut entry.key);
-                    expand(&mut entry.value);
-                }
-            }
-        }
-        Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => {}
-    }
+    parts(ided).into_iter().for_each(expand);
     let id = ided.id;
     if let Expr::Call(mapping) = &mut ided.expr
         && let wraps = mapping.func_name == "optMap"
