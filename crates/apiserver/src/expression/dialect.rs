@@ -9,14 +9,14 @@
 //! - maps are gone through in the order of their keys, so that a run gives the same text each time,
 //! - `string` and `bool` of what they know on a real server, `dyn`, and `type` with the names of types.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use kube_cel::KubeCelExt;
 use kube_cel::cel::common::ast::{
     CallExpr, ComprehensionExpr, Expr, IdedExpr, ListExpr, LiteralValue,
 };
 use kube_cel::cel::objects::{Key, OptionalValue};
-use kube_cel::cel::{Context, ExecutionError, Program, Value};
+use kube_cel::cel::{Context, ExecutionError, Value};
 
 use super::parts::parts;
 use super::words::TYPES;
@@ -142,8 +142,8 @@ fn mapped_optional(id: u64, target: IdedExpr, name: String, mapped: IdedExpr, wr
     )
 }
 
-/// A context with all functions and no variables.
-pub(crate) fn context() -> Context<'static> {
+/// All functions of [`context`] and the names of types. There are more than a hundred: they are gathered once.
+static FUNCTIONS: LazyLock<Context<'static>> = LazyLock::new(|| {
     let mut context = Context::default();
     context.register_all();
     context.add_function(OPTIONAL, |operand: Value, key: Value| part(&operand, &key));
@@ -160,6 +160,18 @@ pub(crate) fn context() -> Context<'static> {
         context.add_variable_from_value(name, type_named(name));
     }
     context
+});
+
+/// The evaluator's own functions, which those of [`FUNCTIONS`] hide.
+static CONVERSIONS: LazyLock<Context<'static>> = LazyLock::new(|| {
+    let mut context = Context::default();
+    context.register_all();
+    context
+});
+
+/// A context with all functions and no variables.
+pub(crate) fn context() -> Context<'static> {
+    FUNCTIONS.new_inner_scope()
 }
 
 /// Binds a variable, and its twin if it has one.
@@ -239,12 +251,11 @@ fn as_string(value: Value) -> Result<Value, ExecutionError> {
 /// # Errors
 /// That of the evaluator, for what cannot be converted.
 pub(crate) fn converted(function: &str, value: Value) -> Result<Value, ExecutionError> {
-    let mut context = Context::default();
-    context.register_all();
+    let mut context = CONVERSIONS.new_inner_scope();
     context.add_variable_from_value("value", value);
-    let program = Program::compile(&format!("{function}(value)"))
-        .map_err(|error| ExecutionError::function_error(function, error.to_string()))?;
-    program.execute(&context)
+    let value = with_id(2, Expr::Ident("value".to_owned()));
+    let conversion = with_id(1, call(function, None, vec![value]));
+    Value::resolve(&conversion, &context)
 }
 
 /// The value that stands for a type: its name, told apart from texts.
