@@ -42,7 +42,14 @@ impl Server {
             return Answer::failure(&failure::method_not_allowed());
         }
         let accept = header(request, &ACCEPT);
-        let path = path.trim_end_matches('/');
+        let with_slash = path;
+        let path = path.strip_suffix('/').unwrap_or(path);
+        // These are paths and no roots of others (API-009).
+        if with_slash != path
+            && (path.starts_with("/openapi/") || path == "/metrics" || health_check(path).is_some())
+        {
+            return Answer::page_not_found();
+        }
         match path {
             "" => Answer::json(200, &self.root_paths()),
             "/version" => Answer::json(200, &self.version()),

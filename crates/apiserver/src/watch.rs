@@ -106,7 +106,7 @@ impl Server {
     /// Opens a watch.
     pub(crate) fn watch(&mut self, asked: &Asked<'_>) -> Result<Answer, Status> {
         let (resource, query) = (&asked.resource, &asked.query);
-        let filter = Filter::parse(resource, &asked.namespace, query)?;
+        let filter = Filter::parse(resource, &asked.namespace, query)?.of(resource, &asked.name)?;
         let start = self.watch_start(query)?;
         let timeout = query
             .number("timeoutSeconds")?
