@@ -70,9 +70,19 @@ impl Answer {
         }
     }
 
-    /// The text 404 of API-055 (c).
-    pub(crate) fn page_not_found() -> Self {
-        let mut answer = Self::text(404, "404 page not found\n");
+    /// An answer without a body.
+    pub(crate) fn empty(code: u16) -> Self {
+        Self {
+            code,
+            content_type: "",
+            body: ResponseBody::Full(Bytes::new()),
+            headers: Vec::new(),
+        }
+    }
+
+    /// A text body that is a text, whatever it looks like.
+    pub(crate) fn plain_text(code: u16, body: impl Into<Bytes>) -> Self {
+        let mut answer = Self::text(code, body);
         answer.headers.push((
             HeaderName::from_static("x-content-type-options"),
             "nosniff".to_owned(),
@@ -80,17 +90,17 @@ impl Answer {
         answer
     }
 
+    /// The text 404 of API-055 (c).
+    pub(crate) fn page_not_found() -> Self {
+        Self::plain_text(404, "404 page not found\n")
+    }
+
     /// The text 500 for a path that says too little.
     pub(crate) fn not_understood(path: &str) -> Self {
         let text = format!(
             "Internal Server Error: {path:?}: failed to create RequestInfo: unable to determine kind and namespace from url, {path}\n"
         );
-        let mut answer = Self::text(500, text);
-        answer.headers.push((
-            HeaderName::from_static("x-content-type-options"),
-            "nosniff".to_owned(),
-        ));
-        answer
+        Self::plain_text(500, text)
     }
 
     /// A failure.
@@ -155,9 +165,16 @@ impl Answer {
         let headers = response.headers_mut();
         headers.insert(AUDIT_ID, audit_id);
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        if !self.content_type.is_empty() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        }
         for (name, value) in self.headers {
-            if let Ok(value) = HeaderValue::try_from(value) {
+            let Ok(value) = HeaderValue::try_from(value) else {
+                continue;
+            };
+            if name == CACHE_CONTROL {
+                headers.insert(name, value);
+            } else {
                 headers.append(name, value);
             }
         }

@@ -126,6 +126,7 @@ impl Asked<'_> {
                 );
                 Err(failure::not_implemented(&why))
             }
+            None if resource.is_custom() => Err(failure::not_found(resource, &self.name)),
             None => Err(failure::no_route()),
             Some(verbs) if verbs.contains(letter) => Ok(verb),
             Some(_) => Err(failure::method_not_allowed()),
@@ -279,6 +280,17 @@ impl Asked<'_> {
     pub(crate) fn patch(&self, patch_type: PatchType) -> Result<Incoming, Status> {
         let body = self.request.body();
         body::patch(patch_type, body)
+    }
+
+    /// Whether a delete says `orphanDependents: false`.
+    pub(crate) fn refuses_orphans(&self) -> bool {
+        let body = self.request.body();
+        if body.is_empty() {
+            return self.query.optional_flag("orphanDependents") == Some(false);
+        }
+        let media = Media::of(self.content_type(), false);
+        let options = media.and_then(|media| body::options(media, body));
+        options.is_ok_and(|options| options["orphanDependents"] == false)
     }
 
     /// Options of a delete: from the body, or from the query when there is none (API-111, 112).

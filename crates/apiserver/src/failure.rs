@@ -111,6 +111,13 @@ pub(crate) fn modified(resource: &Resource, name: &str) -> Status {
     )
 }
 
+/// 400 of a write whose object has no name.
+pub(crate) fn name_undeterminable(name: &str) -> Status {
+    bad_request(format!(
+        "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+    ))
+}
+
 /// 409 of an update whose uid is another one.
 pub(crate) fn uid_differs(
     resource: &Resource,

@@ -46,7 +46,7 @@ impl Server {
         now: SimTime,
     ) -> Answer {
         match request::target(request.uri().path()) {
-            Target::Other(path) => self.answer_other(request, path),
+            Target::Other(path) => self.answer_other(request, path, now),
             Target::Nothing(path) => Answer::not_understood(path),
             Target::Resource(path) => {
                 let own = account.map(token::actor);
@@ -285,7 +285,12 @@ impl Server {
             _ => {
                 let mut written = deletion.written().clone();
                 written.created = false;
-                self.written(asked, &call, &written)
+                let mut answer = self.written(asked, &call, &written);
+                // Only who does not want orphans in the old words is told that it is not done yet (API-115).
+                if !matches!(deletion, Deletion::Gone(_)) && asked.refuses_orphans() {
+                    answer.code = 202;
+                }
+                answer
             }
         })
     }
