@@ -20,11 +20,6 @@ impl Map {
         Self::default()
     }
 
-    /// No fields, with room for `count`.
-    pub fn with_capacity(count: usize) -> Self {
-        Self(Arc::new(Vec::with_capacity(count)))
-    }
-
     /// Fields in any order; of those with one name the last one counts.
     pub(crate) fn from_fields(mut fields: Vec<(String, Value)>) -> Self {
         if !fields.is_sorted_by(|(name, _), (next, _)| name < next) {
@@ -135,11 +130,6 @@ impl Map {
             .retain_mut(|(name, value)| keep(name, value));
     }
 
-    /// Takes all fields of `other` over.
-    pub fn append(&mut self, other: &mut Self) {
-        self.extend(std::mem::take(other));
-    }
-
     /// The fields in order.
     pub fn iter(&self) -> Iter<'_> {
         Iter(self.0.iter())
@@ -163,16 +153,6 @@ impl Map {
     /// The values in the order of their names, to be changed.
     pub fn values_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut Value> {
         self.fields_mut().iter_mut().map(|(_, value)| value)
-    }
-
-    /// The names in order.
-    pub fn into_keys(self) -> impl DoubleEndedIterator<Item = String> {
-        self.into_iter().map(|(name, _)| name)
-    }
-
-    /// The values in the order of their names.
-    pub fn into_values(self) -> impl DoubleEndedIterator<Item = Value> {
-        self.into_iter().map(|(_, value)| value)
     }
 }
 
@@ -227,15 +207,6 @@ impl<'a, N: AsRef<str> + Into<String>> Entry<'a, N> {
             fields.insert(at, (name.into(), make()));
         }
         &mut fields[at].1
-    }
-
-    /// Changes the value if there is one.
-    #[must_use]
-    pub fn and_modify(self, change: impl FnOnce(&mut Value)) -> Self {
-        if let Ok(at) = self.place {
-            change(&mut self.map.fields_mut()[at].1);
-        }
-        self
     }
 }
 

@@ -235,10 +235,9 @@ impl Index for usize {
     }
 
     fn of_or_insert<'a>(&self, value: &'a mut Value) -> &'a mut Value {
-        assert!(self.of(value).is_some(), "{value} has no item {self}");
         match value {
             Value::Array(items) => &mut items[*self],
-            other => other,
+            other => panic!("{other} has no item {self}"),
         }
     }
 }
