@@ -1,4 +1,4 @@
-//! Who may do what: role-based access control, when the server is told to have it (API-300 to 303).
+//! Who may do what: role-based access control, when the server is told to have it (API-299 to 303).
 //!
 //! A request is made by the actor that the caller names, who may do everything, by the `ServiceAccount` whose token it
 //! brings, or by whom it impersonates (`Impersonate-User`, `Impersonate-Group`): these may do what roles and bindings
@@ -11,6 +11,7 @@ use std::borrow::Cow;
 
 use wavetank_json::Value;
 use wavetank_model::key::{GroupKind, ObjectKey};
+use wavetank_model::selector::FieldSelector;
 use wavetank_model::{Status, object};
 
 use crate::asked::Asked;
@@ -58,13 +59,25 @@ impl Server {
         self.authorize_impersonation(asked)?;
         let subject = asked.subject();
         let resource = &asked.resource;
+        // A list of one object is about it (API-052).
+        let selector: FieldSelector = asked
+            .query
+            .text("fieldSelector")
+            .parse()
+            .unwrap_or_default();
+        let name = match verb {
+            "list" | "watch" | "deletecollection" if asked.name.is_empty() => {
+                selector.exact("metadata.name").unwrap_or_default()
+            }
+            _ => &asked.name,
+        };
         let attributes = Attributes {
             verb,
             group: &resource.group,
             resource: &resource.plural,
             subresource: &asked.subresource,
             namespace: &asked.namespace,
-            name: &asked.name,
+            name,
         };
         if self.allows(&subject, attributes) {
             return Ok(());
@@ -294,6 +307,28 @@ mod tests {
             .0,
             403
         );
+    }
+
+    /// API-052.
+    #[test]
+    fn a_list_of_one_name_is_about_that_object() {
+        let mut server = server();
+        let roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default";
+        let role = json!({"metadata": {"name": "one"}, "rules": [{"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["m"], "verbs": ["list"]}]});
+        let binding = json!({"metadata": {"name": "one"}, "roleRef": {"apiGroup": GROUP, "kind": "Role", "name": "one"}, "subjects": [{"apiGroup": GROUP, "kind": "User", "name": "bob"}]});
+        for (kind, object) in [("roles", role), ("rolebindings", binding)] {
+            let path = format!("{roles}/{kind}");
+            assert_eq!(ask(&mut server, "", "POST", &path, &object).0, 201);
+        }
+        for (query, code) in [
+            ("", 403),
+            ("?fieldSelector=metadata.name=m", 200),
+            ("?fieldSelector=metadata.name=n", 403),
+        ] {
+            let path = format!("/api/v1/namespaces/default/configmaps{query}");
+            let found = ask(&mut server, "bob", "GET", &path, &Value::Null).0;
+            assert_eq!(found, code, "{query}");
+        }
     }
 
     #[test]

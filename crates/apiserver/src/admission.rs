@@ -1,8 +1,9 @@
-//! Admission: the plugins that a real server runs by default (section 22), each with a switch.
+//! Admission: the plugins that a real server runs by default (API-306), each with a switch.
 //!
 //! Two stages, as in API-012: [`admit`] may change the object and runs before defaulting by the strategy and validation;
 //! [`validate_limits`] and [`validate_quota`] run after them, with policies (in `policy`) asked in between. Plugins read
-//! other objects through [`Lookup`] and write nothing. Webhooks are nowhere called.
+//! other objects through [`Lookup`] and write nothing. Webhooks are nowhere called (API-307), and what Pod Security would
+//! say is not (API-310).
 
 use std::sync::Arc;
 

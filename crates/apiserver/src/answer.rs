@@ -103,7 +103,7 @@ impl Answer {
         Self::plain_text(500, text)
     }
 
-    /// A failure.
+    /// A failure; `Retry-After` says what its details say (API-071).
     pub(crate) fn failure(status: &Status) -> Self {
         let mut answer = Self::json(status.code, &status.to_json());
         if let Some(seconds) = status
@@ -157,7 +157,7 @@ impl Answer {
         self
     }
 
-    /// The response, with the headers that all have (API-003); `audit_id` names the request.
+    /// The response, with the headers that all have (API-002, 003); `audit_id` names the request.
     pub(crate) fn into_response(self, audit_id: HeaderValue) -> Response<ResponseBody> {
         let mut response = Response::new(self.body);
         *response.status_mut() =

@@ -82,7 +82,7 @@ impl Asked<'_> {
         }
     }
 
-    /// The verb of this request, or why there is no such route (API-049, 050, 055, 056).
+    /// The verb of this request, as it is authorised too (API-305), or why there is no such route (API-049, 050, 055, 056).
     pub(crate) fn verb(&self, too_long: bool, watched: bool) -> Result<&'static str, Status> {
         let resource = &self.resource;
         if too_long || (!self.namespace.is_empty() && !resource.namespaced) {
@@ -114,6 +114,7 @@ impl Asked<'_> {
             resource.subresource(&self.subresource)
         };
         match verbs {
+            // Websockets and SPDY alike (API-230).
             None if resource.group.is_empty()
                 && matches!(
                     self.subresource.as_str(),

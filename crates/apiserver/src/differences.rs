@@ -80,6 +80,18 @@ pub const DIFFERENCES: &[Difference] = &[
         shown_by: ("cases/differences.yaml", "kubelet"),
     },
     Difference {
+        topic: "ephemeral containers and resizes of Pods",
+        real: "are subresources of their own",
+        here: "are refused with 405",
+        shown_by: ("cases/differences.yaml", "pod-subresources"),
+    },
+    Difference {
+        topic: "Pod Security",
+        real: "refuses Pods, and warns of templates, that a label of the namespace does not allow",
+        here: "labels of namespaces are without effect: what they would say can be written as a validating admission policy",
+        shown_by: ("cases/differences.yaml", "pod-security"),
+    },
+    Difference {
         topic: "CEL rules of definitions",
         real: "are type-checked with the definition, and their costs are limited; lists that are sets or have keys are equal in any order",
         here: "may cost anything; what is certain of their types is checked, and the first mistake is told; lists are equal in any order to what they were before only; `getPort` leaves out the usual port; functions and macros that the evaluator does not have (`transformList`, `all` of two variables) are refused; a rule that does not compile is refused, or passed over when `pass_over_rules` is set",

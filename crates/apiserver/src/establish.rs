@@ -1,4 +1,4 @@
-//! The life of a `CustomResourceDefinition` (API-256 to 258, 268 to 270): its names are accepted, it is established and
+//! The life of a `CustomResourceDefinition` (API-256 to 258, 268 to 270, 393): its names are accepted, it is established and
 //! served, it changes, it ends after its objects.
 
 use std::sync::Arc;

@@ -66,6 +66,7 @@ impl Server {
         let Some((resource, api_version)) = self.find(path) else {
             let known = self.registry.has_group_version(path.group, path.version)
                 && !self.registry.is_custom_group(path.group);
+            // No object is missing, a route is (API-392).
             return if known {
                 Answer::failure(&failure::no_route())
             } else {

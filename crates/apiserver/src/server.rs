@@ -45,7 +45,7 @@ pub(crate) enum Work {
     Awaited,
 }
 
-/// Streams of random numbers, one per concern.
+/// Streams of random numbers, one per concern (API-018).
 #[derive(Debug)]
 pub(crate) struct Dice {
     pub(crate) uid: Rng,
@@ -253,7 +253,8 @@ impl Server {
             .map_or(0, |resource| self.store.len(resource.table))
     }
 
-    /// The one way into the store: adds a revision, tells the watches, and plans what follows from it.
+    /// The one way into the store, whoever writes (API-020): adds a revision, tells the watches, and plans what follows from
+    /// it, so that one write is one event (API-388), that of a deletion included (API-390).
     ///
     /// `new` is the object as it is to be stored, with its `managedFields`; with `deleted` its last state.
     pub(crate) fn commit(
@@ -336,7 +337,7 @@ impl Server {
             .collect()
     }
 
-    /// The time as it is written into objects.
+    /// The time as it is written into objects (API-016).
     pub(crate) fn timestamp(&self, now: SimTime) -> String {
         // Many writes share an instant, and formatting costs more than all else in a small write.
         let mut last = self.stamp.borrow_mut();

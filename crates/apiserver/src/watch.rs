@@ -247,6 +247,7 @@ impl Server {
         stream(receiver, protobuf)
     }
 
+    /// The watch ends in the server's time (API-019), and its answer does not wait for events (API-391).
     fn subscribe(&mut self, watch: Watch, timeout: Option<i64>, now: SimTime) {
         let id = WatchId(self.watches.next);
         self.watches.next += 1;

@@ -1,4 +1,4 @@
-//! What holds whatever is done, in whatever order: revisions, changes, watches and lists tell one story.
+//! What holds whatever is done, in whatever order: revisions, changes, watches and lists tell one story (API-388, 394).
 
 use std::collections::BTreeMap;
 

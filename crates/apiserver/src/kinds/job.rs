@@ -1,4 +1,4 @@
-//! Job (API-281 to API-284).
+//! Job (API-281 to 284).
 
 use wavetank_json::{Value, json};
 use wavetank_model::api::Propagation;
