@@ -94,7 +94,7 @@ pub const DIFFERENCES: &[Difference] = &[
     Difference {
         topic: "CEL rules of definitions",
         real: "are type-checked with the definition, and their costs are limited; lists that are sets or have keys are equal in any order",
-        here: "may cost anything; what is certain of their types is checked, and the first mistake is told; lists are equal in any order to what they were before only; `getPort` leaves out the usual port; functions and macros that the evaluator does not have (`transformList`, `all` of two variables) are refused; a rule that does not compile is refused, or passed over when `pass_over_rules` is set",
+        here: "may cost anything; what is certain of their types is checked, and the first mistake is told; lists are equal in any order to what they were before only; `getPort` leaves out the usual port; functions that the evaluator does not have (`unquote`) are refused; a rule that does not compile is refused, or passed over when `pass_over_rules` is set",
         shown_by: ("cases/differences.yaml", "rule-costs"),
     },
     Difference {

@@ -4,6 +4,7 @@
 
 pub(crate) mod check;
 pub(crate) mod dialect;
+mod pairs;
 mod parts;
 mod words;
 
@@ -348,6 +349,37 @@ mod tests {
     }
 
     #[test]
+    fn lists_and_maps_are_gone_through_with_two_variables() {
+        for text in [
+            "object.list.all(i, v, v == i + 1)",
+            "!object.list.all(i, v, v == i)",
+            "object.data.exists(k, v, k == 'a' && v == '2')",
+            "object.data.existsOne(k, v, v != '')",
+            "[5, 6].transformList(i, v, v * 10 + i) == [50, 61]",
+            "[5, 6].transformList(i, v, i > 0, v) == [6]",
+            "object.data.transformList(k, v, k + v) == ['a2', 'b1']",
+            "object.data.transformMap(k, v, v + k)['a'] == '2a'",
+            "object.data.transformMap(k, v, k == 'a', v) == {'a': '2'}",
+            "['x'].transformMapEntry(i, v, {v: i}) == {'x': 0}",
+            "object.list.all(i, v, object.list.exists(j, w, i == j && v == w))",
+            "object.list.all(i, v, object.list.map(x, x + v).size() == 2)",
+        ] {
+            let wanted = if text.contains("existsOne") {
+                "false"
+            } else {
+                "true"
+            };
+            assert_eq!(evaluated(text), format!("Bool({wanted})"), "{text}");
+            assert_eq!(checked(text), "bool", "{text}");
+        }
+        assert_eq!(
+            evaluated("['x', 'x'].transformMapEntry(i, v, {v: i})"),
+            "insert failed: key x already exists"
+        );
+        assert!(checked("[1].transformList(v, v)").contains("undeclared reference"));
+    }
+
+    #[test]
     fn values_have_types() {
         let text = "type(object.data) == map && type('x') == string && type(1) != string";
         assert_eq!(evaluated(text), "Bool(true)");
@@ -361,8 +393,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_evaluated_here_is_refused() {
-        let text = "[1].transformList(i, v, v) == [1]";
-        let why = "'transformList' is not supported here";
+        let text = "strings.unquote('x') == 'x'";
+        let why = "'unquote' is not supported here";
         assert!(checked(text).contains(why), "{}", checked(text));
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! - fields of an object that is null are absent (`@object.spec` instead of `object.spec`),
 //! - `a.?b[?c].d` is optional all along, as is what is in an `oldSelf` that is optional,
-//! - `optMap` and `optFlatMap` are expanded ([`expand`]),
+//! - `optMap`, `optFlatMap` and macros of two variables are expanded ([`expand`]),
 //! - maps are gone through in the order of their keys, so that a run gives the same text each time,
 //! - `string` and `bool` of what they know on a real server, `dyn`, and `type` with the names of types.
 
@@ -18,6 +18,7 @@ use kube_cel::cel::common::ast::{
 use kube_cel::cel::objects::{Key, OptionalValue};
 use kube_cel::cel::{Context, ExecutionError, Value};
 
+use super::pairs::{self, INSERT, MERGE, PAIRS};
 use super::parts::parts;
 use super::words::TYPES;
 
@@ -81,11 +82,11 @@ fn is_optional(operand: &IdedExpr, optional: Option<&str>) -> bool {
     }
 }
 
-fn with_id(id: u64, expr: Expr) -> IdedExpr {
+pub(super) fn with_id(id: u64, expr: Expr) -> IdedExpr {
     IdedExpr { id, expr }
 }
 
-fn call(function: &str, target: Option<IdedExpr>, args: Vec<IdedExpr>) -> Expr {
+pub(super) fn call(function: &str, target: Option<IdedExpr>, args: Vec<IdedExpr>) -> Expr {
     Expr::Call(CallExpr {
         func_name: function.to_owned(),
         target: target.map(Box::new),
@@ -93,10 +94,17 @@ fn call(function: &str, target: Option<IdedExpr>, args: Vec<IdedExpr>) -> Expr {
     })
 }
 
-/// Expands `x.optMap(name, mapped)` and `x.optFlatMap(name, mapped)`.
+/// Expands `x.optMap(name, mapped)`, `x.optFlatMap(name, mapped)` and macros of two variables.
 pub(super) fn expand(ided: &mut IdedExpr) {
     parts(ided).into_iter().for_each(expand);
     let id = ided.id;
+    if let Expr::Call(call) = &ided.expr
+        && let Some(range) = &call.target
+        && let Some(loops) = pairs::expanded(id, &call.func_name, range, &call.args)
+    {
+        ided.expr = loops;
+        return;
+    }
     if let Expr::Call(mapping) = &mut ided.expr
         && let wraps = mapping.func_name == "optMap"
         && (wraps || mapping.func_name == "optFlatMap")
@@ -108,16 +116,10 @@ pub(super) fn expand(ided: &mut IdedExpr) {
     }
 }
 
-/// `target.hasValue() ? optional.of(mapped) : optional.none()`, where `mapped` knows the value by `name`: the end of going
-/// through no items with the value.
-fn mapped_optional(id: u64, target: IdedExpr, name: String, mapped: IdedExpr, wraps: bool) -> Expr {
+/// `body`, which knows `value` by `name`: the end of going through no items with the value.
+pub(super) fn bound(id: u64, name: String, value: IdedExpr, body: IdedExpr) -> Expr {
     let made = |expr: Expr| with_id(id, expr);
-    let optional = |function: &str, args: Vec<IdedExpr>| {
-        let of = made(Expr::Ident("optional".to_owned()));
-        made(call(function, Some(of), args))
-    };
-    let has_value = made(call("hasValue", Some(target.clone()), Vec::new()));
-    let bound = made(Expr::Comprehension(Box::new(ComprehensionExpr {
+    Expr::Comprehension(Box::new(ComprehensionExpr {
         iter_range: made(Expr::List(ListExpr {
             elements: Vec::new(),
             optional_indices: Vec::new(),
@@ -125,11 +127,23 @@ fn mapped_optional(id: u64, target: IdedExpr, name: String, mapped: IdedExpr, wr
         iter_var: "@unused".to_owned(),
         iter_var2: None,
         accu_var: name.clone(),
-        accu_init: made(call("value", Some(target), Vec::new())),
+        accu_init: value,
         loop_cond: made(Expr::Literal(LiteralValue::Boolean(false.into()))),
         loop_step: made(Expr::Ident(name)),
-        result: mapped,
-    })));
+        result: body,
+    }))
+}
+
+/// `target.hasValue() ? optional.of(mapped) : optional.none()`, where `mapped` knows the value by `name`.
+fn mapped_optional(id: u64, target: IdedExpr, name: String, mapped: IdedExpr, wraps: bool) -> Expr {
+    let made = |expr: Expr| with_id(id, expr);
+    let optional = |function: &str, args: Vec<IdedExpr>| {
+        let of = made(Expr::Ident("optional".to_owned()));
+        made(call(function, Some(of), args))
+    };
+    let has_value = made(call("hasValue", Some(target.clone()), Vec::new()));
+    let value = made(call("value", Some(target), Vec::new()));
+    let bound = made(bound(id, name, value, mapped));
     let some = if wraps {
         optional("of", vec![bound])
     } else {
@@ -150,6 +164,11 @@ static FUNCTIONS: LazyLock<Context<'static>> = LazyLock::new(|| {
     context.add_function(ORDERED, |range: Value| -> Result<Value, ExecutionError> {
         Ok(ordered(range))
     });
+    context.add_function(PAIRS, |range: Value| pairs::pairs(&range));
+    context.add_function(INSERT, |map: Value, key: Value, value: Value| {
+        pairs::insert(&map, key, value)
+    });
+    context.add_function(MERGE, |map: Value, more: Value| pairs::merge(&map, &more));
     context.add_function("dyn", |value: Value| -> Result<Value, ExecutionError> {
         Ok(value)
     });

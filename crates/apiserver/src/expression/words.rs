@@ -174,9 +174,4 @@ pub(super) const FUNCTIONS: &[(&str, Type)] = &[
 ];
 
 /// Functions of a real server that the evaluator does not have.
-pub(super) const UNSUPPORTED: [&str; 4] = [
-    "transformList",
-    "transformMap",
-    "transformMapEntry",
-    "unquote",
-];
+pub(super) const UNSUPPORTED: [&str; 1] = ["unquote"];
