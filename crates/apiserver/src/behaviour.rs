@@ -284,6 +284,9 @@ impl Server {
         write: impl FnOnce(&mut Self, &mut Call) -> Result<Written, Status>,
     ) -> Result<Written, Status> {
         let before: Allocations = self.allocations.clone();
+        if call.options.dry_run {
+            self.allocations.pretend();
+        }
         let result = write(self, call);
         if call.options.dry_run || result.is_err() {
             self.allocations = before;
