@@ -1,6 +1,7 @@
 //! Engines: the built-in one, and programs that speak the engine protocol.
 
 mod build;
+mod toolchain;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use crate::output::Streams;
 /// The engine that is part of this program.
 pub(crate) const BUILTIN: &str = "builtin";
 /// The newest engine of Argo CD that can be built.
-pub(crate) const NEWEST: &str = "argocd-20260914";
+pub(crate) const NEWEST: &str = "argocd-3.6";
 /// How long a program may do and say nothing, in real time.
 const PATIENCE: Duration = Duration::from_secs(60);
 

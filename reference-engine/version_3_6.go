@@ -1,0 +1,20 @@
+//go:build !before_3_6
+
+package main
+
+// What only Argo CD 3.6 and newer have: calls under a context.
+
+import (
+	"context"
+
+	enginesync "github.com/argoproj/argo-cd/gitops-engine/v3/pkg/sync"
+)
+
+// step makes one step of the operation, or ends it.
+func step(engine enginesync.SyncContext, terminate bool) {
+	if terminate {
+		engine.Terminate(context.Background())
+	} else {
+		engine.Sync(context.Background())
+	}
+}
