@@ -142,7 +142,7 @@ func (p *pass) GetResourceHealth(obj *unstructured.Unstructured) (*health.Health
 	if known.Error != "" {
 		return nil, errors.New(known.Error)
 	}
-	return &health.HealthStatus{Status: health.HealthStatusCode(known.Status), Message: known.Message}, nil
+	return known.engines(), nil
 }
 
 // waveHook lets the runner wait: the tasks of a wave are done.

@@ -70,6 +70,10 @@ pub struct Health {
     /// Why, for a reader; often empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
+    /// What a script says of the object's deletion, in place of the rule for all kinds; since Argo CD 3.6. An assessment
+    /// has it only where it took it: `message` says the same then.
+    #[serde(skip)]
+    pub deletion_message: String,
 }
 
 impl Health {
@@ -78,6 +82,7 @@ impl Health {
         Self {
             status: Some(status),
             message: message.into(),
+            deletion_message: String::new(),
         }
     }
 

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
+use wavetank_model::ArgoVersion;
 
 use super::toolchain::Toolchain;
 use crate::load::Refused;
@@ -20,6 +21,8 @@ pub(super) struct Version {
     pub(super) about: &'static str,
     /// Its Go module: what it requires, and the sums.
     module: [&'static str; 2],
+    /// The version of the rules that hold around it.
+    pub(super) rules: ArgoVersion,
     /// Go build tags that choose what this version has.
     tags: &'static str,
     /// The path its packages are imported from.
@@ -48,6 +51,7 @@ pub(super) const VERSIONS: &[Version] = &[
     Version {
         name: super::NEWEST,
         about: "the engine of Argo CD 3.6.1",
+        rules: ArgoVersion::V3_6,
         module: module!(""),
         tags: "",
         import: IMPORT,
@@ -55,6 +59,7 @@ pub(super) const VERSIONS: &[Version] = &[
     Version {
         name: "argocd-20260914",
         about: "Argo CD's engine of 2026-09-14 (commit c9c369efcc5b)",
+        rules: ArgoVersion::V3_5,
         module: module!("versions/argocd-20260914/"),
         tags: "before_3_6",
         import: UNTAGGED_IMPORT,
@@ -62,6 +67,7 @@ pub(super) const VERSIONS: &[Version] = &[
     Version {
         name: "argocd-3.2",
         about: "the engine of Argo CD 3.2.0 (commit b89b0871b414)",
+        rules: ArgoVersion::V3_4,
         module: module!("versions/argocd-3.2/"),
         tags: "before_3_6,before_3_4",
         import: OLD_IMPORT,
@@ -69,6 +75,7 @@ pub(super) const VERSIONS: &[Version] = &[
     Version {
         name: "argocd-2.14",
         about: "the engine of Argo CD 2.14.21 (commit c08b0a72c1f1)",
+        rules: ArgoVersion::V3_4,
         module: module!("versions/argocd-2.14/"),
         tags: "before_3_6,before_3_4,before_3_1",
         import: OLD_IMPORT,
