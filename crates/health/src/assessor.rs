@@ -108,14 +108,18 @@ impl Assessor {
     /// What the checks say, whether or not the object is being deleted.
     fn check(&self, object: &Value) -> Result<Option<Health>, HealthFailure> {
         if let Some(check) = self.find(object)
-            && let Some(health) = check.assess(object)?
+            && let Some(health) = check
+                .assess(object)
+                .map_err(|error| HealthFailure::of_script(object, error))?
         {
             return Ok(Some(health));
         }
         if self.bundled
             && let Some(health) = bundled::assess(object)
         {
-            return Ok(Some(health?));
+            return health
+                .map(Some)
+                .map_err(|error| HealthFailure::of_script(object, error));
         }
         Ok(builtin::assess(object, self.version)?)
     }
@@ -218,10 +222,13 @@ mod tests {
         let broken: Arc<dyn Override> = Arc::new(Says(Err(HealthError("boom".to_owned()))));
         let failure = Assessor::new()
             .with_override("ConfigMap", broken)
-            .assess(&json!({"apiVersion": "v1", "kind": "ConfigMap"}))
+            .assess(&json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "shop", "name": "x"}}))
             .unwrap_err();
         assert_eq!(failure.health, Health::new(HealthStatus::Unknown, "boom"));
-        assert_eq!(failure.error.to_string(), "boom");
+        assert_eq!(
+            failure.error.to_string(),
+            "failed to get resource health for shop/x: boom"
+        );
     }
 
     /// SYNC-105: before 3.6 the deletion came first, since then the check does.
@@ -232,8 +239,8 @@ mod tests {
         let leaving = json!({"apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": "x", "deletionTimestamp": "2026-01-01T00:00:00Z"}});
         assert_eq!(
-            assessor.assess(&leaving).unwrap_err().error.to_string(),
-            "boom"
+            assessor.assess(&leaving).unwrap_err().health,
+            Health::new(HealthStatus::Unknown, "boom")
         );
         let before = assessor.with_version(ArgoVersion::V3_5).assess(&leaving);
         assert_eq!(

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use wavetank_json::Value;
+use wavetank_model::object;
 
 /// The six health statuses, in the order of severity (SYNC-107).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -110,8 +112,20 @@ pub struct HealthError(pub String);
 pub struct HealthFailure {
     /// Unknown, with the text of the error.
     pub health: Health,
-    /// The error itself.
+    /// The error itself; where a script failed it names the object.
     pub error: HealthError,
+}
+
+impl HealthFailure {
+    /// The failure of a script, configured or bundled, on `object`: the error says where, the health does not (SYNC-123).
+    pub(crate) fn of_script(object: &Value, error: HealthError) -> Self {
+        let (namespace, name) = (object::namespace(object), object::name(object));
+        let text = format!("failed to get resource health for {namespace}/{name}: {error}");
+        Self {
+            error: HealthError(text),
+            ..Self::from(error)
+        }
+    }
 }
 
 impl From<HealthError> for HealthFailure {
