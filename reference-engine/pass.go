@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/argoproj/argo-cd/gitops-engine/pkg/diff"
-	"github.com/argoproj/argo-cd/gitops-engine/pkg/health"
-	enginesync "github.com/argoproj/argo-cd/gitops-engine/pkg/sync"
-	"github.com/argoproj/argo-cd/gitops-engine/pkg/sync/common"
-	"github.com/argoproj/argo-cd/gitops-engine/pkg/utils/kube"
+	"github.com/argoproj/argo-cd/gitops-engine/v3/pkg/diff"
+	"github.com/argoproj/argo-cd/gitops-engine/v3/pkg/health"
+	enginesync "github.com/argoproj/argo-cd/gitops-engine/v3/pkg/sync"
+	"github.com/argoproj/argo-cd/gitops-engine/v3/pkg/sync/common"
+	"github.com/argoproj/argo-cd/gitops-engine/v3/pkg/utils/kube"
 	"github.com/go-logr/logr"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -62,11 +62,7 @@ func runPass(order *incoming, w *wire, target *cluster) (outgoing, error) {
 		return outgoing{}, fmt.Errorf("the engine does not start: %w", err)
 	}
 	defer cleanup()
-	if order.Type == "terminate" {
-		context.Terminate()
-	} else {
-		context.Sync()
-	}
+	step(context, order.Type == "terminate")
 	p.lock.Lock()
 	defer p.lock.Unlock()
 	if p.failed != nil {
@@ -146,7 +142,7 @@ func (p *pass) GetResourceHealth(obj *unstructured.Unstructured) (*health.Health
 	if known.Error != "" {
 		return nil, errors.New(known.Error)
 	}
-	return &health.HealthStatus{Status: health.HealthStatusCode(known.Status), Message: known.Message}, nil
+	return known.engines(), nil
 }
 
 // waveHook lets the runner wait: the tasks of a wave are done.

@@ -95,6 +95,8 @@ type liveItem struct {
 type healthStatus struct {
 	Status  string `json:"status"`
 	Message string `json:"message"`
+	// DeletionMessage is what a script says of the object's deletion.
+	DeletionMessage string `json:"deletionMessage"`
 	// Error says why the health cannot be told.
 	Error string `json:"error"`
 	// Override says that a script of the settings judges the kind, before the engine.

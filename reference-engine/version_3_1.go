@@ -4,7 +4,7 @@ package main
 
 // What only Argo CD 3.1 to 3.3 have.
 
-import enginesync "github.com/argoproj/argo-cd/gitops-engine/pkg/sync"
+import enginesync "github.com/argoproj/argo-cd/gitops-engine/v3/pkg/sync"
 
 // versionOptions are the options that not every version has.
 func versionOptions(o options) []enginesync.SyncOpt {

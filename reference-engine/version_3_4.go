@@ -5,8 +5,8 @@ package main
 // What only Argo CD 3.4 and newer have.
 
 import (
-	enginesync "github.com/argoproj/argo-cd/gitops-engine/pkg/sync"
-	"github.com/argoproj/argo-cd/gitops-engine/pkg/utils/kube"
+	enginesync "github.com/argoproj/argo-cd/gitops-engine/v3/pkg/sync"
+	"github.com/argoproj/argo-cd/gitops-engine/v3/pkg/utils/kube"
 	"k8s.io/client-go/rest"
 )
 

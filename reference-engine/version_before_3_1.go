@@ -5,8 +5,8 @@ package main
 // What Argo CD 3.1 and newer have, and this has not.
 
 import (
-	enginesync "github.com/argoproj/argo-cd/gitops-engine/pkg/sync"
-	"github.com/argoproj/argo-cd/gitops-engine/pkg/sync/common"
+	enginesync "github.com/argoproj/argo-cd/gitops-engine/v3/pkg/sync"
+	"github.com/argoproj/argo-cd/gitops-engine/v3/pkg/sync/common"
 )
 
 // versionOptions are the options that not every version has.

@@ -4,7 +4,7 @@ package main
 
 // What Argo CD 3.1 and newer have: images of results.
 
-import "github.com/argoproj/argo-cd/gitops-engine/pkg/sync/common"
+import "github.com/argoproj/argo-cd/gitops-engine/v3/pkg/sync/common"
 
 func setImages(to *common.ResourceSyncResult, images []string) { to.Images = images }
 

@@ -40,17 +40,16 @@ impl Server {
     }
 
     fn sum_up(&mut self, name: &str, now: SimTime) -> Result<(), Status> {
-        let group_kind = GroupKind::new(GROUP, KIND);
         let (Some(role), Some(resource)) = (
             self.get(&ObjectKey::new(GROUP, KIND, "", name)),
-            self.registry.by_kind(&group_kind).cloned(),
+            self.registry.by_kind(GROUP, KIND).cloned(),
         ) else {
             return Ok(());
         };
         if selectors(&role).is_empty() {
             return Ok(());
         }
-        let all = self.list(&group_kind, None);
+        let all = self.list(&GroupKind::new(GROUP, KIND), None);
         let mut rules: Vec<&Value> = Vec::new();
         for selector in selectors(&role) {
             let selector = LabelSelector::from_object(Some(selector)).unwrap_or_default();

@@ -235,7 +235,7 @@ impl Server {
 
     /// All objects of a kind with an owner reference to `uid`, ordered by namespace and name; in the form of [`Self::get`].
     pub fn owned(&self, kind: &GroupKind, uid: &str) -> Vec<Arc<Value>> {
-        let Some(resource) = self.registry.by_kind(kind) else {
+        let Some(resource) = self.registry.by_kind(&kind.group, &kind.kind) else {
             return Vec::new();
         };
         self.store
@@ -249,7 +249,7 @@ impl Server {
     /// How many objects of a kind there are.
     pub fn count(&self, kind: &GroupKind) -> usize {
         self.registry
-            .by_kind(kind)
+            .by_kind(&kind.group, &kind.kind)
             .map_or(0, |resource| self.store.len(resource.table))
     }
 

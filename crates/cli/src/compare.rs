@@ -39,9 +39,13 @@ impl Engines {
             let text = "error: --engines names two engines, as in builtin,argocd-…\n".to_owned();
             return Err(Refused(text).into());
         };
+        let choices = [Choice::find(first)?, Choice::find(second)?];
         Ok(Self {
             names: [first.clone(), second.clone()],
-            choices: [Choice::find(first)?, Choice::find(second)?],
+            choices: [
+                choices[0].clone().beside(&choices[1]),
+                choices[1].clone().beside(&choices[0]),
+            ],
         })
     }
 

@@ -1,6 +1,7 @@
 //! Engines: the built-in one, and programs that speak the engine protocol.
 
 mod build;
+mod toolchain;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -10,7 +11,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use wavetank::StepEngine;
 use wavetank_cluster_sim::endpoint;
+use wavetank_model::ArgoVersion;
 use wavetank_runner::{Doorway, EngineProgram, Opened, Programs};
+use wavetank_scenario::Scenario;
 
 use crate::args::EngineCommand;
 use crate::load::Refused;
@@ -19,7 +22,7 @@ use crate::output::Streams;
 /// The engine that is part of this program.
 pub(crate) const BUILTIN: &str = "builtin";
 /// The newest engine of Argo CD that can be built.
-pub(crate) const NEWEST: &str = "argocd-20260914";
+pub(crate) const NEWEST: &str = "argocd-3.6";
 /// How long a program may do and say nothing, in real time.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -47,13 +50,13 @@ pub(crate) fn engine(command: &EngineCommand, streams: &mut Streams) -> anyhow::
     Ok(0)
 }
 
-/// An engine that a command line names.
+/// An engine that a command line names, and the version of Argo CD whose rules hold in its runs: where the engine has
+/// one it stands in for that of the scenario.
 #[derive(Clone)]
-pub(crate) enum Choice {
-    /// The built-in one.
-    Builtin,
-    /// A program; it serves one run after the other.
-    Program(Arc<Programs>),
+pub(crate) struct Choice {
+    /// `None` is the built-in one; a program serves one run after the other.
+    programs: Option<Arc<Programs>>,
+    rules: Option<ArgoVersion>,
 }
 
 impl Choice {
@@ -63,13 +66,13 @@ impl Choice {
     /// [`Refused`] when there is no such engine, or it is not built.
     pub(crate) fn find(name: &str) -> anyhow::Result<Self> {
         if name == BUILTIN {
-            return Ok(Self::Builtin);
+            return Ok(Self::builtin());
         }
         if name.contains('/') {
             let path = Path::new(name);
             let path = std::fs::canonicalize(path)
                 .with_context(|| format!("there is no engine at {name}"))?;
-            return Ok(Self::program(path));
+            return Ok(Self::program(path, None));
         }
         let Some(version) = build::VERSIONS.iter().find(|version| version.name == name) else {
             let known: Vec<&str> = build::VERSIONS.iter().map(|version| version.name).collect();
@@ -87,16 +90,44 @@ impl Choice {
             );
             return Err(Refused(text).into());
         }
-        Ok(Self::program(program))
+        Ok(Self::program(program, Some(version.rules)))
     }
 
-    fn program(path: PathBuf) -> Self {
+    /// The engine that is part of this program.
+    pub(crate) fn builtin() -> Self {
+        Self {
+            programs: None,
+            rules: None,
+        }
+    }
+
+    /// This engine as it is compared with `other`: what has no version of its own follows the other's rules.
+    pub(crate) fn beside(mut self, other: &Self) -> Self {
+        self.rules = self.rules.or(other.rules);
+        self
+    }
+
+    /// The scenario, with the version of Argo CD that is run.
+    pub(crate) fn runs(&self, scenario: &Arc<Scenario>) -> Arc<Scenario> {
+        let mut scenario = Arc::clone(scenario);
+        if let Some(rules) = self.rules
+            && scenario.app.settings.version != rules
+        {
+            Arc::make_mut(&mut scenario).app.settings.version = rules;
+        }
+        scenario
+    }
+
+    fn program(path: PathBuf, rules: Option<ArgoVersion>) -> Self {
         let program = EngineProgram {
             path,
             arguments: Vec::new(),
             patience: PATIENCE,
         };
-        Self::Program(Arc::new(Programs::new(program, doorway())))
+        Self {
+            programs: Some(Arc::new(Programs::new(program, doorway()))),
+            rules,
+        }
     }
 
     /// Starts it for one run; `None` is the built-in engine, the facade's own.
@@ -104,7 +135,7 @@ impl Choice {
     /// # Errors
     /// Why the program cannot be used.
     pub(crate) fn start(&self) -> Result<Option<Box<dyn StepEngine>>, String> {
-        let Self::Program(programs) = self else {
+        let Some(programs) = &self.programs else {
             return Ok(None);
         };
         let engine = programs.engine().map_err(|error| error.to_string())?;

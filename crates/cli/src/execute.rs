@@ -29,6 +29,7 @@ pub(crate) fn execute_with(
     target: &Target,
     fail_fast: bool,
 ) -> RunOutcome {
+    let scenario = &engine.runs(scenario);
     let options = Options {
         seed: Some(seed),
         fail_fast,

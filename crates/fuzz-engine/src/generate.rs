@@ -61,6 +61,12 @@ impl Draft {
             let delay = *dice.pick(&["0s", "500ms", "7s"]);
             settings.insert("syncWaveDelay".to_owned(), delay.into());
         }
+        if dice.chance(12) {
+            settings.insert(
+                "resourceCustomizations".to_owned(),
+                behaviour::scripts(dice),
+            );
+        }
         Self {
             seed,
             namespace: namespace.to_owned(),
@@ -124,7 +130,12 @@ impl Draft {
             drawn.object["metadata"]["namespace"] = self.other_namespace().into();
         }
         if dice.chance(5) {
-            drawn.object["metadata"]["finalizers"] = json!(["example.com/hold"]);
+            let finalizers = if dice.chance(70) {
+                json!(["example.com/hold"])
+            } else {
+                json!(["example.com/hold", "example.com/keep"])
+            };
+            drawn.object["metadata"]["finalizers"] = finalizers;
         }
         drawn.name_reference();
         drawn

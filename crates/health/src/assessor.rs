@@ -84,20 +84,42 @@ impl Assessor {
     /// # Errors
     /// A check failed; the failure carries the health that the object then has (Unknown) and the error (SYNC-105).
     pub fn assess(&self, object: &Value) -> Result<Option<Health>, HealthFailure> {
-        if object::is_terminating(object)
-            && !object::finalizers(object).any(|name| name == argo::HOOK_FINALIZER)
-        {
-            return Ok(Some(Health::progressing("Pending deletion")));
+        let leaving = object::is_terminating(object)
+            && !object::finalizers(object).any(|name| name == argo::HOOK_FINALIZER);
+        if !leaving {
+            let mut health = self.check(object)?;
+            if let Some(health) = &mut health {
+                health.deletion_message.clear();
+            }
+            return Ok(health);
         }
+        if self.version < ArgoVersion::V3_6 {
+            return Ok(Some(Health::progressing(PENDING_DELETION)));
+        }
+        Ok(Some(match self.check(object)? {
+            Some(health) if !health.deletion_message.is_empty() => Health {
+                message: health.deletion_message.clone(),
+                ..health
+            },
+            _ => Health::progressing(pending_deletion(object)),
+        }))
+    }
+
+    /// What the checks say, whether or not the object is being deleted.
+    fn check(&self, object: &Value) -> Result<Option<Health>, HealthFailure> {
         if let Some(check) = self.find(object)
-            && let Some(health) = check.assess(object)?
+            && let Some(health) = check
+                .assess(object)
+                .map_err(|error| HealthFailure::of_script(object, error))?
         {
             return Ok(Some(health));
         }
         if self.bundled
             && let Some(health) = bundled::assess(object)
         {
-            return Ok(Some(health?));
+            return health
+                .map(Some)
+                .map_err(|error| HealthFailure::of_script(object, error));
         }
         Ok(builtin::assess(object, self.version)?)
     }
@@ -135,6 +157,21 @@ impl Assessor {
             .find(|(pattern, _)| glob::matches(pattern, &key))
             .map(|(_, check)| check.as_ref())
     }
+}
+
+/// What an object that is being deleted says.
+const PENDING_DELETION: &str = "Pending deletion";
+
+/// The same since 3.6: with the finalizers that it waits for.
+fn pending_deletion(object: &Value) -> String {
+    let finalizers: Vec<&str> = object::finalizers(object).collect();
+    if finalizers.is_empty() {
+        return PENDING_DELETION.to_owned();
+    }
+    format!(
+        "{PENDING_DELETION}; blocked by finalizers: {}",
+        finalizers.join(", ")
+    )
 }
 
 #[cfg(test)]
@@ -185,10 +222,55 @@ mod tests {
         let broken: Arc<dyn Override> = Arc::new(Says(Err(HealthError("boom".to_owned()))));
         let failure = Assessor::new()
             .with_override("ConfigMap", broken)
-            .assess(&json!({"apiVersion": "v1", "kind": "ConfigMap"}))
+            .assess(&json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "shop", "name": "x"}}))
             .unwrap_err();
         assert_eq!(failure.health, Health::new(HealthStatus::Unknown, "boom"));
-        assert_eq!(failure.error.to_string(), "boom");
+        assert_eq!(
+            failure.error.to_string(),
+            "failed to get resource health for shop/x: boom"
+        );
+    }
+
+    /// SYNC-105: before 3.6 the deletion came first, since then the check does.
+    #[test]
+    fn a_failing_override_is_heard_of_what_is_being_deleted_since_3_6() {
+        let broken: Arc<dyn Override> = Arc::new(Says(Err(HealthError("boom".to_owned()))));
+        let assessor = Assessor::new().with_override("ConfigMap", broken);
+        let leaving = json!({"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "x", "deletionTimestamp": "2026-01-01T00:00:00Z"}});
+        assert_eq!(
+            assessor.assess(&leaving).unwrap_err().health,
+            Health::new(HealthStatus::Unknown, "boom")
+        );
+        let before = assessor.with_version(ArgoVersion::V3_5).assess(&leaving);
+        assert_eq!(
+            before.unwrap().unwrap(),
+            Health::progressing("Pending deletion")
+        );
+    }
+
+    /// SYNC-105: since 3.6 a check may say of a deletion what it likes; elsewhere that says nothing.
+    #[test]
+    fn a_deletion_message_counts_while_the_object_is_being_deleted() {
+        let said = Health {
+            deletion_message: "waits for the bucket".to_owned(),
+            ..Health::new(HealthStatus::Degraded, "ignored")
+        };
+        let assessor =
+            Assessor::new().with_override("ConfigMap", Arc::new(Says(Ok(Some(said.clone())))));
+        let there = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}});
+        assert_eq!(
+            assessor.assess(&there).unwrap().unwrap(),
+            Health::degraded("ignored")
+        );
+        let leaving = json!({"apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "x", "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["a/b"]}});
+        let taken = assessor.assess(&leaving).unwrap().unwrap();
+        assert_eq!(
+            (taken.status, taken.message.as_str()),
+            (Some(HealthStatus::Degraded), "waits for the bucket")
+        );
+        assert_eq!(taken.deletion_message, said.deletion_message);
     }
 
     /// SYNC-105, SYNC-124.

@@ -3,6 +3,8 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use wavetank_json::Value;
+use wavetank_model::object;
 
 /// The six health statuses, in the order of severity (SYNC-107).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -70,6 +72,10 @@ pub struct Health {
     /// Why, for a reader; often empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
+    /// What a script says of the object's deletion, in place of the rule for all kinds; since Argo CD 3.6. An assessment
+    /// has it only where it took it: `message` says the same then.
+    #[serde(skip)]
+    pub deletion_message: String,
 }
 
 impl Health {
@@ -78,6 +84,7 @@ impl Health {
         Self {
             status: Some(status),
             message: message.into(),
+            deletion_message: String::new(),
         }
     }
 
@@ -105,8 +112,20 @@ pub struct HealthError(pub String);
 pub struct HealthFailure {
     /// Unknown, with the text of the error.
     pub health: Health,
-    /// The error itself.
+    /// The error itself; where a script failed it names the object.
     pub error: HealthError,
+}
+
+impl HealthFailure {
+    /// The failure of a script, configured or bundled, on `object`: the error says where, the health does not (SYNC-123).
+    pub(crate) fn of_script(object: &Value, error: HealthError) -> Self {
+        let (namespace, name) = (object::namespace(object), object::name(object));
+        let text = format!("failed to get resource health for {namespace}/{name}: {error}");
+        Self {
+            error: HealthError(text),
+            ..Self::from(error)
+        }
+    }
 }
 
 impl From<HealthError> for HealthFailure {

@@ -54,6 +54,10 @@ fn empty() -> Result<Option<Health>, String> {
     "return {status = 'Healthy', other = {1, 2, {a = true}}}",
     is(HealthStatus::Healthy, "")
 )]
+#[case::deletion_message_of_another_type(
+    "return {status = 'Healthy', deletionMessage = {a = 1}}",
+    empty()
+)]
 #[case::nothing("local x = 1", empty())]
 #[case::nil("return nil", empty())]
 #[case::empty_table("return {}", empty())]
@@ -263,4 +267,24 @@ fn a_failing_script_makes_the_object_unknown() {
         failure.health,
         Health::new(HealthStatus::Unknown, "<string>:1: boom")
     );
+}
+
+/// SYNC-105: what a script says of a deletion, since 3.6.
+#[test]
+fn a_script_may_say_what_a_deletion_waits_for() {
+    let script = "return {status = 'Degraded', message = 'm', deletionMessage = 'waits for ' .. obj.metadata.name}";
+    let key = "example.com/Widget";
+    let assessor = Assessor::new().with_override(key, Arc::new(LuaHealth::new(script)));
+    let health = |metadata: Value| {
+        let object =
+            json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": metadata});
+        let health = assessor.assess(&object).unwrap().unwrap();
+        (health.status, health.message)
+    };
+    let degraded = Some(HealthStatus::Degraded);
+    assert_eq!(
+        health(json!({"name": "w", "deletionTimestamp": "2026-01-01T00:00:00Z"})),
+        (degraded, "waits for w".to_owned())
+    );
+    assert_eq!(health(json!({"name": "w"})), (degraded, "m".to_owned()));
 }

@@ -79,18 +79,6 @@ impl PartialEq<bool> for Value {
     }
 }
 
-impl From<Number> for Value {
-    fn from(number: Number) -> Self {
-        Self::Number(number)
-    }
-}
-
-impl ToValue for Number {
-    fn to_value(&self) -> Value {
-        Value::Number(self.clone())
-    }
-}
-
 impl From<String> for Value {
     fn from(text: String) -> Self {
         Self::String(text)

@@ -36,6 +36,7 @@ impl Map {
     }
 
     /// Where a field is.
+    #[inline]
     fn position(&self, name: &str) -> Option<usize> {
         if self.0.len() <= FEW {
             self.0.iter().position(|(known, _)| known == name)
@@ -56,11 +57,13 @@ impl Map {
     }
 
     /// How many fields there are.
+    #[inline]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether there is no field.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -71,11 +74,13 @@ impl Map {
     }
 
     /// The value of a field.
+    #[inline]
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.get_key_value(name).map(|(_, value)| value)
     }
 
     /// A field with its name.
+    #[inline]
     pub fn get_key_value(&self, name: &str) -> Option<(&String, &Value)> {
         let (name, value) = &self.0[self.position(name)?];
         Some((name, value))
@@ -131,6 +136,7 @@ impl Map {
     }
 
     /// The fields in order.
+    #[inline]
     pub fn iter(&self) -> Iter<'_> {
         Iter(self.0.iter())
     }
@@ -217,6 +223,7 @@ pub struct Iter<'a>(slice::Iter<'a, (String, Value)>);
 impl<'a> Iterator for Iter<'a> {
     type Item = (&'a String, &'a Value);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.0.next().map(|(name, value)| (name, value))
     }

@@ -42,11 +42,13 @@ pub fn write(out: &mut Vec<u8>, value: &Value) {
 }
 
 /// Writes `text` as a JSON string.
+#[inline]
 pub fn write_text(out: &mut Vec<u8>, text: &str) {
     write_joined(out, "", text);
 }
 
 /// Writes `text` behind a `prefix` of plain letters as one JSON string.
+#[inline]
 pub fn write_joined(out: &mut Vec<u8>, prefix: &str, text: &str) {
     if !is_plain(text.as_bytes()) {
         write_any(out, &format!("{prefix}{text}"));
@@ -61,6 +63,7 @@ pub fn write_joined(out: &mut Vec<u8>, prefix: &str, text: &str) {
 
 /// Whether JSON writes `text` as it is. Most texts are short, so eight bytes at a time do better than wide registers; the
 /// last eight overlap those before.
+#[inline]
 fn is_plain(text: &[u8]) -> bool {
     let plain = |word: &[u8; 8]| !has_escaped(u64::from_ne_bytes(*word));
     match text.last_chunk() {

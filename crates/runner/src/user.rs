@@ -100,6 +100,7 @@ fn apply_ask(key: &ObjectKey, route: Route, object: &Arc<Value>) -> ApplyAsk {
         manager: "kubectl-client-side-apply".to_owned(),
         migrate_from: None,
         reconcile_always: false,
+        validates_creations: false,
         phase: Phase::Sync,
         wave: WaveNumber::Number(0),
         hook: false,

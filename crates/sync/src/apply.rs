@@ -201,7 +201,7 @@ impl KubeAsks {
 }
 
 /// The engine says what failed where it calls, and again where it gives up.
-fn twice(what: &str, error: &CallError) -> CallError {
+pub(crate) fn twice(what: &str, error: &CallError) -> CallError {
     CallError::Transport(format!("{what}{what}{error}"))
 }
 

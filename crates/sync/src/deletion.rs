@@ -309,6 +309,7 @@ impl Pass<'_> {
             manager: self.input.options.manager.clone(),
             migrate_from: None,
             reconcile_always: false,
+            validates_creations: false,
             phase,
             wave: WaveNumber::All,
             hook: true,

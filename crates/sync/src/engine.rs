@@ -277,7 +277,7 @@ pub struct ApplyAsk {
     pub strategy: Strategy,
     /// Delete and re-create where that is the only way.
     pub force: bool,
-    /// kubectl's schema check; has no effect on current servers (SYNC-097).
+    /// Whether unknown fields are refused; current servers only hear of it with [`Self::validates_creations`] (SYNC-097).
     pub validate: bool,
     /// Nothing is written (SYNC-089).
     pub dry_run: bool,
@@ -287,6 +287,8 @@ pub struct ApplyAsk {
     pub migrate_from: Option<String>,
     /// RBAC objects are reconciled before a server-side apply too, as before 3.5 (SYNC-093).
     pub reconcile_always: bool,
+    /// A creation tells the server whether to refuse unknown fields, as since 3.6 (SYNC-095).
+    pub validates_creations: bool,
     /// Phase of the task.
     pub phase: Phase,
     /// Wave of the run; `All` for SyncFail.

@@ -107,7 +107,7 @@ impl External {
             modified,
             health: assessor
                 .assess(live)
-                .map_err(|failure| failure.error.to_string()),
+                .map_err(|failure| failure.health.message),
             overridden: assessor.is_overridden(live),
         });
         if let Some(key) = ObjectKey::of(live) {

@@ -215,8 +215,10 @@ impl Cluster {
     fn apply_one(&mut self, ask: &ApplyAsk) -> Result<String, String> {
         let key = self.full_key(&ask.resource);
         let dry = if ask.dry_run { " (dry run)" } else { "" };
-        self.log
-            .push(format!("{:?} {}/{}{dry}", ask.strategy, key.kind, key.name).to_lowercase());
+        let force = if ask.force { " by force" } else { "" };
+        self.log.push(
+            format!("{:?} {}/{}{force}{dry}", ask.strategy, key.kind, key.name).to_lowercase(),
+        );
         let rejections = if ask.dry_run {
             &self.reject_dry
         } else {

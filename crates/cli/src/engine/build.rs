@@ -7,7 +7,9 @@ use std::process::Command;
 
 use anyhow::Context as _;
 use sha2::{Digest as _, Sha256};
+use wavetank_model::ArgoVersion;
 
+use super::toolchain::Toolchain;
 use crate::load::Refused;
 use crate::output::Streams;
 
@@ -19,6 +21,8 @@ pub(super) struct Version {
     pub(super) about: &'static str,
     /// Its Go module: what it requires, and the sums.
     module: [&'static str; 2],
+    /// The version of the rules that hold around it.
+    pub(super) rules: ArgoVersion,
     /// Go build tags that choose what this version has.
     tags: &'static str,
     /// The path its packages are imported from.
@@ -26,7 +30,9 @@ pub(super) struct Version {
 }
 
 /// The path in the sources of the Go module.
-const IMPORT: &str = "github.com/argoproj/argo-cd/gitops-engine/";
+const IMPORT: &str = "github.com/argoproj/argo-cd/gitops-engine/v3/";
+/// The path before the engine had tags of its own.
+const UNTAGGED_IMPORT: &str = "github.com/argoproj/argo-cd/gitops-engine/";
 /// The path before Argo CD 3.3 took the engine in.
 const OLD_IMPORT: &str = "github.com/argoproj/gitops-engine/";
 
@@ -44,23 +50,34 @@ macro_rules! module {
 pub(super) const VERSIONS: &[Version] = &[
     Version {
         name: super::NEWEST,
-        about: "Argo CD's engine of 2026-09-14 (commit c9c369efcc5b)",
+        about: "the engine of Argo CD 3.6.1",
+        rules: ArgoVersion::V3_6,
         module: module!(""),
         tags: "",
         import: IMPORT,
     },
     Version {
+        name: "argocd-20260914",
+        about: "Argo CD's engine of 2026-09-14 (commit c9c369efcc5b)",
+        rules: ArgoVersion::V3_5,
+        module: module!("versions/argocd-20260914/"),
+        tags: "before_3_6",
+        import: UNTAGGED_IMPORT,
+    },
+    Version {
         name: "argocd-3.2",
         about: "the engine of Argo CD 3.2.0 (commit b89b0871b414)",
+        rules: ArgoVersion::V3_4,
         module: module!("versions/argocd-3.2/"),
-        tags: "before_3_4",
+        tags: "before_3_6,before_3_4",
         import: OLD_IMPORT,
     },
     Version {
         name: "argocd-2.14",
         about: "the engine of Argo CD 2.14.21 (commit c08b0a72c1f1)",
+        rules: ArgoVersion::V3_4,
         module: module!("versions/argocd-2.14/"),
-        tags: "before_3_4,before_3_1",
+        tags: "before_3_6,before_3_4,before_3_1",
         import: OLD_IMPORT,
     },
 ];
@@ -92,12 +109,20 @@ const SOURCES: &[(&str, &str)] = &[
         include_str!("../../../../reference-engine/version_3_4.go"),
     ),
     (
+        "version_3_6.go",
+        include_str!("../../../../reference-engine/version_3_6.go"),
+    ),
+    (
         "version_before_3_1.go",
         include_str!("../../../../reference-engine/version_before_3_1.go"),
     ),
     (
         "version_before_3_4.go",
         include_str!("../../../../reference-engine/version_before_3_4.go"),
+    ),
+    (
+        "version_before_3_6.go",
+        include_str!("../../../../reference-engine/version_before_3_6.go"),
     ),
     (
         "version_since_3_1.go",
@@ -178,15 +203,24 @@ pub(super) fn build(name: &str, streams: &mut Streams) -> anyhow::Result<PathBuf
     streams.message(&format!(
         "building {name} with Go: the first time this fetches its modules and takes minutes\n"
     ));
-    compile(version, &sources, &program)?;
+    let toolchain = Toolchain::needed(version.module[0], &cache()?)?;
+    if let Some(toolchain) = &toolchain {
+        streams.message(&format!("{}\n", toolchain.told()));
+    }
+    compile(version, &sources, &program, toolchain.as_ref())?;
     Ok(program)
 }
 
-fn compile(version: &Version, sources: &Path, program: &Path) -> anyhow::Result<()> {
+fn compile(
+    version: &Version,
+    sources: &Path,
+    program: &Path,
+    toolchain: Option<&Toolchain>,
+) -> anyhow::Result<()> {
     // The program appears whole or not at all.
     let part = sources.join("program.part");
-    let status = Command::new("go")
-        .arg("build")
+    let mut go = Command::new("go");
+    go.arg("build")
         .arg("-trimpath")
         .arg("-tags")
         .arg(version.tags)
@@ -200,17 +234,48 @@ fn compile(version: &Version, sources: &Path, program: &Path) -> anyhow::Result<
         .arg(".")
         .current_dir(sources)
         .env("CGO_ENABLED", "0")
-        .env("GOWORK", "off")
-        .status();
-    match status {
-        Ok(status) if status.success() => {}
-        Ok(status) => anyhow::bail!("go build ended with {status}; its messages stand above"),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let text = "error: the command `go` is not there\n  = engines of Argo CD are built from source: install Go \
-                        1.26 or later\n";
-            return Err(Refused(text.to_owned()).into());
-        }
-        Err(error) => return Err(error).context("go does not start"),
+        .env("GOWORK", "off");
+    if let Some(toolchain) = toolchain {
+        go.env("GOTOOLCHAIN", toolchain.name());
+    }
+    let status = go.status().context("go does not start")?;
+    if !status.success() {
+        let advice = toolchain.map_or(String::new(), |toolchain| {
+            format!("; {}", toolchain.advice())
+        });
+        anyhow::bail!("go build ended with {status}; its messages stand above{advice}");
     }
     fs::rename(&part, program).with_context(|| format!("cannot put {} there", program.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_version_imports_the_engine_that_its_module_requires() {
+        for version in VERSIONS {
+            let [module, sums] = version.module;
+            let required = version.import.trim_end_matches('/');
+            assert!(
+                module.contains(&format!("{required} v")),
+                "{}: {required}",
+                version.name
+            );
+            assert!(sums.contains(&format!("{required} v")), "{}", version.name);
+            for (file, text) in version.files() {
+                for line in text.lines().filter(|line| line.contains("gitops-engine/")) {
+                    let is_import = line.contains(&format!("\"{}pkg/", version.import));
+                    assert!(!file.ends_with(".go") || is_import, "{file}: {line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn versions_are_told_apart_by_what_they_are_built_from() {
+        let folders: std::collections::BTreeSet<String> =
+            VERSIONS.iter().map(Version::folder).collect();
+        assert_eq!(folders.len(), VERSIONS.len());
+    }
 }

@@ -45,6 +45,10 @@ pub(super) fn draw(kind: Kind, dice: &mut Dice) -> Map {
         let name = "argocd.argoproj.io/ignore-healthcheck";
         out.insert(name.to_owned(), "true".into());
     }
+    if kind.kind == "Pod" && dice.chance(30) {
+        let name = "argocd.argoproj.io/ignore-restart-policy";
+        out.insert(name.to_owned(), (*dice.pick(&["true", "false"])).into());
+    }
     if dice.chance(3) {
         let name = "argocd.argoproj.io/compare-options";
         let value = *dice.pick(&[

@@ -29,6 +29,30 @@ pub(super) fn workloads(desired: &[Drawn], live: &[Drawn], dice: &mut Dice) -> V
     out
 }
 
+/// Draws health scripts: for a kind that nothing else judges, or in place of Argo CD's own check.
+pub(super) fn scripts(dice: &mut Dice) -> Value {
+    let (group, kind) = *dice.pick(&[
+        ("example.com", "Widget"),
+        ("", "ConfigMap"),
+        ("batch", "Job"),
+    ]);
+    let judged = *dice.pick(&[
+        "obj.status ~= nil",
+        "obj.metadata.generation ~= 1",
+        "obj.metadata.annotations ~= nil",
+    ]);
+    let mut script = format!(
+        "hs = {{status = \"Degraded\", message = \"no\"}}\nif {judged} then hs.status = \"Healthy\" end\n"
+    );
+    if dice.chance(60) {
+        script += "if obj.metadata.deletionTimestamp ~= nil then hs.deletionMessage = \"on its way out\" end\n";
+    }
+    if dice.chance(25) {
+        script += "if obj.metadata.finalizers ~= nil then error(\"no idea\") end\n";
+    }
+    json!([{"group": group, "kind": kind, "health.lua": script + "return hs\n"}])
+}
+
 fn seconds(dice: &mut Dice) -> String {
     format!("{}s", dice.between(0, 40))
 }

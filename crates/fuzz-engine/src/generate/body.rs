@@ -88,6 +88,10 @@ pub(super) fn object(kind: Kind, name: &str, dice: &mut Dice) -> Value {
     {
         object.extend(body);
     }
+    // What the server warns of, or refuses where it is asked to.
+    if dice.chance(3) {
+        object["nonsense"] = 1.into();
+    }
     if kind == DEFINITION {
         object["metadata"]["name"] = "widgets.example.com".into();
     }
@@ -154,6 +158,9 @@ fn body(kind: &str, name: &str, dice: &mut Dice) -> Value {
             }
             if dice.chance(5) {
                 spec["activeDeadlineSeconds"] = dice.between(5, 20).into();
+            }
+            if dice.chance(4) {
+                spec["suspend"] = true.into();
             }
             json!({"spec": spec})
         }

@@ -29,11 +29,18 @@ pub(super) fn read(value: Option<&Value>) -> Result<Health, HealthError> {
     {
         return Ok(Health::default());
     }
-    let (Some(status), Some(message)) = (field(table, "status"), field(table, "message")) else {
+    let (Some(status), Some(message), Some(deletion_message)) = (
+        field(table, "status"),
+        field(table, "message"),
+        field(table, "deletionMessage"),
+    ) else {
         return Ok(Health::default());
     };
     Ok(match HealthStatus::parse(&status) {
-        Some(status) => Health::new(status, message),
+        Some(status) => Health {
+            deletion_message,
+            ..Health::new(status, message)
+        },
         None => Health::new(
             HealthStatus::Unknown,
             "Lua returned an invalid health status",

@@ -331,7 +331,11 @@ fn live(live: &ExternalLive) -> Value {
         Ok(None) => None,
         Ok(Some(health)) => {
             let status = health.status.map_or("", |status| status.as_str());
-            Some(json!({"status": status, "message": health.message}))
+            let mut told = json!({"status": status, "message": health.message});
+            if !health.deletion_message.is_empty() {
+                told["deletionMessage"] = health.deletion_message.as_str().into();
+            }
+            Some(told)
         }
         Err(error) => Some(json!({"status": "Unknown", "message": error, "error": error})),
     };

@@ -253,6 +253,7 @@ fn ask(object: Value) -> ApplyAsk {
         manager: "argocd-controller".to_owned(),
         migrate_from: None,
         reconcile_always: false,
+        validates_creations: false,
         phase: Phase::Sync,
         wave: WaveNumber::Number(0),
         hook: false,
@@ -642,6 +643,29 @@ async fn replace_and_create() {
             .log()
             .ends_with("PUT /api/v1/namespaces/shop?dryRun=All")
     );
+}
+
+/// SYNC-095: since 3.6 a creation says what is to become of unknown fields; before it said nothing.
+#[tokio::test]
+async fn a_creation_tells_how_to_validate() {
+    for (validates_creations, validate, query) in [
+        (false, true, ""),
+        (true, true, "?fieldValidation=Strict"),
+        (true, false, "?fieldValidation=Ignore"),
+    ] {
+        let mut bench = Bench::new();
+        let ask = ApplyAsk {
+            strategy: Strategy::Create,
+            validate,
+            validates_creations,
+            ..ask(config("2"))
+        };
+        bench.apply(ask).await.unwrap();
+        assert_eq!(
+            bench.log(),
+            format!("POST /api/v1/namespaces/shop/configmaps{query}")
+        );
+    }
 }
 
 /// SYNC-098, SYNC-189: the engine waits at most 3 s for a CRD.

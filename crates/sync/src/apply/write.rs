@@ -26,14 +26,20 @@ pub(super) struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// POST; an object that is there is an error (SYNC-095).
+    /// POST; an object that is there is an error. Since 3.6 unknown fields are refused, or passed over in silence
+    /// (SYNC-095).
     pub(super) async fn create(&self) -> Result<String, String> {
         if self.ask.dry_run {
             return Ok(done(self.ask, "created"));
         }
+        let query: &[(&str, &str)] = match (self.ask.validates_creations, self.ask.validate) {
+            (false, _) => &[],
+            (true, true) => &[("fieldValidation", "Strict")],
+            (true, false) => &[("fieldValidation", "Ignore")],
+        };
         match self
             .connection
-            .post(self.place, &self.ask.target, &[])
+            .post(self.place, &self.ask.target, query)
             .await
         {
             // A name that the server made up is told.

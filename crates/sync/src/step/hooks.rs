@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use wavetank_json::Value;
-use wavetank_model::OperationPhase;
 use wavetank_model::argo::{self, DeletePolicy};
+use wavetank_model::{ArgoVersion, OperationPhase};
 
 use super::{Step, refresh};
 use crate::engine::{CallError, DeleteAsk, DeleteReason, FinalizerAsk};
 use crate::message;
 use crate::plan::Task;
+
+/// What went wrong where an object could not be read.
+const GET_FAILED: &str = "failed to get resource: ";
 
 /// The live object without the hook finalizer; other finalizers stay (SYNC-068).
 pub(crate) fn without_finalizer(live: &Value) -> Value {
@@ -77,13 +80,22 @@ impl Step<'_> {
     /// S8: completed hooks lose their finalizer, one after the other (SYNC-052).
     pub(super) async fn strip_completed_hooks(&mut self) {
         for place in self.places(|task| task.hook && task.completed()) {
-            for outcome in self.strip(&[place]).await {
-                if let Err(error) = outcome {
-                    let text = format!("Failed to remove hook finalizer: {error}");
-                    self.record_error(place, OperationPhase::Error, &text);
-                }
+            if let Err(error) = self.strip_completed_hook(place).await {
+                let text = format!("Failed to remove hook finalizer: {error}");
+                self.record_error(place, OperationPhase::Error, &text);
             }
         }
+    }
+
+    /// Since 3.6 a hook that the view misses is looked up, and from then on there for this pass (SYNC-068).
+    async fn strip_completed_hook(&mut self, place: usize) -> Result<(), CallError> {
+        let task = &self.tasks[place];
+        if task.live.is_none() && self.input.options.version >= ArgoVersion::V3_6 {
+            let found = self.asks.get(&task.resource_ref()).await;
+            let found = found.map_err(|error| crate::apply::twice(GET_FAILED, &error))?;
+            self.tasks[place].live = found;
+        }
+        self.strip(&[place]).await.pop().unwrap_or(Ok(()))
     }
 
     /// Records an error with the status as it is.

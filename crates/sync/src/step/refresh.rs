@@ -22,7 +22,7 @@ pub(super) fn hook_outcome(
     };
     let Some(health) = assessor
         .assess(live)
-        .map_err(|failure| failure.to_string())?
+        .map_err(|failure| format!("failed to get resource health: {failure}"))?
     else {
         return Ok(created());
     };

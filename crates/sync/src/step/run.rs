@@ -297,19 +297,23 @@ impl Step<'_> {
         } else {
             Strategy::Apply
         };
+        // Since 3.6 force means nothing where the server applies; before, kubectl refused the two together (SYNC-092).
+        let is_new = options.version >= ArgoVersion::V3_6;
+        let forced = !(is_new && strategy == Strategy::ServerSideApply);
         ApplyAsk {
             key: task.key.clone(),
             resource: task.resource_ref(),
             target: task.target.clone().unwrap_or_default(),
             live: task.live.clone(),
             strategy,
-            force: options.force || on_either("Force=true"),
+            force: forced && (options.force || on_either("Force=true")),
             validate: options.validate && !task.target_has_option("Validate=false"),
             dry_run,
             manager: options.manager.clone(),
             migrate_from: (server_side && options.migrate)
                 .then(|| options.migration_manager.clone()),
             reconcile_always: options.version < ArgoVersion::V3_5,
+            validates_creations: is_new,
             phase: task.phase,
             wave: if task.phase == Phase::SyncFail {
                 wavetank_model::WaveNumber::All

@@ -307,3 +307,16 @@ fn a_shared_resource_fails_where_wanted() {
     );
     assert_eq!(cluster.take_log(), "");
 }
+
+/// SYNC-049, SYNC-105: a hook whose health cannot be told is an error, worded as it comes up through the engine.
+#[test]
+fn a_hook_whose_health_cannot_be_told_is_an_error() {
+    let mut cluster = Cluster::new();
+    let mut operation = Operation::new("Job/h hook=PreSync\nConfigMap/a");
+    operation.pass(&mut cluster);
+    cluster.edit("Job/h")["status"] = json!({"conditions": "none"});
+    operation.pass(&mut cluster);
+    let shown = operation.shown();
+    let twice = "Synced/Error \"failed to get resource health: failed to get resource health: failed to convert";
+    assert!(shown.contains(twice), "{shown}");
+}

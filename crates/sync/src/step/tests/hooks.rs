@@ -1,6 +1,7 @@
 //! Hooks: when they are deleted, and what they are worth.
 
 use wavetank_json::json;
+use wavetank_model::ArgoVersion;
 
 use super::{cluster_with, terminate};
 use crate::testing::{Cluster, Operation};
@@ -232,6 +233,38 @@ fn a_terminating_hook_without_finalizer_is_pending_deletion() {
     terminate(&mut cluster, "Job/pre");
     operation.pass(&mut cluster);
     insta::assert_snapshot!(operation.shown(), @r#"PreSync pre: Synced/Running "Pending deletion""#);
+}
+
+/// A hook is seen healthy, and is hidden from the view in the pass that ends the attempt.
+fn ends_without_seeing_its_hook(version: ArgoVersion) -> (String, Cluster) {
+    let mut cluster = Cluster::new();
+    let targets = "
+        Job/a hook=Sync policy=HookSucceeded
+        Job/b hook=Sync
+    ";
+    let mut operation = Operation::new(targets).with(|options| options.version = version);
+    operation.pass(&mut cluster);
+    cluster.finish("Job/a");
+    operation.pass(&mut cluster);
+    cluster.finish("Job/b");
+    cluster.hidden.insert("a".to_owned());
+    cluster.take_log();
+    let outcome = operation.pass(&mut cluster);
+    (outcome, cluster)
+}
+
+/// SYNC-052, SYNC-068: since 3.6 a completed hook that the view misses is looked up, released and deleted.
+#[test]
+fn a_completed_hook_that_the_view_misses_is_looked_up_since_3_6() {
+    let (outcome, mut cluster) = ends_without_seeing_its_hook(ArgoVersion::V3_6);
+    assert_eq!(outcome, "Succeeded successfully synced (no more tasks)");
+    let log = cluster.take_log();
+    assert!(log.contains("strip job/a"), "{log}");
+    assert!(log.contains("delete job/a"), "{log}");
+    let (outcome, mut cluster) = ends_without_seeing_its_hook(ArgoVersion::V3_5);
+    assert_eq!(outcome, "Succeeded successfully synced (no more tasks)");
+    let log = cluster.take_log();
+    assert!(!log.contains("job/a"), "{log}");
 }
 
 /// SYNC-139: what a terminated hook's result is, by its health.

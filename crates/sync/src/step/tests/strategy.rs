@@ -2,6 +2,8 @@
 
 use rstest::rstest;
 
+use wavetank_model::ArgoVersion;
+
 use super::cluster_with;
 use crate::SyncOptions;
 use crate::testing::{Cluster, Operation};
@@ -80,6 +82,38 @@ fn options_choose_the_strategy(
         !log.contains("serversideapply") || log.contains("apply configmap/a (dry run)"),
         "dry runs are the client's"
     );
+}
+
+/// SYNC-092: since 3.6 force is left out where the server applies; before, kubectl refused the two together.
+#[rstest]
+#[case(
+    "ConfigMap/a option=Force=true",
+    ArgoVersion::V3_5,
+    "serversideapply configmap/a by force"
+)]
+#[case(
+    "ConfigMap/a option=Force=true",
+    ArgoVersion::V3_6,
+    "serversideapply configmap/a"
+)]
+#[case(
+    "ConfigMap/a option=Force=true,ServerSideApply=false",
+    ArgoVersion::V3_6,
+    "apply configmap/a by force"
+)]
+fn force_and_server_side_apply(
+    #[case] target: &str,
+    #[case] version: ArgoVersion,
+    #[case] expected: &str,
+) {
+    let mut cluster = cluster_with("");
+    let mut operation = Operation::new(target).with(|options| {
+        options.server_side_apply = true;
+        options.version = version;
+    });
+    operation.pass(&mut cluster);
+    let log = cluster.take_log();
+    assert!(log.lines().any(|line| line == expected), "{log}");
 }
 
 /// SYNC-081, SYNC-004: an empty message keeps the text of before; key, order and type stay as first recorded.
