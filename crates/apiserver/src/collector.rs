@@ -10,7 +10,7 @@ use wavetank_json::{Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::object::At;
 use wavetank_model::object::OwnerReference;
-use wavetank_model::{DeleteOptions, GroupKind, Propagation, Status, key, object};
+use wavetank_model::{DeleteOptions, Propagation, Status, key, object};
 
 use crate::create::Call;
 use crate::delete::{FOREGROUND, ORPHAN};

@@ -317,7 +317,7 @@ fn health(check: &str, part: &str, query: &str) -> Answer {
     if !query.split('&').any(|word| word.starts_with("verbose")) {
         return Answer::plain_text(200, "ok");
     }
-    let lines: String = PARTS.iter().map(|part| format!("[+]{part} ok\n")).collect();
+    let lines = PARTS.map(|part| format!("[+]{part} ok\n")).concat();
     Answer::plain_text(200, format!("{lines}{check} check passed\n"))
 }
 

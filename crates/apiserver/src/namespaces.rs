@@ -6,7 +6,7 @@ use std::sync::Arc;
 use wavetank_json::{Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::object::At;
-use wavetank_model::{DeleteOptions, GroupKind, Propagation, Status, object};
+use wavetank_model::{DeleteOptions, Propagation, Status, object};
 
 use crate::config::Bootstrap;
 use crate::create::Call;

@@ -88,19 +88,15 @@ impl Server {
             )));
         }
         call.applied = Some(managed);
-        match stored {
-            Some(stored) => {
-                // Another uid is found out as a patch of it would be (API-142).
-                call.patched = true;
-                self.replace(call, &stored, object)
-            }
-            None => {
-                if let Some(metadata) = metadata_mut(&mut object) {
-                    metadata.remove("resourceVersion");
-                }
-                self.create_decoded(call, object)
-            }
+        if let Some(stored) = stored {
+            // Another uid is found out as a patch of it would be (API-142).
+            call.patched = true;
+            return self.replace(call, &stored, object);
         }
+        if let Some(metadata) = metadata_mut(&mut object) {
+            metadata.remove("resourceVersion");
+        }
+        self.create_decoded(call, object)
     }
 }
 

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use kube_cel::cel::common::ast::{ComprehensionExpr, Expr, IdedExpr, ListExpr, LiteralValue};
+use kube_cel::cel::common::ast::{
+    ComprehensionExpr, Expr, IdedExpr, ListExpr, LiteralValue, MapExpr,
+};
 use kube_cel::cel::objects::{Key, Map};
 use kube_cel::cel::{ExecutionError, Value};
 
@@ -59,13 +61,13 @@ pub(super) fn expanded(
         [filter, last] if name.starts_with("transform") => (Some(filter), last.clone()),
         _ => return None,
     };
-    let list = |elements| {
+    let items = |elements| {
         made(Expr::List(ListExpr {
             elements,
             optional_indices: Vec::new(),
         }))
     };
-    let no_map = || made(Expr::Map(Default::default()));
+    let no_map = || made(Expr::Map(MapExpr::default()));
     let not_false = |condition| calls("@not_strictly_false", vec![condition]);
     let (start, condition, step, end) = match name {
         "all" => {
@@ -84,8 +86,8 @@ pub(super) fn expanded(
             (number(0), flag(true), step, is_one)
         }
         "transformList" => {
-            let step = kept_if(filter, calls("_+_", vec![result(), list(vec![last])]));
-            (list(Vec::new()), flag(true), within(step), result())
+            let step = kept_if(filter, calls("_+_", vec![result(), items(vec![last])]));
+            (items(Vec::new()), flag(true), within(step), result())
         }
         "transformMap" => {
             let step = calls(INSERT, vec![result(), named(one), last]);
