@@ -87,6 +87,21 @@ pub(crate) fn default(resource: &Resource, api_version: &str, object: &mut Value
     }
 }
 
+/// Does so for `status` alone, in an object of which nothing else is at hand; whatever else it fills is not to be kept.
+pub(crate) fn default_status(resource: &Resource, api_version: &str, object: &mut Value) {
+    let built_in = resource.schema(api_version);
+    let is_stored = api_version == resource.storage && !resource.is_custom();
+    let Some(schema) = built_in.filter(|_| is_stored) else {
+        default(resource, api_version, object);
+        return;
+    };
+    let version = api_version.rsplit('/').next().unwrap_or_default();
+    resource.strategy.default_status(version, object);
+    if let (Some(schema), Some(status)) = (schema.field("status"), object.get_mut("status")) {
+        schema::complete(schema, status);
+    }
+}
+
 /// Adds the empty fields that are part of the stored form.
 pub(crate) fn complete(resource: &Resource, object: &mut Value) {
     if let Some(schema) = resource.schema(&resource.storage) {

@@ -289,7 +289,11 @@ pub(crate) fn accept_body(call: &mut Call, incoming: Incoming) -> Result<Value, 
             }
         }
     }
-    behaviour::default(&call.resource, &call.api_version, &mut object);
+    if call.is_inner_status() {
+        behaviour::default_status(&call.resource, &call.api_version, &mut object);
+    } else {
+        behaviour::default(&call.resource, &call.api_version, &mut object);
+    }
     if let Some(fields) = object.as_object_mut() {
         // What the defaults made of the missing rest goes again.
         fields.extend(rest);

@@ -92,6 +92,12 @@ pub(crate) trait Strategy: Sync {
     /// Fills defaults as decoding does; complete for the kinds of section 20. Idempotent.
     fn default(&self, _version: &str, _object: &mut Value) {}
 
+    /// Fills the defaults of `status` in an object of which nothing else is at hand; a kind that does not tell them apart
+    /// fills more, which is not kept.
+    fn default_status(&self, version: &str, object: &mut Value) {
+        self.default(version, object);
+    }
+
     /// Whether the kind has a status subresource: then `status` is dropped on create and kept on main writes
     /// (API-100, API-222, API-223).
     fn has_status(&self) -> bool {

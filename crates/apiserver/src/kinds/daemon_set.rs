@@ -29,8 +29,12 @@ fn fill_status(object: &mut Value) {
 }
 
 impl Strategy for DaemonSet {
-    fn default(&self, _version: &str, object: &mut Value) {
+    fn default_status(&self, _version: &str, object: &mut Value) {
         fill_status(object);
+    }
+
+    fn default(&self, version: &str, object: &mut Value) {
+        self.default_status(version, object);
         let Some(spec) = ensure(object, "spec") else {
             return;
         };

@@ -11,8 +11,12 @@ use super::{pod_spec, workload};
 pub(super) struct Deployment;
 
 impl Strategy for Deployment {
-    fn default(&self, _version: &str, object: &mut Value) {
+    fn default_status(&self, _version: &str, object: &mut Value) {
         ensure(object, "status");
+    }
+
+    fn default(&self, version: &str, object: &mut Value) {
+        self.default_status(version, object);
         let Some(spec) = ensure(object, "spec") else {
             return;
         };

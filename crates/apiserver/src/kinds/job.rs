@@ -21,8 +21,12 @@ const UID: &str = "batch.kubernetes.io/controller-uid";
 const NAME: &str = "batch.kubernetes.io/job-name";
 
 impl Strategy for Job {
-    fn default(&self, _version: &str, object: &mut Value) {
+    fn default_status(&self, _version: &str, object: &mut Value) {
         ensure(object, "status");
+    }
+
+    fn default(&self, version: &str, object: &mut Value) {
+        self.default_status(version, object);
         if let Some(spec) = ensure(object, "spec") {
             pod_spec::default_template(spec);
             default_spec(spec);

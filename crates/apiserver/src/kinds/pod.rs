@@ -11,8 +11,12 @@ use super::{Env, Strategy};
 pub(super) struct Pod;
 
 impl Strategy for Pod {
-    fn default(&self, _version: &str, object: &mut Value) {
+    fn default_status(&self, _version: &str, object: &mut Value) {
         ensure(object, "status");
+    }
+
+    fn default(&self, version: &str, object: &mut Value) {
+        self.default_status(version, object);
         if let Some(spec) = ensure(object, "spec") {
             defaults::default_pod_spec(spec);
         }

@@ -11,10 +11,14 @@ use super::{pod_spec, workload};
 pub(super) struct ReplicaSet;
 
 impl Strategy for ReplicaSet {
-    fn default(&self, _version: &str, object: &mut Value) {
+    fn default_status(&self, _version: &str, object: &mut Value) {
         if let Some(status) = ensure(object, "status") {
             default_to(status, "replicas", 0);
         }
+    }
+
+    fn default(&self, version: &str, object: &mut Value) {
+        self.default_status(version, object);
         let Some(spec) = ensure(object, "spec") else {
             return;
         };

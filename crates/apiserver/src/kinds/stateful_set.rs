@@ -12,8 +12,12 @@ use super::{Env, Strategy, names, pod_spec, workload};
 pub(super) struct StatefulSet;
 
 impl Strategy for StatefulSet {
-    fn default(&self, _version: &str, object: &mut Value) {
+    fn default_status(&self, _version: &str, object: &mut Value) {
         fill_status(object);
+    }
+
+    fn default(&self, version: &str, object: &mut Value) {
+        self.default_status(version, object);
         let Some(spec) = ensure(object, "spec") else {
             return;
         };
