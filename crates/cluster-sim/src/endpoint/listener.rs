@@ -157,9 +157,15 @@ fn refuse(status: &Status) -> Response<ApiBody> {
     let mut response = Response::new(ApiBody::new(body.map_err(|never| match never {})));
     *response.status_mut() =
         http::StatusCode::from_u16(status.code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(
+    let headers = response.headers_mut();
+    headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
+    );
+    // As the API has it (API-003), but for the name of a request that it never saw.
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-cache, private"),
     );
     response
 }
