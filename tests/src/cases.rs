@@ -336,10 +336,14 @@ impl Replay<'_> {
         };
         let shown = String::from_utf8_lossy(bytes);
         check_code(step.code, code, &shown)?;
-        if let Some(text) = &step.text
-            && *text != shown
-        {
-            return Err(format!("expected the text {text:?}, got {shown:?}"));
+        if let Some(text) = &step.text {
+            let is_it = match text.strip_prefix('~') {
+                Some(pattern) => expectation::fits(pattern, &shown)?,
+                None => *text == shown,
+            };
+            if !is_it {
+                return Err(format!("expected the text {text:?}, got {shown:?}"));
+            }
         }
         check_headers(&step.response_headers, &reply.headers)?;
         if step.expect.is_none() && step.capture.is_empty() {

@@ -5,11 +5,11 @@
 
 use wavetank_json::{Value, json};
 use wavetank_kernel::SimTime;
-use wavetank_model::object::At;
 use wavetank_model::selector::LabelSelector;
 use wavetank_model::{GroupKind, ObjectKey, PatchType, Status, object};
 
 use crate::create::Call;
+use crate::kinds::json::{items, present};
 use crate::registry::Resource;
 use crate::server::{Server, Work};
 
@@ -26,7 +26,7 @@ impl Server {
         let due = now + self.config.latencies.collector;
         for role in self.list(&GroupKind::new(GROUP, KIND), None) {
             let name = object::name(&role).to_owned();
-            if selectors(&role).next().is_some() && self.planned.sums.insert(name.clone()) {
+            if !selectors(&role).is_empty() && self.planned.sums.insert(name.clone()) {
                 self.plan(due, Work::Aggregate(name));
             }
         }
@@ -40,17 +40,16 @@ impl Server {
     }
 
     fn sum_up(&mut self, name: &str, now: SimTime) -> Result<(), Status> {
-        let group_kind = GroupKind::new(GROUP, KIND);
         let (Some(role), Some(resource)) = (
             self.get(&ObjectKey::new(GROUP, KIND, "", name)),
-            self.registry.by_kind(&group_kind).cloned(),
+            self.registry.by_kind(GROUP, KIND).cloned(),
         ) else {
             return Ok(());
         };
-        if selectors(&role).next().is_none() {
+        if selectors(&role).is_empty() {
             return Ok(());
         }
-        let all = self.list(&group_kind, None);
+        let all = self.list(&GroupKind::new(GROUP, KIND), None);
         let mut rules: Vec<&Value> = Vec::new();
         for selector in selectors(&role) {
             let selector = LabelSelector::from_object(Some(selector)).unwrap_or_default();
@@ -63,7 +62,7 @@ impl Server {
                 }
             }
         }
-        if items(&role, "rules").eq(rules.iter().copied()) {
+        if items(&role, "rules").iter().eq(rules.iter().copied()) {
             return Ok(());
         }
         let mut applied = json!({
@@ -79,12 +78,7 @@ impl Server {
     }
 }
 
-fn selectors(role: &Value) -> impl Iterator<Item = &Value> {
-    let found = role.at(&["aggregationRule", "clusterRoleSelectors"]);
-    found.and_then(Value::as_array).into_iter().flatten()
-}
-
-fn items<'a>(object: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
-    let found = object.get(name).and_then(Value::as_array);
-    found.into_iter().flatten()
+fn selectors(role: &Value) -> &[Value] {
+    let found = present(role, "aggregationRule");
+    found.map_or(&[], |rule| items(rule, "clusterRoleSelectors"))
 }

@@ -2,14 +2,18 @@
 
 use bytes::Bytes;
 use futures::channel::mpsc::UnboundedReceiver;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WARNING};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WARNING};
 use http::{Response, StatusCode};
 use wavetank_json::{Value, json};
 use wavetank_model::Status;
 
+use crate::pretty;
 use crate::protobuf;
 use crate::registry::Resource;
 use crate::store::write_object;
+
+/// Names a request in the logs of a server, and in its answer.
+pub(crate) const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 
 /// Body of a response.
 #[derive(Debug)]
@@ -66,14 +70,37 @@ impl Answer {
         }
     }
 
-    /// The text 404 of API-055 (c).
-    pub(crate) fn page_not_found() -> Self {
-        let mut answer = Self::text(404, "404 page not found\n");
+    /// An answer without a body.
+    pub(crate) fn empty(code: u16) -> Self {
+        Self {
+            code,
+            content_type: "",
+            body: ResponseBody::Full(Bytes::new()),
+            headers: Vec::new(),
+        }
+    }
+
+    /// A text body that is a text, whatever it looks like.
+    pub(crate) fn plain_text(code: u16, body: impl Into<Bytes>) -> Self {
+        let mut answer = Self::text(code, body);
         answer.headers.push((
             HeaderName::from_static("x-content-type-options"),
             "nosniff".to_owned(),
         ));
         answer
+    }
+
+    /// The text 404 of API-055 (c).
+    pub(crate) fn page_not_found() -> Self {
+        Self::plain_text(404, "404 page not found\n")
+    }
+
+    /// The text 500 for a path that says too little.
+    pub(crate) fn not_understood(path: &str) -> Self {
+        let text = format!(
+            "Internal Server Error: {path:?}: failed to create RequestInfo: unable to determine kind and namespace from url, {path}\n"
+        );
+        Self::plain_text(500, text)
     }
 
     /// A failure.
@@ -120,14 +147,34 @@ impl Answer {
         self
     }
 
-    pub(crate) fn into_response(self) -> Response<ResponseBody> {
+    /// The same answer with JSON that is easy to read; watches stay one line an event.
+    pub(crate) fn indented(mut self) -> Self {
+        if let ResponseBody::Full(body) = &self.body
+            && self.content_type == JSON
+        {
+            self.body = ResponseBody::Full(pretty::indented(body).into());
+        }
+        self
+    }
+
+    /// The response, with the headers that all have (API-003); `audit_id` names the request.
+    pub(crate) fn into_response(self, audit_id: HeaderValue) -> Response<ResponseBody> {
         let mut response = Response::new(self.body);
         *response.status_mut() =
             StatusCode::from_u16(self.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        headers.insert(AUDIT_ID, audit_id);
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+        if !self.content_type.is_empty() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        }
         for (name, value) in self.headers {
-            if let Ok(value) = HeaderValue::try_from(value) {
+            let Ok(value) = HeaderValue::try_from(value) else {
+                continue;
+            };
+            if name == CACHE_CONTROL {
+                headers.insert(name, value);
+            } else {
                 headers.append(name, value);
             }
         }

@@ -26,10 +26,10 @@ impl<'a> ServerApi<'a> {
         Self { server, now }
     }
 
-    fn resource(&self, kind: &GroupKind) -> Result<Arc<Resource>, Status> {
+    fn resource(&self, group: &str, kind: &str) -> Result<Arc<Resource>, Status> {
         self.server
             .registry
-            .by_kind(kind)
+            .by_kind(group, kind)
             .cloned()
             .ok_or_else(failure::no_route)
     }
@@ -76,7 +76,7 @@ impl Api for ServerApi<'_> {
 
     fn create(&mut self, manager: &str, object: Value) -> Result<Arc<Value>, Status> {
         let gvk = kind_of(&object)?;
-        let resource = self.resource(&gvk.group_kind())?;
+        let resource = self.resource(&gvk.group, &gvk.kind)?;
         let mut call = self.call(manager, &resource, object::namespace(&object), "", "");
         call.api_version = gvk.api_version();
         let result = self.server.create(&mut call, object.into());
@@ -90,7 +90,7 @@ impl Api for ServerApi<'_> {
         subresource: &str,
     ) -> Result<Arc<Value>, Status> {
         let gvk = kind_of(&object)?;
-        let resource = self.resource(&gvk.group_kind())?;
+        let resource = self.resource(&gvk.group, &gvk.kind)?;
         let mut call = self.call(
             manager,
             &resource,
@@ -111,7 +111,7 @@ impl Api for ServerApi<'_> {
         patch_type: PatchType,
         patch: Value,
     ) -> Result<Arc<Value>, Status> {
-        let resource = self.resource(&key.group_kind())?;
+        let resource = self.resource(&key.group, &key.kind)?;
         let mut call = self.call(manager, &resource, &key.namespace, &key.name, subresource);
         let result = self.server.patch(&mut call, patch_type, patch.into());
         result.map(|written| written.object.value)
@@ -123,13 +123,13 @@ impl Api for ServerApi<'_> {
         key: &ObjectKey,
         options: &DeleteOptions,
     ) -> Result<(), Status> {
-        let resource = self.resource(&key.group_kind())?;
+        let resource = self.resource(&key.group, &key.kind)?;
         let mut call = self.call(manager, &resource, &key.namespace, &key.name, "");
         self.server.delete(&mut call, options).map(|_| ())
     }
 
     fn bind(&mut self, manager: &str, pod: &ObjectKey, node: &str) -> Result<(), Status> {
-        let resource = self.resource(&pod.group_kind())?;
+        let resource = self.resource(&pod.group, &pod.kind)?;
         let mut call = self.call(manager, &resource, &pod.namespace, &pod.name, "binding");
         let binding =
             json!({"metadata": {"name": pod.name}, "target": {"kind": "Node", "name": node}});

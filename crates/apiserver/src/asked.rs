@@ -60,11 +60,36 @@ fn is_version_1(clause: &str) -> bool {
 }
 
 impl Asked<'_> {
+    /// The verb of a path that begins with `/watch` (API-051). Servers of custom resources look at the method no more.
+    fn verb_of_watched(&self) -> Result<&'static str, Status> {
+        let resource = &self.resource;
+        if !resource.is_custom() {
+            let here = self.name.is_empty() || !self.namespace.is_empty() || !resource.namespaced;
+            return if self.request.method() != Method::GET {
+                Err(failure::method_not_allowed())
+            } else if here && self.subresource.is_empty() && resource.has_verb('w') {
+                Ok("watch")
+            } else {
+                Err(failure::no_route())
+            };
+        }
+        match self.subresource.as_str() {
+            "" => Ok("watch"),
+            known if resource.subresource(known).is_some() => {
+                Err(failure::verb_not_supported(resource, "watch"))
+            }
+            _ => Err(failure::not_found(resource, &self.name)),
+        }
+    }
+
     /// The verb of this request, or why there is no such route (API-049, 050, 055, 056).
-    pub(crate) fn verb(&self, too_long: bool) -> Result<&'static str, Status> {
+    pub(crate) fn verb(&self, too_long: bool, watched: bool) -> Result<&'static str, Status> {
         let resource = &self.resource;
         if too_long || (!self.namespace.is_empty() && !resource.namespaced) {
             return Err(failure::no_route());
+        }
+        if watched {
+            return self.verb_of_watched();
         }
         let everywhere = resource.namespaced && self.namespace.is_empty();
         if everywhere && !self.name.is_empty() {
@@ -101,6 +126,7 @@ impl Asked<'_> {
                 );
                 Err(failure::not_implemented(&why))
             }
+            None if resource.is_custom() => Err(failure::not_found(resource, &self.name)),
             None => Err(failure::no_route()),
             Some(verbs) if verbs.contains(letter) => Ok(verb),
             Some(_) => Err(failure::method_not_allowed()),
@@ -191,6 +217,25 @@ impl Asked<'_> {
         }
     }
 
+    /// 400 for a name that could not stand in the path of a store (API-053).
+    pub(crate) fn check_name(&self) -> Result<(), Status> {
+        let why = match self.name.as_str() {
+            "." => "may not be '.'".to_owned(),
+            ".." => "may not be '..'".to_owned(),
+            name => {
+                let Some(letter) = ['/', '%'].into_iter().find(|letter| name.contains(*letter))
+                else {
+                    return Ok(());
+                };
+                format!("may not contain '{letter}'")
+            }
+        };
+        let name = &self.name;
+        Err(failure::bad_request(format!(
+            "Name parameter invalid: {name:?}: {why}"
+        )))
+    }
+
     pub(crate) fn check_size(&self) -> Result<(), Status> {
         if self.request.body().len() > BODY_LIMIT {
             Err(failure::too_large())
@@ -235,6 +280,17 @@ impl Asked<'_> {
     pub(crate) fn patch(&self, patch_type: PatchType) -> Result<Incoming, Status> {
         let body = self.request.body();
         body::patch(patch_type, body)
+    }
+
+    /// Whether a delete says `orphanDependents: false`.
+    pub(crate) fn refuses_orphans(&self) -> bool {
+        let body = self.request.body();
+        if body.is_empty() {
+            return self.query.optional_flag("orphanDependents") == Some(false);
+        }
+        let media = Media::of(self.content_type(), false);
+        let options = media.and_then(|media| body::options(media, body));
+        options.is_ok_and(|options| options["orphanDependents"] == false)
     }
 
     /// Options of a delete: from the body, or from the query when there is none (API-111, 112).

@@ -102,7 +102,7 @@ pub(crate) struct Newest<'a> {
 
 impl Lookup for Newest<'_> {
     fn get(&self, key: &ObjectKey) -> Option<Arc<Value>> {
-        let resource = self.registry.by_kind(&key.group_kind())?;
+        let resource = self.registry.by_kind(&key.group, &key.kind)?;
         let stored = self.store.get(
             resource.table,
             &resource.storage_key(&key.namespace, &key.name),
@@ -111,7 +111,7 @@ impl Lookup for Newest<'_> {
     }
 
     fn list(&self, kind: &GroupKind, namespace: Option<&str>) -> Vec<Arc<Value>> {
-        let Some(resource) = self.registry.by_kind(kind) else {
+        let Some(resource) = self.registry.by_kind(&kind.group, &kind.kind) else {
             return Vec::new();
         };
         self.store
@@ -284,6 +284,9 @@ impl Server {
         write: impl FnOnce(&mut Self, &mut Call) -> Result<Written, Status>,
     ) -> Result<Written, Status> {
         let before: Allocations = self.allocations.clone();
+        if call.options.dry_run {
+            self.allocations.pretend();
+        }
         let result = write(self, call);
         if call.options.dry_run || result.is_err() {
             self.allocations = before;

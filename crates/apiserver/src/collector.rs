@@ -120,7 +120,7 @@ impl Server {
 
     fn owner_place(&self, namespace: &str, owner: OwnerReference<'_>) -> Option<Place> {
         let (group, _) = key::split_api_version(owner.api_version);
-        let resource = self.registry.by_kind(&GroupKind::new(group, owner.kind))?;
+        let resource = self.registry.by_kind(group, owner.kind)?;
         let stored = self
             .store
             .get(resource.table, &resource.storage_key(namespace, owner.name))?;
@@ -129,7 +129,7 @@ impl Server {
 
     fn find_owner(&self, dependent: &Resource, value: &Value, owner: OwnerReference<'_>) -> Owner {
         let (group, _) = key::split_api_version(owner.api_version);
-        let Some(resource) = self.registry.by_kind(&GroupKind::new(group, owner.kind)) else {
+        let Some(resource) = self.registry.by_kind(group, owner.kind) else {
             return Owner::Solid;
         };
         if resource.namespaced && !dependent.namespaced {

@@ -6,7 +6,7 @@ use wavetank_json::{Map, Value, json};
 use wavetank_kernel::SimTime;
 use wavetank_model::patch::apply::{ManagedFields, Tracked};
 use wavetank_model::schema::FieldProblem;
-use wavetank_model::{Actor, GroupVersionKind, Status, object};
+use wavetank_model::{Actor, GroupKind, GroupVersionKind, Status, object};
 
 use crate::access::Subject;
 use crate::admission::Operation;
@@ -347,16 +347,13 @@ fn check_type(call: &Call, object: &mut Value) -> Result<(), Status> {
             .get(field)
             .is_none_or(|text| text.is_null() || text.as_str() == Some(""))
         {
+            if resource.is_custom() && field == "kind" {
+                let shown = Value::from(fields.clone()).to_string();
+                let why = format!("Object 'Kind' is missing in '{shown}'");
+                return Err(unrecognized(kind, &why, shown.as_bytes()));
+            }
             if resource.is_custom() {
-                let missing = if field == "kind" {
-                    "Kind"
-                } else {
-                    "apiVersion"
-                };
-                let shown = Value::from(fields.clone());
-                return Err(failure::bad_request(format!(
-                    "Object '{missing}' is missing in '{shown}'"
-                )));
+                return Err(other_version(call, ""));
             }
             fields.insert(field.to_owned(), Value::from(value));
         }
@@ -367,7 +364,7 @@ fn check_type(call: &Call, object: &mut Value) -> Result<(), Status> {
             "json: cannot unmarshal into Go struct field .kind of type string",
         ));
     };
-    if found.kind != kind {
+    if found.kind != kind && !resource.is_custom() {
         let package = if resource.group.is_empty() {
             "core"
         } else {
@@ -388,13 +385,26 @@ fn check_type(call: &Call, object: &mut Value) -> Result<(), Status> {
         )));
     }
     if found.api_version() != call.api_version {
-        return Err(failure::bad_request(format!(
-            "the API version in the data ({}) does not match the expected API version ({})",
-            found.api_version(),
-            call.api_version
-        )));
+        return Err(other_version(call, &found.api_version()));
+    }
+    if found.kind != kind {
+        let wrong = GroupKind::new(found.group, found.kind.clone()).to_string();
+        let value = format!("{:?}", found.kind);
+        let problem = failure::Problem::invalid("kind", &value, &format!("must be {kind}"));
+        return Err(failure::invalid(
+            &wrong,
+            object::name(object),
+            vec![problem],
+        ));
     }
     Ok(())
+}
+
+fn other_version(call: &Call, found: &str) -> Status {
+    failure::bad_request(format!(
+        "the API version in the data ({found}) does not match the expected API version ({})",
+        call.api_version
+    ))
 }
 
 /// Fills in the namespace of the path, or refuses another one (API-088).

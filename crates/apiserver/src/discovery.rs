@@ -9,6 +9,7 @@ use http::header::{ACCEPT, ETAG, HOST, IF_NONE_MATCH, VARY};
 use http::{HeaderName, Method, Request};
 use sha2::{Digest, Sha256};
 use wavetank_json::{Value, json};
+use wavetank_kernel::SimTime;
 
 use crate::answer::{Answer, ResponseBody, json_line};
 use crate::asked::header;
@@ -37,12 +38,24 @@ struct Group<'a> {
 
 impl Server {
     /// Answers a path that names no resource.
-    pub(crate) fn answer_other(&self, request: &Request<Bytes>, path: &str) -> Answer {
+    pub(crate) fn answer_other(
+        &self,
+        request: &Request<Bytes>,
+        path: &str,
+        now: SimTime,
+    ) -> Answer {
         if request.method() != Method::GET {
             return Answer::failure(&failure::method_not_allowed());
         }
         let accept = header(request, &ACCEPT);
-        let path = path.trim_end_matches('/');
+        let with_slash = path;
+        let path = path.strip_suffix('/').unwrap_or(path);
+        // These are paths and no roots of others (API-009).
+        if with_slash != path
+            && (path.starts_with("/openapi/") || path == "/metrics" || health_check(path).is_some())
+        {
+            return Answer::page_not_found();
+        }
         match path {
             "" => Answer::json(200, &self.root_paths()),
             "/version" => Answer::json(200, &self.version()),
@@ -52,21 +65,11 @@ impl Server {
             "/openapi/v3" => Answer::json(200, &self.openapi_index()),
             _ => {
                 if let Some(key) = path.strip_prefix("/openapi/v3/") {
-                    return self.openapi_document(key, request.uri().query().unwrap_or_default());
+                    let query = request.uri().query().unwrap_or_default();
+                    return self.openapi_document(key, query, now);
                 }
-                if let Some(check) = health_check(path) {
-                    let verbose = request.uri().query().is_some_and(|query| {
-                        query.split('&').any(|part| part.starts_with("verbose"))
-                    });
-                    let text = format!("[+]ping ok\n[+]log ok\n[+]etcd ok\n{check} check passed\n");
-                    return Answer::text(
-                        200,
-                        if verbose {
-                            Bytes::from(text)
-                        } else {
-                            Bytes::from_static(b"ok")
-                        },
-                    );
+                if let Some((check, part)) = health_check(path) {
+                    return health(check, part, request.uri().query().unwrap_or_default());
                 }
                 self.group_version_answer(path)
             }
@@ -285,12 +288,37 @@ impl Server {
     }
 }
 
-fn health_check(path: &str) -> Option<&'static str> {
-    ["healthz", "livez", "readyz"].into_iter().find(|check| {
-        path.strip_prefix('/')
-            .and_then(|rest| rest.strip_prefix(check))
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    })
+/// What is checked, and which part of it, empty for all.
+fn health_check(path: &str) -> Option<(&'static str, &str)> {
+    let path = path.strip_prefix('/')?;
+    ["healthz", "livez", "readyz"]
+        .into_iter()
+        .find_map(|check| {
+            let rest = path.strip_prefix(check)?;
+            let part = if rest.is_empty() {
+                rest
+            } else {
+                rest.strip_prefix('/')?
+            };
+            Some((check, part))
+        })
+}
+
+/// Everything is well (API-045).
+fn health(check: &str, part: &str, query: &str) -> Answer {
+    const PARTS: [&str; 3] = ["ping", "log", "etcd"];
+    if !part.is_empty() {
+        return if PARTS.contains(&part) {
+            Answer::text(200, "ok")
+        } else {
+            Answer::page_not_found()
+        };
+    }
+    if !query.split('&').any(|word| word.starts_with("verbose")) {
+        return Answer::plain_text(200, "ok");
+    }
+    let lines: String = PARTS.iter().map(|part| format!("[+]{part} ok\n")).collect();
+    Answer::plain_text(200, format!("{lines}{check} check passed\n"))
 }
 
 /// Lower goes first (API-025).

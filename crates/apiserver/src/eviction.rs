@@ -44,12 +44,12 @@ impl Server {
 
     /// Takes one disruption out of the budget of a Pod, if it has one.
     fn use_budget(&mut self, call: &Call, pod: &Value) -> Result<(), Status> {
-        let kind = GroupKind::new("policy", "PodDisruptionBudget");
-        let Some(resource) = self.registry.by_kind(&kind).cloned() else {
+        let (group, kind) = ("policy", "PodDisruptionBudget");
+        let Some(resource) = self.registry.by_kind(group, kind).cloned() else {
             return Ok(());
         };
         let budgets: Vec<Arc<Value>> = self
-            .list(&kind, Some(&call.namespace))
+            .list(&GroupKind::new(group, kind), Some(&call.namespace))
             .into_iter()
             .filter(|budget| {
                 LabelSelector::from_object(budget.at(&["spec", "selector"]))

@@ -4,11 +4,13 @@
 
 pub(crate) mod check;
 pub(crate) mod dialect;
+mod parts;
 mod words;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kube_cel::cel::common::ast::{EntryExpr, Expr, IdedExpr};
+use kube_cel::cel::common::ast::{Expr, IdedExpr};
 use kube_cel::cel::objects::{Key, Map};
 use kube_cel::cel::parser::Parser;
 use kube_cel::cel::{Context, ExecutionError, Value as CelValue};
@@ -50,6 +52,8 @@ pub(crate) struct Expression {
     /// As it was written.
     pub(crate) text: String,
     ast: Result<IdedExpr, String>,
+    /// The names that stand in it.
+    names: BTreeSet<String>,
 }
 
 impl Expression {
@@ -60,19 +64,22 @@ impl Expression {
 
     /// Reads an expression in which a variable may hold an optional: what is in it is optional too.
     pub(crate) fn with_optional(text: &str, variable: Option<&str>) -> Self {
+        let mut names = BTreeSet::new();
         let ast = parse(text).map(|mut ast| {
+            parts::names(&mut ast, &mut names);
             dialect::rewrite(&mut ast, variable);
             ast
         });
         Self {
             text: text.to_owned(),
             ast,
+            names,
         }
     }
 
     /// Whether a variable stands in it.
     pub(crate) fn uses(&self, variable: &str) -> bool {
-        self.ast.as_ref().is_ok_and(|ast| uses(ast, variable))
+        self.names.contains(variable)
     }
 
     /// Its value, or why there is none, in the words of a real server.
@@ -121,33 +128,6 @@ fn parse(text: &str) -> Result<IdedExpr, String> {
     })?;
     dialect::expand(&mut ast);
     Ok(ast)
-}
-
-/// Whether a variable stands in an expression.
-fn uses(ided: &IdedExpr, name: &str) -> bool {
-    let within = |ided: &IdedExpr| uses(ided, name);
-    match &ided.expr {
-        Expr::Ident(ident) => ident == name,
-        Expr::Select(select) => within(&select.operand),
-        Expr::Call(call) => {
-            call.target.as_deref().is_some_and(within) || call.args.iter().any(within)
-        }
-        Expr::Comprehension(loops) => [
-            &loops.iter_range,
-            &loops.accu_init,
-            &loops.loop_cond,
-            &loops.loop_step,
-            &loops.result,
-        ]
-        .into_iter()
-        .any(within),
-        Expr::List(list) => list.elements.iter().any(within),
-        Expr::Map(map) => map.entries.iter().any(|entry| match &entry.expr {
-            EntryExpr::MapEntry(entry) => within(&entry.key) || within(&entry.value),
-            EntryExpr::StructField(field) => within(&field.value),
-        }),
-        Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => false,
-    }
 }
 
 /// Why an evaluation failed, in the words of cel-go.

@@ -49,6 +49,15 @@ pub(crate) fn method_not_allowed() -> Status {
     .with_details(StatusDetails::default())
 }
 
+/// 405 of a custom resource.
+pub(crate) fn verb_not_supported(resource: &Resource, verb: &str) -> Status {
+    let text = format!(
+        "{verb} is not supported on resources of kind \"{}\"",
+        resource.group_resource()
+    );
+    Status::new(405, "MethodNotAllowed", text).with_details(details(resource, ""))
+}
+
 /// 409 of a create; `terminating` when the object that is there is being deleted.
 pub(crate) fn already_exists(resource: &Resource, name: &str, terminating: bool) -> Status {
     let prefix = if terminating {
@@ -100,6 +109,13 @@ pub(crate) fn modified(resource: &Resource, name: &str) -> Status {
         name,
         "the object has been modified; please apply your changes to the latest version and try again",
     )
+}
+
+/// 400 of a write whose object has no name.
+pub(crate) fn name_undeterminable(name: &str) -> Status {
+    bad_request(format!(
+        "the name of the object ({name} based on URL) was undeterminable: name must be provided"
+    ))
 }
 
 /// 409 of an update whose uid is another one.

@@ -77,6 +77,24 @@ impl Filter {
         })
     }
 
+    /// The part of it that has this name, if the name is not empty; 400 where the field selector says another one or
+    /// none (API-051).
+    pub(crate) fn of(mut self, resource: &Resource, name: &str) -> Result<Self, Status> {
+        if name.is_empty() {
+            return Ok(self);
+        }
+        if self.fields.is_empty() {
+            self.fields = FieldSelector::one("metadata.name", name);
+        } else if self.fields.exact("metadata.name") != Some(name) {
+            let text = "fieldSelector metadata.name doesn't match requested name";
+            return Err(failure::bad_request(text));
+        }
+        if !resource.namespaced || !self.namespace.is_empty() {
+            self.key = Some(resource.storage_key(&self.namespace, name));
+        }
+        Ok(self)
+    }
+
     /// Whether there is any selector.
     pub(crate) fn selects(&self) -> bool {
         !self.labels.is_empty() || !self.fields.is_empty()

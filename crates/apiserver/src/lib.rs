@@ -50,6 +50,7 @@ mod openapi;
 mod ownership;
 mod patch;
 mod policy;
+mod pretty;
 mod printing;
 mod protobuf;
 mod read;

@@ -161,7 +161,7 @@ impl Server {
         object: Value,
         now: SimTime,
     ) -> Result<(), Status> {
-        let Some(resource) = self.registry.by_kind(&GroupKind::new(group, kind)).cloned() else {
+        let Some(resource) = self.registry.by_kind(group, kind).cloned() else {
             return Ok(());
         };
         let namespace = object::namespace(&object).to_owned();

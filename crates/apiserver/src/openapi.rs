@@ -3,12 +3,14 @@
 mod schemas;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, ETAG, LOCATION};
+use http::header::{CACHE_CONTROL, ETAG, EXPIRES, LOCATION};
+use jiff::ToSpan as _;
+use jiff::tz::TimeZone;
 use wavetank_json::{Map, Value, json};
+use wavetank_kernel::SimTime;
 
 use crate::answer::{Answer, JSON};
 use crate::discovery::{hash, vary};
-use crate::failure;
 use crate::registry::Resource;
 use crate::request::Query;
 use crate::server::Server;
@@ -35,7 +37,9 @@ impl Server {
                 return Answer::json(200, &self.swagger());
             }
         }
-        Answer::text(406, Bytes::new())
+        let mut answer = Answer::empty(406);
+        answer.headers.push(vary());
+        answer
     }
 
     /// The old document in JSON: the types of every kind, no operations.
@@ -65,7 +69,7 @@ impl Server {
     }
 
     /// `/openapi/v3/{key}`.
-    pub(crate) fn openapi_document(&self, key: &str, query: &str) -> Answer {
+    pub(crate) fn openapi_document(&self, key: &str, query: &str, now: SimTime) -> Answer {
         let found = match key.strip_prefix("apis/") {
             Some(rest) => rest.split_once('/'),
             None => key.strip_prefix("api/").map(|version| ("", version)),
@@ -73,16 +77,15 @@ impl Server {
         let Some((group, version)) =
             found.filter(|(group, version)| self.registry.has_group_version(group, version))
         else {
-            return Answer::failure(&failure::no_route());
+            return Answer::empty(404);
         };
         let current = self.fingerprint(group, version);
         let query = Query::parse(query);
         let asked = query.text("hash");
         if !asked.is_empty() && asked != current {
-            let mut answer = Answer::bytes(301, Bytes::new());
-            answer
-                .headers
-                .push((LOCATION, format!("/openapi/v3/{key}?hash={current}")));
+            let mut answer = Answer::empty(301);
+            let there = format!("/openapi/v3/{key}?hash={current}");
+            answer.headers = vec![(LOCATION, there), (ETAG, format!("\"{current}\"")), vary()];
             return answer;
         }
         let text = self.document(key, group, version).to_string();
@@ -90,11 +93,18 @@ impl Server {
         answer.content_type = JSON;
         answer.headers = vec![(ETAG, format!("\"{current}\"")), vary()];
         if !asked.is_empty() {
-            answer
-                .headers
-                .push((CACHE_CONTROL, "public, immutable".to_owned()));
+            let headers = &mut answer.headers;
+            headers.push((CACHE_CONTROL, "public, immutable".to_owned()));
+            headers.push((EXPIRES, self.in_a_year(now)));
         }
         answer
+    }
+
+    /// The time in a year, as a header says it.
+    fn in_a_year(&self, now: SimTime) -> String {
+        let now = self.config.epoch.wall(now).to_zoned(TimeZone::UTC);
+        let then = now.saturating_add(1.year());
+        then.strftime("%a, %d %b %Y %H:%M:%S UTC").to_string()
     }
 
     /// The hash of a document, of what can change in it while the server runs.

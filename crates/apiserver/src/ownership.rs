@@ -7,7 +7,7 @@ use wavetank_model::patch::apply::{self, FieldSet, ManagedFields, Tracked, Write
 use wavetank_model::{GroupVersionKind, Status, object};
 
 use crate::convert;
-use crate::create::{Call, Incoming, accept_body};
+use crate::create::{Call, Incoming, accept_body, metadata_mut};
 use crate::failure;
 use crate::server::{Server, Written};
 
@@ -76,7 +76,10 @@ impl Server {
             schema,
         )
         .map_err(|error| error.status())?;
-        let object = accept_body(call, merged.into())?;
+        let mut object = accept_body(call, merged.into())?;
+        if object::name(&object).is_empty() {
+            return Err(failure::name_undeterminable(&call.name));
+        }
         if object::name(&object) != call.name {
             return Err(failure::bad_request(format!(
                 "the name of the object ({}) does not match the name on the URL ({})",
@@ -86,8 +89,17 @@ impl Server {
         }
         call.applied = Some(managed);
         match stored {
-            Some(stored) => self.replace(call, &stored, object),
-            None => self.create_decoded(call, object),
+            Some(stored) => {
+                // Another uid is found out as a patch of it would be (API-142).
+                call.patched = true;
+                self.replace(call, &stored, object)
+            }
+            None => {
+                if let Some(metadata) = metadata_mut(&mut object) {
+                    metadata.remove("resourceVersion");
+                }
+                self.create_decoded(call, object)
+            }
         }
     }
 }

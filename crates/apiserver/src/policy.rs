@@ -268,7 +268,7 @@ impl Server {
             return Ok(None);
         };
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let found = self.registry.by_kind(&GroupKind::new(group, kind.as_str()));
+        let found = self.registry.by_kind(group, kind);
         match found.filter(|resource| resource.version(version).is_some()) {
             Some(resource) => Ok(Some(Arc::clone(resource))),
             None => Err(format!(

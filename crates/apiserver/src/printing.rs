@@ -74,7 +74,7 @@ pub(crate) fn table_of(
     let columns = if named {
         columns(resource, api_version)
     } else {
-        json!([])
+        Value::Null
     };
     let revision = stored["metadata"]
         .get("resourceVersion")

@@ -6,6 +6,7 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
+use indexmap::{Equivalent, IndexMap};
 use wavetank_model::key::{GroupKind, GroupVersionKind};
 use wavetank_model::kinds::{self, Kind};
 use wavetank_model::patch::apply::FieldSet;
@@ -285,8 +286,28 @@ pub(crate) struct Registry {
     /// Discovery documents by path, kept until a resource changes.
     documents: Arc<Mutex<BTreeMap<String, Bytes>>>,
     resources: Vec<Option<Arc<Resource>>>,
+    index: Arc<Index>,
+}
+
+/// Where the resources are; servers share it until one of them learns another resource.
+#[derive(Clone, Debug, Default)]
+struct Index {
     by_plural: BTreeMap<String, BTreeMap<String, TableId>>,
-    by_kind: BTreeMap<GroupKind, TableId>,
+    /// Looked into several times for each write.
+    by_kind: IndexMap<GroupKind, TableId>,
+}
+
+/// A [`GroupKind`] of texts that are elsewhere.
+#[derive(Hash)]
+struct KindRef<'a> {
+    group: &'a str,
+    kind: &'a str,
+}
+
+impl Equivalent<GroupKind> for KindRef<'_> {
+    fn equivalent(&self, known: &GroupKind) -> bool {
+        self.kind == known.kind && self.group == known.group
+    }
 }
 
 impl Registry {
@@ -300,8 +321,7 @@ impl Registry {
         let mut registry = Self {
             documents: Arc::default(),
             resources: Vec::new(),
-            by_plural: BTreeMap::new(),
-            by_kind: BTreeMap::new(),
+            index: Arc::default(),
         };
         for kind in kinds::KINDS {
             let table = TableId(registry.resources.len());
@@ -313,10 +333,13 @@ impl Registry {
 
     /// Events of both groups are one kind of object (API-067): paths of the other group lead to the core kind.
     fn share_events(&mut self) {
-        if let Some(table) = self.by_kind.get(&GroupKind::new("", "Event")).copied() {
-            self.by_kind
+        let index = Arc::make_mut(&mut self.index);
+        if let Some(table) = index.by_kind.get(&GroupKind::new("", "Event")).copied() {
+            index
+                .by_kind
                 .insert(GroupKind::new(EVENTS_GROUP, "Event"), table);
-            self.by_plural
+            index
+                .by_plural
                 .entry(EVENTS_GROUP.to_owned())
                 .or_default()
                 .insert("events".to_owned(), table);
@@ -332,11 +355,13 @@ impl Registry {
     pub(crate) fn insert(&mut self, resource: Resource) {
         let table = resource.table;
         self.documents = Arc::default();
-        self.by_plural
+        let index = Arc::make_mut(&mut self.index);
+        index
+            .by_plural
             .entry(resource.group.clone())
             .or_default()
             .insert(resource.plural.clone(), table);
-        self.by_kind.insert(resource.group_kind.clone(), table);
+        index.by_kind.insert(resource.group_kind.clone(), table);
         if table.0 >= self.resources.len() {
             self.resources.resize(table.0 + 1, None);
         }
@@ -349,11 +374,12 @@ impl Registry {
             return;
         };
         self.documents = Arc::default();
-        self.by_kind.remove(&resource.group_kind);
-        if let Some(plurals) = self.by_plural.get_mut(&resource.group) {
+        let index = Arc::make_mut(&mut self.index);
+        index.by_kind.swap_remove(&resource.group_kind);
+        if let Some(plurals) = index.by_plural.get_mut(&resource.group) {
             plurals.remove(&resource.plural);
             if plurals.is_empty() {
-                self.by_plural.remove(&resource.group);
+                index.by_plural.remove(&resource.group);
             }
         }
     }
@@ -378,12 +404,12 @@ impl Registry {
 
     /// The resource of a path.
     pub(crate) fn by_plural(&self, group: &str, plural: &str) -> Option<&Arc<Resource>> {
-        self.table(*self.by_plural.get(group)?.get(plural)?)
+        self.table(*self.index.by_plural.get(group)?.get(plural)?)
     }
 
     /// The resource of a kind.
-    pub(crate) fn by_kind(&self, kind: &GroupKind) -> Option<&Arc<Resource>> {
-        self.table(*self.by_kind.get(kind)?)
+    pub(crate) fn by_kind(&self, group: &str, kind: &str) -> Option<&Arc<Resource>> {
+        self.table(*self.index.by_kind.get(&KindRef { group, kind })?)
     }
 
     /// The resource with that number.
@@ -410,7 +436,7 @@ impl Registry {
 
     /// Whether some resource of the group is served in that version.
     pub(crate) fn has_group_version(&self, group: &str, version: &str) -> bool {
-        self.by_plural.get(group).is_some_and(|plurals| {
+        self.index.by_plural.get(group).is_some_and(|plurals| {
             plurals
                 .values()
                 .filter_map(|table| self.table(*table))
@@ -420,7 +446,7 @@ impl Registry {
 
     /// Whether all resources of the group are custom ones.
     pub(crate) fn is_custom_group(&self, group: &str) -> bool {
-        self.by_plural.get(group).is_some_and(|plurals| {
+        self.index.by_plural.get(group).is_some_and(|plurals| {
             plurals
                 .values()
                 .filter_map(|table| self.table(*table))

@@ -11,6 +11,8 @@ pub(crate) enum Target<'a> {
     Resource(Path<'a>),
     /// Anything else: discovery, OpenAPI, version, health.
     Other(&'a str),
+    /// `/watch` below a group version, and nothing behind it.
+    Nothing(&'a str),
 }
 
 /// A path below a group version, its parts still percent-encoded.
@@ -24,11 +26,13 @@ pub(crate) struct Path<'a> {
     pub(crate) subresource: &'a str,
     /// Whether there is more behind the subresource.
     pub(crate) too_long: bool,
+    /// Whether `/watch` stands before the rest (API-051).
+    pub(crate) watched: bool,
 }
 
-/// Reads a path (API-048).
+/// Reads a path (API-048). One slash at its end means nothing there (API-009).
 pub(crate) fn target(path: &str) -> Target<'_> {
-    let mut parts = path.trim_start_matches('/').split('/');
+    let mut parts = path.strip_prefix('/').unwrap_or(path).split('/');
     let (group, version) = match parts.next() {
         Some("api") => ("", parts.next()),
         Some("apis") => (parts.next().unwrap_or_default(), parts.next()),
@@ -37,14 +41,21 @@ pub(crate) fn target(path: &str) -> Target<'_> {
     let Some(version) = version.filter(|text| !text.is_empty()) else {
         return Target::Other(path);
     };
-    let rest: Vec<&str> = parts.collect();
+    let mut rest: Vec<&str> = parts.collect();
+    rest.pop_if(|last| last.is_empty());
+    let (watched, rest) = match rest.as_slice() {
+        ["watch"] => return Target::Nothing(path),
+        ["watch", rest @ ..] => (true, rest),
+        rest => (false, rest),
+    };
     let mut found = Path {
         group,
         version,
+        watched,
         ..Path::default()
     };
-    let rest = match rest.as_slice() {
-        [] | [""] => return Target::Other(path),
+    let rest = match rest {
+        [] => return Target::Other(path),
         // `/namespaces/{name}/status` and `/finalize` address the Namespace itself.
         ["namespaces", namespace, plural, tail @ ..]
             if !(group.is_empty()
@@ -274,7 +285,9 @@ mod tests {
     fn path(text: &str) -> Path<'_> {
         match target(text) {
             Target::Resource(path) => path,
-            Target::Other(other) => panic!("{other} is no resource path"),
+            Target::Other(other) | Target::Nothing(other) => {
+                panic!("{other} is no resource path")
+            }
         }
     }
 
@@ -302,6 +315,14 @@ mod tests {
         );
         assert_eq!(path("/api/v1/namespaces/shop").name, "shop");
         assert_eq!(target("/apis/apps/v1"), Target::Other("/apis/apps/v1"));
+        let slash = path("/api/v1/namespaces/shop/");
+        assert_eq!((slash.plural, slash.name), ("namespaces", "shop"));
+        let watched = path("/api/v1/watch/namespaces/shop/pods/web");
+        assert_eq!(
+            (watched.watched, watched.namespace, watched.name),
+            (true, "shop", "web")
+        );
+        assert_eq!(target("/api/v1/watch"), Target::Nothing("/api/v1/watch"));
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use wavetank_kernel::{Class, Load, SimTime};
+use wavetank_kernel::{Class, Load, SimTime, doubling};
 use wavetank_model::Status;
 
 use crate::server::{Server, Work};
@@ -41,8 +41,7 @@ impl Server {
                     Work::EndNamespace(_) => Duration::from_secs(60),
                     _ => Duration::from_secs(1000),
                 };
-                let doubled = 1_u32.checked_shl(failures - 1).unwrap_or(u32::MAX);
-                let due = now + FIRST.saturating_mul(doubled).min(longest);
+                let due = now + doubling(FIRST, failures - 1, longest);
                 self.retries.insert(work.clone(), Retry { failures, due });
                 let load = if failures < TRIES {
                     Load::Work

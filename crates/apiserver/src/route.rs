@@ -46,7 +46,8 @@ impl Server {
         now: SimTime,
     ) -> Answer {
         match request::target(request.uri().path()) {
-            Target::Other(path) => self.answer_other(request, path),
+            Target::Other(path) => self.answer_other(request, path, now),
+            Target::Nothing(path) => Answer::not_understood(path),
             Target::Resource(path) => {
                 let own = account.map(token::actor);
                 self.answer_resource(request, path, account, own.as_ref().unwrap_or(actor), now)
@@ -86,7 +87,7 @@ impl Server {
             now,
             wall: self.config.epoch.wall(now),
         };
-        let verb = match asked.verb(path.too_long) {
+        let verb = match asked.verb(path.too_long, path.watched) {
             Ok(verb) => verb,
             Err(status) => return Answer::failure(&status),
         };
@@ -134,6 +135,9 @@ impl Server {
     }
 
     fn perform(&mut self, asked: &Asked<'_>, verb: &str) -> Result<Answer, Status> {
+        if verb != "watch" {
+            asked.check_name()?;
+        }
         match (verb, asked.subresource.as_str()) {
             ("get", "" | "status") => self.read_one(
                 &asked.resource,
@@ -281,7 +285,12 @@ impl Server {
             _ => {
                 let mut written = deletion.written().clone();
                 written.created = false;
-                self.written(asked, &call, &written)
+                let mut answer = self.written(asked, &call, &written);
+                // Only who does not want orphans in the old words is told that it is not done yet (API-115).
+                if !matches!(deletion, Deletion::Gone(_)) && asked.refuses_orphans() {
+                    answer.code = 202;
+                }
+                answer
             }
         })
     }

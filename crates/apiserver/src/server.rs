@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use wavetank_json::Value;
 use wavetank_kernel::{Chooser, Class, Load, Queue, Rng, Seed, SimTime};
 use wavetank_model::key::GroupKind;
@@ -12,9 +12,10 @@ use wavetank_model::patch::apply::ManagedFields;
 use wavetank_model::{Actor, Change, ChangeKind, GroupVersionKind, ObjectKey, Wire, object};
 
 use crate::admission::Lookup as _;
-use crate::answer::ResponseBody;
+use crate::answer::{AUDIT_ID, ResponseBody};
 use crate::config::ServerConfig;
 use crate::kinds::Allocations;
+use crate::pretty;
 use crate::registry::{Registry, Resource};
 use crate::store::{Parsed, Place, Store, Stored};
 use crate::watch::{WatchId, Watches};
@@ -48,6 +49,7 @@ pub(crate) enum Work {
 #[derive(Debug)]
 pub(crate) struct Dice {
     pub(crate) uid: Rng,
+    pub(crate) audit: Rng,
     pub(crate) suffix: Rng,
     pub(crate) timeout: Rng,
     pub(crate) strategy: Rng,
@@ -116,6 +118,7 @@ impl Server {
         let store = Store::new(config.first_revision, config.history, config.cache_bytes);
         let dice = Dice {
             uid: seed.child("uid").rng(),
+            audit: seed.child("audit id").rng(),
             suffix: seed.child("name suffix").rng(),
             timeout: seed.child("watch timeout").rng(),
             strategy: seed.child("strategy").rng(),
@@ -148,7 +151,21 @@ impl Server {
         actor: &Actor,
         now: SimTime,
     ) -> Response<ResponseBody> {
-        self.route(request, actor, now).into_response()
+        let mut answer = self.route(request, actor, now);
+        if pretty::is_asked(request) {
+            answer = answer.indented();
+        }
+        answer.into_response(self.audit_id(request))
+    }
+
+    /// What the client calls the request, or a name for it.
+    fn audit_id(&mut self, request: &Request<Bytes>) -> HeaderValue {
+        let given = request.headers().get(AUDIT_ID);
+        if let Some(given) = given.filter(|id| !id.is_empty()) {
+            return given.clone();
+        }
+        let id = uuid(&mut self.dice.audit);
+        HeaderValue::from_bytes(&id).unwrap_or(const { HeaderValue::from_static("") })
     }
 
     /// When the server has something to do next, and of which class.
@@ -218,7 +235,7 @@ impl Server {
 
     /// All objects of a kind with an owner reference to `uid`, ordered by namespace and name; in the form of [`Self::get`].
     pub fn owned(&self, kind: &GroupKind, uid: &str) -> Vec<Arc<Value>> {
-        let Some(resource) = self.registry.by_kind(kind) else {
+        let Some(resource) = self.registry.by_kind(&kind.group, &kind.kind) else {
             return Vec::new();
         };
         self.store
@@ -232,7 +249,7 @@ impl Server {
     /// How many objects of a kind there are.
     pub fn count(&self, kind: &GroupKind) -> usize {
         self.registry
-            .by_kind(kind)
+            .by_kind(&kind.group, &kind.kind)
             .map_or(0, |resource| self.store.len(resource.table))
     }
 
@@ -303,18 +320,8 @@ impl Server {
 
     /// A random uid (version 4).
     pub(crate) fn uid(&mut self) -> String {
-        let bytes: [u8; 16] = self.dice.uid.bytes();
-        let number =
-            u128::from_be_bytes(bytes) & !(0xf << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
-        let hex = format!("{number:032x}");
-        format!(
-            "{}-{}-{}-{}-{}",
-            &hex[..8],
-            &hex[8..12],
-            &hex[12..16],
-            &hex[16..20],
-            &hex[20..]
-        )
+        let text = uuid(&mut self.dice.uid);
+        String::from_utf8_lossy(&text).into_owned()
     }
 
     /// Five characters for a generated name (API-092).
@@ -338,4 +345,23 @@ impl Server {
         }
         last.1.clone()
     }
+}
+
+/// A random uuid (version 4), in hexadecimal digits and dashes.
+fn uuid(dice: &mut Rng) -> [u8; 36] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut bytes: [u8; 16] = dice.bytes();
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    let mut text = [b'-'; 36];
+    let mut at = 0;
+    for (index, byte) in bytes.into_iter().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) {
+            at += 1;
+        }
+        text[at] = DIGITS[usize::from(byte >> 4)];
+        text[at + 1] = DIGITS[usize::from(byte & 0x0f)];
+        at += 2;
+    }
+    text
 }

@@ -23,10 +23,7 @@ impl Server {
         let object = accept_body(call, incoming)?;
         match object::name(&object) {
             "" => {
-                return Err(failure::bad_request(format!(
-                    "the name of the object ({} based on URL) was undeterminable: name must be provided",
-                    call.name
-                )));
+                return Err(failure::name_undeterminable(&call.name));
             }
             name if name != call.name => {
                 return Err(failure::bad_request(format!(

@@ -106,7 +106,7 @@ impl Server {
     /// Opens a watch.
     pub(crate) fn watch(&mut self, asked: &Asked<'_>) -> Result<Answer, Status> {
         let (resource, query) = (&asked.resource, &asked.query);
-        let filter = Filter::parse(resource, &asked.namespace, query)?;
+        let filter = Filter::parse(resource, &asked.namespace, query)?.of(resource, &asked.name)?;
         let start = self.watch_start(query)?;
         let timeout = query
             .number("timeoutSeconds")?
@@ -137,18 +137,15 @@ impl Server {
         let revision = match query.text("resourceVersion") {
             "" | "0" => None,
             text => Some(text.parse::<u64>().map_err(|_| {
-                failure::bad_request(format!(
-                    "strconv.ParseUint: parsing {text:?}: invalid syntax"
-                ))
+                // No bad request, as a list makes it (API-202).
+                let why = format!(
+                    "resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
+                );
+                Status::new(500, "", why)
             })?),
         };
-        let refuse = |problem| {
-            Err(failure::invalid(
-                "ListOptions.meta.k8s.io",
-                "",
-                vec![problem],
-            ))
-        };
+        let refuse_all = |problems| Err(failure::invalid("ListOptions.meta.k8s.io", "", problems));
+        let refuse = |problem| refuse_all(vec![problem]);
         match query.optional_flag("sendInitialEvents") {
             None if !matching.is_empty() => refuse(Problem::forbidden(
                 "resourceVersionMatch",
@@ -158,10 +155,21 @@ impl Server {
                 "sendInitialEvents",
                 "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled",
             )),
-            Some(_) if matching != "NotOlderThan" => refuse(Problem::forbidden(
-                "resourceVersionMatch",
-                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-            )),
+            Some(_) if matching != "NotOlderThan" => {
+                let mut problems = vec![Problem::forbidden(
+                    "resourceVersionMatch",
+                    "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+                )];
+                if !matching.is_empty() {
+                    let value = format!("{matching:?}");
+                    problems.push(Problem::unsupported(
+                        "resourceVersionMatch",
+                        &value,
+                        &["NotOlderThan"],
+                    ));
+                }
+                refuse_all(problems)
+            }
             Some(true) => Ok(Start::Initial {
                 bookmark: query.flag("allowWatchBookmarks"),
             }),

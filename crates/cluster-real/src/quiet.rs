@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use wavetank_json::Value;
+use wavetank_kernel::doubling;
 use wavetank_model::timestamp::parse;
 use wavetank_model::{ObjectKey, object};
 use wavetank_workload::latency;
@@ -80,8 +81,8 @@ fn job(job: &Value, objects: &BTreeMap<ObjectKey, Arc<Value>>) -> Option<Timesta
     let failed = job["status"]["failed"].as_u64().unwrap_or(0);
     let rests = job["status"]["active"].as_u64().unwrap_or(0) == 0;
     let back_off = (failed > 0 && rests).then(|| {
-        let doubled = u32::try_from(failed - 1).unwrap_or(u32::MAX).min(6);
-        let wait = (latency::JOB_BACK_OFF * 2_u32.pow(doubled)).min(latency::JOB_BACK_OFF_MAX);
+        let doublings = u32::try_from(failed - 1).unwrap_or(u32::MAX);
+        let wait = doubling(latency::JOB_BACK_OFF, doublings, latency::JOB_BACK_OFF_MAX);
         let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::ZERO);
         last_end(object::uid(job), objects).map(|at| at + wait)
     });

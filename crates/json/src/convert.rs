@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::{Map, Number, Value};
@@ -62,12 +61,6 @@ impl ToValue for f64 {
     }
 }
 
-impl PartialEq<f64> for Value {
-    fn eq(&self, other: &f64) -> bool {
-        self.as_f64() == Some(*other)
-    }
-}
-
 impl From<bool> for Value {
     fn from(flag: bool) -> Self {
         Self::Bool(flag)
@@ -86,33 +79,9 @@ impl PartialEq<bool> for Value {
     }
 }
 
-impl From<()> for Value {
-    fn from((): ()) -> Self {
-        Self::Null
-    }
-}
-
-impl From<Number> for Value {
-    fn from(number: Number) -> Self {
-        Self::Number(number)
-    }
-}
-
-impl ToValue for Number {
-    fn to_value(&self) -> Value {
-        Value::Number(self.clone())
-    }
-}
-
 impl From<String> for Value {
     fn from(text: String) -> Self {
         Self::String(text)
-    }
-}
-
-impl From<&String> for Value {
-    fn from(text: &String) -> Self {
-        Self::String(text.clone())
     }
 }
 
@@ -272,7 +241,7 @@ macro_rules! pointers {
     )*};
 }
 
-pointers!(&T &mut T Box<T> Rc<T> Arc<T>);
+pointers!(&T Arc<T>);
 
 impl<T: Into<Value>> FromIterator<T> for Value {
     fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
@@ -362,7 +331,7 @@ mod tests {
     #[test]
     fn values_compare_with_what_rust_has() {
         assert!(json!("a") == "a" && json!("a") == *"a" && json!("a") == "a");
-        assert!(json!(1) == 1 && json!(1) == 1_u64 && json!(1) != 1.5 && json!(1) != "1");
+        assert!(json!(1) == 1 && json!(1) == 1_u64 && json!(1) != "1");
         assert!(json!(-1) == -1 && json!(-1) != u64::MAX && json!(true) == true);
     }
 }

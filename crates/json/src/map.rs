@@ -20,11 +20,6 @@ impl Map {
         Self::default()
     }
 
-    /// No fields, with room for `count`.
-    pub fn with_capacity(count: usize) -> Self {
-        Self(Arc::new(Vec::with_capacity(count)))
-    }
-
     /// Fields in any order; of those with one name the last one counts.
     pub(crate) fn from_fields(mut fields: Vec<(String, Value)>) -> Self {
         if !fields.is_sorted_by(|(name, _), (next, _)| name < next) {
@@ -41,6 +36,7 @@ impl Map {
     }
 
     /// Where a field is.
+    #[inline]
     fn position(&self, name: &str) -> Option<usize> {
         if self.0.len() <= FEW {
             self.0.iter().position(|(known, _)| known == name)
@@ -61,11 +57,13 @@ impl Map {
     }
 
     /// How many fields there are.
+    #[inline]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
     /// Whether there is no field.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -76,11 +74,13 @@ impl Map {
     }
 
     /// The value of a field.
+    #[inline]
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.get_key_value(name).map(|(_, value)| value)
     }
 
     /// A field with its name.
+    #[inline]
     pub fn get_key_value(&self, name: &str) -> Option<(&String, &Value)> {
         let (name, value) = &self.0[self.position(name)?];
         Some((name, value))
@@ -135,12 +135,8 @@ impl Map {
             .retain_mut(|(name, value)| keep(name, value));
     }
 
-    /// Takes all fields of `other` over.
-    pub fn append(&mut self, other: &mut Self) {
-        self.extend(std::mem::take(other));
-    }
-
     /// The fields in order.
+    #[inline]
     pub fn iter(&self) -> Iter<'_> {
         Iter(self.0.iter())
     }
@@ -163,16 +159,6 @@ impl Map {
     /// The values in the order of their names, to be changed.
     pub fn values_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut Value> {
         self.fields_mut().iter_mut().map(|(_, value)| value)
-    }
-
-    /// The names in order.
-    pub fn into_keys(self) -> impl DoubleEndedIterator<Item = String> {
-        self.into_iter().map(|(name, _)| name)
-    }
-
-    /// The values in the order of their names.
-    pub fn into_values(self) -> impl DoubleEndedIterator<Item = Value> {
-        self.into_iter().map(|(_, value)| value)
     }
 }
 
@@ -228,15 +214,6 @@ impl<'a, N: AsRef<str> + Into<String>> Entry<'a, N> {
         }
         &mut fields[at].1
     }
-
-    /// Changes the value if there is one.
-    #[must_use]
-    pub fn and_modify(self, change: impl FnOnce(&mut Value)) -> Self {
-        if let Ok(at) = self.place {
-            change(&mut self.map.fields_mut()[at].1);
-        }
-        self
-    }
 }
 
 /// The fields of a [`Map`].
@@ -246,6 +223,7 @@ pub struct Iter<'a>(slice::Iter<'a, (String, Value)>);
 impl<'a> Iterator for Iter<'a> {
     type Item = (&'a String, &'a Value);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.0.next().map(|(name, value)| (name, value))
     }

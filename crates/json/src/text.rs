@@ -138,12 +138,12 @@ impl<'de> Visitor<'de> for MapVisitor {
 impl fmt::Display for Value {
     /// As JSON on one line; indented with `{:#}`.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = if out.alternate() {
-            serde_json::to_string_pretty(self)
-        } else {
-            serde_json::to_string(self)
-        };
-        out.write_str(&text.map_err(|_| fmt::Error)?)
+        if out.alternate() {
+            let text = serde_json::to_string_pretty(self);
+            return out.write_str(&text.map_err(|_| fmt::Error)?);
+        }
+        let text = crate::to_vec(self);
+        out.write_str(str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 

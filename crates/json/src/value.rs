@@ -27,6 +27,7 @@ static NULL: Value = Value::Null;
 
 impl Value {
     /// The part that `index` names: a field of an object by name, an item of a list by number.
+    #[inline]
     pub fn get<I: Index>(&self, index: I) -> Option<&Self> {
         index.of(self)
     }
@@ -68,6 +69,7 @@ impl Value {
     }
 
     /// Whether it is null.
+    #[inline]
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
@@ -88,6 +90,7 @@ impl Value {
     }
 
     /// The fields of an object.
+    #[inline]
     pub fn as_object(&self) -> Option<&Map> {
         match self {
             Self::Object(fields) => Some(fields),
@@ -104,6 +107,7 @@ impl Value {
     }
 
     /// The items of a list.
+    #[inline]
     pub fn as_array(&self) -> Option<&Vec<Self>> {
         match self {
             Self::Array(items) => Some(items),
@@ -120,6 +124,7 @@ impl Value {
     }
 
     /// The text.
+    #[inline]
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::String(text) => Some(text),
@@ -151,6 +156,7 @@ impl Value {
     }
 
     /// `true` or `false`.
+    #[inline]
     pub fn as_bool(&self) -> Option<bool> {
         match self {
             Self::Bool(flag) => Some(*flag),
@@ -192,6 +198,7 @@ pub trait Index {
 }
 
 impl Index for str {
+    #[inline]
     fn of<'a>(&self, value: &'a Value) -> Option<&'a Value> {
         value.as_object()?.get(self)
     }
@@ -235,10 +242,9 @@ impl Index for usize {
     }
 
     fn of_or_insert<'a>(&self, value: &'a mut Value) -> &'a mut Value {
-        assert!(self.of(value).is_some(), "{value} has no item {self}");
         match value {
             Value::Array(items) => &mut items[*self],
-            other => other,
+            other => panic!("{other} has no item {self}"),
         }
     }
 }

@@ -14,4 +14,4 @@ pub use chooser::{Choice, Chooser};
 pub use clock::{BoxFuture, Clock};
 pub use queue::{Class, Load, Queue, Ticket};
 pub use seed::{Rng, Seed};
-pub use time::SimTime;
+pub use time::{SimTime, doubling};

@@ -72,9 +72,26 @@ impl fmt::Display for SimTime {
     }
 }
 
+/// A wait that starts as `first` and was doubled `times` times since, `longest` at most: back-off.
+pub fn doubling(first: Duration, times: u32, longest: Duration) -> Duration {
+    first
+        .saturating_mul(2_u32.saturating_pow(times))
+        .min(longest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_doubles_up_to_the_longest() {
+        let waits = [0, 1, 2, 3, 31, 32, u32::MAX]
+            .map(|times| doubling(Duration::from_millis(5), times, Duration::from_millis(30)));
+        let wanted = [5, 10, 20, 30, 30, 30, 30].map(Duration::from_millis);
+        assert_eq!(waits, wanted);
+        let far = doubling(Duration::MAX, 3, Duration::MAX);
+        assert_eq!(far, Duration::MAX);
+    }
 
     #[test]
     fn adding_rounds_up_to_milliseconds() {

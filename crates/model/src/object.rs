@@ -12,24 +12,8 @@ pub trait At {
 
 impl At for Value {
     fn at(&self, path: &[&str]) -> Option<&Value> {
-        path.iter().try_fold(self, |value, name| field(value, name))
+        path.iter().try_fold(self, |value, name| value.get(name))
     }
-}
-
-/// Up to how many fields an object is gone through one by one.
-const FEW: usize = 16;
-
-/// The field `name` of an object: what [`Value::get`] gives. Most objects have so few fields that looking at the
-/// lengths of their names finds one faster than a search that compares texts.
-fn field<'a>(object: &'a Value, name: &str) -> Option<&'a Value> {
-    let fields = object.as_object()?;
-    if fields.len() > FEW {
-        return fields.get(name);
-    }
-    let mut fields = fields.iter();
-    fields
-        .find(|(known, _)| *known == name)
-        .map(|(_, value)| value)
 }
 
 /// The text at `metadata.<field>`, empty when it is absent.
@@ -121,11 +105,11 @@ pub fn owners(object: &Value) -> impl Iterator<Item = OwnerReference<'_>> {
         .flatten()
         .map(|entry| {
             let text = |name| {
-                let value = field(entry, name).and_then(Value::as_str);
+                let value = entry.get(name).and_then(Value::as_str);
                 value.unwrap_or_default()
             };
             let flag = |name| {
-                let value = field(entry, name).and_then(Value::as_bool);
+                let value = entry.get(name).and_then(Value::as_bool);
                 value.unwrap_or(false)
             };
             OwnerReference {
@@ -146,8 +130,8 @@ pub fn controller(object: &Value) -> Option<OwnerReference<'_>> {
 
 /// Whether `object` is a Secret of the core group.
 pub fn is_secret(object: &Value) -> bool {
-    field(object, "kind").and_then(Value::as_str) == Some("Secret")
-        && field(object, "apiVersion").and_then(Value::as_str) == Some("v1")
+    object.get("kind").and_then(Value::as_str) == Some("Secret")
+        && object.get("apiVersion").and_then(Value::as_str) == Some("v1")
 }
 
 /// Replaces every value of a Secret's `data` and `stringData` by `sha256:…`, and so in the copy that client-side apply
@@ -198,13 +182,13 @@ pub fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
         .at(&["status", "conditions"])?
         .as_array()?
         .iter()
-        .find(|condition| field(condition, "type").and_then(Value::as_str) == Some(kind))
+        .find(|condition| condition.get("type").and_then(Value::as_str) == Some(kind))
 }
 
 /// Whether the condition of that type is `True`.
 pub fn is_true(object: &Value, kind: &str) -> bool {
     condition(object, kind)
-        .is_some_and(|condition| field(condition, "status").and_then(Value::as_str) == Some("True"))
+        .is_some_and(|condition| condition.get("status").and_then(Value::as_str) == Some("True"))
 }
 
 /// Whether a finite object reached its end, and how: a Job by its condition `Complete` or `Failed`, a Pod and an Argo

@@ -1,6 +1,7 @@
 //! What the engine's view knows of the served kinds.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 use wavetank_model::{GroupKind, GroupVersionKind, kinds};
 
@@ -24,11 +25,16 @@ pub struct KnownKind {
 
 /// The kinds that exist in the cluster as the view knows them; made anew when a CRD comes or goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Kinds(BTreeMap<GroupKind, KnownKind>);
+pub struct Kinds(Arc<BTreeMap<GroupKind, KnownKind>>);
 
 impl Kinds {
     /// The built-in kinds.
     pub fn builtin() -> Self {
+        static BUILT_IN: LazyLock<Kinds> = LazyLock::new(Kinds::read);
+        BUILT_IN.clone()
+    }
+
+    fn read() -> Self {
         let mut out = Self::default();
         for kind in kinds::KINDS {
             let versions = kind
@@ -47,12 +53,12 @@ impl Kinds {
 
     /// Adds or replaces a kind.
     pub fn insert(&mut self, kind: GroupKind, known: KnownKind) {
-        self.0.insert(kind, known);
+        Arc::make_mut(&mut self.0).insert(kind, known);
     }
 
     /// Takes a kind out.
     pub fn remove(&mut self, kind: &GroupKind) {
-        self.0.remove(kind);
+        Arc::make_mut(&mut self.0).remove(kind);
     }
 
     /// The kind in any version.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wavetank_json::Value;
-use wavetank_model::json::{self, Json};
+use wavetank_model::json::Json;
 use wavetank_model::patch::apply::ManagedFields;
 use wavetank_model::{ChangeKind, ObjectKey, patch};
 
@@ -146,7 +146,7 @@ fn write_difference(
         if matches!(below, Rest::Nothing) && before.is_some_and(|(_, before)| before == value) {
             continue;
         }
-        json::write_text(out, key);
+        wavetank_json::write_text(out, key);
         out.push(b':');
         match before {
             Some((_, before)) => write_difference(out, before, value, below)?,
@@ -160,7 +160,7 @@ fn write_difference(
     match rest {
         Rest::OfMetadata(managed) if managed.is_empty() => write_gone(out, MANAGED_FIELDS),
         Rest::OfMetadata(managed) => {
-            json::write_text(out, MANAGED_FIELDS);
+            wavetank_json::write_text(out, MANAGED_FIELDS);
             out.push(b':');
             managed.write(out);
             out.push(b',');
@@ -178,12 +178,12 @@ fn write_new(out: &mut Vec<u8>, value: &Value) -> Result<(), NullIsNew> {
     if holds_null(value) {
         return Err(NullIsNew);
     }
-    json::write(out, value);
+    wavetank_json::write(out, value);
     Ok(())
 }
 
 fn write_gone(out: &mut Vec<u8>, key: &str) {
-    json::write_text(out, key);
+    wavetank_json::write_text(out, key);
     out.extend_from_slice(b":null,");
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wavetank_kernel::{Chooser, Class, Load, Seed, SimTime};
+use wavetank_kernel::{Chooser, Class, Load, Seed, SimTime, doubling};
 use wavetank_model::script::Rule;
 use wavetank_model::{Api, ObjectKey, Status};
 
@@ -280,15 +280,14 @@ impl Controllers {
             }
             Err(status) => {
                 let entry = self.refusals.entry((task, Arc::clone(&key))).or_default();
-                let wait = Duration::from_millis(5).saturating_mul(2_u32.saturating_pow(entry.0));
+                let wait = doubling(Duration::from_millis(5), entry.0, Duration::from_secs(1000));
                 let load = if entry.0 < TRIES {
                     Load::Work
                 } else {
                     Load::Upkeep
                 };
                 *entry = (entry.0.saturating_add(1), status.message);
-                self.agenda
-                    .push(task, key, now + wait.min(Duration::from_secs(1000)), load);
+                self.agenda.push(task, key, now + wait, load);
             }
         }
     }

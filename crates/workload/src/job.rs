@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wavetank_json::{Value, json};
-use wavetank_kernel::SimTime;
+use wavetank_kernel::{SimTime, doubling};
 use wavetank_model::{DeleteOptions, ObjectKey, PatchType, Propagation, Status, object, timestamp};
 
 use self::judge::{Manage, View};
@@ -49,10 +49,7 @@ impl BackOff {
         let Some(doublings) = self.failures.checked_sub(1) else {
             return SimTime::ZERO;
         };
-        let wait = latency::JOB_BACK_OFF
-            .checked_mul(2_u32.saturating_pow(doublings))
-            .unwrap_or(latency::JOB_BACK_OFF_MAX);
-        self.last + wait.min(latency::JOB_BACK_OFF_MAX)
+        self.last + doubling(latency::JOB_BACK_OFF, doublings, latency::JOB_BACK_OFF_MAX)
     }
 }
 

@@ -6,7 +6,8 @@
 Without names: those below, one or more of each controller, in about a minute, more where cases are played again. A case fails
 when the simulated controllers did what none of eight runs of the real ones showed: these race with each other, so that every
 other roll-out takes another way, and a machine with other work shows races that a calm one does not. Where Pods fail at one
-instant, as in max-failed-indexes, the race is the machine's: it is left to --all. When the machine is that busy, what differs is shown and the result is 0 all the same; 1 otherwise."""
+instant, as in max-failed-indexes, the race is the machine's: it is left to --all. When the machine is that busy, what differs
+is shown and the result is 0 all the same; 1 otherwise."""
 import os, re, subprocess, sys, tempfile, time
 from pathlib import Path
 

@@ -112,12 +112,19 @@ fn text_of(value: &Value) -> String {
         .map_or_else(|| value.to_string(), str::to_owned)
 }
 
+/// Whether a regular expression fits a text.
+///
+/// # Errors
+/// What is wrong with the expression.
+pub(super) fn fits(pattern: &str, text: &str) -> Result<bool, String> {
+    let pattern = regex::Regex::new(pattern).map_err(|error| error.to_string())?;
+    Ok(pattern.is_match(text))
+}
+
 fn text_matches(expected: &str, found: &Value, at: &str) -> Result<(), String> {
     let text = text_of(found);
     let fits = if let Some(pattern) = expected.strip_prefix('~') {
-        regex::Regex::new(pattern)
-            .map_err(|error| error.to_string())?
-            .is_match(&text)
+        fits(pattern, &text)?
     } else if let Some(number) = expected.strip_prefix('>') {
         text.parse::<u64>().ok() > number.parse().ok()
     } else {

@@ -9,15 +9,16 @@
 //! - maps are gone through in the order of their keys, so that a run gives the same text each time,
 //! - `string` and `bool` of what they know on a real server, `dyn`, and `type` with the names of types.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use kube_cel::KubeCelExt;
 use kube_cel::cel::common::ast::{
-    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, ListExpr, LiteralValue,
+    CallExpr, ComprehensionExpr, Expr, IdedExpr, ListExpr, LiteralValue,
 };
 use kube_cel::cel::objects::{Key, OptionalValue};
-use kube_cel::cel::{Context, ExecutionError, Program, Value};
+use kube_cel::cel::{Context, ExecutionError, Value};
 
+use super::parts::parts;
 use super::words::TYPES;
 
 /// The variables that may be null, each of which has a twin that is empty instead.
@@ -27,9 +28,11 @@ const ORDERED: &str = "@ordered";
 
 /// Rewrites an expression; `optional` names a variable that holds an optional.
 pub(super) fn rewrite(ided: &mut IdedExpr, optional: Option<&str>) {
+    for part in parts(ided) {
+        rewrite(part, optional);
+    }
     match &mut ided.expr {
         Expr::Select(select) => {
-            rewrite(&mut select.operand, optional);
             never_null(&mut select.operand);
             if is_optional(&select.operand, optional) {
                 let operand = std::mem::take(&mut *select.operand);
@@ -43,12 +46,6 @@ pub(super) fn rewrite(ided: &mut IdedExpr, optional: Option<&str>) {
             }
         }
         Expr::Call(call) => {
-            if let Some(target) = &mut call.target {
-                rewrite(target, optional);
-            }
-            for argument in &mut call.args {
-                rewrite(argument, optional);
-            }
             if !matches!(call.func_name.as_str(), "_[_]" | "_?._" | "_[?_]") {
                 return;
             }
@@ -61,32 +58,10 @@ pub(super) fn rewrite(ided: &mut IdedExpr, optional: Option<&str>) {
             }
         }
         Expr::Comprehension(loops) => {
-            for part in [
-                &mut loops.iter_range,
-                &mut loops.accu_init,
-                &mut loops.loop_cond,
-                &mut loops.loop_step,
-                &mut loops.result,
-            ] {
-                rewrite(part, optional);
-            }
             let range = std::mem::take(&mut loops.iter_range);
             loops.iter_range = with_id(range.id, call(ORDERED, None, vec![range]));
         }
-        Expr::List(list) => {
-            for item in &mut list.elements {
-                rewrite(item, optional);
-            }
-        }
-        Expr::Map(map) => {
-            for entry in &mut map.entries {
-                if let EntryExpr::MapEntry(entry) = &mut entry.expr {
-                    rewrite(&mut entry.key, optional);
-                    rewrite(&mut entry.value, optional);
-                }
-            }
-        }
-        Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => {}
+        _ => {}
     }
 }
 
@@ -120,35 +95,7 @@ fn call(function: &str, target: Option<IdedExpr>, args: Vec<IdedExpr>) -> Expr {
 
 /// Expands `x.optMap(name, mapped)` and `x.optFlatMap(name, mapped)`.
 pub(super) fn expand(ided: &mut IdedExpr) {
-    match &mut ided.expr {
-        Expr::Select(select) => expand(&mut select.operand),
-        Expr::Call(call) => {
-            if let Some(target) = &mut call.target {
-                expand(target);
-            }
-            call.args.iter_mut().for_each(expand);
-        }
-        Expr::Comprehension(loops) => {
-            for part in [
-                &mut loops.iter_range,
-                &mut loops.accu_init,
-                &mut loops.loop_step,
-                &mut loops.result,
-            ] {
-                expand(part);
-            }
-        }
-        Expr::List(list) => list.elements.iter_mut().for_each(expand),
-        Expr::Map(map) => {
-            for entry in &mut map.entries {
-                if let EntryExpr::MapEntry(entry) = &mut entry.expr {
-                    expand(&mut entry.key);
-                    expand(&mut entry.value);
-                }
-            }
-        }
-        Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) | Expr::Unspecified => {}
-    }
+    parts(ided).into_iter().for_each(expand);
     let id = ided.id;
     if let Expr::Call(mapping) = &mut ided.expr
         && let wraps = mapping.func_name == "optMap"
@@ -195,8 +142,8 @@ fn mapped_optional(id: u64, target: IdedExpr, name: String, mapped: IdedExpr, wr
     )
 }
 
-/// A context with all functions and no variables.
-pub(crate) fn context() -> Context<'static> {
+/// All functions of [`context`] and the names of types. There are more than a hundred: they are gathered once.
+static FUNCTIONS: LazyLock<Context<'static>> = LazyLock::new(|| {
     let mut context = Context::default();
     context.register_all();
     context.add_function(OPTIONAL, |operand: Value, key: Value| part(&operand, &key));
@@ -213,6 +160,18 @@ pub(crate) fn context() -> Context<'static> {
         context.add_variable_from_value(name, type_named(name));
     }
     context
+});
+
+/// The evaluator's own functions, which those of [`FUNCTIONS`] hide.
+static CONVERSIONS: LazyLock<Context<'static>> = LazyLock::new(|| {
+    let mut context = Context::default();
+    context.register_all();
+    context
+});
+
+/// A context with all functions and no variables.
+pub(crate) fn context() -> Context<'static> {
+    FUNCTIONS.new_inner_scope()
 }
 
 /// Binds a variable, and its twin if it has one.
@@ -292,12 +251,11 @@ fn as_string(value: Value) -> Result<Value, ExecutionError> {
 /// # Errors
 /// That of the evaluator, for what cannot be converted.
 pub(crate) fn converted(function: &str, value: Value) -> Result<Value, ExecutionError> {
-    let mut context = Context::default();
-    context.register_all();
+    let mut context = CONVERSIONS.new_inner_scope();
     context.add_variable_from_value("value", value);
-    let program = Program::compile(&format!("{function}(value)"))
-        .map_err(|error| ExecutionError::function_error(function, error.to_string()))?;
-    program.execute(&context)
+    let value = with_id(2, Expr::Ident("value".to_owned()));
+    let conversion = with_id(1, call(function, None, vec![value]));
+    Value::resolve(&conversion, &context)
 }
 
 /// The value that stands for a type: its name, told apart from texts.

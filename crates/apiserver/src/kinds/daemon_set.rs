@@ -190,6 +190,10 @@ fn validate_strategy(strategy: &Value, path: &Path<'_>, errors: &mut Errors) {
                 _ => {}
             }
         }
-        _ => errors.not_supported(path, strategy.clone(), &["RollingUpdate", "OnDelete"]),
+        _ => errors.struct_not_supported(
+            path,
+            &workload::strategy_as_go(strategy),
+            &["RollingUpdate", "OnDelete"],
+        ),
     }
 }

@@ -142,7 +142,11 @@ fn validate_strategy(strategy: &Value, path: &Path<'_>, errors: &mut Errors) {
             }
             workload::validate_at_most_all(unavailable, &path.field("maxUnavailable"), errors);
         }
-        _ => errors.not_supported(path, strategy.clone(), &["Recreate", "RollingUpdate"]),
+        _ => errors.struct_not_supported(
+            path,
+            &workload::strategy_as_go(strategy),
+            &["Recreate", "RollingUpdate"],
+        ),
     }
 }
 

@@ -311,6 +311,18 @@ impl Errors {
         );
     }
 
+    /// The same for a struct, `value` being how Go prints it.
+    pub(crate) fn struct_not_supported(
+        &mut self,
+        path: &Path<'_>,
+        value: &str,
+        supported: &[&str],
+    ) {
+        let list: Vec<String> = supported.iter().map(|text| quote(text)).collect();
+        let detail = format!("{value}: supported values: {}", list.join(", "));
+        self.push(FieldErrorKind::NotSupported, path, None, detail);
+    }
+
     /// Checks that `key` of `object`, which is required, has one of some values; `path` is that of the object.
     pub(crate) fn one_of(&mut self, path: &Path<'_>, object: &Value, key: &str, values: &[&str]) {
         match text(object, key) {

@@ -3,9 +3,9 @@
 use wavetank_json::{Value, json};
 use wavetank_model::object::At;
 
-use super::field::{Errors, FieldError, Path};
+use super::field::{Errors, FieldError, Path, quote};
 use super::json::{
-    default_text, default_to, ensure, items, items_mut, present, restore, set, text,
+    default_text, default_to, ensure, int, items, items_mut, present, restore, set, text,
 };
 use super::{Env, Strategy, names, pod_spec, workload};
 
@@ -228,19 +228,33 @@ fn validate_strategy(strategy: &Value, path: &Path<'_>, errors: &mut Errors) {
         }
         "OnDelete" => {
             if let Some(rolling) = rolling {
-                errors.invalid(
+                let shown = rolling_as_go(rolling);
+                errors.invalid_omitted(
                     &path.field("rollingUpdate"),
-                    rolling.clone(),
-                    "only allowed for updateStrategy 'RollingUpdate'",
+                    format!("{shown}: only allowed for updateStrategy 'RollingUpdate'"),
                 );
             }
         }
-        _ => errors.invalid(
-            path,
-            strategy.clone(),
-            "must be 'RollingUpdate' or 'OnDelete'",
-        ),
+        kind => {
+            let (kind, rolling) = (
+                quote(kind),
+                rolling.map_or("null".to_owned(), rolling_as_go),
+            );
+            errors.invalid_omitted(
+                path,
+                format!(
+                    "{{\"Type\":{kind},\"RollingUpdate\":{rolling}}}: must be 'RollingUpdate' or 'OnDelete'"
+                ),
+            );
+        }
     }
+}
+
+/// As Go prints it.
+fn rolling_as_go(rolling: &Value) -> String {
+    let partition = int(rolling, "partition").unwrap_or(0);
+    let unavailable = rolling.get("maxUnavailable").unwrap_or(&Value::Null);
+    format!("{{\"Partition\":{partition},\"MaxUnavailable\":{unavailable}}}")
 }
 
 fn validate_status(status: &Value, errors: &mut Errors) {

@@ -3,7 +3,7 @@
 use wavetank_json::Value;
 use wavetank_model::object::At;
 
-use super::field::{Errors, Path};
+use super::field::{Errors, Path, quote};
 use super::json::{int, present, text};
 use super::{label_selector, pod_spec};
 
@@ -154,4 +154,18 @@ pub(super) fn validate_at_most_replicas(status: &Value, counters: &[&str], error
             "cannot be greater than readyReplicas",
         );
     }
+}
+
+/// The strategy of a Deployment or `DaemonSet` as Go prints it.
+pub(super) fn strategy_as_go(strategy: &Value) -> String {
+    let kind = quote(text(strategy, "type"));
+    let Some(rolling) = present(strategy, "rollingUpdate") else {
+        return format!("{{\"Type\":{kind},\"RollingUpdate\":null}}");
+    };
+    let zero = Value::from(0);
+    let [unavailable, surge] =
+        ["maxUnavailable", "maxSurge"].map(|key| present(rolling, key).unwrap_or(&zero));
+    format!(
+        "{{\"Type\":{kind},\"RollingUpdate\":{{\"MaxUnavailable\":{unavailable},\"MaxSurge\":{surge}}}}}"
+    )
 }

@@ -3,7 +3,6 @@
 use std::iter::Peekable;
 
 use wavetank_json::{Map, Value};
-use wavetank_model::json;
 use wavetank_model::patch::apply::{ManagedFields, Tracked};
 
 const METADATA: &str = "\"metadata\":{";
@@ -67,7 +66,7 @@ pub(crate) fn write_object(out: &mut Vec<u8>, object: &Value) {
 /// Serialises an object with its `managedFields`, `kind` and `apiVersion` first.
 pub(super) fn write(out: &mut Vec<u8>, object: Tracked<'_>, past: Option<Past<'_>>) -> Layout {
     let Some(fields) = object.object.as_object() else {
-        json::write(out, object.object);
+        wavetank_json::write(out, object.object);
         return Layout::default();
     };
     let start = out.len();
@@ -146,9 +145,9 @@ fn find<'a>(
 }
 
 fn write_field(out: &mut Vec<u8>, name: &str, value: &Value) {
-    json::write_text(out, name);
+    wavetank_json::write_text(out, name);
     out.push(b':');
-    json::write(out, value);
+    wavetank_json::write(out, value);
 }
 
 /// Ends an object, behind the comma of its last field.

@@ -43,6 +43,16 @@ pub struct FieldSelector {
 }
 
 impl FieldSelector {
+    /// That a field has this value.
+    pub fn one(field: &str, value: &str) -> Self {
+        let term = FieldTerm {
+            field: field.to_owned(),
+            value: value.to_owned(),
+            negated: false,
+        };
+        Self { terms: vec![term] }
+    }
+
     /// The terms, sorted by their text as the server does.
     pub fn terms(&self) -> &[FieldTerm] {
         &self.terms

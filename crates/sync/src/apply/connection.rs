@@ -6,8 +6,7 @@ use http_body_util::BodyExt;
 use kube::client::Body;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use wavetank_json::{Value, json};
-use wavetank_model::json::write;
+use wavetank_json::{Value, json, to_vec};
 use wavetank_model::{PatchType, Propagation, Status};
 
 use crate::engine::{CallError, ResourceRef};
@@ -223,7 +222,7 @@ impl Connection {
             Method::POST,
             &uri,
             Some("application/json"),
-            text(object),
+            to_vec(object),
         )
         .await
     }
@@ -236,7 +235,7 @@ impl Connection {
         query: &[(&str, &str)],
     ) -> Result<(), CallError> {
         let uri = with_query(place.object(), query);
-        let body = text(object);
+        let body = to_vec(object);
         self.ask::<IgnoredAny>(place, Method::PUT, &uri, Some("application/json"), body)
             .await
             .map(drop)
@@ -252,7 +251,7 @@ impl Connection {
     ) -> Result<Value, CallError> {
         let uri = with_query(place.object(), query);
         let media = Some(patch_type.content_type());
-        self.ask(place, Method::PATCH, &uri, media, text(patch))
+        self.ask(place, Method::PATCH, &uri, media, to_vec(patch))
             .await
     }
 
@@ -263,7 +262,7 @@ impl Connection {
         propagation: Propagation,
     ) -> Result<(), CallError> {
         let options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation.as_str()});
-        let body = text(&options);
+        let body = to_vec(&options);
         self.send(
             Some(place),
             Method::DELETE,
@@ -274,12 +273,6 @@ impl Connection {
         .await
         .map(drop)
     }
-}
-
-fn text(value: &Value) -> Vec<u8> {
-    let mut out = Vec::with_capacity(512);
-    write(&mut out, value);
-    out
 }
 
 fn with_query(mut uri: String, query: &[(&str, &str)]) -> String {

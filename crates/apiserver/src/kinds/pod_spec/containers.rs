@@ -145,16 +145,24 @@ fn validate_common(container: &Value, volumes: &Volumes<'_>, path: &Path<'_>, er
 
 /// Checks what a change of resources asks for.
 fn validate_resize(policies: &[Value], path: &Path<'_>, errors: &mut Errors) {
-    let mut choose = |value: &str, values: [&str; 2]| match value {
+    let choose = |value: &str, values: [&str; 2], errors: &mut Errors| match value {
         "" => errors.required(path, ""),
         value if values.contains(&value) => {}
         value => errors.not_supported(path, value, &values),
     };
-    for policy in policies {
-        choose(text(policy, "resourceName"), ["cpu", "memory"]);
+    for (index, policy) in policies.iter().enumerate() {
+        let name = text(policy, "resourceName");
+        if policies[..index]
+            .iter()
+            .any(|other| text(other, "resourceName") == name)
+        {
+            errors.duplicate(&path.index(index), name);
+        }
+        choose(name, ["cpu", "memory"], errors);
         choose(
             text(policy, "restartPolicy"),
             ["NotRequired", "RestartContainer"],
+            errors,
         );
     }
 }

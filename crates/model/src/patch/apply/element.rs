@@ -4,7 +4,6 @@ use std::fmt::{self, Write};
 
 use wavetank_json::Value;
 
-use crate::json;
 use crate::schema::{ListType, SchemaRef};
 
 /// A scalar that names an item of a list.
@@ -156,8 +155,8 @@ impl PathElement {
     /// Writes the key of `fieldsV1` as JSON.
     pub(super) fn write_json_key(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Field(name) => json::write_joined(out, "f:", name),
-            _ => json::write_text(out, &self.to_key()),
+            Self::Field(name) => wavetank_json::write_joined(out, "f:", name),
+            _ => wavetank_json::write_text(out, &self.to_key()),
         }
     }
 

@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock};
 use wavetank_json::Value;
 
 use super::set::FieldSet;
-use crate::json;
 
 /// The most entries of the operation Update; older ones are merged into `ancient-changes` (API-173).
 const MAX_UPDATE_ENTRIES: usize = 10;
@@ -157,20 +156,20 @@ impl Entry {
     fn write(&self, out: &mut Vec<u8>) {
         let Head { owner, api_version } = &*self.head;
         out.extend_from_slice(b"{\"apiVersion\":");
-        json::write_text(out, api_version);
+        wavetank_json::write_text(out, api_version);
         out.extend_from_slice(b",\"fieldsType\":\"FieldsV1\",\"fieldsV1\":");
         out.extend_from_slice(self.fields.text());
         out.extend_from_slice(b",\"manager\":");
-        json::write_text(out, &owner.manager);
+        wavetank_json::write_text(out, &owner.manager);
         out.extend_from_slice(b",\"operation\":");
-        json::write_text(out, owner.operation.as_str());
+        wavetank_json::write_text(out, owner.operation.as_str());
         if !owner.subresource.is_empty() {
             out.extend_from_slice(b",\"subresource\":");
-            json::write_text(out, &owner.subresource);
+            wavetank_json::write_text(out, &owner.subresource);
         }
         if let Some(time) = &self.time {
             out.extend_from_slice(b",\"time\":");
-            json::write_text(out, time);
+            wavetank_json::write_text(out, time);
         }
         out.push(b'}');
     }
@@ -205,7 +204,7 @@ impl ManagedFields {
         let read = |(index, entry)| {
             let (head, time) = decode(index, entry).ok()?;
             let mut text = Vec::with_capacity(256);
-            json::write(&mut text, entry.get("fieldsV1")?);
+            wavetank_json::write(&mut text, entry.get("fieldsV1")?);
             Some(Entry {
                 head,
                 time,
