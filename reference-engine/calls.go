@@ -208,6 +208,11 @@ func (s *sink) Info(_ int, message string, _ ...any) {
 			return
 		}
 		p.begin(string(phase), &wave)
+	case "Getting resource":
+		// One look for each task, though tasks may share an object: that is no poll, and takes no time.
+		if err := p.wire.report(outgoing{Type: "sleep"}); err != nil {
+			p.fail(err)
+		}
 	case "Running sync fail tasks":
 		p.begin(common.SyncPhaseSyncFail, nil)
 	case "Running tasks":

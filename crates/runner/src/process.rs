@@ -183,7 +183,9 @@ impl ProcessEngine {
                     }
                     Said::Sleep { number, duration } => {
                         polls.reported();
-                        link.clock.sleep(duration).await;
+                        if !duration.is_zero() {
+                            link.clock.sleep(duration).await;
+                        }
                         running.send(message::ok(number, ""))?;
                     }
                     Said::Hello { .. } => {

@@ -33,7 +33,8 @@ pub(crate) fn engine_version(version: &str) -> Option<String> {
 
 /// What of this version of Argo CD is played by the rules of the newest one (SYNC-227); `None` for the newest.
 ///
-/// The other rows of SYNC-227 are carried out: SYNC-044, 093, 119 and 140 since 3.5, SYNC-114 and 115 since 3.6.
+/// The other rows of SYNC-227 are carried out: SYNC-044, 093, 119 and 140 since 3.5, SYNC-114 and 115 since 3.6;
+/// and what SYNC-227 does not list of 3.6: SYNC-052 with 068, 092, 095 and 105.
 pub(crate) fn differing(version: ArgoVersion) -> Option<&'static str> {
     match version {
         ArgoVersion::V3_4 => Some(

@@ -233,6 +233,10 @@ impl Asks for KubeAsks {
         resource: &'a ResourceRef,
     ) -> BoxFuture<'a, Result<Option<Arc<Value>>, CallError>> {
         Box::pin(async move {
+            // A resource whose name the server made up, which the engine does not learn.
+            if resource.name.is_empty() {
+                return Err(CallError::Transport("name is required".to_owned()));
+            }
             let place = self.place(resource).await?;
             match self.connection.get(&place).await {
                 Ok(object) => Ok(Some(Arc::new(object))),

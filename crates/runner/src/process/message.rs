@@ -58,6 +58,7 @@ enum Raw {
     },
     Sleep {
         n: u64,
+        #[serde(default)]
         ms: u64,
     },
     Done {

@@ -808,6 +808,18 @@ async fn a_generated_name_cannot_be_applied() {
     );
 }
 
+/// SYNC-025, SYNC-050: what `Replace=true` created under a made-up name cannot be looked up, as in Argo CD's client.
+#[tokio::test]
+async fn an_object_without_a_name_cannot_be_got() {
+    let mut bench = Bench::new();
+    let unnamed = resource(
+        &json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"generateName": "c-"}}),
+    );
+    let error = bench.asks.get(&unnamed).await.unwrap_err();
+    assert_eq!(error.to_string(), "name is required");
+    assert_eq!(bench.log(), "");
+}
+
 /// SYNC-068: a conflict is resolved with a fresh object; other finalizers stay; gone is fine.
 #[tokio::test]
 async fn the_hook_finalizer_is_removed_from_the_fresh_object() {
