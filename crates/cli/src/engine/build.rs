@@ -57,10 +57,10 @@ pub(super) const VERSIONS: &[Version] = &[
         import: IMPORT,
     },
     Version {
-        name: "argocd-20260914",
-        about: "Argo CD's engine of 2026-09-14 (commit c9c369efcc5b)",
+        name: "argocd-3.5",
+        about: "the engine of Argo CD 3.5.3 (commit c9c369efcc5b)",
         rules: ArgoVersion::V3_5,
-        module: module!("versions/argocd-20260914/"),
+        module: module!("versions/argocd-3.5/"),
         tags: "before_3_6",
         import: UNTAGGED_IMPORT,
     },
