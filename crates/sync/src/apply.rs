@@ -130,7 +130,7 @@ impl KubeAsks {
     async fn place(&mut self, resource: &ResourceRef) -> Result<connection::Place, CallError> {
         match self.resolve(resource).await {
             Ok(known) => Ok(connection::Place::new(resource, &known)),
-            Err(error) => Err(CallError::Transport(error.to_string())),
+            Err(error) => Err(CallError::Resource(error)),
         }
     }
 
@@ -175,7 +175,11 @@ impl KubeAsks {
 
     /// PUT of the stripped object; a conflict is resolved with a fresh one (SYNC-068).
     async fn remove_finalizer(&mut self, ask: &FinalizerAsk) -> Result<(), CallError> {
-        let place = self.place(&ask.resource).await?;
+        let place = match self.place(&ask.resource).await {
+            Ok(place) => place,
+            Err(error) if error.is_not_found() => return Ok(()),
+            Err(error) => return Err(twice("failed to update resource: ", &error)),
+        };
         let mut stripped = ask.stripped.clone();
         for attempt in 0..=RETRIES {
             let outcome = self.connection.put(&place, &stripped, &[]).await;
@@ -202,7 +206,7 @@ impl KubeAsks {
 
 /// The engine says what failed where it calls, and again where it gives up.
 pub(crate) fn twice(what: &str, error: &CallError) -> CallError {
-    CallError::Transport(format!("{what}{what}{error}"))
+    CallError::Transport(format!("{what}{}", error.behind(what)))
 }
 
 fn has_hook_finalizer(object: &Value) -> bool {
@@ -237,8 +241,11 @@ impl Asks for KubeAsks {
             if resource.name.is_empty() {
                 return Err(CallError::Transport("name is required".to_owned()));
             }
-            let place = self.place(resource).await?;
-            match self.connection.get(&place).await {
+            let found = match self.place(resource).await {
+                Ok(place) => self.connection.get(&place).await,
+                Err(error) => Err(error),
+            };
+            match found {
                 Ok(object) => Ok(Some(Arc::new(object))),
                 Err(error) if error.is_not_found() => Ok(None),
                 Err(error) => Err(error),

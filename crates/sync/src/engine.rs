@@ -205,12 +205,27 @@ pub enum CallError {
     /// No answer came.
     #[error("{0}")]
     Transport(String),
+    /// How the kind is reached could not be found out, so nothing was called.
+    #[error("failed to get api resource: {0}")]
+    Resource(DiscoverError),
 }
 
 impl CallError {
-    /// Whether the object was not there: any 404.
+    /// Whether the object was not there: any 404, and a kind that is not served.
     pub fn is_not_found(&self) -> bool {
-        matches!(self, Self::Api(status) if status.code == 404)
+        match self {
+            Self::Api(status) => status.code == 404,
+            Self::Transport(_) => false,
+            Self::Resource(error) => matches!(error, DiscoverError::NotFound(_)),
+        }
+    }
+
+    /// The text behind `what`, the words for the call that failed; where nothing was called it has its own.
+    pub(crate) fn behind(&self, what: &str) -> String {
+        match self {
+            Self::Resource(_) => self.to_string(),
+            _ => format!("{what}{self}"),
+        }
     }
 
     /// Whether a resourceVersion or precondition did not fit.

@@ -820,6 +820,23 @@ async fn an_object_without_a_name_cannot_be_got() {
     assert_eq!(bench.log(), "");
 }
 
+/// SYNC-068: what is of a kind that nobody serves is not there, and where that cannot be told, the words say so.
+#[tokio::test]
+async fn an_object_of_a_kind_that_is_not_served_is_not_there() {
+    let mut bench = Bench::new();
+    let widget = resource(
+        &json!({"apiVersion": "nobody.serves/v1", "kind": "Widget", "metadata": {"name": "w"}}),
+    );
+    assert_eq!(bench.asks.get(&widget).await, Ok(None));
+    bench.api.lock().unwrap().refuse = vec![("GET", 500, "InternalError"); 10];
+    let error = bench.asks.get(&widget).await.unwrap_err();
+    let text = error.behind("failed to get resource: ");
+    assert!(
+        text.starts_with("failed to get api resource: failed to discover"),
+        "{text}"
+    );
+}
+
 /// SYNC-068: a conflict is resolved with a fresh object; other finalizers stay; gone is fine.
 #[tokio::test]
 async fn the_hook_finalizer_is_removed_from_the_fresh_object() {

@@ -171,8 +171,8 @@ impl Step<'_> {
                     return Ok(());
                 }
                 Err(error) => {
-                    let text =
-                        format!("Failed to get live resource: failed to get resource: {error}");
+                    let error = error.behind(GET_FAILED);
+                    let text = format!("Failed to get live resource: {error}");
                     self.record_error(place, OperationPhase::Error, &text);
                     return Err(());
                 }

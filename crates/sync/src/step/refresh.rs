@@ -105,7 +105,10 @@ impl Step<'_> {
                 }
                 Err(error) => (
                     task.status,
-                    format!("Failed to get live resource failed to get resource: {error}"),
+                    format!(
+                        "Failed to get live resource {}",
+                        error.behind("failed to get resource: ")
+                    ),
                 ),
             };
             self.ledger
