@@ -1,4 +1,4 @@
-//! Several runs at a time, reported in order.
+//! Several runs at a time, reported in order or as they end.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -17,6 +17,25 @@ pub(crate) fn in_order<T: Sync, R: Send>(
     jobs: NonZeroUsize,
     work: impl Fn(&T) -> R + Sync,
     mut report: impl FnMut(R) -> ControlFlow<()>,
+) -> std::io::Result<()> {
+    let mut waiting = BTreeMap::new();
+    let mut due = 0;
+    as_they_end(items, jobs, work, |index, result| {
+        waiting.insert(index, result);
+        while let Some(result) = waiting.remove(&due) {
+            due += 1;
+            report(result)?;
+        }
+        ControlFlow::Continue(())
+    })
+}
+
+/// As [`in_order`], but each result is reported as soon as it is there, with the place of its item.
+pub(crate) fn as_they_end<T: Sync, R: Send>(
+    items: &[T],
+    jobs: NonZeroUsize,
+    work: impl Fn(&T) -> R + Sync,
+    mut report: impl FnMut(usize, R) -> ControlFlow<()>,
 ) -> std::io::Result<()> {
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
@@ -39,16 +58,10 @@ pub(crate) fn in_order<T: Sync, R: Send>(
                 .spawn_scoped(scope, worker)?;
         }
         drop(sender);
-        let mut waiting = BTreeMap::new();
-        let mut due = 0;
         for (index, result) in results {
-            waiting.insert(index, result);
-            while let Some(result) = waiting.remove(&due) {
-                due += 1;
-                if report(result).is_break() {
-                    stop.store(true, Ordering::Relaxed);
-                    return Ok(());
-                }
+            if report(index, result).is_break() {
+                stop.store(true, Ordering::Relaxed);
+                break;
             }
         }
         Ok(())
@@ -70,6 +83,23 @@ mod tests {
         })
         .unwrap();
         assert_eq!(seen, items);
+    }
+
+    #[test]
+    fn each_result_has_the_place_of_its_item() {
+        let items: Vec<usize> = (0..50).map(|n| n * n).collect();
+        let mut seen = vec![None; items.len()];
+        as_they_end(
+            &items,
+            NonZeroUsize::new(4).unwrap(),
+            |n| *n,
+            |at, n| {
+                seen[at] = Some(n);
+                ControlFlow::Continue(())
+            },
+        )
+        .unwrap();
+        assert_eq!(seen, items.into_iter().map(Some).collect::<Vec<_>>());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `wavetank compare --targets A,B`: one scenario on two targets, verdict and order side by side.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
@@ -38,15 +39,16 @@ pub(crate) fn compare(arguments: &CompareArguments, streams: &mut Streams) -> an
     let items = load::load(&arguments.selection, streams.stderr.palette)?;
     let names = [*first, *second].map(TargetName::as_str);
     let jobs = arguments.jobs.unwrap_or(NonZeroUsize::MIN);
-    let mut table = Table::new(names);
+    let order = longest_first(&items, jobs, &targets[0], &engine, arguments)?;
+    let mut rows = BTreeMap::new();
     let mut written = Ok(());
-    pool::in_order(
-        &items,
+    pool::as_they_end(
+        &order,
         jobs,
-        |item| row(item, &targets, &engine, arguments),
-        |row| {
+        |place| row(&items[*place], &targets, &engine, arguments),
+        |index, row| {
             let text = row.text(names, arguments.all);
-            table.rows.push(row);
+            rows.insert(order[index], row);
             written = streams.result(&text);
             let interrupted = targets.iter().any(Target::is_interrupted);
             if written.is_ok() && !interrupted {
@@ -57,11 +59,44 @@ pub(crate) fn compare(arguments: &CompareArguments, streams: &mut Streams) -> an
         },
     )?;
     written?;
+    let table = Table {
+        names,
+        rows: rows.into_values().collect(),
+    };
     streams.result(&format!("\n{}", table.summary()))?;
     if arguments.all {
         streams.result(&format!("\n{}", table.markdown(&targets)))?;
     }
     Ok(table.exit_code())
+}
+
+/// In which order items are compared: where several are at a time and the first target tells at once how long each takes,
+/// the longest first, so that no long one is left alone at the end; else as they stand.
+fn longest_first(
+    items: &[Item],
+    jobs: NonZeroUsize,
+    target: &Target,
+    engine: &Choice,
+    arguments: &CompareArguments,
+) -> anyhow::Result<Vec<usize>> {
+    let mut places: Vec<usize> = (0..items.len()).collect();
+    if jobs == NonZeroUsize::MIN || arguments.targets[0] != TargetName::Fake {
+        return Ok(places);
+    }
+    let mut times = Vec::with_capacity(items.len());
+    let time = |item: &Item| match item {
+        Item::Scenario { scenario, .. } => {
+            let seed = arguments.seed.unwrap_or(scenario.seed);
+            execute::execute(scenario, seed, engine, target).virtual_time
+        }
+        Item::Invalid { .. } => SimTime::ZERO,
+    };
+    pool::in_order(items, jobs, time, |time| {
+        times.push(time);
+        ControlFlow::Continue(())
+    })?;
+    places.sort_by_key(|place| Reverse(times[*place]));
+    Ok(places)
 }
 
 /// Refuses options that comparisons of targets do not look at.
@@ -433,13 +468,6 @@ struct Table {
 }
 
 impl Table {
-    fn new(names: [&'static str; 2]) -> Self {
-        Self {
-            names,
-            rows: Vec::new(),
-        }
-    }
-
     fn count(&self, same: Same) -> usize {
         self.rows.iter().filter(|row| row.outcome == same).count()
     }
