@@ -88,6 +88,7 @@ impl External {
                 &options.ignore_differences,
                 &target.object,
                 live,
+                options.version,
             )),
             None => Arc::clone(&target.object),
         };

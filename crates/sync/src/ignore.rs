@@ -1,11 +1,14 @@
 //! Ignored differences, and what is never compared (SYNC-103, SYNC-149).
 
 mod jq;
+mod respect;
 
 use serde::{Deserialize, Serialize};
 use wavetank_json::{Map, Value};
 use wavetank_model::object::At;
-use wavetank_model::{GroupVersionKind, ObjectKey, object, patch, reference::glob, schema};
+use wavetank_model::{ObjectKey, object, reference::glob};
+
+pub(crate) use respect::with_live_values;
 
 /// One entry of an Application's `ignoreDifferences`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,74 +115,6 @@ fn fold_string_data(secret: &mut Map) {
     }
 }
 
-/// The desired object with the live values of ignored fields (SYNC-103); `status` is left alone.
-///
-/// What the normalisation takes from the live object is put into the normalised desired one: into built-in kinds by the
-/// merge keys of their lists, into custom resources by place.
-pub(crate) fn with_live_values(
-    ignored: &[IgnoredDifference],
-    target: &Value,
-    live: &Value,
-) -> Value {
-    let (mut out, mut rest) = (target.clone(), live.clone());
-    strip_ignored(ignored, &mut [&mut out], &mut rest);
-    if rest == *live && out == *target {
-        return out;
-    }
-    let mut whole = live.clone();
-    for object in [&mut rest, &mut whole] {
-        if let Value::Object(map) = object {
-            map.remove("status");
-        }
-    }
-    if let Some(gvk) = GroupVersionKind::of(target)
-        && let Some(schema) = schema::builtin(&gvk)
-        && let Ok(patch) = patch::three_way_strategic(&rest, &whole, &rest, schema)
-    {
-        let mut patched = out.clone();
-        if patch::strategic(&mut patched, patch, schema).is_ok() {
-            out = patched;
-        }
-    } else {
-        overlay(&mut out, &rest, &whole);
-    }
-    if let (Value::Object(out), Some(status)) = (&mut out, target.get("status")) {
-        out.insert("status".to_owned(), status.clone());
-    }
-    out
-}
-
-/// Puts into `out` what `whole` has and `rest` has not; a list that lost elements is taken whole.
-fn overlay(out: &mut Value, rest: &Value, whole: &Value) {
-    match (rest, whole) {
-        _ if rest == whole => {}
-        (Value::Object(rest), Value::Object(whole)) => {
-            if !out.is_object() {
-                *out = Value::Object(Map::new());
-            }
-            let Value::Object(out) = out else { return };
-            for (key, value) in whole {
-                match rest.get(key) {
-                    None => {
-                        out.insert(key.clone(), value.clone());
-                    }
-                    Some(left) if left != value => {
-                        overlay(out.entry(key.clone()).or_insert(Value::Null), left, value);
-                    }
-                    Some(_) => {}
-                }
-            }
-        }
-        (Value::Array(rest), Value::Array(whole)) if rest.len() == whole.len() => {
-            let Value::Array(out) = out else { return };
-            for ((out, rest), whole) in out.iter_mut().zip(rest).zip(whole) {
-                overlay(out, rest, whole);
-            }
-        }
-        _ => *out = whole.clone(),
-    }
-}
-
 fn parts(pointer: &str) -> Option<Vec<String>> {
     let rest = pointer.strip_prefix('/')?;
     Some(
@@ -279,8 +214,13 @@ pub(crate) fn has_compare_option(live: &Value, option: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use wavetank_json::json;
+    use wavetank_model::ArgoVersion;
 
     use super::*;
+
+    fn respected(ignored: &[IgnoredDifference], target: &Value, live: &Value) -> Value {
+        with_live_values(ignored, target, live, ArgoVersion::default())
+    }
 
     fn deployment(replicas: u32, image: &str) -> Value {
         json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "demo"},
@@ -301,7 +241,7 @@ mod tests {
     #[test]
     fn ignored_fields_carry_live_values() {
         let ignored = [ignoring(&["/spec/replicas", "/status/x"], &[])];
-        let out = with_live_values(&ignored, &deployment(1, "new"), &deployment(5, "old"));
+        let out = respected(&ignored, &deployment(1, "new"), &deployment(5, "old"));
         assert_eq!(out, deployment(5, "new"));
     }
 
@@ -313,7 +253,7 @@ mod tests {
             {"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"a\"}": {"f:image": {}}}}}}}}]);
         let ignored = [ignoring(&[], &["injector"])];
         assert_eq!(
-            with_live_values(&ignored, &deployment(1, "new"), &live),
+            respected(&ignored, &deployment(1, "new"), &live),
             deployment(1, "injected")
         );
     }
@@ -336,7 +276,7 @@ mod tests {
             proxy(json!([{"services": [{"name": "old", "weight": 2}]}])),
         );
         assert_eq!(
-            with_live_values(&[by_jq(&[".spec.routes[]"])], &target, &live),
+            respected(&[by_jq(&[".spec.routes[]"])], &target, &live),
             live
         );
 
@@ -351,7 +291,7 @@ mod tests {
         );
         let live =
             with_env(json!([{"name": "ONE", "value": "old"}, {"name": "LIVE", "value": "kept"}]));
-        let out = with_live_values(&[by_jq(&[path])], &target, &live);
+        let out = respected(&[by_jq(&[path])], &target, &live);
         let mut env: Vec<String> = out["spec"]["template"]["spec"]["containers"][0]["env"]
             .as_array()
             .unwrap()
@@ -380,14 +320,14 @@ mod tests {
             ".spec.template.spec.containers[].image",
         ])];
         assert_eq!(
-            with_live_values(&ignored, &target, &deployment(1, "alpine:3")),
+            respected(&ignored, &target, &deployment(1, "alpine:3")),
             expected
         );
     }
 
-    /// SYNC-103, U-163: by index in custom resources; what is not ignored beside it is as desired.
+    /// SYNC-103, U-163: a list of a custom resource is the live one, with what nobody ignores in it.
     #[test]
-    fn ignored_fields_of_elements_carry_live_values() {
+    fn lists_of_custom_resources_are_taken_whole() {
         let servers = |list: Value| json!({"apiVersion": "example.com/v1", "kind": "Pool", "metadata": {"name": "p"}, "spec": {"servers": list}});
         let target = servers(
             json!([{"name": "a", "port": 1, "enabled": true}, {"name": "b", "port": 2, "enabled": true}]),
@@ -395,21 +335,75 @@ mod tests {
         let live = servers(
             json!([{"name": "x", "port": 91, "enabled": false}, {"name": "y", "port": 92, "enabled": false}]),
         );
-        let expected = servers(
-            json!([{"name": "a", "port": 91, "enabled": true}, {"name": "b", "port": 2, "enabled": false}]),
-        );
         let by_path = by_jq(&[".spec.servers[1].enabled", ".spec.servers[0].port"]);
         let mut by_pointer = ignoring(&["/spec/servers/1/enabled", "/spec/servers/0/port"], &[]);
         (by_pointer.group, by_pointer.kind) = ("example.com".to_owned(), "Pool".to_owned());
         for ignored in [by_path, by_pointer] {
-            assert_eq!(with_live_values(&[ignored], &target, &live), expected);
+            for version in ArgoVersion::ALL {
+                let ignored = [ignored.clone()];
+                assert_eq!(with_live_values(&ignored, &target, &live, version), live);
+            }
         }
         // A child application whose ignored field is not there on either side.
         let app = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": {"name": "c"}, "spec": {"project": "default"}});
         assert_eq!(
-            with_live_values(&[by_jq(&[".spec.syncPolicy.automated"])], &app, &app),
+            respected(&[by_jq(&[".spec.syncPolicy.automated"])], &app, &app),
             app
         );
+    }
+
+    /// SYNC-103, SYNC-227: since 3.6 the lists of a custom resource's `metadata` have their merge keys.
+    #[test]
+    fn finalizers_of_custom_resources_merge_since_3_6() {
+        let widget = |finalizers: Value| json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w", "finalizers": finalizers}});
+        let target = widget(json!(["own/new", "other/kept"]));
+        let live = widget(json!(["own/old", "other/kept"]));
+        let ignored = [by_jq(&[
+            r#".metadata.finalizers[] | select(. == "other/kept")"#,
+        ])];
+        for version in [ArgoVersion::V3_4, ArgoVersion::V3_5] {
+            assert_eq!(with_live_values(&ignored, &target, &live, version), live);
+        }
+        let out = with_live_values(&ignored, &target, &live, ArgoVersion::V3_6);
+        let finalizers = out["metadata"]["finalizers"].as_array().unwrap();
+        let mut names: Vec<&str> = finalizers.iter().filter_map(Value::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["other/kept", "own/new"]);
+        // A list in which nothing of what is desired is ignored is not ignored.
+        let target = widget(json!(["own/new"]));
+        for version in ArgoVersion::ALL {
+            assert_eq!(with_live_values(&ignored, &target, &live, version), target);
+        }
+    }
+
+    /// SYNC-103: a map that patches replace whole keeps what is not ignored, in all three ways it could be lost.
+    #[test]
+    fn what_is_not_ignored_beside_it_is_as_desired() {
+        let budget = |labels: Value| {
+            json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b", "namespace": "demo"},
+            "spec": {"minAvailable": 1, "selector": {"matchLabels": labels}}})
+        };
+        let target = budget(json!({"app": "new", "tier": "front", "hash": "git"}));
+        let live = budget(json!({"app": "old", "hash": "live", "left": "over"}));
+        let mut ignored = ignoring(&["/spec/selector/matchLabels/hash"], &[]);
+        ignored.group = "policy".to_owned();
+        assert_eq!(
+            respected(&[ignored], &target, &live),
+            budget(json!({"app": "new", "tier": "front", "hash": "live"}))
+        );
+    }
+
+    /// SYNC-103: `status` is ignored always, and no live one takes its place.
+    #[test]
+    fn status_is_neither_desired_nor_copied() {
+        let ignored = [ignoring(&["/spec/replicas", "/status/x"], &[])];
+        let (mut target, mut live) = (deployment(1, "new"), deployment(5, "old"));
+        target["status"] = json!({"replicas": 1});
+        live["status"] = json!({"x": 1, "replicas": 5});
+        for version in ArgoVersion::ALL {
+            let out = with_live_values(&ignored, &target, &live, version);
+            assert_eq!(out, deployment(5, "new"));
+        }
     }
 
     #[test]
@@ -417,7 +411,7 @@ mod tests {
         let mut other = ignoring(&["/spec/replicas"], &[]);
         other.group = "batch".to_owned();
         assert_eq!(
-            with_live_values(&[other], &deployment(1, "a"), &deployment(5, "a")),
+            respected(&[other], &deployment(1, "a"), &deployment(5, "a")),
             deployment(1, "a")
         );
     }

@@ -148,6 +148,7 @@ fn respect_ignored(input: &StepInput, task: &mut Task, live: &Value) {
             &options.ignore_differences,
             target,
             live,
+            options.version,
         ));
     }
 }
