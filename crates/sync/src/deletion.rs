@@ -235,10 +235,14 @@ impl Pass<'_> {
             .collect();
         let input = self.input;
         let rendered = target::delete_hooks(&input.targets, &input.app, &input.kinds, phase);
-        let missing: Vec<Target> = rendered
-            .into_iter()
-            .filter(|hook| !known.contains(&hook.key))
-            .collect();
+        let mut missing = Vec::new();
+        for hook in rendered {
+            let namespaced = self.scope(&hook, phase)?;
+            if !known.contains(&hook.key) {
+                self.check_permission(&hook, namespaced, phase)?;
+                missing.push(hook);
+            }
+        }
         if !missing.is_empty() || self.any_unfinished(&existing) {
             self.asks.note(Note::WaveStarted {
                 phase,
@@ -271,6 +275,35 @@ impl Pass<'_> {
         }
         self.output.completed = Some(phase);
         Ok(true)
+    }
+
+    /// Whether the kind of a hook has namespaces.
+    fn scope(&self, hook: &Target, phase: Phase) -> Result<bool, String> {
+        let kind = hook.gvk.group_kind();
+        self.input.kinds.namespaced(&kind).ok_or_else(|| {
+            let group = if kind.group.is_empty() {
+                String::new()
+            } else {
+                format!(".{}", kind.group)
+            };
+            let name = in_braces(&hook.key);
+            format!("failed to determine scope of {phase} hook {name}: {group} \"\" not found")
+        })
+    }
+
+    /// What the project does not permit in a sync it does not permit as a delete hook either (SYNC-032, SYNC-146).
+    fn check_permission(
+        &self,
+        hook: &Target,
+        namespaced: bool,
+        phase: Phase,
+    ) -> Result<(), String> {
+        let project = self.input.options.project.as_deref();
+        let verdict = project.map_or(Ok(()), |project| project.validate(&hook.key, namespaced));
+        verdict.map_err(|error| {
+            let name = in_braces(&hook.key);
+            format!("{phase} hook {name} is not permitted: {error}")
+        })
     }
 
     fn health(&self, live: &Value) -> Option<HealthStatus> {
@@ -351,6 +384,17 @@ impl Pass<'_> {
         }
         Ok(going.is_empty())
     }
+}
+
+/// A key as Go prints it that does not ask for its text.
+fn in_braces(key: &ObjectKey) -> String {
+    let ObjectKey {
+        group,
+        kind,
+        namespace,
+        name,
+    } = key;
+    format!("{{{group} {kind} {namespace} {name}}}")
 }
 
 fn delete_ask(live: &Value, phase: Phase, propagation: Propagation) -> Option<DeleteAsk> {

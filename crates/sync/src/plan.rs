@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use wavetank_json::{Value, json};
 use wavetank_model::{
-    GroupVersionKind, ObjectKey, OperationPhase, Phase, ResultCode, argo, object,
+    ArgoVersion, GroupVersionKind, ObjectKey, OperationPhase, Phase, ResultCode, argo, object,
 };
 
 pub use order::{RANKED_KINDS, kind_rank};
@@ -335,6 +335,8 @@ fn modify_namespace(input: &StepInput, namespace: &mut Value, exists: bool) -> b
 }
 
 /// Resolves the kind of every task; `false` when something is wrong, which is then recorded (SYNC-031, SYNC-033).
+///
+/// A kind that was found is looked for once; since 3.5 one that was not is too (SYNC-227).
 async fn check(
     input: &StepInput,
     targets: &Targets,
@@ -344,9 +346,13 @@ async fn check(
 ) -> bool {
     let mut known: BTreeMap<Arc<GroupVersionKind>, Result<Arc<ApiResource>, DiscoverError>> =
         BTreeMap::new();
+    let again = input.options.version < ArgoVersion::V3_5;
     let mut valid = true;
     for task in tasks {
-        if !known.contains_key(&task.gvk) {
+        if known
+            .get(&task.gvk)
+            .is_none_or(|answer| again && answer.is_err())
+        {
             let answer = asks.discover(&task.gvk).await;
             known.insert(task.gvk.clone(), answer.map(Arc::new));
         }

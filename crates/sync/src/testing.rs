@@ -111,6 +111,8 @@ pub(crate) struct Cluster {
     pub(crate) refuse_delete: BTreeMap<String, u16>,
     /// Every read is refused with that code.
     pub(crate) refuse_get: Option<u16>,
+    /// So many lookups of kinds fail first.
+    pub(crate) failing_lookups: u32,
     /// Names that stay terminating when they are deleted.
     pub(crate) lingering: BTreeSet<String>,
     /// Names that the view does not show.
@@ -284,7 +286,12 @@ impl Asks for Cluster {
         gvk: &'a GroupVersionKind,
     ) -> BoxFuture<'a, Result<ApiResource, DiscoverError>> {
         let found = self.kinds.resource(gvk).cloned();
+        let fails = self.failing_lookups > 0;
+        self.failing_lookups = self.failing_lookups.saturating_sub(1);
         Box::pin(async move {
+            if fails {
+                return Err(DiscoverError::Failed("away".to_owned()));
+            }
             found.ok_or_else(|| DiscoverError::NotFound(message::group_version_not_found(gvk)))
         })
     }

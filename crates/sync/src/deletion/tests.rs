@@ -154,6 +154,46 @@ fn a_failed_delete_hook_is_made_anew() {
     );
 }
 
+/// SYNC-146, SYNC-032: what the project does not permit is not made, nor what stands beside it.
+#[test]
+fn delete_hooks_must_be_permitted() {
+    let mut cluster = Cluster::new();
+    let hooks = "Job/fine hook=PreDelete\nJob/away hook=PreDelete ns=elsewhere";
+    let mut deletion = Deletion::new(hooks, &[]);
+    let here = crate::project::Destination {
+        namespace: "demo".to_owned(),
+        ..crate::project::Destination::default()
+    };
+    deletion.options.project = Some(Arc::new(crate::project::Project {
+        name: "team".to_owned(),
+        destinations: vec![here],
+        ..crate::project::Project::default()
+    }));
+    let error = deletion.pass(&mut cluster).error;
+    assert_eq!(
+        error.as_deref(),
+        Some(
+            "error executing pre-delete hooks: PreDelete hook {batch Job elsewhere away} is not permitted: \
+             namespace elsewhere is not permitted in project 'team'"
+        )
+    );
+    assert_eq!(cluster.take_log(), "");
+}
+
+/// SYNC-146: a hook of a kind that is not served has no scope.
+#[test]
+fn delete_hooks_must_have_a_scope() {
+    let mut deletion = Deletion::new("Widget.example.com/w hook=PostDelete", &[]);
+    let error = deletion.pass(&mut Cluster::new()).error;
+    assert_eq!(
+        error.as_deref(),
+        Some(
+            "error executing post-delete hooks: failed to determine scope of PostDelete hook {example.com Widget demo w}: \
+             .example.com \"\" not found"
+        )
+    );
+}
+
 /// SYNC-147: by policy and worst health.
 #[test]
 fn delete_hooks_are_cleaned_up_by_policy() {

@@ -1,6 +1,7 @@
 //! What fails, when, and with which words.
 
 use wavetank_json::json;
+use wavetank_model::ArgoVersion;
 
 use super::{cluster_with, without_namespace};
 use crate::testing::{Cluster, Operation};
@@ -39,11 +40,32 @@ fn invalid_tasks_fail_before_anything_runs() {
 #[test]
 fn invalid_tasks_had_no_reasons() {
     let mut operation = Operation::new("Widget.example.com/w");
-    operation.options.version = wavetank_model::ArgoVersion::V3_4;
+    operation.options.version = ArgoVersion::V3_4;
     assert_eq!(
         operation.pass(&mut Cluster::new()),
         "Failed one or more synchronization tasks are not valid"
     );
+}
+
+/// SYNC-031, SYNC-227: since 3.5 a lookup that failed stands for all objects of its kind; before, each had its own.
+#[test]
+fn a_failed_lookup_is_remembered_since_3_5() {
+    for (version, expected) in [
+        (ArgoVersion::V3_4, vec!["a"]),
+        (ArgoVersion::V3_5, vec!["a", "b"]),
+        (ArgoVersion::V3_6, vec!["a", "b"]),
+    ] {
+        let mut operation = Operation::new("ConfigMap/a\nConfigMap/b\nDeployment/c");
+        operation.options.version = version;
+        let mut cluster = Cluster::new();
+        cluster.failing_lookups = 1;
+        assert!(operation.pass(&mut cluster).starts_with("Failed"));
+        let names = operation
+            .results
+            .iter()
+            .map(|result| result.key.name.as_str());
+        assert_eq!(names.collect::<Vec<_>>(), expected, "{version:?}");
+    }
 }
 
 /// SYNC-046: the namespace fails alone.
