@@ -35,13 +35,9 @@ pub(crate) fn assess(
                 .map(|conditions| judge(&conditions, argo))
                 .map_err(|error| error.of(KIND))
         }
-        "v2" => {
-            let read = |autoscaler| {
-                conditions(
-                    Struct::of(autoscaler)?.get("status")?,
-                    "v2.HorizontalPodAutoscalerConditionType",
-                )
-            };
+        "v2" | "v2beta1" | "v2beta2" if version == "v2" || argo < ArgoVersion::V3_5 => {
+            let go_type = format!("{version}.HorizontalPodAutoscalerConditionType");
+            let read = |autoscaler| conditions(Struct::of(autoscaler)?.get("status")?, &go_type);
             read(autoscaler)
                 .map(|conditions| judge(&conditions, argo))
                 .map_err(|error| error.of(KIND))
@@ -61,19 +57,22 @@ fn read(entries: &[Value]) -> Result<Vec<Condition<'_>>> {
         .collect()
 }
 
+/// Since 3.5 a failure counts wherever it stands; before, the first condition counts that says anything (SYNC-227).
 fn judge(conditions: &[Condition<'_>], argo: ArgoVersion) -> Health {
-    if let Some(broken) = conditions
+    let broken = conditions
         .iter()
-        .find(|condition| is_failure(condition.kind, condition.reason, argo))
-    {
-        return Health::degraded(broken.message);
-    }
-    let works = |condition: &&Condition<'_>| {
+        .position(|condition| is_failure(condition.kind, condition.reason, argo));
+    let working = conditions.iter().position(|condition| {
         matches!(condition.kind, "AbleToScale" | "ScalingLimited") && condition.is_true()
-    };
-    match conditions.iter().find(works) {
-        Some(condition) => Health::healthy(condition.message),
-        None => Health::progressing(WAITING),
+    });
+    match (broken, working) {
+        (Some(broken), working)
+            if argo >= ArgoVersion::V3_5 || working.is_none_or(|place| broken <= place) =>
+        {
+            Health::degraded(conditions[broken].message)
+        }
+        (_, Some(working)) => Health::healthy(conditions[working].message),
+        (_, None) => Health::progressing(WAITING),
     }
 }
 
