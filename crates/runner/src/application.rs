@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use wavetank_health::{Pair, application};
 use wavetank_json::Value;
 use wavetank_kernel::SimTime;
-use wavetank_model::{ObjectKey, Verb};
+use wavetank_model::{ArgoVersion, ObjectKey, Verb};
 use wavetank_scenario::{App, BoundAction, Scenario, StepAction};
 use wavetank_sync::operation::auto_sync::{
     AutoSync, AutomatedPolicy, AutomaticOperation, Decision, SelfHealBackoff, decide,
@@ -189,7 +189,13 @@ impl Controller {
         let kinds = self.kinds();
         let mut guard = self.shared.state();
         let state = &mut *guard;
-        state.refreshes.due = None;
+        // Before 3.6 the operation was looked at after each comparison (SYNC-129); that of a resync is the backstop.
+        if state.refreshes.due.take().is_some()
+            && state.app.settings.version < ArgoVersion::V3_6
+            && state.is_working()
+        {
+            state.batch_due = Some(now);
+        }
         state.refreshes.last = now;
         state.refreshes.count += 1;
         state.refreshes.after_operation = false;

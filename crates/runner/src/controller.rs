@@ -2,8 +2,10 @@
 //!
 //! A pass starts when an operation arrives or a retry is due, as soon as the controller sees its own write of the stored state,
 //! `passes.batch` after the first change of a managed object that the view has seen, and `passes.backstop` after the
-//! last pass (SYNC-129). The same for every engine.
+//! last pass (SYNC-129). The same for every engine. Before 3.6 both are other times by default, and a pass follows each
+//! comparison of the app and each change of what its objects own (SYNC-227).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use futures::channel::oneshot;
 use jiff::SignedDuration;
 use wavetank_json::Value;
 use wavetank_kernel::SimTime;
-use wavetank_model::{GroupKind, ObjectKey, argo, object};
+use wavetank_model::{GroupKind, GroupVersionKind, ObjectKey, argo, object};
 use wavetank_scenario::{App, Scenario};
 use wavetank_sync::kinds::KnownKind;
 use wavetank_sync::operation::{Due, OperationState};
@@ -22,6 +24,10 @@ use crate::asks::RunAsks;
 use crate::desired::{Desired, Revision};
 use crate::seam::Seam;
 use crate::shared::{AppState, Shared};
+use crate::view::View;
+
+/// So many generations of owners are looked at.
+const DEEPEST_TREE: usize = 8;
 
 /// One operation of the run.
 #[derive(Clone, Debug)]
@@ -131,7 +137,7 @@ impl Times {
             now,
             timeout: SignedDuration::try_from(settings.sync_timeout)
                 .unwrap_or(SignedDuration::ZERO),
-            backstop: settings.passes.backstop,
+            backstop: settings.backstop(),
         }
     }
 }
@@ -246,7 +252,7 @@ impl Controller {
             (None, Some(_)) if restarted => Next::Delete(Cause::Restart),
             (None, Some(_)) if confirmed => Next::Delete(Cause::Confirmation),
             (None, Some(deletion)) => {
-                let (at, cause) = deletion.next(state.app.settings.passes.backstop);
+                let (at, cause) = deletion.next(state.app.settings.backstop());
                 match state.batch_due {
                     Some(batch) if batch < at && batch <= now => Next::Delete(Cause::Batch),
                     _ if at <= now => Next::Delete(cause),
@@ -351,12 +357,40 @@ pub(crate) fn is_managed(
     if object::owners(live).next().is_some() {
         return false;
     }
-    let name = &scenario.app.name;
-    let tracked = object::annotation(live, argo::TRACKING_ID)
-        .is_some_and(|id| id.split_once(':').is_some_and(|(app, _)| app == name))
-        || object::label(live, "app.kubernetes.io/instance")
-            .is_some_and(|instance| instance == name);
-    tracked || desired.head().keys.contains(key)
+    is_tracked(&scenario.app.name, live) || desired.head().keys.contains(key)
+}
+
+/// Whether an object that has an owner is part of the app's tree: it, one of its owners or one of theirs carries the
+/// app's tracking id.
+///
+/// Before 3.6 such a change made the engine look again, too (SYNC-129, SYNC-227). Endpoints change too often for that.
+pub(crate) fn is_in_tree(app: &str, view: &View, key: &ObjectKey, live: &Value) -> bool {
+    if key.group.is_empty() && key.kind == "Endpoints" {
+        return false;
+    }
+    let mut level = vec![(0, key.clone(), Cow::Borrowed(live))];
+    while let Some((depth, key, object)) = level.pop() {
+        if is_tracked(app, &object) {
+            return true;
+        }
+        if depth == DEEPEST_TREE {
+            continue;
+        }
+        for owner in object::owners(&object) {
+            let gvk = GroupVersionKind::new(owner.api_version, owner.kind);
+            let parent = ObjectKey::new(&gvk.group, &gvk.kind, &key.namespace, owner.name);
+            if let Some(found) = view.get(&parent) {
+                level.push((depth + 1, parent, Cow::Owned(Value::clone(&found))));
+            }
+        }
+    }
+    false
+}
+
+fn is_tracked(app: &str, live: &Value) -> bool {
+    object::annotation(live, argo::TRACKING_ID)
+        .is_some_and(|id| id.split_once(':').is_some_and(|(name, _)| name == app))
+        || object::label(live, "app.kubernetes.io/instance").is_some_and(|name| name == app)
 }
 
 impl AppState {
@@ -367,5 +401,52 @@ impl AppState {
                 .operation
                 .as_ref()
                 .is_some_and(OperationRecord::in_progress)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wavetank_json::json;
+
+    use super::*;
+
+    fn config(kind: &str, name: &str, meta: Value) -> (ObjectKey, Value) {
+        let version = if kind == "Endpoints" { "v1" } else { "apps/v1" };
+        let mut object = json!({"apiVersion": version, "kind": kind, "metadata": meta});
+        object["metadata"]["name"] = name.into();
+        object["metadata"]["namespace"] = "demo".into();
+        let key = ObjectKey::of(&object).unwrap();
+        (key, object)
+    }
+
+    fn owned_by(kind: &str, name: &str) -> Value {
+        json!({"ownerReferences": [{"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": "u"}]})
+    }
+
+    /// SYNC-129, SYNC-227: the owner's owner counts; what nobody tracks, what goes in circles and Endpoints do not.
+    #[test]
+    fn the_tree_of_an_app_is_what_its_objects_own() {
+        let view = View::default();
+        let tracked = json!({"annotations": {argo::TRACKING_ID: "shop:apps/Deployment:demo/web"}});
+        for (kind, name, meta) in [
+            ("Deployment", "web", tracked),
+            ("ReplicaSet", "web-1", owned_by("Deployment", "web")),
+            ("Deployment", "stranger", json!({})),
+            ("ReplicaSet", "round", owned_by("ReplicaSet", "about")),
+            ("ReplicaSet", "about", owned_by("ReplicaSet", "round")),
+        ] {
+            let (key, object) = config(kind, name, meta);
+            view.show(key, object);
+        }
+        let is_in_tree = |kind: &str, owner: (&str, &str)| {
+            let (key, object) = config(kind, "it", owned_by(owner.0, owner.1));
+            is_in_tree("shop", &view, &key, &object)
+        };
+        assert!(is_in_tree("Pod", ("ReplicaSet", "web-1")));
+        assert!(is_in_tree("ReplicaSet", ("Deployment", "web")));
+        assert!(!is_in_tree("Pod", ("Deployment", "stranger")));
+        assert!(!is_in_tree("Pod", ("Deployment", "gone")));
+        assert!(!is_in_tree("Pod", ("ReplicaSet", "round")));
+        assert!(!is_in_tree("Endpoints", ("Deployment", "web")));
     }
 }

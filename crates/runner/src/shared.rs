@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use wavetank_cluster::{Capability, Cluster};
 use wavetank_kernel::{Clock, SimTime};
-use wavetank_model::{EventPattern, ObjectKey};
+use wavetank_model::{ArgoVersion, EventPattern, ObjectKey};
 use wavetank_scenario::{App, Scenario};
 use wavetank_sync::project::Project;
 
@@ -189,13 +189,17 @@ impl Shared {
         let mut state = self.state();
         let is_crd = key.group == "apiextensions.k8s.io" && key.kind == "CustomResourceDefinition";
         let kind = if is_crd { state.note_crd(object) } else { None };
-        if !crate::controller::is_managed(&self.scenario, &state.desired, key, object) {
+        let managed = crate::controller::is_managed(&self.scenario, &state.desired, key, object);
+        let counts = managed
+            || (state.app.settings.version < ArgoVersion::V3_6
+                && crate::controller::is_in_tree(&self.scenario.app.name, &self.view, key, object));
+        if !counts {
             return kind;
         }
         state.rested = false;
-        let at = self.clock.now() + state.app.settings.passes.batch;
+        let at = self.clock.now() + state.app.settings.batch();
         let refresh = state.refreshes.due;
-        if !state.is_deleted() {
+        if managed && !state.is_deleted() {
             state.refreshes.bring(at);
         }
         let batched = state.is_working() && state.batch_due.is_none();
@@ -381,7 +385,7 @@ impl AppState {
     }
 
     /// Whether an operation or a deletion is in progress, so that passes come.
-    fn is_working(&self) -> bool {
+    pub(crate) fn is_working(&self) -> bool {
         if self.is_deleted() {
             return false;
         }

@@ -221,6 +221,17 @@ impl View {
         objects.values().map(shown).collect()
     }
 
+    /// The object of that key as last seen.
+    pub(crate) fn get(&self, key: &ObjectKey) -> Option<Arc<Value>> {
+        self.lock().get(key).map(|seen| Arc::clone(&seen.object))
+    }
+
+    /// Shows an object as if a watch had brought it.
+    #[cfg(test)]
+    pub(crate) fn show(&self, key: ObjectKey, object: Value) {
+        self.put(key, object.into());
+    }
+
     /// The objects that `target` names as last seen, for an app whose namespace is `home`.
     pub(crate) fn matching(&self, target: &Reference, home: &str) -> BTreeMap<ObjectKey, Seen> {
         let objects = self.lock();

@@ -517,12 +517,12 @@ static PASSES: Shape = shape(
         key(
             "batch",
             Ty::Duration,
-            "After the first change of a managed object; default 5s.",
+            "After the first change of a managed object; default 5s, before 3.6 100ms.",
         ),
         key(
             "backstop",
             Ty::Duration,
-            "After the last pass at the latest; default 30s.",
+            "After the last pass at the latest; default 30s, before 3.6 `resyncPeriod`.",
         ),
     ],
 );

@@ -219,22 +219,41 @@ impl Default for AppSettings {
     }
 }
 
-/// When the engine looks again (SYNC-129).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Passes {
-    /// After the first change of a managed object.
-    pub batch: Duration,
-    /// After the last pass at the latest.
-    pub backstop: Duration,
+impl AppSettings {
+    /// How long after the first change of a managed object the engine looks again (SYNC-129).
+    ///
+    /// Before 3.6 changes were not gathered, but that the cache hands them on ten times a second (SYNC-227).
+    pub fn batch(&self) -> Duration {
+        let default = if self.version < ArgoVersion::V3_6 {
+            Duration::from_millis(100)
+        } else {
+            Duration::from_secs(5)
+        };
+        self.passes.batch.unwrap_or(default)
+    }
+
+    /// How long after the last pass the engine looks again at the latest (SYNC-129).
+    ///
+    /// Before 3.6 nothing but the resync of the app made it look (SYNC-227); no resync is one in 100 years.
+    pub fn backstop(&self) -> Duration {
+        const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+        let default = match self.version {
+            ArgoVersion::V3_6 => Duration::from_secs(30),
+            _ if self.resync_period.is_zero() => NEVER,
+            _ => self.resync_period,
+        };
+        self.passes.backstop.unwrap_or(default)
+    }
 }
 
-impl Default for Passes {
-    fn default() -> Self {
-        Self {
-            batch: Duration::from_secs(5),
-            backstop: Duration::from_secs(30),
-        }
-    }
+/// When the engine looks again (SYNC-129), where the scenario says so: [`AppSettings::batch`],
+/// [`AppSettings::backstop`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passes {
+    /// After the first change of a managed object.
+    pub batch: Option<Duration>,
+    /// After the last pass at the latest.
+    pub backstop: Option<Duration>,
 }
 
 /// The cluster before the first step.

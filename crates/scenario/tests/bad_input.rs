@@ -269,7 +269,6 @@ app:
     sourceRepos: [\"*\"]
     sourceNamespaces: [a]
     roles: [{name: x}]
-  settings: {version: \"3.5\"}
 cluster: {objects: [{apiVersion: v1, kind: Namespace, metadata: {name: shop}}]}
 ";
     insta::assert_snapshot!(said(file(spec.trim_start(), WEB)));

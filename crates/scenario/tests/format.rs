@@ -99,7 +99,7 @@ fn the_application_and_the_cluster() {
         (Duration::from_secs(10), Duration::from_secs(60))
     );
     assert_eq!(app.settings.sync_wave_delay, Duration::from_secs(1));
-    assert_eq!(app.settings.passes.backstop, Duration::from_secs(10));
+    assert_eq!(app.settings.backstop(), Duration::from_secs(10));
     assert_eq!(
         (
             app.settings.resource_tracking_method.as_str(),
@@ -399,6 +399,35 @@ spec: {parallelism: "${replicas}", command: "echo ${HOME} $${replicas}"}
     assert_eq!(
         job["spec"]["command"].as_str(),
         Some("echo ${HOME} ${replicas}")
+    );
+}
+
+/// SYNC-129, SYNC-227: what nobody says depends on the version, which engines from outside change after the reading.
+#[test]
+fn the_engine_looks_again_as_its_version_does() {
+    use wavetank_model::ArgoVersion;
+
+    let mut settings = wavetank_scenario::AppSettings::default();
+    let seconds = Duration::from_secs;
+    assert_eq!(
+        (settings.batch(), settings.backstop()),
+        (seconds(5), seconds(30))
+    );
+    for version in [ArgoVersion::V3_4, ArgoVersion::V3_5] {
+        settings.version = version;
+        let hundred = Duration::from_millis(100);
+        assert_eq!(
+            (settings.batch(), settings.backstop()),
+            (hundred, seconds(120))
+        );
+    }
+    settings.resync_period = Duration::ZERO;
+    assert!(settings.backstop() > seconds(1_000_000_000), "never");
+    settings.passes.batch = Some(seconds(1));
+    settings.passes.backstop = Some(seconds(2));
+    assert_eq!(
+        (settings.batch(), settings.backstop()),
+        (seconds(1), seconds(2))
     );
 }
 

@@ -218,22 +218,15 @@ impl Reader<'_, '_> {
             max_duration: duration(node, "cap", heal.max_duration),
         });
         let passes = node.get("passes").map_or(default.passes, |node| Passes {
-            batch: duration(node, "batch", default.passes.batch),
-            backstop: duration(node, "backstop", default.passes.backstop),
+            batch: node.get("batch").and_then(Node::duration),
+            backstop: node.get("backstop").and_then(Node::duration),
         });
         if let Some(version) = node.get("version")
             && let Some(text) = version.string()
+            && let Some(reason) = unsupported::engine_version(&text)
         {
-            if let Some(reason) = unsupported::engine_version(&text) {
-                let message = format!("Argo CD {text} cannot be played by the built-in engine");
-                self.context.error(version.span, message, reason);
-            } else if let Some(differing) =
-                ArgoVersion::parse(&text).and_then(unsupported::differing)
-            {
-                let message =
-                    format!("Argo CD {text} is played by some rules of the newest version");
-                self.context.warning(version.span, message, differing);
-            }
+            let message = format!("Argo CD {text} cannot be played by the built-in engine");
+            self.context.error(version.span, message, reason);
         }
         AppSettings {
             sync_wave_delay: duration(node, "syncWaveDelay", default.sync_wave_delay),
