@@ -22,6 +22,7 @@ use wavetank_sync::project::{IN_CLUSTER, Project, WindowVerdict, can_sync};
 use wavetank_sync::{AppIdentity, Comparison, SyncCode, SyncOptions, compare};
 use wavetank_trace::{self as trace, AppResource, Event};
 
+use crate::answers::KnownAnswers;
 use crate::controller::{Controller, OperationRecord};
 use crate::desired::Revision;
 use crate::request::{app_options, retry_strategy};
@@ -75,6 +76,7 @@ pub(crate) fn matters(scenario: &Scenario) -> bool {
 
 /// When the app is compared again, and how often it was.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(crate) struct Refreshes {
     /// Whether it is compared at all.
     pub(crate) wanted: bool,
@@ -86,6 +88,10 @@ pub(crate) struct Refreshes {
     pub(crate) count: u64,
     /// The last operation ended and no comparison has seen its end.
     pub(crate) after_operation: bool,
+    /// Somebody asks for it: nothing that is known already counts.
+    pub(crate) requested: bool,
+    /// A comparison is being made.
+    pub(crate) running: bool,
 }
 
 impl Refreshes {
@@ -114,7 +120,9 @@ impl Shared {
             return Err("the application was deleted".to_owned());
         }
         state.refreshes.bring(self.clock.now());
-        let number = state.refreshes.count + 1;
+        state.refreshes.requested = true;
+        // The one that is being made began before.
+        let number = state.refreshes.count + 1 + u64::from(state.refreshes.running);
         drop(state);
         self.control.notify_one();
         Ok(number)
@@ -181,34 +189,57 @@ fn verb_of(word: &str) -> Option<Verb> {
     })
 }
 
+/// What a comparison of the app looks at.
+struct Opened {
+    revision: Revision,
+    options: SyncOptions,
+    live: Vec<Arc<Value>>,
+    /// What the server need not be asked again.
+    known: Option<KnownAnswers>,
+}
+
 impl Controller {
     /// Compares the app with what the view shows, and starts what auto-sync decides (SYNC-126, SYNC-148, SYNC-150).
-    pub(crate) fn refresh(&mut self) {
-        let now = self.shared.clock.now();
-        let wall = self.shared.cluster.epoch().wall(now);
+    pub(crate) async fn refresh(&mut self) {
+        let Opened {
+            revision,
+            options,
+            live,
+            known,
+        } = self.open_refresh();
         let kinds = self.kinds();
+        let asked = self
+            .ask_server(&revision, &live, &kinds, &options, known)
+            .await;
+        let wall = self.shared.cluster.epoch().wall(self.shared.clock.now());
         let mut guard = self.shared.state();
         let state = &mut *guard;
-        // Before 3.6 the operation was looked at after each comparison (SYNC-129); that of a resync is the backstop.
-        if state.refreshes.due.take().is_some()
-            && state.app.settings.version < ArgoVersion::V3_6
-            && state.is_working()
-        {
-            state.batch_due = Some(now);
-        }
-        state.refreshes.last = now;
+        state.refreshes.running = false;
         state.refreshes.count += 1;
         state.refreshes.after_operation = false;
-        let app = Arc::clone(&state.app);
-        let revision = state.desired.head().clone();
-        let options = app_options(&app, &app.sync_policy.sync_options);
-        let whole = options.read_managed_fields(&revision.manifests);
-        let live = self.shared.view.snapshot(whole);
-        let mut found = compare(&revision.manifests, &live, &self.identity, &kinds, &options);
+        let answers = asked
+            .as_ref()
+            .map(KnownAnswers::answers)
+            .unwrap_or_default();
+        let mut found = compare(
+            &revision.manifests,
+            &live,
+            &self.identity,
+            &kinds,
+            &options,
+            &answers,
+        );
         if metadata_changed(state.operation.as_ref(), &options) {
             found.status = SyncCode::OutOfSync;
         }
         let mut conditions = BTreeMap::new();
+        match asked {
+            Ok(said) => state.known_answers = said,
+            Err(error) => {
+                found = found.unknown();
+                conditions.insert("ComparisonError".to_owned(), error);
+            }
+        }
         if let Some(error) = state
             .deletion
             .as_ref()
@@ -232,6 +263,33 @@ impl Controller {
         self.shared.store_status(state, status);
         drop(guard);
         self.shared.changed.notify_waiters();
+    }
+
+    /// Takes up a comparison: what is compared with what.
+    fn open_refresh(&self) -> Opened {
+        let now = self.shared.clock.now();
+        let mut guard = self.shared.state();
+        let state = &mut *guard;
+        // Before 3.6 the operation was looked at after each comparison (SYNC-129); that of a resync is the backstop.
+        if state.refreshes.due.take().is_some()
+            && state.app.settings.version < ArgoVersion::V3_6
+            && state.is_working()
+        {
+            state.batch_due = Some(now);
+        }
+        state.refreshes.last = now;
+        state.refreshes.running = true;
+        let asked_for = std::mem::take(&mut state.refreshes.requested);
+        let app = Arc::clone(&state.app);
+        let revision = state.desired.head().clone();
+        let options = app_options(&app, &app.sync_policy.sync_options);
+        let whole = options.read_managed_fields(&revision.manifests);
+        Opened {
+            live: self.shared.view.snapshot(whole),
+            known: (!asked_for).then(|| state.known_answers.clone()),
+            revision,
+            options,
+        }
     }
 
     fn status(

@@ -7,6 +7,7 @@ use wavetank_kernel::BoxFuture;
 use wavetank_model::{GroupVersionKind, Phase, Verb};
 use wavetank_sync::apply::KubeAsks;
 use wavetank_sync::engine::{CallError, DeleteReason, DiscoverError};
+use wavetank_sync::server_side_diff::Question;
 use wavetank_sync::{ApiResource, ApplyAsk, Asks, DeleteAsk, FinalizerAsk, Note, ResourceRef};
 use wavetank_trace::{Event, TaskEvent};
 
@@ -41,6 +42,18 @@ impl RunAsks {
             Box::new(move |note| sink.take(note)),
         );
         Self { inner, notes }
+    }
+
+    /// What a server-side apply would make of an object (SYNC-149).
+    ///
+    /// # Errors
+    /// Message of the condition `ComparisonError`.
+    pub(crate) async fn predict(
+        &mut self,
+        question: &Question,
+        manager: &str,
+    ) -> Result<Value, String> {
+        self.inner.predict(question, manager).await
     }
 
     /// The attempt ended; gives the ends of its last wave and phase.

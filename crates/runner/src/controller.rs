@@ -195,7 +195,7 @@ impl Controller {
                         }
                     }
                 }
-                Next::Refresh => self.refresh(),
+                Next::Refresh => self.refresh().await,
                 Next::Delete(cause) => {
                     let dropped = tokio::select! {
                         biased;

@@ -7,6 +7,7 @@
 //! expectation cannot hold any more.
 
 mod actions;
+mod answers;
 mod application;
 mod asks;
 mod child_application;

@@ -3,10 +3,11 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use wavetank_model::{ArgoVersion, Verb};
+use wavetank_model::{ArgoVersion, OperationPhase, Verb};
 use wavetank_scenario::pattern_key;
 use wavetank_sync::operation::{Act, Finished, OperationState, is_confirmed};
 use wavetank_sync::project::{WindowVerdict, can_sync};
+use wavetank_sync::server_side_diff::Answers;
 use wavetank_sync::{StepInput, StepOutput, compare};
 use wavetank_trace::{DesiredObject, Event, OperationEvent};
 
@@ -20,51 +21,58 @@ impl Controller {
     /// Runs one pass of the operation in progress.
     pub(crate) async fn pass(&mut self, cause: Cause) -> Result<(), wavetank_sync::EngineError> {
         let before = self.shared.recorder.effects();
-        let Some((act, input)) = self.begin(cause) else {
+        let Some((act, mut input)) = self.begin(cause) else {
             return Ok(());
         };
-        let (output, blocked) = if let Some(refused) = self.check(&input) {
-            refused
-        } else {
-            let output = match act {
+        if let Some(message) = self.blocked_by_window(&input) {
+            let output = ended(&input, input.phase, message);
+            self.finish(cause, act, output, true, before);
+            return Ok(());
+        }
+        let output = match self.checked(&mut input).await {
+            Err(refused) => refused,
+            Ok(()) => match act {
                 Act::Terminate => self.engine.terminate(input, &mut self.asks).await?,
                 _ => self.engine.pass(input, &mut self.asks).await?,
-            };
-            (output, false)
+            },
         };
-        self.finish(cause, act, output, blocked, before);
+        self.finish(cause, act, output, false, before);
         Ok(())
     }
 
-    /// What ends a pass before the engine is asked (SYNC-131), and whether a sync window did.
-    fn check(&self, input: &StepInput) -> Option<(StepOutput, bool)> {
-        let output = |phase, message| StepOutput {
-            phase,
-            message,
-            results: input.results.clone(),
-        };
+    /// Why a sync window holds the pass back (SYNC-140).
+    fn blocked_by_window(&self, input: &StepInput) -> Option<String> {
         let app = &input.app;
-        if let Some(project) = input.options.project.as_deref() {
-            let now = self.shared.cluster.epoch().wall(self.shared.clock.now());
-            let (manual, started) = {
-                let state = self.shared.state();
-                let operation = &state.operation.as_ref()?.state;
-                (!operation.automated, operation.started_at)
-            };
-            let windows = &project.sync_windows;
-            let verdict = can_sync(
-                windows,
-                &app.name,
-                &app.namespace,
-                manual,
-                now,
-                // `syncOverrun` came with 3.5 (SYNC-227).
-                Some(started).filter(|_| input.options.version >= ArgoVersion::V3_5),
-            );
-            if let WindowVerdict::Blocked(message) = verdict {
-                return Some((output(input.phase, message), true));
-            }
+        let project = input.options.project.as_deref()?;
+        let now = self.shared.cluster.epoch().wall(self.shared.clock.now());
+        let (manual, started) = {
+            let state = self.shared.state();
+            let operation = &state.operation.as_ref()?.state;
+            (!operation.automated, operation.started_at)
+        };
+        let windows = &project.sync_windows;
+        let verdict = can_sync(
+            windows,
+            &app.name,
+            &app.namespace,
+            manual,
+            now,
+            // `syncOverrun` came with 3.5 (SYNC-227).
+            Some(started).filter(|_| input.options.version >= ArgoVersion::V3_5),
+        );
+        match verdict {
+            WindowVerdict::Blocked(message) => Some(message),
+            WindowVerdict::Allowed => None,
         }
+    }
+
+    /// Compares the app and looks at what ends a pass before the engine is asked (SYNC-131).
+    async fn checked(&mut self, input: &mut StepInput) -> Result<(), StepOutput> {
+        let asked = self.compared_by_server(input).await;
+        if let Ok(answers) = &asked {
+            input.answers = Arc::clone(answers);
+        }
+        let app = &input.app;
         if input.options.fail_on_shared_resource {
             let found = compare(
                 &input.targets,
@@ -72,15 +80,45 @@ impl Controller {
                 app,
                 &input.kinds,
                 &input.options,
+                &input.answers,
             );
             if let Some(message) = shared_warning(&found.shared, app) {
                 let text = format!("Shared resource found: {message}");
-                return Some((output(wavetank_model::OperationPhase::Failed, text), false));
+                return Err(ended(input, OperationPhase::Failed, text));
             }
         }
-        let message = invalid_destination(app, input.options.project.as_deref()?)?;
-        let text = format!("InvalidSpecError: {message}");
-        Some((output(wavetank_model::OperationPhase::Error, text), false))
+        if let Err(error) = asked {
+            let text = format!("ComparisonError: {error}");
+            return Err(ended(input, OperationPhase::Error, text));
+        }
+        let project = input.options.project.as_deref();
+        match project.and_then(|project| invalid_destination(app, project)) {
+            Some(message) => {
+                let text = format!("InvalidSpecError: {message}");
+                Err(ended(input, OperationPhase::Error, text))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// What the server says of the objects that it compares; what the last comparison of the app was told counts, unless
+    /// somebody asks for a new one (SYNC-149).
+    async fn compared_by_server(&mut self, input: &StepInput) -> Result<Arc<Answers>, String> {
+        if !input.options.server_side_diff {
+            return Ok(Arc::default());
+        }
+        let (revision, known) = {
+            let state = self.shared.state();
+            let Some(operation) = &state.operation else {
+                return Ok(Arc::default());
+            };
+            let known = (!state.refreshes.requested).then(|| state.known_answers.clone());
+            (operation.commit.clone(), known)
+        };
+        let said = self
+            .ask_server(&revision, &input.live, &input.kinds, &input.options, known)
+            .await?;
+        Ok(said.answers())
     }
 
     /// Opens a pass: fixes the snapshot and tells the trace.
@@ -147,6 +185,7 @@ impl Controller {
             message: operation.state.message.clone(),
             results: operation.state.results.clone(),
             prune_confirmed: is_confirmed(approved, operation.state.started_at),
+            answers: Arc::default(),
         };
         state.batch_due = None;
         state.in_pass = true;
@@ -171,7 +210,7 @@ impl Controller {
         let Some(operation) = state.operation.as_mut() else {
             return;
         };
-        let succeeded = output.phase == wavetank_model::OperationPhase::Succeeded;
+        let succeeded = output.phase == OperationPhase::Succeeded;
         let attempt_over = output.phase.completed();
         let finished = operation.state.finish(act, output, wall);
         operation.stored_due =
@@ -245,8 +284,16 @@ impl Shared {
     }
 }
 
+/// What a pass leaves that ends before the engine is asked.
+fn ended(input: &StepInput, phase: OperationPhase, message: String) -> StepOutput {
+    StepOutput {
+        phase,
+        message,
+        results: input.results.clone(),
+    }
+}
+
 fn verb_after(state: &OperationState, finished: Finished) -> Option<Verb> {
-    use wavetank_model::OperationPhase;
     if finished.retrying {
         return Some(Verb::Retrying);
     }

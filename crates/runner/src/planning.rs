@@ -40,6 +40,7 @@ impl Shared {
             message: String::new(),
             results: Vec::new(),
             prune_confirmed: false,
+            answers: Arc::default(),
         };
         let mut ledger = Ledger::new(Vec::new());
         let mut asks = ViewAsks::new(kinds, live);

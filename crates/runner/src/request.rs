@@ -19,6 +19,8 @@ use crate::shared::Shared;
 /// The annotation that confirms prunes and deletions (SYNC-067).
 pub(crate) const APPROVED: &str = "argocd.argoproj.io/deletion-approved";
 
+/// How the app is compared.
+const COMPARE_OPTIONS: &str = "argocd.argoproj.io/compare-options";
 /// The annotation that names the manager whose client-side fields are taken over (SYNC-096).
 const MIGRATION_MANAGER: &str = "argocd.argoproj.io/client-side-apply-migration-manager";
 
@@ -170,6 +172,10 @@ pub(crate) fn app_options(app: &App, items: &[String]) -> SyncOptions {
         .as_ref()
         .map(managed_namespace);
     options.project = project(app).ok().flatten().map(Arc::new);
+    let compared = app.annotations.get(COMPARE_OPTIONS).map(String::as_str);
+    let policy = &app.sync_policy.sync_options;
+    let applies_from_the_server = policy.iter().any(|item| item == "ServerSideApply=true");
+    options.compare_as(compared.unwrap_or_default(), applies_from_the_server);
     if let Some(manager) = app.annotations.get(MIGRATION_MANAGER) {
         options.migration_manager.clone_from(manager);
     }

@@ -11,6 +11,7 @@ use wavetank_model::{ArgoVersion, EventPattern, ObjectKey};
 use wavetank_scenario::{App, Scenario};
 use wavetank_sync::project::Project;
 
+use crate::answers::KnownAnswers;
 use crate::application::Refreshes;
 use crate::controller::OperationRecord;
 use crate::deletion::Deletion;
@@ -44,6 +45,8 @@ pub(crate) struct AppState {
     pub(crate) history: u32,
     /// When it is compared.
     pub(crate) refreshes: Refreshes,
+    /// What the server was asked when it was.
+    pub(crate) known_answers: KnownAnswers,
     /// Its deletion.
     pub(crate) deletion: Option<Deletion>,
     /// A confirmation came that no pass has seen yet.
@@ -135,6 +138,7 @@ impl Shared {
             status: wavetank_trace::AppState::default(),
             history: 0,
             refreshes: Refreshes::default(),
+            known_answers: KnownAnswers::default(),
             deletion: None,
             confirmed: false,
             restarted: false,
@@ -225,6 +229,7 @@ impl Shared {
         };
         resting
             && !state.in_pass
+            && !state.refreshes.running
             && state.requested.is_none()
             && !state.confirmed
             && !state.restarted

@@ -17,12 +17,13 @@ use std::time::Duration;
 
 use wavetank_json::Value;
 use wavetank_kernel::{BoxFuture, Chooser, Clock};
-use wavetank_model::{GroupVersionKind, Phase, object};
+use wavetank_model::{GroupVersionKind, PatchType, Phase, object};
 
 use crate::engine::{
     ApplyAsk, Asks, CallError, DeleteAsk, DiscoverError, FinalizerAsk, Note, ResourceRef, Strategy,
 };
 use crate::kinds::ApiResource;
+use crate::server_side_diff::Question;
 use connection::Connection;
 use discovery::Discovery;
 
@@ -36,6 +37,9 @@ pub use output::clean_error;
 const RETRIES: u32 = 5;
 /// Pause between two tries of a conflicting update (SYNC-068).
 const CONFLICT_PAUSE: Duration = Duration::from_millis(10);
+
+/// What Argo CD says it was doing when a prediction fails.
+const DRY_RUN: &str = "running server side apply in dryrun mode";
 
 /// Gives the notes of a pass to whoever records them.
 pub type NoteSink = Box<dyn FnMut(Note) + Send>;
@@ -132,6 +136,29 @@ impl KubeAsks {
             Ok(known) => Ok(connection::Place::new(resource, &known)),
             Err(error) => Err(CallError::Resource(error)),
         }
+    }
+
+    /// What a server-side apply would make of an object, by a dry run (SYNC-149).
+    ///
+    /// # Errors
+    /// The text of Argo CD's condition `ComparisonError`.
+    pub async fn predict(&mut self, question: &Question, manager: &str) -> Result<Value, String> {
+        let resource = &question.resource;
+        let Some(known) = self.mapping(resource).await else {
+            return Err(question.failed(DRY_RUN, &output::no_kind(resource)));
+        };
+        let place = connection::Place::for_kubectl(resource, &known);
+        let query = [
+            ("dryRun", "All"),
+            ("fieldManager", manager),
+            ("fieldValidation", "Ignore"),
+            ("force", "true"),
+        ];
+        let predicted = self
+            .connection
+            .patch(&place, PatchType::Apply, &question.target, &query)
+            .await;
+        predicted.map_err(|error| question.failed(DRY_RUN, &clean_error(&error.to_string())))
     }
 
     /// Writes one object; gives the output or the error text.

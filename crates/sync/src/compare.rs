@@ -1,15 +1,16 @@
 //! Whether an app is in sync (SYNC-148, SYNC-149), and what a comparison finds beside that (SYNC-102).
 //!
 //! The comparison is Argo CD's three-way one, and two-way for objects that were not made by an apply; objects that are
-//! applied from the server are merged as the server would. Custom resources of those, whose schema is not known here, and
-//! the server-side diff are answered by the two-way comparison.
+//! applied from the server are merged as the server would before 3.6; custom resources of those, whose schema is not known
+//! here, are answered by the two-way comparison. What the server was asked about ([`crate::server_side_diff`]) is as it
+//! said.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use wavetank_json::Value;
 use wavetank_model::patch::apply::{FieldSet, ManagedFields, Tracked, Writer};
-use wavetank_model::{GroupVersionKind, ObjectKey, PatchType, argo, patch, schema};
+use wavetank_model::{ArgoVersion, GroupVersionKind, ObjectKey, PatchType, argo, patch, schema};
 
 use crate::apply::three_way;
 use crate::engine::AppIdentity;
@@ -17,6 +18,7 @@ use crate::ignore;
 use crate::kinds::Kinds;
 use crate::options::SyncOptions;
 use crate::reconcile::{Pair, reconcile};
+use crate::server_side_diff::Answers;
 use crate::target::{self, Targets, Warning};
 
 /// Sync status of an app or of one object.
@@ -58,16 +60,29 @@ pub struct Comparison {
     pub warnings: Vec<Warning>,
 }
 
-/// Compares desired and live state.
+impl Comparison {
+    /// As it is when the comparison failed: nothing is known of any object (SYNC-148).
+    #[must_use]
+    pub fn unknown(mut self) -> Self {
+        self.status = SyncCode::Unknown;
+        for resource in &mut self.resources {
+            resource.status = SyncCode::Unknown;
+        }
+        self
+    }
+}
+
+/// Compares desired and live state; `answers` are what the server was asked.
 pub fn compare(
     given: &[Arc<Value>],
     live: &[Arc<Value>],
     app: &AppIdentity,
     kinds: &Kinds,
     options: &SyncOptions,
+    answers: &Answers,
 ) -> Comparison {
     let targets = target::normalise(given, app, kinds);
-    compare_targets(&targets, live, app, options)
+    compare_targets(&targets, live, app, options, answers)
 }
 
 /// As [`compare`], over normalised targets.
@@ -76,6 +91,7 @@ pub fn compare_targets(
     live: &[Arc<Value>],
     app: &AppIdentity,
     options: &SyncOptions,
+    answers: &Answers,
 ) -> Comparison {
     let reconciled = reconcile(targets, live, app);
     let counted = |pair: &&Pair| {
@@ -85,7 +101,7 @@ pub fn compare_targets(
         .pairs
         .iter()
         .filter(counted)
-        .filter_map(|pair| status_of(pair, options))
+        .filter_map(|pair| status_of(pair, options, answers))
         .collect();
     let differs =
         |resource: &ResourceComparison| resource.status != SyncCode::Synced && !resource.extraneous;
@@ -133,14 +149,14 @@ pub(crate) fn is_managed_namespace(pair: &Pair, app: &AppIdentity, options: &Syn
         && key.name == app.namespace
 }
 
-fn status_of(pair: &Pair, options: &SyncOptions) -> Option<ResourceComparison> {
+fn status_of(pair: &Pair, options: &SyncOptions, answers: &Answers) -> Option<ResourceComparison> {
     let key = match (&pair.live, &pair.target) {
         (Some(live), _) => ObjectKey::of(live)?,
         (None, Some(target)) => target.key.clone(),
         (None, None) => return None,
     };
     let (status, requires_pruning) = match (&pair.target, &pair.live) {
-        (Some(target), Some(live)) if !is_modified(&target.object, live, options) => {
+        (Some(target), Some(live)) if !differs(&target.object, live, options, answers) => {
             (SyncCode::Synced, false)
         }
         (Some(_), _) => (SyncCode::OutOfSync, false),
@@ -168,10 +184,23 @@ fn shared_with(pair: &Pair, app: &AppIdentity) -> Option<(ObjectKey, String)> {
     Some((ObjectKey::of(live)?, other.to_owned()))
 }
 
+/// Whether an apply of `target` would change `live`, by what the server said of it, else by [`is_modified`].
+pub(crate) fn differs(
+    target: &Value,
+    live: &Value,
+    options: &SyncOptions,
+    answers: &Answers,
+) -> bool {
+    let asked = || answers.get(&ObjectKey::of(live)?).copied();
+    asked().unwrap_or_else(|| is_modified(target, live, options))
+}
+
 /// Whether an apply of `target` would change `live` (SYNC-149). What cannot be compared counts as modified.
 pub fn is_modified(target: &Value, live: &Value, options: &SyncOptions) -> bool {
     let ignored = options.ignore_differences.as_slice();
-    if (options.server_side_apply || argo::has_option(target, "ServerSideApply=true"))
+    // Since 3.6 the merge is the server's business: without a dry run the object is compared as any other.
+    if options.version < ArgoVersion::V3_6
+        && (options.server_side_apply || argo::has_option(target, "ServerSideApply=true"))
         && let Some(modified) = is_modified_from_the_server(target, live, options)
     {
         return modified;
@@ -260,6 +289,7 @@ mod tests {
             &app(),
             &Kinds::builtin(),
             &SyncOptions::default(),
+            &Answers::new(),
         );
         let mut lines = vec![format!("{:?}", comparison.status)];
         lines.extend(comparison.resources.iter().map(|resource| {
@@ -343,9 +373,13 @@ mod tests {
             json!({"manager": manager, "operation": operation, "apiVersion": "v1", "fieldsType": "FieldsV1",
                 "time": "2026-01-01T00:00:00Z", "fieldsV1": {"f:data": fields}})
         };
+        let before = SyncOptions {
+            version: ArgoVersion::V3_5,
+            ..SyncOptions::default()
+        };
         let options = SyncOptions {
             server_side_apply: true,
-            ..SyncOptions::default()
+            ..before.clone()
         };
         live["metadata"]["managedFields"] = json!([
             owned("argocd-controller", "Apply", json!({"f:a": {}})),
@@ -363,7 +397,8 @@ mod tests {
         by_annotation["metadata"]["annotations"] =
             json!({argo::SYNC_OPTIONS: "ServerSideApply=true"});
         live["metadata"]["annotations"] = by_annotation["metadata"]["annotations"].clone();
-        assert!(is_modified(&by_annotation, &live, &SyncOptions::default()));
+        assert!(is_modified(&by_annotation, &live, &before));
+        assert!(!is_modified(&by_annotation, &live, &SyncOptions::default()));
     }
 
     /// SYNC-149: Secrets are compared by `data`, whatever the manifest says it in.
@@ -386,6 +421,7 @@ mod tests {
             &app(),
             &Kinds::builtin(),
             &SyncOptions::default(),
+            &Answers::new(),
         );
         assert_eq!(comparison.shared[0].1, "other");
     }

@@ -12,6 +12,7 @@ use wavetank_model::{
 use crate::kinds::{ApiResource, Kinds};
 use crate::options::SyncOptions;
 use crate::result::ResourceResult;
+use crate::server_side_diff::Answers;
 use crate::step;
 use crate::target::TargetMemo;
 
@@ -75,6 +76,8 @@ pub struct StepInput {
     pub results: Vec<ResourceResult>,
     /// Whether prunes are confirmed (SYNC-067).
     pub prune_confirmed: bool,
+    /// What the server said of live objects it was asked about (SYNC-149).
+    pub answers: Arc<Answers>,
 }
 
 /// What a pass ends with (SYNC-004).

@@ -101,7 +101,7 @@ impl External {
             .target
             .as_ref()
             .filter(|_| input.options.apply_out_of_sync_only)
-            .map(|target| compare::is_modified(&target.object, live, &input.options));
+            .map(|target| compare::differs(&target.object, live, &input.options, &input.answers));
         self.live.push(ExternalLive {
             object: Arc::clone(live),
             foreign: pair.foreign_copy,
@@ -167,6 +167,7 @@ mod tests {
             message: String::new(),
             results: Vec::new(),
             prune_confirmed: false,
+            answers: Arc::default(),
         }
     }
 

@@ -32,6 +32,7 @@ pub mod plan;
 pub mod project;
 mod reconcile;
 mod result;
+pub mod server_side_diff;
 pub mod step;
 pub mod target;
 #[cfg(test)]

@@ -116,6 +116,10 @@ pub struct SyncOptions {
     pub respect_ignore_differences: bool,
     /// Differences that do not count (SYNC-149), and keep their live value with `respect_ignore_differences`.
     pub ignore_differences: Vec<IgnoredDifference>,
+    /// Objects are compared by dry runs of the server (SYNC-149).
+    pub server_side_diff: bool,
+    /// What webhooks of the server add is a difference then, too.
+    pub include_mutation_webhook: bool,
     /// What the project permits; everything when there is none (SYNC-032).
     pub project: Option<Arc<Project>>,
     /// Only these objects take part; empty for all (SYNC-022).
@@ -148,6 +152,8 @@ impl Default for SyncOptions {
             fail_on_shared_resource: false,
             respect_ignore_differences: false,
             ignore_differences: Vec::new(),
+            server_side_diff: false,
+            include_mutation_webhook: false,
             project: None,
             resources: Vec::new(),
             version: ArgoVersion::default(),
@@ -156,12 +162,24 @@ impl Default for SyncOptions {
 }
 
 impl SyncOptions {
+    /// Takes over how the app is compared: by the compare options of the app itself (`items`) and, since 3.6, by whether
+    /// its sync policy says `ServerSideApply=true` (SYNC-149).
+    pub fn compare_as(&mut self, items: &str, applies_from_the_server: bool) {
+        let items = argo::items(items);
+        let has = |item: &str| items.contains(&item);
+        let implied = applies_from_the_server && self.version >= ArgoVersion::V3_6;
+        self.server_side_diff =
+            !has("ServerSideDiff=false") && (implied || has("ServerSideDiff=true"));
+        self.include_mutation_webhook = has("IncludeMutationWebhook=true");
+    }
+
     /// Whether a sync or a comparison of these desired objects looks at `managedFields` of live ones: the migration to
     /// server-side apply and its merge do (SYNC-096), and differences that are ignored by manager.
     pub fn read_managed_fields(&self, targets: &[Arc<Value>]) -> bool {
         let ignores = |ignored: &IgnoredDifference| !ignored.managed_fields_managers.is_empty();
         let applies = |target: &Arc<Value>| argo::has_option(target, "ServerSideApply=true");
         self.server_side_apply
+            || self.server_side_diff
             || self.ignore_differences.iter().any(ignores)
             || targets.iter().any(applies)
     }

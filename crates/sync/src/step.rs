@@ -29,7 +29,13 @@ pub fn preflight(input: &StepInput, memo: &mut TargetMemo) -> Option<StepOutput>
         return None;
     }
     let targets = memo.targets(&input.targets, &input.app, &input.kinds);
-    let comparison = compare::compare_targets(&targets, &input.live, &input.app, &input.options);
+    let comparison = compare::compare_targets(
+        &targets,
+        &input.live,
+        &input.app,
+        &input.options,
+        &input.answers,
+    );
     let (key, other) = comparison.shared.first()?;
     Some(StepOutput {
         phase: OperationPhase::Failed,
@@ -293,7 +299,7 @@ impl<'a> Step<'a> {
         let compared = |task: &Task| !task.hook && !task.moved.contains(&Reason::AutoNamespace);
         let kept = |task: &Task| match (&task.target, &task.live) {
             (Some(target), Some(live)) if compared(task) => {
-                compare::is_modified(target, live, options)
+                compare::differs(target, live, options, &self.input.answers)
             }
             _ => true,
         };

@@ -423,6 +423,7 @@ impl Operation {
             message: self.message.clone(),
             results: self.results.clone(),
             prune_confirmed: self.confirmed,
+            answers: Arc::default(),
         }
     }
 

@@ -114,6 +114,7 @@ fn input(
         message: String::new(),
         results: Vec::new(),
         prune_confirmed: false,
+        answers: Arc::default(),
     }
 }
 

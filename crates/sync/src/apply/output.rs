@@ -1,6 +1,6 @@
 //! Output and error texts of applies (SYNC-099, SYNC-100).
 
-use crate::engine::ApplyAsk;
+use crate::engine::{ApplyAsk, ResourceRef};
 
 /// The name of the file that an object is said to come from; clean-up takes most of them away.
 const SOURCE: &str = "/dev/shm/1";
@@ -40,7 +40,11 @@ pub(super) fn missing_annotation(plural: &str, name: &str) -> String {
 
 /// kubectl's error for a kind that the server does not serve.
 pub(super) fn no_match(ask: &ApplyAsk) -> String {
-    let resource = &ask.resource;
+    no_kind(&ask.resource)
+}
+
+/// kubectl's error for a kind that is not served.
+pub(super) fn no_kind(resource: &ResourceRef) -> String {
     format!(
         "resource mapping not found for name: \"{}\" namespace: \"{}\" from \"{SOURCE}\": no matches for kind \"{}\" in version \"{}\"\nensure CRDs are installed first",
         resource.name,

@@ -226,6 +226,7 @@ mod tests {
             &app(),
             &Kinds::builtin(),
             &SyncOptions::default(),
+            &crate::server_side_diff::Answers::new(),
         )
     }
 

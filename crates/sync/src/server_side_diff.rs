@@ -1,0 +1,358 @@
+//! Comparison by a dry run of the server: what a server-side apply would make of an object (SYNC-149).
+//!
+//! Since 3.6 the objects of an app with `ServerSideApply=true` are compared so, before only where the app says
+//! `ServerSideDiff=true`. [`questions`] says what is to be asked, [`crate::apply::KubeAsks::predict`] asks, and
+//! [`is_modified`] judges an answer; nothing here does I/O. What a mutating webhook adds is no difference: only fields
+//! that the engine's manager owns count, unless the app says `IncludeMutationWebhook=true`.
+//!
+//! Not here: kubectl's second dry run after it has taken over what client-side apply owned; types of fields, so that
+//! an answer is compared value by value.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use wavetank_json::{Map, Value};
+use wavetank_model::object::At;
+use wavetank_model::patch::apply::LAST_APPLIED;
+use wavetank_model::{ArgoVersion, GroupVersionKind, ObjectKey};
+
+use crate::engine::{AppIdentity, ResourceRef};
+use crate::ignore;
+use crate::kinds::Kinds;
+use crate::options::SyncOptions;
+use crate::reconcile::reconcile;
+use crate::target;
+
+/// What dry runs said: whether the live object of that key differs.
+pub type Answers = BTreeMap<ObjectKey, bool>;
+
+/// One object to be asked about.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Key of the live object.
+    pub key: ObjectKey,
+    /// Where it is.
+    pub resource: ResourceRef,
+    /// The desired object, as it is sent.
+    pub target: Arc<Value>,
+    /// The live object, with its `managedFields`.
+    pub live: Arc<Value>,
+}
+
+impl Question {
+    /// The text of a comparison that could not be made, as the app's condition `ComparisonError` has it.
+    pub(crate) fn failed(&self, at: &str, error: &str) -> String {
+        let gvk = &self.resource.gvk;
+        format!(
+            "Failed to compare desired state to live state: failed to calculate diff: error calculating server side diff: \
+             serverSideDiff error: error {at} for resource {}/{}: {error}",
+            gvk.kind, self.resource.name
+        )
+    }
+}
+
+/// The pairs that are compared by the server, in the order of the targets; none where it is not asked.
+pub fn questions(
+    given: &[Arc<Value>],
+    live: &[Arc<Value>],
+    app: &AppIdentity,
+    kinds: &Kinds,
+    options: &SyncOptions,
+) -> Vec<Question> {
+    if !options.server_side_diff {
+        return Vec::new();
+    }
+    let targets = target::normalise(given, app, kinds);
+    let pairs = reconcile(&targets, live, app).pairs;
+    let question = |pair: crate::reconcile::Pair| {
+        let (target, live) = (pair.target?, pair.live?);
+        let key = ObjectKey::of(&live)?;
+        let resource = ResourceRef {
+            gvk: GroupVersionKind::clone(&target.gvk),
+            resource: None,
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+        };
+        Some(Question {
+            key,
+            resource,
+            target: target.object.clone(),
+            live,
+        })
+    };
+    pairs.into_iter().filter_map(question).collect()
+}
+
+/// Whether the object that the server predicts differs from the live one.
+///
+/// # Errors
+/// The text of the app's condition `ComparisonError` when the prediction says nothing of the engine's fields.
+pub fn is_modified(
+    question: &Question,
+    predicted: &Value,
+    options: &SyncOptions,
+) -> Result<bool, String> {
+    let (mut predicted, mut live) = (predicted.clone(), Value::clone(&question.live));
+    let owned = fields_of(&predicted, Some(&options.manager));
+    if !options.include_mutation_webhook && owned.iter().all(is_leaf) {
+        let error = format!("no managed fields found for manager: {}", options.manager);
+        return Err(question.failed("removing non config mutations", &error));
+    }
+    // Before 3.6 what is gone counted whoever owned it.
+    let owner = (options.version >= ArgoVersion::V3_6).then_some(options.manager.as_str());
+    let owned_before = fields_of(&live, owner);
+    ignore::normalise(&options.ignore_differences, [&mut predicted], &mut live);
+    for object in [&mut predicted, &mut live] {
+        without_bookkeeping(object, options.version);
+    }
+    if options.include_mutation_webhook {
+        return Ok(predicted != live);
+    }
+    let differs = |fields| {
+        any_leaf(fields, Some(&predicted), Some(&live), &|new, old| {
+            new != old
+        })
+    };
+    let goes = |fields| {
+        any_leaf(fields, Some(&predicted), Some(&live), &|new, old| {
+            new.is_none() && old.is_some()
+        })
+    };
+    Ok(owned.iter().any(differs) || owned_before.iter().any(goes))
+}
+
+/// What no comparison looks at: who owns what, versions, and what client-side apply notes. Generations count before 3.6.
+fn without_bookkeeping(object: &mut Value, version: ArgoVersion) {
+    let meta = target::metadata(object);
+    meta.remove("managedFields");
+    meta.remove("resourceVersion");
+    if version >= ArgoVersion::V3_6 {
+        meta.remove("generation");
+    }
+    if let Some(Value::Object(annotations)) = meta.get_mut("annotations") {
+        annotations.remove(LAST_APPLIED);
+    }
+}
+
+/// The `fieldsV1` of one manager, or of all.
+fn fields_of(object: &Value, manager: Option<&str>) -> Vec<Value> {
+    let entries = object
+        .at(&["metadata", "managedFields"])
+        .and_then(Value::as_array);
+    let is_its = |entry: &&Value| {
+        manager.is_none_or(|manager| entry.get("manager").is_some_and(|name| name == manager))
+    };
+    let entries = entries.into_iter().flatten().filter(is_its);
+    entries
+        .filter_map(|entry| entry.get("fieldsV1").cloned())
+        .collect()
+}
+
+fn is_leaf(fields: &Value) -> bool {
+    fields
+        .as_object()
+        .is_none_or(|fields| fields.keys().all(|key| key == "."))
+}
+
+/// Whether `test` holds for the values of any leaf of a `FieldsV1` trie in two objects; `None` is no value.
+fn any_leaf(
+    fields: &Value,
+    new: Option<&Value>,
+    old: Option<&Value>,
+    test: &dyn Fn(Option<&Value>, Option<&Value>) -> bool,
+) -> bool {
+    if is_leaf(fields) {
+        // An element or a map that is owned as such, whatever it holds.
+        let there = |value: Option<&Value>| value.is_some();
+        return if fields.get(".").is_some() {
+            there(new) != there(old) && test(new, old)
+        } else {
+            test(new, old)
+        };
+    }
+    let whole = fields.get(".").is_some() && new.is_some() != old.is_some() && test(new, old);
+    whole
+        || fields
+            .as_object()
+            .into_iter()
+            .flatten()
+            .any(|(key, inner)| key != "." && any_leaf(inner, step(new, key), step(old, key), test))
+}
+
+/// What one item of a path leads to: a field, an element by its keys, by its value, or by its place.
+fn step<'a>(value: Option<&'a Value>, key: &str) -> Option<&'a Value> {
+    let (kind, rest) = key.split_once(':')?;
+    match kind {
+        "f" => value?.get(rest),
+        "k" => {
+            let wanted: Map = serde_json::from_str(rest).ok()?;
+            let fits = |item: &&Value| {
+                wanted
+                    .iter()
+                    .all(|(field, value)| item.get(field) == Some(value))
+            };
+            value?.as_array()?.iter().find(fits)
+        }
+        "v" => {
+            let wanted: Value = serde_json::from_str(rest).ok()?;
+            value?.as_array()?.iter().find(|item| **item == wanted)
+        }
+        "i" => value?.as_array()?.get(rest.parse::<usize>().ok()?),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wavetank_json::json;
+
+    use super::*;
+    use crate::testing::app;
+
+    fn deployment(image: &str, replicas: u32) -> Value {
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "demo"},
+            "spec": {"replicas": replicas, "template": {"spec": {"containers": [{"name": "main", "image": image}]}}}})
+    }
+
+    /// Who owns the image of the container `main`, and with `replicas` those too.
+    fn owning(mut object: Value, manager: &str, replicas: bool) -> Value {
+        let mut fields = json!({"f:spec": {"f:template": {"f:spec": {"f:containers":
+            {"k:{\"name\":\"main\"}": {".": {}, "f:name": {}, "f:image": {}}}}}}});
+        if replicas {
+            fields["f:spec"]["f:replicas"] = json!({});
+        }
+        let entry = json!({"manager": manager, "operation": "Apply", "fieldsV1": fields});
+        match object["metadata"].get("managedFields").cloned() {
+            Some(Value::Array(mut entries)) => {
+                entries.push(entry);
+                object["metadata"]["managedFields"] = Value::Array(entries);
+            }
+            _ => object["metadata"]["managedFields"] = json!([entry]),
+        }
+        object
+    }
+
+    fn asked(live: Value) -> Question {
+        let options = SyncOptions {
+            server_side_diff: true,
+            ..SyncOptions::default()
+        };
+        let targets = [Arc::new(deployment("a", 1))];
+        let live = [Arc::new(live)];
+        let mut questions = questions(&targets, &live, &app(), &Kinds::builtin(), &options);
+        assert_eq!(questions.len(), 1);
+        questions.remove(0)
+    }
+
+    fn ours(object: Value) -> Value {
+        owning(object, crate::options::FIELD_MANAGER, false)
+    }
+
+    /// SYNC-149: only pairs are asked about, and only where the app is compared so.
+    #[test]
+    fn pairs_are_asked_about() {
+        let targets = [Arc::new(deployment("a", 1))];
+        let live = [Arc::new(deployment("a", 1))];
+        let mut options = SyncOptions::default();
+        let count = |live: &[Arc<Value>], options: &SyncOptions| {
+            questions(&targets, live, &app(), &Kinds::builtin(), options).len()
+        };
+        assert_eq!(count(&live, &options), 0);
+        options.server_side_diff = true;
+        assert_eq!((count(&live, &options), count(&[], &options)), (1, 0));
+    }
+
+    /// SYNC-149: what others add, webhooks or people, is no difference; with the compare option it is.
+    #[test]
+    fn only_fields_of_the_engine_count() {
+        let question = asked(ours(deployment("a", 1)));
+        let mut options = SyncOptions::default();
+        let said = |predicted: Value, options: &SyncOptions| {
+            is_modified(&question, &predicted, options).unwrap()
+        };
+        assert!(!said(ours(deployment("a", 1)), &options));
+        assert!(
+            !said(ours(deployment("a", 7)), &options),
+            "replicas are of others"
+        );
+        assert!(said(ours(deployment("b", 1)), &options));
+        options.include_mutation_webhook = true;
+        assert!(said(ours(deployment("a", 7)), &options));
+    }
+
+    /// SYNC-149: what goes is a difference where it was ours; before 3.6 whoever owned it.
+    #[test]
+    fn what_goes_counts_where_it_was_ours() {
+        let mut predicted = ours(deployment("a", 1));
+        if let Some(Value::Object(spec)) = predicted.get_mut("spec") {
+            spec.remove("replicas");
+        }
+        let mine = asked(owning(
+            deployment("a", 1),
+            crate::options::FIELD_MANAGER,
+            true,
+        ));
+        let theirs = asked(owning(ours(deployment("a", 1)), "somebody", true));
+        let mut options = SyncOptions::default();
+        assert!(is_modified(&mine, &predicted, &options).unwrap());
+        assert!(!is_modified(&theirs, &predicted, &options).unwrap());
+        options.version = ArgoVersion::V3_5;
+        assert!(is_modified(&theirs, &predicted, &options).unwrap());
+    }
+
+    /// SYNC-149: ignored differences are taken from what the server predicts, too.
+    #[test]
+    fn ignored_differences_do_not_count() {
+        let question = asked(ours(deployment("a", 1)));
+        let entry =
+            json!({"group": "apps", "kind": "Deployment", "jsonPointers": ["/spec/template"]});
+        let options = SyncOptions {
+            ignore_differences: vec![wavetank_json::from_value(entry).unwrap()],
+            ..SyncOptions::default()
+        };
+        assert!(!is_modified(&question, &ours(deployment("b", 1)), &options).unwrap());
+    }
+
+    /// SYNC-149: a prediction without our fields cannot be judged.
+    #[test]
+    fn a_prediction_must_say_what_is_ours() {
+        let question = asked(ours(deployment("a", 1)));
+        let error = is_modified(&question, &deployment("a", 1), &SyncOptions::default());
+        let said = error.unwrap_err();
+        assert!(
+            said.ends_with(
+                "serverSideDiff error: error removing non config mutations for resource Deployment/web: \
+                 no managed fields found for manager: argocd-controller"
+            ),
+            "{said}"
+        );
+    }
+
+    /// SYNC-149, SYNC-227: since 3.6 the app's sync options imply it; its compare options decide.
+    #[test]
+    fn compare_options_decide_who_compares() {
+        for (version, items, applies, expected) in [
+            (ArgoVersion::V3_6, "", false, false),
+            (ArgoVersion::V3_6, "", true, true),
+            (ArgoVersion::V3_5, "", true, false),
+            (ArgoVersion::V3_5, "ServerSideDiff=true", false, true),
+            (ArgoVersion::V3_6, "ServerSideDiff=false", true, false),
+            (
+                ArgoVersion::V3_6,
+                "ServerSideDiff=false,ServerSideDiff=true",
+                true,
+                false,
+            ),
+        ] {
+            let mut options = SyncOptions {
+                version,
+                ..SyncOptions::default()
+            };
+            options.compare_as(items, applies);
+            assert_eq!(
+                options.server_side_diff, expected,
+                "{version:?} {items} {applies}"
+            );
+        }
+    }
+}
