@@ -96,7 +96,12 @@ impl Asked<'_> {
             return Err(failure::no_route());
         }
         let watch = self.query.flag("watch");
-        let (verb, letter) = match (self.request.method(), self.name.is_empty()) {
+        // Servers of custom resources take HEAD for GET; others have no such route (API-057).
+        let method = match self.request.method() {
+            &Method::HEAD if resource.is_custom() => &Method::GET,
+            method => method,
+        };
+        let (verb, letter) = match (method, self.name.is_empty()) {
             (&Method::GET, true) if watch => ("watch", 'w'),
             (&Method::GET, true) => ("list", 'l'),
             (&Method::POST, true) if !everywhere => ("create", 'c'),
@@ -114,23 +119,23 @@ impl Asked<'_> {
             resource.subresource(&self.subresource)
         };
         match verbs {
-            // Websockets and SPDY alike (API-230).
-            None if resource.group.is_empty()
-                && matches!(
-                    self.subresource.as_str(),
-                    "attach" | "exec" | "portforward" | "proxy"
-                ) =>
-            {
-                let why = format!(
-                    "{} is not supported by this server: Pods are simulated, nothing runs in them",
-                    self.subresource
-                );
-                Err(failure::not_implemented(&why))
-            }
+            None if self.connects() => Ok(verb),
             None if resource.is_custom() => Err(failure::not_found(resource, &self.name)),
             None => Err(failure::no_route()),
             Some(verbs) if verbs.contains(letter) => Ok(verb),
             Some(_) => Err(failure::method_not_allowed()),
+        }
+    }
+
+    /// Whether this opens a connection to what runs in a Pod, over websockets and SPDY alike (API-230).
+    pub(crate) fn connects(&self) -> bool {
+        match (self.resource.group.as_str(), self.resource.plural.as_str()) {
+            ("", "pods") => matches!(
+                self.subresource.as_str(),
+                "attach" | "exec" | "portforward" | "proxy"
+            ),
+            ("", "services" | "nodes") => self.subresource == "proxy",
+            _ => false,
         }
     }
 

@@ -188,6 +188,24 @@ pub const DIFFERENCES: &[Difference] = &[
         shown_by: ("cases/strategic.yaml", "type"),
     },
     Difference {
+        topic: "bodies that are no JSON",
+        real: "are refused in the words of Go's decoder",
+        here: "are refused in other words",
+        shown_by: ("cases/differences.yaml", "no-json"),
+    },
+    Difference {
+        topic: "PUT of the status of a Service that is not there",
+        real: "creates the Service",
+        here: "answers 404, as for every other kind",
+        shown_by: ("cases/differences.yaml", "service-status"),
+    },
+    Difference {
+        topic: "`/readyz?verbose`",
+        real: "lists some forty checks",
+        here: "lists three",
+        shown_by: ("cases/differences.yaml", "health-checks"),
+    },
+    Difference {
         topic: "refused definitions",
         real: "are told of wrong names and wrong schemas together",
         here: "are told of wrong schemas when the names are right",

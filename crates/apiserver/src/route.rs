@@ -139,6 +139,9 @@ impl Server {
         if verb != "watch" {
             asked.check_name()?;
         }
+        if asked.connects() {
+            return Err(self.no_connection(asked));
+        }
         match (verb, asked.subresource.as_str()) {
             ("get", "" | "status") => self.read_one(
                 &asked.resource,
@@ -194,6 +197,19 @@ impl Server {
             ("deletecollection", "") => self.delete_collection(asked),
             _ => Err(failure::method_not_allowed()),
         }
+    }
+
+    /// Why there is no connection to what runs in a Pod.
+    fn no_connection(&self, asked: &Asked<'_>) -> Status {
+        let resource = &asked.resource;
+        let key = resource.storage_key(&asked.namespace, &asked.name);
+        if self.store.get(resource.table, &key).is_none() {
+            return failure::not_found(resource, &asked.name);
+        }
+        failure::not_implemented(&format!(
+            "{} is not supported by this server: Pods are simulated, nothing runs in them",
+            asked.subresource
+        ))
     }
 
     /// A create of a kind that is not stored: reviews, and `bindings`.

@@ -242,7 +242,7 @@ impl Recorder {
         let spent = self.started.elapsed() > self.wall_limit;
         spent.then(|| {
             format!(
-                "the limit of {} of real time was reached",
+                "the limit of {} of real time was reached (`limits.wall`)",
                 Pretty(self.wall_limit)
             )
         })

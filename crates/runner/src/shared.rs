@@ -338,9 +338,15 @@ impl Shared {
         if let Some(reason) = self.recorder.runaway() {
             return Some(reason);
         }
-        let time = Pretty(limit.elapsed());
-        (self.clock.now() >= limit)
-            .then(|| format!("the limit of {time} of the run's time was reached"))
+        (self.clock.now() >= limit).then(|| {
+            let limit = limit.elapsed();
+            let shorter = limit < self.scenario.limits.time;
+            let key = if shorter { "wall" } else { "time" };
+            format!(
+                "the limit of {} of the run's time was reached (`limits.{key}`)",
+                Pretty(limit)
+            )
+        })
     }
 
     /// Whether the app is gone.
