@@ -99,8 +99,8 @@ pub fn is_modified(
         return Err(question.failed("removing non config mutations", &error));
     }
     // Before 3.6 what is gone counted whoever owned it.
-    let owner = (options.version >= ArgoVersion::V3_6).then_some(options.manager.as_str());
-    let owned_before = fields_of(&live, owner);
+    let whose = (options.version >= ArgoVersion::V3_6).then_some(options.manager.as_str());
+    let owned_before = fields_of(&live, whose);
     ignore::normalise(&options.ignore_differences, [&mut predicted], &mut live);
     for object in [&mut predicted, &mut live] {
         without_bookkeeping(object, options.version);

@@ -47,15 +47,12 @@ fn without_status(object: &mut Value) {
 
 /// Puts into `out` what `live` has more than `bare_live`; `None` when that cannot be put into words.
 fn patched(out: &mut Value, bare_live: &Value, live: &Value, version: ArgoVersion) -> Option<()> {
-    match patch_schema(out, version) {
-        Some(schema) => {
-            let words = patch::three_way_strategic(live, live, bare_live, schema).ok()?;
-            patch::strategic(out, words, schema).ok()
-        }
-        None => {
-            let words = patch::three_way_merge(live, live, bare_live);
-            patch::merge(out, &words).ok()
-        }
+    if let Some(schema) = patch_schema(out, version) {
+        let words = patch::three_way_strategic(live, live, bare_live, schema).ok()?;
+        patch::strategic(out, words, schema).ok()
+    } else {
+        let words = patch::three_way_merge(live, live, bare_live);
+        patch::merge(out, &words).ok()
     }
 }
 
