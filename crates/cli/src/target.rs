@@ -347,21 +347,23 @@ impl Fleet {
             },
             |outcome| {
                 let folder = self.options.evidence.as_ref()?;
-                (!outcome.verdict.is_fine()).then(|| folder.join(&name))
+                // Of a run that was interrupted nobody knows whether all was well.
+                let is_wanted = outcome.is_none_or(|outcome| !outcome.verdict.is_fine());
+                is_wanted.then(|| folder.join(&name))
             },
         )?;
         let mut outcome = ran.result;
         if let Some(lacking) = ran.evidence {
-            outcome.warnings.push(format!(
-                "warning: not all evidence could be kept: {lacking}"
-            ));
+            outcome
+                .warnings
+                .push(format!("not all evidence could be kept: {lacking}"));
         }
         let lost = matches!(outcome.verdict, Verdict::Unavailable { .. });
         match ran.spoilt {
             None if !lost => self.idle().push(machine),
             None => {}
             Some(reason) => outcome.warnings.push(format!(
-                "warning: the cluster was thrown away after {name}: {reason}"
+                "the cluster was thrown away after {name}: {reason}"
             )),
         }
         if let Some(remedy) = self.images_come_by() {
