@@ -34,10 +34,19 @@ fn main() -> ExitCode {
             without_docker,
         ),
         ("an_image_that_is_missing_is_told", without_image),
+        ("nodes_that_do_not_start_say_why", nodes_that_fail),
         ("a_creation_that_was_killed_is_swept", killed_creation),
         (
             "an_interrupted_creation_leaves_nothing",
             interrupted_creation,
+        ),
+        (
+            "an_interrupt_before_the_cluster_is_ready_leaves_nothing",
+            interrupted_readiness,
+        ),
+        (
+            "an_interrupt_does_not_stop_the_cleaning_up",
+            interrupted_cleaning,
         ),
         (
             "a_second_interrupt_leaves_all_and_says_how_to_clean_up",
@@ -57,10 +66,12 @@ fn main() -> ExitCode {
         ("two_runs_at_once_have_clusters_of_their_own", two_at_once),
         ("an_interrupted_run_leaves_nothing", interrupted_run),
         ("a_server_that_dies_ends_the_run_with_4", dead_server),
+        ("evidence_needs_a_folder", evidence_without_folder),
         (
-            "evidence_that_cannot_be_kept_is_told",
+            "a_full_disk_costs_evidence_and_no_verdict",
             evidence_without_room,
         ),
+        ("a_kept_cluster_is_owned_by_who_takes_it", kept_and_killed),
         (
             "an_existing_cluster_is_refused_without_its_uid",
             not_allowed,
@@ -238,6 +249,37 @@ impl Place {
             .collect()
     }
 
+    /// The slow scenario's object is there.
+    fn has_begun(&self, assets: &Path) -> Done {
+        let clusters = self.folder.path().join("state/clusters");
+        self.until("the run has begun", |_| {
+            let found = fs::read_dir(&clusters)
+                .into_iter()
+                .flatten()
+                .flatten()
+                .next();
+            found.is_some_and(|cluster| {
+                Command::new(assets.join("kubectl"))
+                    .arg("--kubeconfig")
+                    .arg(cluster.path().join("kubeconfig"))
+                    .args(["get", "configmap", "a"])
+                    .output()
+                    .is_ok_and(|output| output.status.success())
+            })
+        })
+    }
+
+    /// What is kept of the slow scenario holds these files.
+    fn has_evidence(&self, files: &[&str]) -> Done {
+        let evidence = self.folder.path().join("evidence/slow");
+        for file in files {
+            if !evidence.join(file).is_file() {
+                return Err(format!("the evidence lacks {file}").into());
+            }
+        }
+        Ok(())
+    }
+
     fn until(&self, what: &str, test: impl Fn(&Self) -> bool) -> Done {
         for _ in 0..1200 {
             if test(self) {
@@ -324,6 +366,26 @@ fn without_image() -> Done {
     place.is_clean()
 }
 
+fn nodes_that_fail() -> Done {
+    let place = Place::new(None)?;
+    place.new_kind(
+        "create) echo 'ERROR: could not find a log line' >&2; exit 1;; \
+         export) mkdir -p \"$3/node-1\"; printf '\\033[31mFailed to allocate: Too many open files\\033[0m\\n' > \"$3/node-1/serial.log\";;",
+    )?;
+    left_with(
+        &place.run(&ON_KIND)?,
+        4,
+        &[
+            "could not find a log line",
+            "the node node-1 said last",
+            "Failed to allocate: Too many open files\n",
+            "max_user_instances",
+        ],
+    )?;
+    place.has_deleted()?;
+    place.is_clean()
+}
+
 /// A run whose `kind` takes half a minute for each of these commands, once it makes a cluster.
 fn creation(slow: &str) -> Result<(Place, Child), Failed> {
     let place = Place::new(None)?;
@@ -353,6 +415,53 @@ fn interrupted_creation() -> Done {
         4,
         &["cleaning up", "interrupted"],
     )?;
+    place.is_clean()
+}
+
+/// A kubeconfig of a server that nobody has started.
+const NOBODY: &str = "apiVersion: v1
+kind: Config
+current-context: kind
+contexts: [{name: kind, context: {cluster: kind, user: kind}}]
+clusters: [{name: kind, cluster: {server: 'http://127.0.0.1:9'}}]
+users: [{name: kind, user: {token: x}}]
+";
+
+fn interrupted_readiness() -> Done {
+    let place = Place::new(None)?;
+    fs::write(place.folder.path().join("nobody"), NOBODY)?;
+    // `create cluster --name NAME --retain --kubeconfig=FILE`.
+    place.new_kind("create) cp nobody \"${6#--kubeconfig=}\";;")?;
+    let child = place.command(&ON_KIND).spawn()?;
+    place.until("kind has made the cluster", |place| {
+        let clusters = fs::read_dir(place.folder.path().join("state/clusters"));
+        clusters
+            .into_iter()
+            .flatten()
+            .flatten()
+            .any(|cluster| cluster.path().join("kubeconfig").is_file())
+    })?;
+    signal(&child, "-INT")?;
+    left_with(
+        &child.wait_with_output()?,
+        4,
+        &["cleaning up", "interrupted"],
+    )?;
+    place.has_deleted()?;
+    place.is_clean()
+}
+
+fn interrupted_cleaning() -> Done {
+    let place = Place::new(None)?;
+    place.new_kind("create) exit 1;; delete) touch deleting; sleep 3; touch deleted;;")?;
+    let child = place.command(&ON_KIND).spawn()?;
+    let there = |name: &'static str| move |place: &Place| place.folder.path().join(name).exists();
+    place.until("the deletion begins", there("deleting"))?;
+    signal(&child, "-INT")?;
+    left_with(&child.wait_with_output()?, 4, &["cleaning up"])?;
+    if !there("deleted")(&place) {
+        return Err("the deletion was not waited for".into());
+    }
     place.is_clean()
 }
 
@@ -453,34 +562,21 @@ fn two_at_once(assets: &Path) -> Done {
 fn interrupted_run(assets: &Path) -> Done {
     let place = Place::new(Some(assets))?;
     let child = slow(&place)?;
+    place.has_begun(assets)?;
     signal(&child, "-INT")?;
     left_with(
         &child.wait_with_output()?,
         4,
         &["cleaning up", "interrupted"],
     )?;
+    place.has_evidence(&["objects.json", "events.json", "kube-apiserver.log"])?;
     place.is_clean()
 }
 
 fn dead_server(assets: &Path) -> Done {
     let place = Place::new(Some(assets))?;
     let child = slow(&place)?;
-    let clusters = place.folder.path().join("state/clusters");
-    place.until("the run has begun", |_| {
-        let found = fs::read_dir(&clusters)
-            .into_iter()
-            .flatten()
-            .flatten()
-            .next();
-        found.is_some_and(|cluster| {
-            Command::new(assets.join("kubectl"))
-                .arg("--kubeconfig")
-                .arg(cluster.path().join("kubeconfig"))
-                .args(["get", "configmap", "a"])
-                .output()
-                .is_ok_and(|output| output.status.success())
-        })
-    })?;
+    place.has_begun(assets)?;
     for pid in place.pids("kube-apiserver") {
         Command::new("kill").args(["-KILL", &pid]).status()?;
     }
@@ -489,12 +585,16 @@ fn dead_server(assets: &Path) -> Done {
         4,
         &["UNAVAILABLE", "the API server does not answer"],
     )?;
-    let evidence = place.folder.path().join("evidence/slow");
-    for file in ["slow.jsonl", "objects.json", "kube-apiserver.log"] {
-        if !evidence.join(file).is_file() {
-            return Err(format!("the evidence lacks {file}").into());
-        }
-    }
+    place.has_evidence(&["slow.jsonl", "objects.json", "kube-apiserver.log"])?;
+    place.is_clean()
+}
+
+fn evidence_without_folder(assets: &Path) -> Done {
+    let place = Place::new(Some(assets))?;
+    fs::write(place.folder.path().join("taken"), "")?;
+    let mut command = place.command(&ON_PLANE);
+    let output = command.args(["--evidence", "taken"]).output()?;
+    left_with(&output, 3, &["taken", "cannot create the folder"])?;
     place.is_clean()
 }
 
@@ -502,12 +602,47 @@ fn evidence_without_room(assets: &Path) -> Done {
     let place = Place::new(Some(assets))?;
     let failing = QUICK.replace("Succeeded", "Failed");
     fs::write(place.folder.path().join("quick.yaml"), failing)?;
-    // Where a file is there can be no folder: as full as a disk can be.
-    fs::write(place.folder.path().join("full"), "")?;
+    // Each of these is on a disk that is full; the rest is not.
+    let evidence = place.folder.path().join("evidence/quick");
+    fs::create_dir_all(&evidence)?;
+    for file in ["quick.jsonl", "objects.json"] {
+        std::os::unix::fs::symlink("/dev/full", evidence.join(file))?;
+    }
     let mut command = place.command(&ON_PLANE);
-    let output = command.args(["--evidence", "full"]).output()?;
-    left_with(&output, 3, &["FAILED", "full"])?;
+    let output = command.args(["--evidence", "evidence"]).output()?;
+    left_with(
+        &output,
+        1,
+        &[
+            "FAILED",
+            "quick.jsonl: No space left on device",
+            "objects.json: No space left on device",
+            "1 run: 1 failed",
+        ],
+    )?;
+    if !evidence.join("kube-apiserver.log").is_file() {
+        return Err("the evidence for which there is room is not there".into());
+    }
     place.is_clean()
+}
+
+fn kept_and_killed(assets: &Path) -> Done {
+    let place = Place::new(Some(assets))?;
+    let mut command = place.command(&ON_PLANE);
+    left_with(&command.arg("--keep").output()?, 0, &["kept wavetank-"])?;
+    left_with(&place.run(&["cluster", "list"])?, 0, &["kept"])?;
+    let mut child = slow(&place)?;
+    let owner = format!("in use by process {}", child.id());
+    place.until("the run has taken it", |place| {
+        place
+            .run(&["cluster", "list"])
+            .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(&owner))
+    })?;
+    signal(&child, "-KILL")?;
+    child.wait()?;
+    // Nobody knows what is in it.
+    left_with(&place.run(&["cluster", "list"])?, 0, &["left over"])?;
+    place.swept_by(&mut place.command(&SWEEP))
 }
 
 /// A control plane that somebody keeps, and its kubeconfig.

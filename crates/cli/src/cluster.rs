@@ -4,6 +4,7 @@ use std::env;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use wavetank_cluster_real::{Assets, K3sOptions, KindOptions, remove};
 
 use crate::UNAVAILABLE;
@@ -22,10 +23,19 @@ pub(crate) fn cluster(command: &ClusterCommand, streams: &mut Streams) -> anyhow
 
 fn list(streams: &mut Streams) -> anyhow::Result<u8> {
     let mut text = String::new();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what was kept long ago has been forgotten"
+    )]
+    let now = Timestamp::now();
     for entry in journal()?.list()? {
         let record = entry.record;
+        let expired = record.expires().is_some_and(|time| time < now);
         let state = match (entry.in_use, record.kept) {
             (true, _) => format!("in use by process {}", record.owner),
+            (false, true) if expired => {
+                "kept, unused for a day: wavetank cluster sweep --kept".to_owned()
+            }
             (false, true) => "kept".to_owned(),
             (false, false) => "left over: wavetank cluster sweep".to_owned(),
         };

@@ -52,7 +52,8 @@ pub(crate) fn run(arguments: &RunArguments, streams: &mut Streams) -> anyhow::Re
     if let Some(choice) = arguments.shard {
         items = choice.find()?.pick(items);
     }
-    if let Some(dir) = &arguments.trace_dir {
+    let evidence = arguments.target_options.evidence.as_ref();
+    for dir in arguments.trace_dir.iter().chain(evidence) {
         fs::create_dir_all(dir)
             .with_context(|| format!("cannot create the folder {}", dir.display()))?;
     }
@@ -184,14 +185,19 @@ fn finish(
         let evidence = arguments.target_options.evidence.as_ref();
         if let Some(dir) = evidence.filter(|_| !outcome.verdict.is_fine()) {
             let folder = dir.join(&trace.header.scenario);
-            trace_error = fs::create_dir_all(&folder)
+            let written = fs::create_dir_all(&folder)
                 .with_context(|| format!("cannot make {}", folder.display()))
-                .and_then(|()| write_trace(&trace, &folder, false))
-                .err();
+                .and_then(|()| write_trace(&trace, &folder, false));
+            // A full disk changes no verdict, and the runs to come are worth more than what is lost of this one.
+            if let Err(error) = written {
+                outcome
+                    .warnings
+                    .push(format!("not all evidence could be kept: {error:#}"));
+            }
         }
         if let Some(dir) = &arguments.trace_dir {
             let several = arguments.repeat.get() > 1;
-            trace_error = write_trace(&trace, dir, several).err().or(trace_error);
+            trace_error = write_trace(&trace, dir, several).err();
         }
     }
     Finished {

@@ -60,27 +60,37 @@ impl ShardChoice {
     pub(crate) fn find(self) -> anyhow::Result<Shard> {
         match self {
             Self::Given(shard) => Ok(shard),
-            Self::Auto => {
-                let number = |name: &str| env::var(name).ok()?.parse::<usize>().ok();
-                SYSTEMS
-                    .iter()
-                    .find_map(|(index, count, first)| {
-                        Shard::new(number(index)?.checked_sub(*first)?, number(count)?)
-                    })
-                    .ok_or_else(|| {
-                        let names: Vec<String> = SYSTEMS
-                            .iter()
-                            .map(|(index, count, _)| format!("{index} and {count}"))
-                            .collect();
-                        let text = format!(
-                            "error: --shard auto finds no shard in the environment\n  = it looks for {}\n",
-                            names.join(", ")
-                        );
-                        Refused(text).into()
-                    })
-            }
+            Self::Auto => in_environment(|name| env::var(name).ok())
+                .map_err(|text| Refused(format!("error: --shard auto finds {text}\n")).into()),
         }
     }
+}
+
+/// The shard that an environment names.
+///
+/// # Errors
+/// What is missing in it.
+fn in_environment(value: impl Fn(&str) -> Option<String>) -> Result<Shard, String> {
+    let number = |name: &str| value(name)?.parse::<usize>().ok();
+    let found = SYSTEMS.iter().find_map(|(index, count, first)| {
+        Shard::new(number(index)?.checked_sub(*first)?, number(count)?)
+    });
+    found.ok_or_else(|| {
+        let alone = SYSTEMS
+            .iter()
+            .find(|(index, count, _)| value(index).is_some() && value(count).is_none());
+        if let Some((index, count, _)) = alone {
+            return format!(
+                "{index} in the environment, and not {count}\n  = it says how many shards there are"
+            );
+        }
+        let names: Vec<String> = SYSTEMS
+            .iter()
+            .map(|(index, count, _)| format!("{index} and {count}"))
+            .collect();
+        let names = names.join(", ");
+        format!("no shard in the environment\n  = it looks for {names}")
+    })
 }
 
 impl Shard {
@@ -114,6 +124,40 @@ mod tests {
         }
         all.sort_unstable();
         assert_eq!(all, (0..10).collect::<Vec<_>>());
+    }
+
+    fn found(variables: &[(&str, &str)]) -> Result<Shard, String> {
+        in_environment(|name| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn every_ci_system_counts_in_its_own_way() {
+        for (index, count, at) in [
+            ("CI_NODE_INDEX", "CI_NODE_TOTAL", "2"),
+            ("CIRCLE_NODE_INDEX", "CIRCLE_NODE_TOTAL", "1"),
+            (
+                "BUILDKITE_PARALLEL_JOB",
+                "BUILDKITE_PARALLEL_JOB_COUNT",
+                "1",
+            ),
+            ("SYSTEM_JOBPOSITIONINPHASE", "SYSTEM_TOTALJOBSINPHASE", "2"),
+            ("JOB_COMPLETION_INDEX", "WAVETANK_SHARDS", "1"),
+        ] {
+            let shard = found(&[(index, at), (count, "4")]);
+            assert_eq!(shard, Ok(Shard { index: 1, count: 4 }), "{index}");
+        }
+    }
+
+    #[test]
+    fn an_environment_without_a_shard_says_what_is_missing() {
+        let text = found(&[("JOB_COMPLETION_INDEX", "1")]).unwrap_err();
+        assert!(text.contains("and not WAVETANK_SHARDS"), "{text}");
+        let text = found(&[]).unwrap_err();
+        assert!(text.starts_with("no shard"), "{text}");
+        assert!(found(&[("CI_NODE_INDEX", "0"), ("CI_NODE_TOTAL", "2")]).is_err());
     }
 
     #[test]

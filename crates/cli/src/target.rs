@@ -335,6 +335,7 @@ impl Fleet {
         };
         let mut machine = self.take()?;
         let (name, scenario) = (scenario.name.clone(), self.named(scenario));
+        let judged = Arc::clone(&scenario);
         let ran = machine.run(
             config,
             self.interrupted.clone(),
@@ -346,24 +347,56 @@ impl Fleet {
             },
             |outcome| {
                 let folder = self.options.evidence.as_ref()?;
-                (!outcome.verdict.is_fine()).then(|| folder.join(&name))
+                // Of a run that was interrupted nobody knows whether all was well.
+                let is_wanted = outcome.is_none_or(|outcome| !outcome.verdict.is_fine());
+                is_wanted.then(|| folder.join(&name))
             },
         )?;
         let mut outcome = ran.result;
         if let Some(lacking) = ran.evidence {
-            outcome.warnings.push(format!(
-                "warning: not all evidence could be kept: {lacking}"
-            ));
+            outcome
+                .warnings
+                .push(format!("not all evidence could be kept: {lacking}"));
         }
         let lost = matches!(outcome.verdict, Verdict::Unavailable { .. });
         match ran.spoilt {
             None if !lost => self.idle().push(machine),
             None => {}
             Some(reason) => outcome.warnings.push(format!(
-                "warning: the cluster was thrown away after {name}: {reason}"
+                "the cluster was thrown away after {name}: {reason}"
             )),
         }
+        if let Some(remedy) = self.images_come_by() {
+            wavetank::blame_images(&mut outcome, &judged, remedy);
+        }
         Ok(outcome)
+    }
+
+    /// How images get to the nodes; `None` where no containers run.
+    fn images_come_by(&self) -> Option<&'static str> {
+        Some(match &self.driver {
+            Driver::ControlPlane(_) => return None,
+            Driver::Kind(options) if !options.real_workloads => return None,
+            Driver::Kind(options) if options.archives.is_empty() => {
+                "`--kind-load FILE` loads an archive (`docker save -o FILE IMAGE`) into the nodes; else its registry has to be \
+                 within their reach"
+            }
+            Driver::Kind(_) => {
+                "what `--kind-load` loads does not hold it under that name; else its registry has to be within the reach of \
+                 the nodes"
+            }
+            Driver::K3s(options) if options.archives.is_empty() => {
+                "`--k3s-load FILE` loads an archive (`docker save -o FILE IMAGE`) into the node; else its registry has to be \
+                 within its reach"
+            }
+            Driver::K3s(_) => {
+                "what `--k3s-load` loads does not hold it under that name; else its registry has to be within the reach of the \
+                 node"
+            }
+            Driver::Existing(_) => {
+                "its registry has to be within the reach of the cluster's nodes, or the image has to be on them"
+            }
+        })
     }
 }
 

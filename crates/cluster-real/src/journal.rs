@@ -31,10 +31,13 @@ pub struct Record {
     pub name: String,
     /// `control-plane`, `kind` …
     pub target: String,
-    /// Process id of who made it.
+    /// Process id of who uses it, or used it last.
     pub owner: u32,
-    /// When, RFC 3339.
+    /// When it was made, RFC 3339.
     pub created: String,
+    /// When it was last taken to be used again; empty: never.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub taken: String,
     /// Whether it stays when its owner is done.
     pub kept: bool,
     /// What it was made of: a cluster is used again only for the same.
@@ -48,13 +51,23 @@ pub struct Record {
 }
 
 impl Record {
-    /// The labels of what the driver makes: which cluster it is of, who made it, and when it has surely been forgotten, a
-    /// day after it was made.
+    /// When it has surely been forgotten: a day after it was made, or taken again.
+    pub fn expires(&self) -> Option<Timestamp> {
+        let since = if self.taken.is_empty() {
+            &self.created
+        } else {
+            &self.taken
+        };
+        let since: Timestamp = since.parse().ok()?;
+        since.checked_add(24.hours()).ok()
+    }
+
+    /// The labels of what the driver makes: which cluster it is of, who uses it, and when it expires.
     pub fn labels(&self) -> BTreeMap<String, String> {
-        let created: Option<Timestamp> = self.created.parse().ok();
-        let expires = created.and_then(|created| created.checked_add(24.hours()).ok());
         // Values of labels have no colons.
-        let expires = expires.map(|time| time.strftime("%Y-%m-%dT%H.%M.%SZ").to_string());
+        let expires = self
+            .expires()
+            .map(|time| time.strftime("%Y-%m-%dT%H.%M.%SZ").to_string());
         let labels = [
             ("dev.wavetank/cluster", Some(self.name.clone())),
             ("dev.wavetank/owner", Some(self.owner.to_string())),
@@ -144,22 +157,26 @@ impl Journal {
         Ok(lease)
     }
 
-    /// Takes the lease of a kept cluster of that target and recipe that nobody uses.
+    /// Takes the lease of a kept cluster like the `wanted` one, which was to be made, where nobody uses it. It is that
+    /// one's owner's now, and left over when he dies: nobody knows then what is in it.
     ///
     /// # Errors
-    /// [`JournalError`] when the journal cannot be read.
-    pub fn reuse(&self, target: &str, recipe: &str) -> Result<Option<Lease>, JournalError> {
+    /// [`JournalError`] when the journal cannot be read, or the new owner cannot be written down.
+    pub fn reuse(&self, wanted: &Record) -> Result<Option<Lease>, JournalError> {
         for entry in self.list()? {
             let Record {
-                target: of,
-                recipe: like,
+                target,
+                recipe,
                 kept,
                 ..
             } = &entry.record;
-            if entry.in_use || !kept || of != target || like != recipe {
+            if entry.in_use || !kept || *target != wanted.target || *recipe != wanted.recipe {
                 continue;
             }
-            if let Some(lease) = take(&entry)? {
+            if let Some(mut lease) = take(&entry)? {
+                lease.record.owner = wanted.owner;
+                lease.record.taken.clone_from(&wanted.created);
+                lease.keep(false)?;
                 return Ok(Some(lease));
             }
         }
@@ -377,11 +394,43 @@ mod tests {
         lease.keep(true).unwrap();
         drop(lease);
         assert!(journal.left_over(false).unwrap().is_empty());
-        assert!(journal.reuse("kind", "").unwrap().is_none());
-        let again = journal.reuse("control-plane", "").unwrap().unwrap();
+        let kind = Record {
+            target: "kind".to_owned(),
+            ..record("wavetank-b")
+        };
+        assert!(journal.reuse(&kind).unwrap().is_none());
+        let wanted = record("wavetank-b");
+        let again = journal.reuse(&wanted).unwrap().unwrap();
         assert_eq!(again.record().name, "wavetank-a");
         // One at a time.
-        assert!(journal.reuse("control-plane", "").unwrap().is_none());
+        assert!(journal.reuse(&wanted).unwrap().is_none());
+    }
+
+    #[test]
+    fn who_takes_a_kept_cluster_owns_it_and_leaves_it_over_when_killed() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path());
+        let made = Record {
+            owner: 1,
+            created: "2026-01-01T00:00:00Z".to_owned(),
+            ..record("wavetank-a")
+        };
+        let mut lease = journal.open(made).unwrap();
+        lease.keep(true).unwrap();
+        drop(lease);
+        let wanted = Record {
+            owner: 2,
+            created: "2026-01-03T00:00:00Z".to_owned(),
+            ..record("wavetank-b")
+        };
+        let again = journal.reuse(&wanted).unwrap().unwrap();
+        let labels = again.record().labels();
+        assert_eq!(labels["dev.wavetank/owner"], "2");
+        assert_eq!(labels["dev.wavetank/expires"], "2026-01-04T00.00.00Z");
+        assert_eq!(again.record().created, "2026-01-01T00:00:00Z");
+        // Killed: nobody lets go of it as it should be.
+        drop(again);
+        assert_eq!(journal.left_over(false).unwrap().len(), 1);
     }
 
     #[test]

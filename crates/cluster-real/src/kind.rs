@@ -4,6 +4,7 @@
 //! context is touched.
 
 use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use wavetank_cluster::ClusterError;
 use wavetank_json::{Value, json};
 
 use crate::journal::Record;
-use crate::said::last_lines;
+use crate::said::{last_lines, plain};
 use crate::server::Server;
 use crate::{discovery, evidence, ready};
 
@@ -25,6 +26,11 @@ pub const TARGET: &str = "kind";
 const OLDEST: (u32, u32) = (0, 20);
 /// How long `kind create cluster` may take.
 const CREATE: Duration = Duration::from_secs(600);
+/// How long an export of logs may take.
+const EXPORT: Duration = Duration::from_secs(120);
+/// What is to be done where nodes cannot open files.
+const INOTIFY: &str = "the machine's inotify instances are used up: `sysctl fs.inotify.max_user_instances=1024` gives more, \
+                       and fewer clusters at a time need fewer";
 /// How much of what kind said is shown.
 const LINES: usize = 6;
 
@@ -162,7 +168,10 @@ impl KindCluster {
         if let Some(image) = &options.image {
             arguments.push(format!("--image={image}"));
         }
-        kind(&arguments, CREATE).await?;
+        if let Err(ClusterError::Unavailable { target, reason }) = kind(&arguments, CREATE).await {
+            let reason = reason + &what_nodes_said(name, &folder.join("failed")).await;
+            return Err(ClusterError::Unavailable { target, reason });
+        }
         for archive in &options.archives {
             let archive = archive.display().to_string();
             let load = ["load", "image-archive", &archive, "--name", name].map(str::to_owned);
@@ -210,7 +219,7 @@ impl KindCluster {
         let folder = folder.join("kind");
         let target = folder.display().to_string();
         let export = ["export", "logs", &target, "--name", &self.name].map(str::to_owned);
-        let exported = kind(&export, Duration::from_secs(120)).await;
+        let exported = kind(&export, EXPORT).await;
         let cut = evidence::cut_down(&folder);
         let problems = [
             exported.err().map(|error| error.to_string()),
@@ -233,6 +242,33 @@ impl KindCluster {
     }
 }
 
+/// What the nodes of a cluster that could not be created said last, line by line, each after a line break: kind itself
+/// says only that it did not find what it waited for. Their logs are exported to `folder`.
+async fn what_nodes_said(name: &str, folder: &Path) -> String {
+    let target = folder.display().to_string();
+    let export = ["export", "logs", &target, "--name", name].map(str::to_owned);
+    // Without nodes there is nothing to export, and a part of the export is as good.
+    kind(&export, EXPORT).await.ok();
+    let nodes = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut out = String::new();
+    for node in nodes {
+        let Ok(log) = std::fs::read(node.path().join("serial.log")) else {
+            continue;
+        };
+        let said = last_lines(plain(&String::from_utf8_lossy(&log)).as_bytes(), 4);
+        if said.is_empty() {
+            continue;
+        }
+        let node = node.file_name().to_string_lossy().into_owned();
+        out = format!("{out}\nthe node {node} said last:\n{said}");
+    }
+    if out.contains("Too many open files") {
+        out.push('\n');
+        out.push_str(INOTIFY);
+    }
+    out
+}
+
 /// Deletes the cluster `name`, which may be there or not.
 ///
 /// # Errors
@@ -245,6 +281,8 @@ pub(crate) fn delete(name: &str, folder: &Path) -> Result<(), ClusterError> {
             folder.join("kubeconfig").display()
         ))
         .stdin(Stdio::null())
+        // A Ctrl-C in the terminal is for us alone.
+        .process_group(0)
         .output()
         .map_err(|error| unavailable(format!("kind does not start: {error}")))?;
     if output.status.success() {

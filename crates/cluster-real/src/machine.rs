@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
+use tokio::time::timeout;
 use wavetank_cluster::{Capabilities, Capability, ClusterError};
 use wavetank_kernel::BoxFuture;
 
@@ -18,6 +20,9 @@ use crate::kind::{self, KindCluster, KindOptions};
 use crate::said::Causes;
 use crate::server::Server;
 use crate::session::{Session, SessionConfig};
+
+/// How long evidence is collected when somebody waits for the end.
+const INTERRUPTED: Duration = Duration::from_secs(20);
 
 /// What real clusters can do whose workloads are simulated, or real.
 pub fn capabilities(simulates_workloads: bool) -> Capabilities {
@@ -97,21 +102,32 @@ impl Driver {
     ) -> Result<Machine, ClusterError> {
         let unusable = |error: JournalError| unavailable(self.target(), &Causes(&error));
         let runtime = runtime(self.target())?;
-        let kept = journal
-            .reuse(self.target(), &self.recipe())
-            .map_err(unusable)?;
-        if let Some(lease) = kept {
-            if let Ok(body) = runtime.block_on(self.attach(lease.folder(), lease.record())) {
-                return Ok(Machine::new(body, lease, runtime));
+        let interruption = || unavailable(self.target(), &"interrupted");
+        let record = self.record(number);
+        if let Some(mut lease) = journal.reuse(&record).map_err(unusable)? {
+            let attached = runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    () = raised(&mut interrupted) => None,
+                    attached = self.attach(lease.folder(), lease.record()) => Some(attached),
+                }
+            });
+            match attached {
+                Some(Ok(body)) => return Ok(Machine::new(body, lease, runtime)),
+                // It was kept, and is gone all the same.
+                Some(Err(_gone)) => remove(lease)?,
+                None => {
+                    // It was not touched yet.
+                    lease.keep(true).map_err(unusable)?;
+                    return Err(interruption());
+                }
             }
-            // It was kept, and is gone all the same.
-            remove(lease)?;
         }
-        let lease = journal.open(self.record(number)).map_err(unusable)?;
+        let lease = journal.open(record).map_err(unusable)?;
         let made = runtime.block_on(async {
             tokio::select! {
                 biased;
-                () = raised(&mut interrupted) => Err(unavailable(self.target(), &"interrupted")),
+                () = raised(&mut interrupted) => Err(interruption()),
                 made = self.make(lease.folder(), lease.record()) => made,
             }
         });
@@ -306,7 +322,8 @@ impl Machine {
     }
 
     /// Makes one run: begins a session, lets `work` use it, ends it. Blocks. Where `evidence` names a folder for what
-    /// `work` gave, what the cluster knows is put there before the run's objects are removed.
+    /// `work` gave (nothing where it was interrupted), what the cluster knows is put there before the run's objects are
+    /// removed.
     ///
     /// # Errors
     /// [`ClusterError`] when the session cannot begin, or `interrupted` became true.
@@ -315,7 +332,7 @@ impl Machine {
         config: SessionConfig,
         mut interrupted: watch::Receiver<bool>,
         work: impl FnOnce(Arc<Session>) -> BoxFuture<'static, T>,
-        evidence: impl FnOnce(&T) -> Option<PathBuf>,
+        evidence: impl FnOnce(Option<&T>) -> Option<PathBuf>,
     ) -> Result<Ran<T>, ClusterError> {
         let gone = || unavailable("cluster", &"it is gone");
         let body = self.body.as_mut().ok_or_else(gone)?;
@@ -341,6 +358,10 @@ impl Machine {
             let stopped = raised(&mut interrupted);
             tokio::pin!(stopped);
             let interruption = || unavailable(server.target(), &"interrupted");
+            let interrupted_without = |lacking: &str| {
+                let reason = format!("interrupted; not all evidence could be kept: {lacking}");
+                unavailable(server.target(), &reason)
+            };
             let session = tokio::select! {
                 biased;
                 () = &mut stopped => return Err(interruption()),
@@ -349,18 +370,19 @@ impl Machine {
             let result = tokio::select! {
                 biased;
                 () = &mut stopped => {
+                    // Somebody waits for the end: what is not there in time is left out.
+                    let collected = async { collect(body, &session, evidence(None)).await };
+                    let lacking = timeout(INTERRUPTED, collected).await;
                     session.abandon();
-                    return Err(interruption());
+                    return Err(match lacking {
+                        Ok(None) => interruption(),
+                        Ok(Some(lacking)) => interrupted_without(&lacking),
+                        Err(_late) => interrupted_without("there was no time"),
+                    });
                 }
                 result = work(Arc::clone(&session)) => result,
             };
-            let lacking = match evidence(&result) {
-                Some(folder) => {
-                    let logs = body.logs(&folder).await;
-                    evidence::collect(&session, &logs, &folder).await.err()
-                }
-                None => None,
-            };
+            let lacking = collect(body, &session, evidence(Some(&result))).await;
             let ended = session.end().await.err();
             let spoilt = body.ended().or(ended);
             Ok(Ran {
@@ -392,6 +414,13 @@ impl Machine {
         }
         Ok((name, kubeconfig))
     }
+}
+
+/// Puts what a cluster knows into a folder; gives what could not be had.
+async fn collect(body: &Body, session: &Session, folder: Option<PathBuf>) -> Option<String> {
+    let folder = folder?;
+    let logs = body.logs(&folder).await;
+    evidence::collect(session, &logs, &folder).await.err()
 }
 
 impl Drop for Machine {

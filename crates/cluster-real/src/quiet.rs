@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use wavetank_json::Value;
 use wavetank_kernel::doubling;
+use wavetank_model::pod::missing_image;
 use wavetank_model::timestamp::parse;
 use wavetank_model::{ObjectKey, object};
 use wavetank_workload::latency;
@@ -23,8 +24,11 @@ const DELETION: SignedDuration = SignedDuration::from_secs(45);
 
 /// How long a Pod on a real node may take to start: images are pulled.
 const START: SignedDuration = SignedDuration::from_mins(5);
-/// How long a Pod whose image cannot be pulled is waited for.
-const PULL: SignedDuration = SignedDuration::from_mins(1);
+/// How long a Pod whose image cannot be pulled is waited for: the kubelet tries it at once, after ten seconds, and after
+/// twenty more.
+const PULL: SignedDuration = SignedDuration::from_secs(35);
+/// The deadline of a rollout that states none.
+const ROLLOUT: SignedDuration = SignedDuration::from_mins(10);
 
 /// Until when a controller may still act on some object, judged at `now`; `None` when none waits for anything. With
 /// `real_nodes` their kubelets may act as well.
@@ -34,12 +38,19 @@ pub(crate) fn expected(
     real_nodes: bool,
 ) -> Option<Timestamp> {
     let uids: BTreeSet<&str> = objects.values().map(|object| object::uid(object)).collect();
+    let hopeless = if real_nodes {
+        hopeless(objects, now)
+    } else {
+        BTreeSet::new()
+    };
     objects
         .iter()
         .flat_map(|(key, object)| {
             let controllers = match (key.group.as_str(), key.kind.as_str()) {
                 ("batch", "Job") => job(object, objects),
-                ("apps", "Deployment") => deployment(object),
+                ("apps", "Deployment") => {
+                    deployment(object, hopeless.contains(object::uid(object)))
+                }
                 ("", "Pod") if real_nodes => pod(object, now),
                 _ => None,
             };
@@ -106,8 +117,34 @@ fn last_end(owner: &str, objects: &BTreeMap<ObjectKey, Arc<Value>>) -> Option<Ti
         .max()
 }
 
-/// The progress deadline, and Pods that are ready but not yet available.
-fn deployment(deployment: &Value) -> Option<Timestamp> {
+/// Whoever owns, directly or not, a Pod whose image has been tried long enough.
+fn hopeless(objects: &BTreeMap<ObjectKey, Arc<Value>>, now: Timestamp) -> BTreeSet<&str> {
+    let mut out = BTreeSet::new();
+    let mut next: Vec<&Value> = objects
+        .iter()
+        .filter(|(key, _)| key.kind == "Pod" && key.group.is_empty())
+        .filter(|(_, pod)| missing_image(pod).is_some())
+        .filter(|(_, live)| pod(live, now).is_none_or(|due| due + GRACE <= now))
+        .map(|(_, pod)| &**pod)
+        .collect();
+    while let Some(object) = next.pop() {
+        for owner in object::owners(object) {
+            if out.insert(owner.uid) {
+                let owners = objects.values();
+                next.extend(
+                    owners
+                        .map(|object| &**object)
+                        .find(|object| object::uid(object) == owner.uid),
+                );
+            }
+        }
+    }
+    out
+}
+
+/// The progress deadline, and Pods that are ready but not yet available. A rollout that is `hopeless` is waited for only
+/// where somebody has stated how long.
+fn deployment(deployment: &Value, hopeless: bool) -> Option<Timestamp> {
     let progressing = object::condition(deployment, "Progressing")?;
     let count = |field: &str| deployment["status"][field].as_i64().unwrap_or(0);
     let since = time(progressing, "/lastUpdateTime")?;
@@ -121,8 +158,9 @@ fn deployment(deployment: &Value) -> Option<Timestamp> {
     if done || deployment["spec"]["paused"] == true {
         return soon;
     }
-    let deadline =
-        seconds(deployment, "/spec/progressDeadlineSeconds").map(|seconds| since + seconds);
+    let deadline = seconds(deployment, "/spec/progressDeadlineSeconds")
+        .filter(|seconds| !hopeless || *seconds != ROLLOUT)
+        .map(|seconds| since + seconds);
     deadline.max(soon)
 }
 
@@ -137,15 +175,11 @@ fn pod(pod: &Value, now: Timestamp) -> Option<Timestamp> {
         // What a container does is its own business; that it ends is promised.
         return ends.then(|| now + START);
     }
-    let waits_for_image = pod["status"]["containerStatuses"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .any(|status| {
-            let reason = status.pointer("/state/waiting/reason");
-            reason.is_some_and(|reason| reason == "ErrImagePull" || reason == "ImagePullBackOff")
-        });
-    let patience = if waits_for_image { PULL } else { START };
+    let patience = match missing_image(pod) {
+        None => START,
+        Some(image) if image.is_tried_again() => PULL,
+        Some(_) => SignedDuration::ZERO,
+    };
     Some(time(pod, "/metadata/creationTimestamp")? + patience)
 }
 
@@ -303,5 +337,59 @@ mod tests {
             "Never",
             json!({"phase": "Pending", "containerStatuses": image})
         ));
+    }
+
+    /// A Deployment with this deadline, its `ReplicaSet`, and a Pod whose container waits for this reason since midnight.
+    fn rollout(deadline: u64, reason: &str) -> BTreeMap<ObjectKey, Arc<Value>> {
+        let owned = |kind: &str, uid: &str| json!([{"apiVersion": "apps/v1", "kind": kind, "name": "web", "uid": uid, "controller": true}]);
+        world(vec![
+            json!({
+                "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "uid": "d"},
+                "spec": {"progressDeadlineSeconds": deadline},
+                "status": {"conditions": [
+                    {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated", "lastUpdateTime": "2026-01-01T00:00:00Z"},
+                ]},
+            }),
+            json!({
+                "apiVersion": "apps/v1", "kind": "ReplicaSet",
+                "metadata": {"name": "web-1", "uid": "r", "ownerReferences": owned("Deployment", "d")},
+            }),
+            json!({
+                "apiVersion": "v1", "kind": "Pod",
+                "metadata": {
+                    "name": "web-1-x", "uid": "p", "creationTimestamp": "2026-01-01T00:00:00Z",
+                    "ownerReferences": owned("ReplicaSet", "r"),
+                },
+                "spec": {"restartPolicy": "Always"},
+                "status": {"phase": "Pending", "containerStatuses": [{"name": "main", "state": {"waiting": {"reason": reason}}}]},
+            }),
+        ])
+    }
+
+    #[test]
+    fn a_rollout_without_its_image_is_given_up_long_before_its_usual_deadline() {
+        let until = |world, now| expected(&world, at(now), true);
+        let pulled = || rollout(600, "ImagePullBackOff");
+        let deadline = Some(at("2026-01-01T00:10:08Z"));
+        assert_eq!(until(pulled(), "2026-01-01T00:00:42Z"), deadline);
+        assert_eq!(until(pulled(), "2026-01-01T00:00:43Z"), None);
+        // Nobody tries again what must not be pulled.
+        let never = || rollout(600, "ErrImageNeverPull");
+        assert_eq!(until(never(), "2026-01-01T00:00:08Z"), None);
+        // It may be slow to start for other reasons.
+        let starts = || rollout(600, "ContainerCreating");
+        assert_eq!(until(starts(), "2026-01-01T00:01:00Z"), deadline);
+    }
+
+    #[test]
+    fn a_deadline_that_somebody_has_stated_is_waited_for() {
+        assert_eq!(
+            expected(
+                &rollout(120, "ErrImageNeverPull"),
+                at("2026-01-01T00:01:00Z"),
+                true
+            ),
+            Some(at("2026-01-01T00:02:08Z"))
+        );
     }
 }

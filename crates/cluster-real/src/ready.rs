@@ -9,8 +9,8 @@ use wavetank_model::object;
 
 use crate::discovery;
 
-/// How long a cluster may take to become ready after it was made.
-const READY: Duration = Duration::from_secs(180);
+/// How long a cluster may take to become ready after it was made: half a minute, and much longer on a machine that is busy.
+const READY: Duration = Duration::from_secs(300);
 
 /// Waits until nodes, the system's Pods and the `ServiceAccount` of the namespace `default` are there; gives the version.
 ///

@@ -32,6 +32,24 @@ pub(crate) fn last_lines(text: &[u8], count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
+/// `text` without the colours and other orders to a terminal that a console's log is full of.
+pub(crate) fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut parts = text.split('\u{1b}');
+    out.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let rest = match part.strip_prefix('[') {
+            // Up to the letter that says what is ordered.
+            Some(order) => order
+                .split_once(|c: char| ('@'..='~').contains(&c))
+                .map_or("", |(_, rest)| rest),
+            None => part.get(1..).unwrap_or_default(),
+        };
+        out.push_str(rest);
+    }
+    out.replace('\r', "")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +72,13 @@ mod tests {
             Causes(&error.unwrap()).to_string(),
             "no answer: refused: errno 111"
         );
+    }
+
+    #[test]
+    fn a_console_is_read_without_its_colours() {
+        let log =
+            "\u{1b}[0;1;31mFailed to allocate: Too many open files\u{1b}[0m\r\n\u{1b}[!p\u{1b}7end";
+        assert_eq!(plain(log), "Failed to allocate: Too many open files\nend");
     }
 
     #[test]

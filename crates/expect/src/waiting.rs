@@ -11,7 +11,7 @@ mod scene;
 
 use wavetank_kernel::SimTime;
 use wavetank_model::{ObjectKey, OperationPhase, Phase, Verb, argo, object as read};
-use wavetank_trace::Trace;
+use wavetank_trace::{ResourceResult, Trace};
 
 pub use history::{WaveWait, history};
 use scene::Scene;
@@ -107,7 +107,14 @@ impl Scene<'_> {
             .results
             .iter()
             .filter(|result| result.hook_phase == Some(OperationPhase::Running));
-        let mut out: Vec<Blocker> = running
+        let running: Vec<&ResourceResult> = running.collect();
+        // What has no health is done once it is applied (SYNC-048): a namespace that is made on the way is not looked at
+        // again, and its result stays as it was.
+        let waits = |result: &&&ResourceResult| !self.is_without_health(&result.key);
+        let waited: Vec<&ResourceResult> = running.iter().filter(waits).copied().collect();
+        let shown = if waited.is_empty() { &running } else { &waited };
+        let mut out: Vec<Blocker> = shown
+            .iter()
             .map(|result| self.blocker(&result.key, Some(&result.message)))
             .collect();
         if out.is_empty() {

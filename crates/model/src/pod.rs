@@ -1,4 +1,4 @@
-//! What Pods cannot start without: the objects that their specs refer to.
+//! What Pods cannot start without: the objects that their specs refer to, and images.
 
 use wavetank_json::Value;
 
@@ -23,6 +23,86 @@ pub fn spec(object: &Value) -> Option<(&'static [&'static str], &Value)> {
     let spec = path.iter().try_fold(object, |value, key| value.get(key))?;
     spec.get("containers")?;
     Some((path, spec))
+}
+
+/// An image that a container of a Pod waits for, and does not get, as the kubelet reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingImage {
+    /// The container.
+    pub container: String,
+    /// The image, as the Pod names it.
+    pub image: String,
+    /// The kubelet's reason: `ErrImagePull`, `ImagePullBackOff`, `ErrImageNeverPull` …
+    pub reason: String,
+    /// The kubelet's message; may be empty.
+    pub message: String,
+    /// `imagePullPolicy`; empty where the Pod does not state it.
+    pub policy: String,
+}
+
+impl MissingImage {
+    /// Whether the kubelet goes on trying to get it. Otherwise somebody has to bring it, or to correct its name.
+    pub fn is_tried_again(&self) -> bool {
+        !matches!(&*self.reason, "ErrImageNeverPull" | "InvalidImageName")
+    }
+}
+
+/// Whether a container that waits for this reason waits for an image that cannot be had.
+pub fn is_about_an_image(reason: &str) -> bool {
+    matches!(
+        reason,
+        "ErrImagePull"
+            | "ImagePullBackOff"
+            | "ErrImageNeverPull"
+            | "InvalidImageName"
+            | "ImageInspectError"
+            | "RegistryUnavailable"
+            | "SignatureValidationFailed"
+    )
+}
+
+/// The first image that `pod` waits for and does not get.
+pub fn missing_image(pod: &Value) -> Option<MissingImage> {
+    let lists = [
+        ("initContainerStatuses", "initContainers"),
+        ("containerStatuses", "containers"),
+    ];
+    lists.into_iter().find_map(|(statuses, containers)| {
+        let statuses = pod.get("status")?.get(statuses)?.as_array()?;
+        statuses.iter().find_map(|status| {
+            let waiting = status.get("state")?.get("waiting")?;
+            let text = |value: Option<&Value>| {
+                value
+                    .and_then(Value::as_str)
+                    .map(str::to_owned)
+                    .unwrap_or_default()
+            };
+            let reason = text(waiting.get("reason"));
+            if !is_about_an_image(&reason) {
+                return None;
+            }
+            let name = text(status.get("name"));
+            let container = pod
+                .get("spec")
+                .and_then(|spec| spec.get(containers)?.as_array())
+                .into_iter()
+                .flatten()
+                .find(|container| container.get("name").and_then(Value::as_str) == Some(&name));
+            let stated = |field| text(container.and_then(|container| container.get(field)));
+            let image = stated("image");
+            Some(MissingImage {
+                image: if image.is_empty() {
+                    text(status.get("image"))
+                } else {
+                    image
+                },
+                container: name,
+                reason,
+                message: text(waiting.get("message")),
+                policy: stated("imagePullPolicy"),
+            })
+        })
+    })
 }
 
 /// What the Pods of `object` cannot start without; optional references are left out.

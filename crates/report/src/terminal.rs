@@ -62,6 +62,7 @@ pub fn run(outcome: &RunOutcome, layout: &Layout) -> String {
         Verdict::Unavailable { reason } => {
             head(outcome, layout).write(layout, &mut out);
             field("reason", reason, layout, &mut out);
+            waiting::write(&outcome.explanation, layout, &mut out);
             again(outcome, layout, &mut out);
         }
         Verdict::Bug { message } => {

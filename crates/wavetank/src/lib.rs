@@ -8,11 +8,13 @@
 
 mod check;
 mod exceptions;
+mod images;
 mod plan;
 mod simulate;
 mod target;
 
 pub use check::{check, check_with, judge};
+pub use images::blame_images;
 pub use plan::{PlanError, plan};
 pub use simulate::{
     Choices, Options, Simulation, assessor, cluster_config, simulate, simulate_with,

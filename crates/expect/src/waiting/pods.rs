@@ -109,7 +109,7 @@ impl Scene<'_> {
                 format!(": {message}")
             };
             let unblock = match reason {
-                "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" => {
+                reason if pod::is_about_an_image(reason) => {
                     "its image has to be there, under that name".to_owned()
                 }
                 "CrashLoopBackOff" => "its container has to stop crashing".to_owned(),

@@ -178,6 +178,14 @@ impl<'a> Scene<'a> {
                 .is_some_and(|(verb, ..)| *verb == Verb::Healthy)
     }
 
+    /// Whether it is there, and there is no health to wait for.
+    pub(super) fn is_without_health(&self, key: &ObjectKey) -> bool {
+        let live = self.world.object(key);
+        live.is_some_and(|live| !object::is_terminating(live))
+            && !self.health.contains_key(key)
+            && !self.ended.contains_key(key)
+    }
+
     /// The objects that `uid` owns, by key.
     pub(super) fn children(&self, uid: &str) -> Vec<(&ObjectKey, &Value)> {
         let owned = |object: &Value| {
