@@ -57,6 +57,8 @@ pub(crate) struct Choice {
     /// `None` is the built-in one; a program serves one run after the other.
     programs: Option<Arc<Programs>>,
     rules: Option<ArgoVersion>,
+    /// Whose rules say when it is asked again, where they are not its own (SYNC-129).
+    passes: Option<ArgoVersion>,
 }
 
 impl Choice {
@@ -98,12 +100,17 @@ impl Choice {
         Self {
             programs: None,
             rules: None,
+            passes: None,
         }
     }
 
-    /// This engine as it is compared with `other`: what has no version of its own follows the other's rules.
+    /// This engine as it is compared with `other`: what has no version of its own follows the other's rules, and of two
+    /// versions the newer says when both are asked again, for passes could not be compared else.
     pub(crate) fn beside(mut self, other: &Self) -> Self {
         self.rules = self.rules.or(other.rules);
+        if other.rules.is_some() && self.rules != other.rules {
+            self.passes = self.rules.max(other.rules);
+        }
         self
     }
 
@@ -114,6 +121,9 @@ impl Choice {
             && scenario.app.settings.version != rules
         {
             Arc::make_mut(&mut scenario).app.settings.version = rules;
+        }
+        if let Some(passes) = self.passes {
+            Arc::make_mut(&mut scenario).app.settings.passes.rules = Some(passes);
         }
         scenario
     }
@@ -127,6 +137,7 @@ impl Choice {
         Self {
             programs: Some(Arc::new(Programs::new(program, doorway()))),
             rules,
+            passes: None,
         }
     }
 

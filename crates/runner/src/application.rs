@@ -272,7 +272,7 @@ impl Controller {
         let state = &mut *guard;
         // Before 3.6 the operation was looked at after each comparison (SYNC-129); that of a resync is the backstop.
         if state.refreshes.due.take().is_some()
-            && state.app.settings.version < ArgoVersion::V3_6
+            && state.app.settings.pass_rules() < ArgoVersion::V3_6
             && state.is_working()
         {
             state.batch_due = Some(now);

@@ -195,7 +195,7 @@ impl Shared {
         let kind = if is_crd { state.note_crd(object) } else { None };
         let managed = crate::controller::is_managed(&self.scenario, &state.desired, key, object);
         let counts = managed
-            || (state.app.settings.version < ArgoVersion::V3_6
+            || (state.app.settings.pass_rules() < ArgoVersion::V3_6
                 && crate::controller::is_in_tree(&self.scenario.app.name, &self.view, key, object));
         if !counts {
             return kind;

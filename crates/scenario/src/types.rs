@@ -224,7 +224,7 @@ impl AppSettings {
     ///
     /// Before 3.6 changes were not gathered, but that the cache hands them on ten times a second (SYNC-227).
     pub fn batch(&self) -> Duration {
-        let default = if self.version < ArgoVersion::V3_6 {
+        let default = if self.pass_rules() < ArgoVersion::V3_6 {
             Duration::from_millis(100)
         } else {
             Duration::from_secs(5)
@@ -237,12 +237,17 @@ impl AppSettings {
     /// Before 3.6 nothing but the resync of the app made it look (SYNC-227); no resync is one in 100 years.
     pub fn backstop(&self) -> Duration {
         const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-        let default = match self.version {
+        let default = match self.pass_rules() {
             ArgoVersion::V3_6 => Duration::from_secs(30),
             _ if self.resync_period.is_zero() => NEVER,
             _ => self.resync_period,
         };
         self.passes.backstop.unwrap_or(default)
+    }
+
+    /// Which version's rules say when the engine looks again.
+    pub fn pass_rules(&self) -> ArgoVersion {
+        self.passes.rules.unwrap_or(self.version)
     }
 }
 
@@ -254,6 +259,9 @@ pub struct Passes {
     pub batch: Option<Duration>,
     /// After the last pass at the latest.
     pub backstop: Option<Duration>,
+    /// Whose rules hold where it is not [`AppSettings::version`]: no scenario says this, but two engines of different
+    /// versions can be compared only when they look at the same times.
+    pub rules: Option<ArgoVersion>,
 }
 
 /// The cluster before the first step.

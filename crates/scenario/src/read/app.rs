@@ -220,6 +220,7 @@ impl Reader<'_, '_> {
         let passes = node.get("passes").map_or(default.passes, |node| Passes {
             batch: node.get("batch").and_then(Node::duration),
             backstop: node.get("backstop").and_then(Node::duration),
+            rules: None,
         });
         if let Some(version) = node.get("version")
             && let Some(text) = version.string()
