@@ -16,7 +16,7 @@ use wavetank_cluster::ClusterError;
 use wavetank_json::{Value, json};
 
 use crate::journal::Record;
-use crate::said::{last_lines, plain};
+use crate::said::{self, last_lines, plain};
 use crate::server::Server;
 use crate::{discovery, evidence, ready};
 
@@ -28,9 +28,6 @@ const OLDEST: (u32, u32) = (0, 20);
 const CREATE: Duration = Duration::from_secs(600);
 /// How long an export of logs may take.
 const EXPORT: Duration = Duration::from_secs(120);
-/// What is to be done where nodes cannot open files.
-const INOTIFY: &str = "the machine's inotify instances are used up: `sysctl fs.inotify.max_user_instances=1024` gives more, \
-                       and fewer clusters at a time need fewer";
 /// How much of what kind said is shown.
 const LINES: usize = 6;
 
@@ -262,11 +259,8 @@ async fn what_nodes_said(name: &str, folder: &Path) -> String {
         let node = node.file_name().to_string_lossy().into_owned();
         out = format!("{out}\nthe node {node} said last:\n{said}");
     }
-    if out.contains("Too many open files") {
-        out.push('\n');
-        out.push_str(INOTIFY);
-    }
-    out
+    let remedy = said::remedy(&out);
+    out + remedy
 }
 
 /// Deletes the cluster `name`, which may be there or not.

@@ -32,6 +32,17 @@ pub(crate) fn last_lines(text: &[u8], count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
+/// What is to be done about what nodes or their Pods `said`, as one more line; empty where nobody knows.
+pub(crate) fn remedy(said: &str) -> &'static str {
+    let files = "too many open files";
+    if said.to_lowercase().contains(files) {
+        "\nthe machine's inotify instances are used up: `sysctl fs.inotify.max_user_instances=1024` gives more, and fewer \
+         clusters at a time need fewer"
+    } else {
+        ""
+    }
+}
+
 /// `text` without the colours and other orders to a terminal that a console's log is full of.
 pub(crate) fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
