@@ -17,7 +17,7 @@ use crate::controller::OperationRecord;
 use crate::deletion::Deletion;
 use crate::desired::Desired;
 use crate::fault::Faults;
-use crate::recorder::Recorder;
+use crate::recorder::{Recorder, WatchId};
 use crate::request::project;
 use crate::view::View;
 
@@ -98,7 +98,7 @@ pub(crate) struct Shared {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Until {
     /// A watched event.
-    Event(crate::recorder::WatchId),
+    Event(WatchId),
     /// The end of an operation, and the comparison that follows it.
     OperationEnds(u32),
     /// That comparison of the app, or a later one.
@@ -381,6 +381,11 @@ impl Shared {
     /// Waits for `event`, later than now.
     pub(crate) async fn wait_for(&self, event: &EventPattern, deadline: Option<SimTime>) -> Waited {
         let id = self.recorder.watch(event.clone());
+        self.wait_for_watched(id, deadline).await
+    }
+
+    /// Waits for an event that is noticed already, and notices it no more.
+    pub(crate) async fn wait_for_watched(&self, id: WatchId, deadline: Option<SimTime>) -> Waited {
         let waited = self.wait(Until::Event(id), deadline).await;
         self.recorder.unwatch(id);
         waited

@@ -168,15 +168,21 @@ impl Steps {
         request: &SyncRequest,
         running_is_fine: bool,
     ) -> Result<(), String> {
+        // Watched first: on a real cluster the operation starts while the request returns.
+        let until = request.until.clone();
+        let watched = until.map(|event| self.shared.recorder.watch(event));
         let number = match self.shared.request_sync(request) {
             Ok(number) => number,
             Err(text) => {
+                if let Some(id) = watched {
+                    self.shared.recorder.unwatch(id);
+                }
                 self.fail(index, text);
                 return Ok(());
             }
         };
-        let waited = match &request.until {
-            Some(event) => self.shared.wait_for(event, None).await,
+        let waited = match watched {
+            Some(id) => self.shared.wait_for_watched(id, None).await,
             None => self.shared.wait(Until::OperationEnds(number), None).await,
         };
         match (waited, &request.until) {
@@ -209,9 +215,7 @@ impl Steps {
             self.fail(index, text);
             return Ok(());
         }
-        let waited = self.shared.wait(Until::Event(id), None).await;
-        self.shared.recorder.unwatch(id);
-        match waited {
+        match self.shared.wait_for_watched(id, None).await {
             Waited::GivenUp(reason) => Err(reason),
             Waited::Quiet if !self.shared.is_app_deleted() => {
                 let now = self.shared.clock.now();
