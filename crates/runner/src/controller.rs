@@ -42,8 +42,6 @@ pub(crate) struct OperationRecord {
     pub(crate) options: Arc<SyncOptions>,
     /// The revision somebody asked for: retries that refresh keep it.
     pub(crate) pinned: bool,
-    /// The last pass was held back by a sync window (SYNC-140).
-    pub(crate) blocked: bool,
     /// When the controller has seen that it is requested.
     pub(crate) due: SimTime,
     pub(crate) passes: u32,
@@ -67,7 +65,6 @@ impl OperationRecord {
             commit,
             options,
             pinned,
-            blocked: false,
             due: SimTime::ZERO,
             passes: 0,
             stored_due: None,
@@ -280,8 +277,6 @@ impl Controller {
         let epoch = self.shared.cluster.epoch();
         let due = match operation.state.due(epoch.wall(now), times.timeout) {
             Due::Over => return Next::Wait(None),
-            // Termination does not help where a sync window holds the operation (SYNC-140).
-            Due::Pass if operation.blocked => None,
             Due::Pass if operation.awaits_retry() => return Next::Pass(Cause::Retry),
             Due::Pass => return Next::Pass(Cause::Terminate),
             // The wall clock of the epoch may hold parts of a millisecond that the run's clock does not.

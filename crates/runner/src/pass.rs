@@ -24,9 +24,14 @@ impl Controller {
         let Some((act, mut input)) = self.begin(cause) else {
             return Ok(());
         };
-        if let Some(message) = self.blocked_by_window(&input) {
+        // A termination passes (SYNC-201).
+        let blocked = match act {
+            Act::Terminate => None,
+            _ => self.blocked_by_window(&input),
+        };
+        if let Some(message) = blocked {
             let output = ended(&input, input.phase, message);
-            self.finish(cause, act, output, true, before);
+            self.finish(cause, act, output, before);
             return Ok(());
         }
         let output = match self.checked(&mut input).await {
@@ -36,7 +41,7 @@ impl Controller {
                 _ => self.engine.pass(input, &mut self.asks).await?,
             },
         };
-        self.finish(cause, act, output, false, before);
+        self.finish(cause, act, output, before);
         Ok(())
     }
 
@@ -199,7 +204,6 @@ impl Controller {
         cause: Cause,
         act: Act,
         output: StepOutput,
-        blocked: bool,
         effects_before: u64,
     ) {
         let now = self.shared.clock.now();
@@ -216,7 +220,6 @@ impl Controller {
         operation.stored_due =
             (finished.changed && !finished.over).then(|| now + self.own_write_latency());
         operation.last_pass = now;
-        operation.blocked = blocked;
         if finished.over {
             state.history += u32::from(operation.state.enters_history(&operation.options));
             state.refreshes.bring(now + OWN_WRITE);
