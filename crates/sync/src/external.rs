@@ -82,8 +82,7 @@ fn takes_part(pair: &Pair, input: &StepInput) -> bool {
 impl External {
     fn add_target(&mut self, input: &StepInput, target: &Target, live: Option<&Value>) {
         let options = &input.options;
-        let respects = options.respect_ignore_differences && !options.ignore_differences.is_empty();
-        let object = match live.filter(|_| respects) {
+        let object = match live.filter(|_| options.respect_ignore_differences) {
             Some(live) => Arc::new(crate::ignore::with_live_values(
                 &options.ignore_differences,
                 &target.object,

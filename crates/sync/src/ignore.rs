@@ -403,6 +403,9 @@ mod tests {
         for version in ArgoVersion::ALL {
             let out = with_live_values(&ignored, &target, &live, version);
             assert_eq!(out, deployment(5, "new"));
+            // Whatever else is ignored.
+            let out = with_live_values(&[], &target, &live, version);
+            assert_eq!(out, deployment(1, "new"));
         }
     }
 

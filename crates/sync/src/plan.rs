@@ -140,7 +140,7 @@ fn resource_tasks(input: &StepInput, pairs: &[Pair]) -> Vec<Task> {
 /// Gives ignored fields their live values, where an option says so (SYNC-103).
 fn respect_ignored(input: &StepInput, task: &mut Task, live: &Value) {
     let options = &input.options;
-    if !options.respect_ignore_differences || options.ignore_differences.is_empty() {
+    if !options.respect_ignore_differences {
         return;
     }
     if let Some(target) = &mut task.target {
