@@ -199,13 +199,7 @@ impl Controller {
     }
 
     /// Stores what a pass left.
-    fn finish(
-        &mut self,
-        cause: Cause,
-        act: Act,
-        output: StepOutput,
-        effects_before: u64,
-    ) {
+    fn finish(&mut self, cause: Cause, act: Act, output: StepOutput, effects_before: u64) {
         let now = self.shared.clock.now();
         let wall = self.shared.cluster.epoch().wall(now);
         let mut held = self.shared.state();
