@@ -280,6 +280,7 @@ mod tests {
     use wavetank_json::json;
 
     use super::*;
+    use crate::options::ManagedNamespaceMetadata;
     use crate::testing::{app, objects, tracked};
 
     fn shown(targets: &str, live: &[Arc<Value>]) -> String {
@@ -424,5 +425,29 @@ mod tests {
             &Answers::new(),
         );
         assert_eq!(comparison.shared[0].1, "other");
+    }
+
+    /// SYNC-104: nothing names the namespace, and with managed metadata it is no thing to prune all the same.
+    #[test]
+    fn a_namespace_with_managed_metadata_is_not_extra() {
+        let mut namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "demo"}});
+        namespace["metadata"]["annotations"][argo::TRACKING_ID] =
+            "shop:/Namespace:demo/demo".into();
+        let live = [Arc::new(namespace)];
+        let compared = |managed_namespace| {
+            let options = SyncOptions {
+                create_namespace: true,
+                managed_namespace,
+                ..SyncOptions::default()
+            };
+            let (kinds, answers) = (Kinds::builtin(), Answers::new());
+            compare(&[], &live, &app(), &kinds, &options, &answers)
+        };
+        let kept = compared(Some(ManagedNamespaceMetadata::default()));
+        assert_eq!((kept.status, kept.resources.len()), (SyncCode::Synced, 0));
+        let extra = compared(None);
+        assert_eq!(extra.status, SyncCode::OutOfSync);
+        assert!(extra.resources[0].requires_pruning);
     }
 }
