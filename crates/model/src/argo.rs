@@ -13,6 +13,8 @@ pub const HOOK_DELETE_POLICY: &str = "argocd.argoproj.io/hook-delete-policy";
 pub const SYNC_WAVE: &str = "argocd.argoproj.io/sync-wave";
 /// Options of one object.
 pub const SYNC_OPTIONS: &str = "argocd.argoproj.io/sync-options";
+/// How an object, or an app, is compared.
+pub const COMPARE_OPTIONS: &str = "argocd.argoproj.io/compare-options";
 /// Which app an object belongs to.
 pub const TRACKING_ID: &str = "argocd.argoproj.io/tracking-id";
 /// Finalizer of applied hooks (SYNC-026).

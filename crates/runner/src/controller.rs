@@ -5,7 +5,6 @@
 //! last pass (SYNC-129). The same for every engine. Before 3.6 both are other times by default, and a pass follows each
 //! comparison of the app and each change of what its objects own (SYNC-227).
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +13,9 @@ use futures::channel::oneshot;
 use jiff::SignedDuration;
 use wavetank_json::Value;
 use wavetank_kernel::SimTime;
-use wavetank_model::{GroupKind, GroupVersionKind, ObjectKey, argo, object};
+use wavetank_model::{
+    GroupKind, GroupVersionKind, ObjectKey, argo, object, object::OwnerReference,
+};
 use wavetank_scenario::{App, Scenario};
 use wavetank_sync::kinds::KnownKind;
 use wavetank_sync::operation::{Due, OperationState};
@@ -360,26 +361,19 @@ pub(crate) fn is_managed(
 ///
 /// Before 3.6 such a change made the engine look again, too (SYNC-129, SYNC-227). Endpoints change too often for that.
 pub(crate) fn is_in_tree(app: &str, view: &View, key: &ObjectKey, live: &Value) -> bool {
-    if key.group.is_empty() && key.kind == "Endpoints" {
-        return false;
-    }
-    let mut level = vec![(0, key.clone(), Cow::Borrowed(live))];
-    while let Some((depth, key, object)) = level.pop() {
-        if is_tracked(app, &object) {
-            return true;
-        }
-        if depth == DEEPEST_TREE {
-            continue;
-        }
-        for owner in object::owners(&object) {
-            let gvk = GroupVersionKind::new(owner.api_version, owner.kind);
-            let parent = ObjectKey::new(&gvk.group, &gvk.kind, &key.namespace, owner.name);
-            if let Some(found) = view.get(&parent) {
-                level.push((depth + 1, parent, Cow::Owned(Value::clone(&found))));
-            }
-        }
-    }
-    false
+    let changes_often = key.group.is_empty() && key.kind == "Endpoints";
+    !changes_often && leads_to(app, view, &key.namespace, live, DEEPEST_TREE)
+}
+
+/// Whether `object` or an owner within so many generations carries the app's tracking id.
+fn leads_to(app: &str, view: &View, namespace: &str, object: &Value, generations: usize) -> bool {
+    let owned = |owner: OwnerReference<'_>| {
+        let gvk = GroupVersionKind::new(owner.api_version, owner.kind);
+        let parent = ObjectKey::new(&gvk.group, &gvk.kind, namespace, owner.name);
+        let found = view.get(&parent);
+        found.is_some_and(|found| leads_to(app, view, namespace, &found, generations - 1))
+    };
+    is_tracked(app, object) || (generations > 0 && object::owners(object).any(owned))
 }
 
 fn is_tracked(app: &str, live: &Value) -> bool {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use wavetank_json::Value;
-use wavetank_model::{ObjectKey, Reference, Verb};
+use wavetank_model::{ObjectKey, Reference, Verb, argo};
 use wavetank_scenario as scenario;
 use wavetank_scenario::{App, SyncRequest};
 use wavetank_sync::ignore::IgnoredDifference;
@@ -19,8 +19,6 @@ use crate::shared::Shared;
 /// The annotation that confirms prunes and deletions (SYNC-067).
 pub(crate) const APPROVED: &str = "argocd.argoproj.io/deletion-approved";
 
-/// How the app is compared.
-const COMPARE_OPTIONS: &str = "argocd.argoproj.io/compare-options";
 /// The annotation that names the manager whose client-side fields are taken over (SYNC-096).
 const MIGRATION_MANAGER: &str = "argocd.argoproj.io/client-side-apply-migration-manager";
 
@@ -172,7 +170,10 @@ pub(crate) fn app_options(app: &App, items: &[String]) -> SyncOptions {
         .as_ref()
         .map(managed_namespace);
     options.project = project(app).ok().flatten().map(Arc::new);
-    let compared = app.annotations.get(COMPARE_OPTIONS).map(String::as_str);
+    let compared = app
+        .annotations
+        .get(argo::COMPARE_OPTIONS)
+        .map(String::as_str);
     let policy = &app.sync_policy.sync_options;
     let applies_from_the_server = policy.iter().any(|item| item == "ServerSideApply=true");
     options.compare_as(compared.unwrap_or_default(), applies_from_the_server);

@@ -169,8 +169,8 @@ impl Steps {
         running_is_fine: bool,
     ) -> Result<(), String> {
         // Watched first: on a real cluster the operation starts while the request returns.
-        let until = request.until.clone();
-        let watched = until.map(|event| self.shared.recorder.watch(event));
+        let until = request.until.as_ref();
+        let watched = until.map(|event| self.shared.recorder.watch(event.clone()));
         let number = match self.shared.request_sync(request) {
             Ok(number) => number,
             Err(text) => {
@@ -185,7 +185,7 @@ impl Steps {
             Some(id) => self.shared.wait_for_watched(id, None).await,
             None => self.shared.wait(Until::OperationEnds(number), None).await,
         };
-        match (waited, &request.until) {
+        match (waited, until) {
             (Waited::Done, _) => Ok(()),
             (Waited::Quiet, Some(event)) if !self.shared.operation_is_running() => {
                 self.fail(index, format!("`{event}` did not happen before the operation ended and nothing more happens"));

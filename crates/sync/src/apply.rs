@@ -38,6 +38,9 @@ const RETRIES: u32 = 5;
 /// Pause between two tries of a conflicting update (SYNC-068).
 const CONFLICT_PAUSE: Duration = Duration::from_millis(10);
 
+/// What went wrong where an object could not be read.
+pub(crate) const GET_FAILED: &str = "failed to get resource: ";
+
 /// What Argo CD says it was doing when a prediction fails.
 const DRY_RUN: &str = "running server side apply in dryrun mode";
 
@@ -224,7 +227,7 @@ impl KubeAsks {
                 Ok(fresh) if !has_hook_finalizer(&fresh) => return Ok(()),
                 Ok(fresh) => stripped = Arc::new(crate::step::without_finalizer(&fresh)),
                 Err(error) if error.is_not_found() => return Ok(()),
-                Err(error) => return Err(twice("failed to get resource: ", &error)),
+                Err(error) => return Err(twice(GET_FAILED, &error)),
             }
         }
         Ok(())

@@ -331,8 +331,7 @@ mod tests {
     #[test]
     fn ignored_extra_objects_leave_the_app_in_sync() {
         let mut extra = Value::clone(&tracked("ConfigMap/x")[0]);
-        extra["metadata"]["annotations"]["argocd.argoproj.io/compare-options"] =
-            "IgnoreExtraneous".into();
+        extra["metadata"]["annotations"][argo::COMPARE_OPTIONS] = "IgnoreExtraneous".into();
         assert_eq!(
             shown("", &[Arc::new(extra)]),
             "Synced, ConfigMap/x OutOfSync prune"

@@ -6,7 +6,7 @@ mod respect;
 use serde::{Deserialize, Serialize};
 use wavetank_json::{Map, Value};
 use wavetank_model::object::At;
-use wavetank_model::{ObjectKey, object, reference::glob};
+use wavetank_model::{ObjectKey, argo, object, reference::glob};
 
 pub(crate) use respect::with_live_values;
 
@@ -64,7 +64,8 @@ fn strip_ignored(ignored: &[IgnoredDifference], desired: &mut [&mut Value], live
         return;
     };
     for entry in ignored.iter().filter(|entry| entry.matches(&key)) {
-        let fields = fields_of_managers(live, &entry.managed_fields_managers);
+        let managers = &entry.managed_fields_managers;
+        let fields = owned_fields(live, |manager| managers.iter().any(|one| one == manager));
         for object in desired
             .iter_mut()
             .map(|object| &mut **object)
@@ -156,25 +157,23 @@ fn remove(object: &mut Value, pointer: &str) {
     }
 }
 
-fn fields_of_managers(live: &Value, managers: &[String]) -> Vec<Value> {
-    let entries = live
+/// The `fieldsV1` of the managers that are `wanted`.
+pub(crate) fn owned_fields(object: &Value, wanted: impl Fn(&str) -> bool) -> Vec<Value> {
+    let entries = object
         .at(&["metadata", "managedFields"])
         .and_then(Value::as_array);
-    let owned = |entry: &&Value| {
-        let manager = entry
-            .get("manager")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        managers.iter().any(|wanted| wanted == manager)
+    let is_wanted = |entry: &&Value| {
+        let manager = entry.get("manager").and_then(Value::as_str);
+        wanted(manager.unwrap_or_default())
     };
-    let entries = entries.into_iter().flatten().filter(owned);
+    let entries = entries.into_iter().flatten().filter(is_wanted);
     entries
         .filter_map(|entry| entry.get("fieldsV1").cloned())
         .collect()
 }
 
 /// Finds the element of a list that a `k:{…}` names.
-fn element_place(list: &[Value], key: &str) -> Option<usize> {
+pub(crate) fn element_place(list: &[Value], key: &str) -> Option<usize> {
     let wanted: Map = serde_json::from_str(key.strip_prefix("k:")?).ok()?;
     list.iter().position(|item| {
         wanted
@@ -205,10 +204,10 @@ fn strip_fields(object: &mut Value, fields: &Value) {
     }
 }
 
-/// Whether the annotation `argocd.argoproj.io/compare-options` holds `option`.
+/// Whether the compare options of an object hold `option`.
 pub(crate) fn has_compare_option(live: &Value, option: &str) -> bool {
-    let value = object::annotation(live, "argocd.argoproj.io/compare-options").unwrap_or_default();
-    wavetank_model::argo::items(value).contains(&option)
+    let value = object::annotation(live, argo::COMPARE_OPTIONS).unwrap_or_default();
+    argo::items(value).contains(&option)
 }
 
 #[cfg(test)]

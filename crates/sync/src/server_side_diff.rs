@@ -11,13 +11,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wavetank_json::{Map, Value};
-use wavetank_model::object::At;
+use wavetank_json::Value;
 use wavetank_model::patch::apply::LAST_APPLIED;
 use wavetank_model::{ArgoVersion, GroupVersionKind, ObjectKey};
 
 use crate::engine::{AppIdentity, ResourceRef};
-use crate::ignore;
+use crate::ignore::{self, element_place, owned_fields};
 use crate::kinds::Kinds;
 use crate::options::SyncOptions;
 use crate::reconcile::reconcile;
@@ -93,14 +92,15 @@ pub fn is_modified(
     options: &SyncOptions,
 ) -> Result<bool, String> {
     let (mut predicted, mut live) = (predicted.clone(), Value::clone(&question.live));
-    let owned = fields_of(&predicted, Some(&options.manager));
+    let is_ours = |manager: &str| manager == options.manager;
+    let owned = owned_fields(&predicted, is_ours);
     if !options.include_mutation_webhook && owned.iter().all(is_leaf) {
         let error = format!("no managed fields found for manager: {}", options.manager);
         return Err(question.failed("removing non config mutations", &error));
     }
     // Before 3.6 what is gone counted whoever owned it.
-    let whose = (options.version >= ArgoVersion::V3_6).then_some(options.manager.as_str());
-    let owned_before = fields_of(&live, whose);
+    let of_anybody = options.version < ArgoVersion::V3_6;
+    let owned_before = owned_fields(&live, |manager| of_anybody || is_ours(manager));
     ignore::normalise(&options.ignore_differences, [&mut predicted], &mut live);
     for object in [&mut predicted, &mut live] {
         without_bookkeeping(object, options.version);
@@ -132,20 +132,6 @@ fn without_bookkeeping(object: &mut Value, version: ArgoVersion) {
     if let Some(Value::Object(annotations)) = meta.get_mut("annotations") {
         annotations.remove(LAST_APPLIED);
     }
-}
-
-/// The `fieldsV1` of one manager, or of all.
-fn fields_of(object: &Value, manager: Option<&str>) -> Vec<Value> {
-    let entries = object
-        .at(&["metadata", "managedFields"])
-        .and_then(Value::as_array);
-    let is_its = |entry: &&Value| {
-        manager.is_none_or(|manager| entry.get("manager").is_some_and(|name| name == manager))
-    };
-    let entries = entries.into_iter().flatten().filter(is_its);
-    entries
-        .filter_map(|entry| entry.get("fieldsV1").cloned())
-        .collect()
 }
 
 fn is_leaf(fields: &Value) -> bool {
@@ -185,13 +171,8 @@ fn step<'a>(value: Option<&'a Value>, key: &str) -> Option<&'a Value> {
     match kind {
         "f" => value?.get(rest),
         "k" => {
-            let wanted: Map = serde_json::from_str(rest).ok()?;
-            let fits = |item: &&Value| {
-                wanted
-                    .iter()
-                    .all(|(field, value)| item.get(field) == Some(value))
-            };
-            value?.as_array()?.iter().find(fits)
+            let list = value?.as_array()?;
+            list.get(element_place(list, key)?)
         }
         "v" => {
             let wanted: Value = serde_json::from_str(rest).ok()?;

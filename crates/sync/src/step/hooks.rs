@@ -7,12 +7,10 @@ use wavetank_model::argo::{self, DeletePolicy};
 use wavetank_model::{ArgoVersion, OperationPhase};
 
 use super::{Step, refresh};
+use crate::apply::{GET_FAILED, twice};
 use crate::engine::{CallError, DeleteAsk, DeleteReason, FinalizerAsk};
 use crate::message;
 use crate::plan::Task;
-
-/// What went wrong where an object could not be read.
-const GET_FAILED: &str = "failed to get resource: ";
 
 /// The live object without the hook finalizer; other finalizers stay (SYNC-068).
 pub(crate) fn without_finalizer(live: &Value) -> Value {
@@ -92,7 +90,7 @@ impl Step<'_> {
         let task = &self.tasks[place];
         if task.live.is_none() && self.input.options.version >= ArgoVersion::V3_6 {
             let found = self.asks.get(&task.resource_ref()).await;
-            let found = found.map_err(|error| crate::apply::twice(GET_FAILED, &error))?;
+            let found = found.map_err(|error| twice(GET_FAILED, &error))?;
             self.tasks[place].live = found;
         }
         self.strip(&[place]).await.pop().unwrap_or(Ok(()))

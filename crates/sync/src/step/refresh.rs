@@ -5,6 +5,7 @@ use wavetank_json::Value;
 use wavetank_model::{OperationPhase, ResultCode};
 
 use super::{Outcome, Step};
+use crate::apply::GET_FAILED;
 use crate::message::WaitingFor;
 use crate::plan::Task;
 
@@ -105,10 +106,7 @@ impl Step<'_> {
                 }
                 Err(error) => (
                     task.status,
-                    format!(
-                        "Failed to get live resource {}",
-                        error.behind("failed to get resource: ")
-                    ),
+                    format!("Failed to get live resource {}", error.behind(GET_FAILED)),
                 ),
             };
             self.ledger
