@@ -69,7 +69,7 @@ func runPass(order *incoming, w *wire, target *cluster) (outgoing, error) {
 		return outgoing{}, p.failed
 	}
 	phase, message, results := context.GetState()
-	return outgoing{Type: "done", Phase: string(phase), Message: message, Results: resultsOut(results)}, nil
+	return outgoing{Type: "done", Number: order.Number, Phase: string(phase), Message: message, Results: resultsOut(results)}, nil
 }
 
 // readLive sorts the live objects for the engine.

@@ -67,23 +67,26 @@ fn an_engine_that_ends_during_a_pass_is_lost() {
     );
 }
 
+/// Whether the second word is there before the next pass begins or comes after, it is the same mistake.
 #[test]
-fn an_engine_may_not_act_between_passes() {
-    let done = r#"'{"type":"done","phase":"Running","message":"waiting","results":[]}'"#;
-    // Both lines at once: the second is there when the next pass begins.
-    let twice = format!(r"printf '%s\n%s\n' {done} {done}");
-    is_unavailable(
-        &format!("{HELLO}; read -r start; read -r order; {twice}; read -r order; read -r x"),
-        "between two passes",
-    );
+fn an_engine_may_not_end_a_pass_twice() {
+    let done = r#"done='{"type":"done","n":1,"phase":"Running","message":"waiting"}'"#;
+    let at_once = r#"printf '%s\n%s\n' "$done" "$done"; read -r order"#;
+    let late = r#"echo "$done"; read -r order; echo "$done""#;
+    for twice in [at_once, late] {
+        is_unavailable(
+            &format!("{HELLO}; {done}; read -r start; read -r order; {twice}; read -r x"),
+            "it spoke between two passes",
+        );
+    }
 }
 
 /// The outcome is the program's word; the trace knows no task, so the expectations of the scenario fail.
 #[test]
 fn an_engine_may_do_nothing_at_all() {
-    let done = r#"echo '{"type":"done","phase":"Succeeded","message":"all well","results":[]}'"#;
+    let done = r#"{\"type\":\"done\",\"n\":$n,\"phase\":\"Succeeded\",\"message\":\"all well\"}"#;
     let (shown, code) = run(&format!(
-        "{HELLO}; read -r start; while read -r order; do {done}; done"
+        "{HELLO}; n=0; read -r start; while read -r order; do n=$((n + 1)); echo \"{done}\"; done"
     ));
     assert_eq!(code, 1, "{shown}");
     assert!(!shown.contains("UNAVAILABLE"), "{shown}");

@@ -31,7 +31,7 @@ use wavetank_sync::{
 use child::{Call, Event};
 use message::Said;
 use polls::{Polls, Takes};
-use running::Running;
+use running::{BETWEEN, Running};
 
 /// The version of the engine protocol.
 pub const PROTOCOL: &str = "wavetank-engine/v1";
@@ -140,7 +140,7 @@ impl ProcessEngine {
             .link
             .clone()
             .ok_or_else(|| EngineError::Lost("it has no way to the API".to_owned()))?;
-        let running = if let Some(running) = self.running.take() {
+        let mut running = if let Some(running) = self.running.take() {
             running
         } else {
             self.started = false;
@@ -152,14 +152,18 @@ impl ProcessEngine {
             self.started = true;
         }
         let prepared = external::prepare(&input, &mut self.memo, &link.assessor);
-        running.send(message::order(kind, &input, &prepared))?;
+        let ordered = running.number();
+        running.send(message::order(kind, ordered, &input, &prepared))?;
         let mut polls = Polls::default();
         loop {
             match running.next().await? {
                 Event::Call(call) => serve(&link, &mut polls, *call).await,
                 Event::Line(said) => match message::read(&said)? {
-                    Said::Done(output) => {
-                        let mut output = output;
+                    // Of an earlier pass: it was said twice, and came when this pass had begun.
+                    Said::Done { number, .. } if number != ordered => {
+                        return Err(running::unexpected(&Event::Line(said), BETWEEN));
+                    }
+                    Said::Done { mut output, .. } => {
                         texts::augment(&mut output.results, &input.kinds);
                         self.running = Some(running);
                         return Ok(output);

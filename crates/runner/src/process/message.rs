@@ -29,8 +29,8 @@ pub(super) enum Said {
     },
     /// It lets time go by.
     Sleep { number: u64, duration: Duration },
-    /// The pass is over.
-    Done(StepOutput),
+    /// The pass is over that was ordered with this number.
+    Done { number: u64, output: StepOutput },
 }
 
 #[derive(Deserialize)]
@@ -62,6 +62,7 @@ enum Raw {
         ms: u64,
     },
     Done {
+        n: u64,
         phase: OperationPhase,
         #[serde(default)]
         message: String,
@@ -165,17 +166,21 @@ pub(super) fn read(line: &str) -> Result<Said, EngineError> {
             duration: Duration::from_millis(ms),
         },
         Raw::Done {
+            n,
             phase,
             message,
             results,
-        } => Said::Done(StepOutput {
-            phase,
-            message,
-            results: results
-                .into_iter()
-                .map(RawResult::read)
-                .collect::<Result<_, _>>()?,
-        }),
+        } => Said::Done {
+            number: n,
+            output: StepOutput {
+                phase,
+                message,
+                results: results
+                    .into_iter()
+                    .map(RawResult::read)
+                    .collect::<Result<_, _>>()?,
+            },
+        },
     })
 }
 
@@ -273,8 +278,8 @@ pub(super) fn ok(number: u64, failure: &str) -> String {
     json!({"type": "ok", "n": number, "message": failure}).to_string()
 }
 
-/// The order for a pass.
-pub(super) fn order(kind: &str, input: &StepInput, prepared: &External) -> String {
+/// The order for a pass, with the number that its `done` repeats.
+pub(super) fn order(kind: &str, number: u64, input: &StepInput, prepared: &External) -> String {
     let results: Vec<Value> = input.results.iter().map(result).collect();
     let live: Vec<Value> = prepared.live.iter().map(live).collect();
     let kinds: Vec<Value> = prepared
@@ -295,6 +300,7 @@ pub(super) fn order(kind: &str, input: &StepInput, prepared: &External) -> Strin
         .collect();
     json!({
         "type": kind,
+        "n": number,
         "app": {"name": input.app.name, "namespace": input.app.namespace},
         "revision": input.revision,
         "startedAt": input.started_at,

@@ -15,6 +15,9 @@ use super::{Doorway, EngineProgram, PROTOCOL};
 /// The capability of programs that take up another run when one is over.
 const RUNS: &str = "runs";
 
+/// When a program may neither speak nor act.
+pub(super) const BETWEEN: &str = "between two passes";
+
 /// A program that has said hello. Dropping it ends it.
 pub(super) struct Running {
     /// Name and version, as it says.
@@ -22,6 +25,8 @@ pub(super) struct Running {
     /// Path of the kubeconfig that is its own.
     pub(super) kubeconfig: String,
     capabilities: Vec<String>,
+    /// How many passes it was ordered to make.
+    ordered: u64,
     patience: Duration,
     events: Arc<Mutex<Receiver<Event>>>,
     orders: mpsc::UnboundedSender<String>,
@@ -49,6 +54,7 @@ impl Running {
             name: String::new(),
             kubeconfig: String::new(),
             capabilities: Vec::new(),
+            ordered: 0,
             patience: program.patience,
             events: Arc::new(Mutex::new(events)),
             orders,
@@ -98,6 +104,12 @@ impl Running {
         self.capabilities.iter().any(|name| name == RUNS)
     }
 
+    /// The number of the next order, from 1.
+    pub(super) fn number(&mut self) -> u64 {
+        self.ordered += 1;
+        self.ordered
+    }
+
     /// The next event. The clock stands still meanwhile.
     pub(super) async fn next(&self) -> Result<Event, EngineError> {
         let (events, patience) = (Arc::clone(&self.events), self.patience);
@@ -112,7 +124,7 @@ impl Running {
         match events.try_recv() {
             Err(TryRecvError::Empty) => Ok(()),
             Err(TryRecvError::Disconnected) => Err(EngineError::Lost("it is gone".to_owned())),
-            Ok(event) => Err(unexpected(&event, "between two passes")),
+            Ok(event) => Err(unexpected(&event, BETWEEN)),
         }
     }
 
