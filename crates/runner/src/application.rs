@@ -413,7 +413,7 @@ fn automatic(
     operation.self_heal_attempts = automatic.self_heal_attempts;
     state.operations += 1;
     let number = state.operations;
-    OperationRecord::new(number, operation, revision, options, false)
+    OperationRecord::new(number, operation, revision, options)
 }
 
 fn backoff(app: &App) -> SelfHealBackoff {
