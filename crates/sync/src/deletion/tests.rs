@@ -162,7 +162,7 @@ fn delete_hooks_must_be_permitted() {
     let mut cluster = Cluster::new();
     let hooks = "Job/fine hook=PreDelete\nJob/away hook=PreDelete ns=elsewhere";
     let mut deletion = Deletion::new(hooks, &[]);
-    deletion.options.project = only_here();
+    deletion.options.project = Some(only_here());
     let error = deletion.pass(&mut cluster).error;
     assert_eq!(
         error.as_deref(),
@@ -174,16 +174,16 @@ fn delete_hooks_must_be_permitted() {
     assert_eq!(cluster.take_log(), "");
 }
 
-fn only_here() -> Option<Arc<crate::project::Project>> {
+fn only_here() -> Arc<crate::project::Project> {
     let here = crate::project::Destination {
         namespace: "demo".to_owned(),
         ..crate::project::Destination::default()
     };
-    Some(Arc::new(crate::project::Project {
+    Arc::new(crate::project::Project {
         name: "team".to_owned(),
         destinations: vec![here],
         ..crate::project::Project::default()
-    }))
+    })
 }
 
 /// SYNC-145, SYNC-010: what the project does not permit is neither deleted nor waited for.
@@ -191,7 +191,7 @@ fn only_here() -> Option<Arc<crate::project::Project>> {
 fn objects_that_are_not_permitted_stay() {
     let mut cluster = cluster_with("ConfigMap/here\nConfigMap/there ns=elsewhere");
     let mut deletion = Deletion::new("", &[RESOURCES_FINALIZER]);
-    deletion.options.project = only_here();
+    deletion.options.project = Some(only_here());
     deletion.pass(&mut cluster);
     assert_eq!(cluster.take_log(), "delete configmap/here");
     deletion.pass(&mut cluster);
