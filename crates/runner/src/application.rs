@@ -80,7 +80,7 @@ pub(crate) struct Refreshes {
     /// When the wait before a self-heal is over, with the newest revision; any comparison decides anew.
     heal: Option<SimTime>,
     /// The revision that was compared last.
-    compared: Option<Revision>,
+    pub(crate) compared: Option<Revision>,
     /// When the newest revision was compared last, or the start of the run: resyncs count from then.
     last: SimTime,
     /// How often it was compared.
