@@ -8,13 +8,15 @@
 //! - [`argo`], [`operation`]: Argo CD's annotations (hook types, waves, delete policies, sync options), and its words for
 //!   the state of operations; [`version`]: which of its versions is followed
 //! - [`script`]: scripted behaviour of workloads, section 5 of the format
-//! - [`selector`], [`quantity`], [`timestamp`]: Kubernetes' small languages
+//! - [`selector`], [`quantity`], [`timestamp`], [`duration`], [`cron`]: Kubernetes' small languages
 //! - [`status`], [`change`], [`api`]: how API calls are answered, what a commit is, what controllers call
 //! - [`schema`], [`patch`]: the types of built-in kinds, and JSON, merge, strategic merge and apply patches
 
 pub mod api;
 pub mod argo;
 pub mod change;
+pub mod cron;
+pub mod duration;
 pub mod event;
 pub mod json;
 pub mod key;

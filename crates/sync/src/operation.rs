@@ -15,7 +15,7 @@ use crate::engine::StepOutput;
 use crate::options::SyncOptions;
 use crate::result::ResourceResult;
 
-pub use retry::{Backoff, BackoffError, RetryStrategy, parse_duration};
+pub use retry::{Backoff, BackoffError, RetryStrategy};
 
 /// Message of an operation that was asked to end.
 pub const TERMINATING: &str = "operation is terminating";

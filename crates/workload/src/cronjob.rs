@@ -2,16 +2,14 @@
 //!
 //! Known difference: schedules are read in UTC; a `timeZone` other than that is named among the problems.
 
-pub(crate) mod schedule;
-
 use std::sync::Arc;
 use std::time::Duration;
 
 use wavetank_json::{Value, json};
 use wavetank_kernel::{Load, SimTime};
+use wavetank_model::cron::Schedule;
 use wavetank_model::{DeleteOptions, GroupKind, ObjectKey, Propagation, Status, object, timestamp};
 
-use self::schedule::Schedule;
 use crate::context::{Again, Context, MANAGER};
 use crate::events::{Kind, Source};
 use crate::job;
@@ -31,9 +29,10 @@ pub(crate) fn unsupported(cron: &Value) -> Option<String> {
         ));
     }
     let schedule = text(cron, &["spec", "schedule"]);
-    Schedule::parse(schedule)
-        .is_none()
-        .then(|| format!("the schedule `{schedule}` cannot be read: no Job is started"))
+    let error = Schedule::parse(schedule).err()?;
+    Some(format!(
+        "the schedule `{schedule}` cannot be read ({error}): no Job is started"
+    ))
 }
 
 /// Looks at one `CronJob`: counts its Jobs, deletes old ones, starts one when it is time.
@@ -80,8 +79,8 @@ pub(crate) fn sync(key: &ObjectKey, context: &mut Context<'_>) -> Result<Again, 
         .filter(|job| !job::is_finished(job))
         .collect();
     let mut again = Again::Never;
-    if let Some(schedule) = Schedule::parse(text(&cron, &["spec", "schedule"]))
-        .filter(|_| !flag(&cron, &["spec", "suspend"]))
+    if let Ok(schedule) = Schedule::parse(text(&cron, &["spec", "schedule"]))
+        && !flag(&cron, &["spec", "suspend"])
     {
         if let Some(time) = due(&cron, &schedule, context)
             && let Some(started) = start(&cron, time, &mut active, context)?

@@ -1,6 +1,7 @@
 //! `CronJob` (API-285).
 
 use wavetank_json::Value;
+use wavetank_model::cron::Schedule;
 use wavetank_model::object::{self, At};
 
 use super::field::{Errors, Path};
@@ -83,7 +84,7 @@ fn validate_spec(object: &Value, errors: &mut Errors) {
     if schedule.is_empty() {
         errors.required(&path.field("schedule"), "");
     } else {
-        if let Some(problem) = schedule_problem(schedule) {
+        if let Err(problem) = Schedule::parse(schedule) {
             errors.invalid(&path.field("schedule"), schedule, problem);
         }
         if schedule.contains("TZ") {
@@ -153,139 +154,5 @@ fn validate_template(spec: &Value, path: &Path<'_>, errors: &mut Errors) {
     }
     if template.get("manualSelector") == Some(&Value::Bool(true)) {
         errors.not_supported(&path.field("manualSelector"), true, &["nil", "false"]);
-    }
-}
-
-/// Ranges of minute, hour, day of month, month, day of week.
-const FIELDS: [(u32, u32, &[&str]); 5] = [
-    (0, 59, &[]),
-    (0, 23, &[]),
-    (1, 31, &[]),
-    (
-        1,
-        12,
-        &[
-            "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
-        ],
-    ),
-    (0, 6, &["sun", "mon", "tue", "wed", "thu", "fri", "sat"]),
-];
-
-/// What is wrong with a cron schedule.
-fn schedule_problem(schedule: &str) -> Option<String> {
-    let rest = match schedule.split_once(' ') {
-        Some((zone, rest)) if zone.starts_with("TZ=") || zone.starts_with("CRON_TZ=") => {
-            rest.trim()
-        }
-        _ => schedule,
-    };
-    if let Some(name) = rest.strip_prefix('@') {
-        if let Some(duration) = name.strip_prefix("every ") {
-            let good = duration.chars().next().is_some_and(|c| c.is_ascii_digit())
-                && duration.ends_with(['s', 'm', 'h']);
-            return (!good).then(|| {
-                format!(
-                    "failed to parse duration {rest}: time: invalid duration {}",
-                    super::field::quote(duration)
-                )
-            });
-        }
-        let known = [
-            "yearly", "annually", "monthly", "weekly", "daily", "midnight", "hourly",
-        ]
-        .contains(&name);
-        return (!known).then(|| format!("unrecognized descriptor: {rest}"));
-    }
-    let fields: Vec<&str> = rest.split_whitespace().collect();
-    if fields.len() != FIELDS.len() {
-        return Some(format!(
-            "expected exactly 5 fields, found {}: [{}]",
-            fields.len(),
-            fields.join(" ")
-        ));
-    }
-    fields.iter().zip(FIELDS).find_map(|(field, bounds)| {
-        field
-            .split(',')
-            .find_map(|part| part_problem(part, bounds.0, bounds.1, bounds.2))
-    })
-}
-
-fn part_problem(part: &str, low: u32, high: u32, words: &[&str]) -> Option<String> {
-    let (range, step) = part
-        .split_once('/')
-        .map_or((part, None), |(range, step)| (range, Some(step)));
-    let number = |text: &str| -> Result<u32, String> {
-        let lower = text.to_lowercase();
-        if let Some(index) = words.iter().position(|word| *word == lower) {
-            return Ok(u32::try_from(index).unwrap_or(0) + low);
-        }
-        text.parse().map_err(|_| {
-            format!(
-                "failed to parse int from {text}: strconv.Atoi: parsing {}: invalid syntax",
-                super::field::quote(text)
-            )
-        })
-    };
-    let check = || -> Result<(), String> {
-        if let Some(step) = step {
-            if step.contains('/') {
-                return Err(format!("too many slashes: {part}"));
-            }
-            if number(step)? == 0 {
-                return Err(format!("step of range should be a positive number: {part}"));
-            }
-        }
-        if matches!(range, "*" | "?") {
-            return Ok(());
-        }
-        let (start, end) = range
-            .split_once('-')
-            .map_or((range, None), |(start, end)| (start, Some(end)));
-        let start = number(start)?;
-        let end = match end {
-            Some(end) if end.contains('-') => return Err(format!("too many hyphens: {part}")),
-            Some(end) => number(end)?,
-            None if step.is_some() => high,
-            None => start,
-        };
-        if start < low {
-            return Err(format!(
-                "beginning of range ({start}) below minimum ({low}): {part}"
-            ));
-        }
-        if end > high {
-            return Err(format!(
-                "end of range ({end}) above maximum ({high}): {part}"
-            ));
-        }
-        if start > end {
-            return Err(format!(
-                "beginning of range ({start}) beyond end of range ({end}): {part}"
-            ));
-        }
-        Ok(())
-    };
-    check().err()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rstest::rstest;
-
-    #[rstest]
-    #[case("x", Some("expected exactly 5 fields, found 1: [x]"))]
-    #[case("*/5 * * * MON-FRI", None)]
-    #[case("0 0 1,15 jan ?", None)]
-    #[case("@daily", None)]
-    #[case("@often", Some("unrecognized descriptor: @often"))]
-    #[case("60 * * * *", Some("end of range (60) above maximum (59): 60"))]
-    #[case(
-        "a * * * *",
-        Some("failed to parse int from a: strconv.Atoi: parsing \"a\": invalid syntax")
-    )]
-    fn schedules_are_parsed(#[case] schedule: &str, #[case] problem: Option<&str>) {
-        assert_eq!(schedule_problem(schedule).as_deref(), problem);
     }
 }

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
+use wavetank_model::duration;
 
 /// `retry.backoff` of a sync policy; absent fields are Argo CD's defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +34,7 @@ pub struct RetryStrategy {
 
 /// A duration of a back-off that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("time: invalid duration \"{0}\"")]
+#[error("{0}")]
 pub struct BackoffError(pub String);
 
 impl RetryStrategy {
@@ -62,12 +63,12 @@ impl RetryStrategy {
     pub fn wait(&self, count: u32) -> Result<SignedDuration, BackoffError> {
         let none = Backoff::default();
         let backoff = self.backoff.as_ref().unwrap_or(&none);
-        let read = |text: &Option<String>, default| match text.as_deref() {
+        let or = |text: &Option<String>, default| match text.as_deref() {
             None | Some("") => Ok(default),
-            Some(text) => parse_duration(text).ok_or_else(|| BackoffError(text.to_owned())),
+            Some(text) => read(text),
         };
-        let duration = read(&backoff.duration, SignedDuration::from_secs(5))?;
-        let longest = read(&backoff.max_duration, SignedDuration::from_mins(3))?;
+        let duration = or(&backoff.duration, SignedDuration::from_secs(5))?;
+        let longest = or(&backoff.max_duration, SignedDuration::from_mins(3))?;
         let factor = backoff.factor.unwrap_or(2);
         let mut wait = duration;
         for _ in 0..count {
@@ -87,65 +88,12 @@ impl RetryStrategy {
     }
 }
 
-/// Reads `5` (seconds) or a Go duration as `1m30s`, `1.5h`, `250ms`.
-pub fn parse_duration(text: &str) -> Option<SignedDuration> {
-    if let Ok(seconds) = text.parse::<i64>() {
-        return Some(SignedDuration::from_secs(seconds));
+/// Reads `5` (seconds) or a Go duration as `1m30s`.
+fn read(text: &str) -> Result<SignedDuration, BackoffError> {
+    match text.parse::<i64>() {
+        Ok(seconds) => Ok(SignedDuration::from_secs(seconds)),
+        Err(_) => duration::parse(text).map_err(BackoffError),
     }
-    let (negative, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if rest.is_empty() {
-        return None;
-    }
-    let mut nanos: i128 = 0;
-    while !rest.is_empty() {
-        let end = rest.find(|next: char| !next.is_ascii_digit() && next != '.')?;
-        let (number, tail) = rest.split_at(end);
-        let end = tail
-            .find(|next: char| next.is_ascii_digit() || next == '.')
-            .unwrap_or(tail.len());
-        let (unit, tail) = tail.split_at(end);
-        let unit: i128 = match unit {
-            "ns" => 1,
-            "us" | "µs" => 1_000,
-            "ms" => 1_000_000,
-            "s" => 1_000_000_000,
-            "m" => 60_000_000_000,
-            "h" => 3_600_000_000_000,
-            _ => return None,
-        };
-        nanos = nanos.checked_add(scaled(number, unit)?)?;
-        rest = tail;
-    }
-    let nanos = if negative { -nanos } else { nanos };
-    let (seconds, nanos) = (
-        nanos.div_euclid(1_000_000_000),
-        nanos.rem_euclid(1_000_000_000),
-    );
-    Some(SignedDuration::new(
-        i64::try_from(seconds).ok()?,
-        i32::try_from(nanos).ok()?,
-    ))
-}
-
-/// A decimal number times a unit.
-fn scaled(number: &str, unit: i128) -> Option<i128> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() && fraction.is_empty() {
-        return None;
-    }
-    let digits = |text: &str| {
-        if text.is_empty() {
-            Some(0)
-        } else {
-            text.parse::<i128>().ok()
-        }
-    };
-    let scale = 10_i128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
-    let fraction = digits(fraction)?.checked_mul(unit)? / scale;
-    digits(whole)?.checked_mul(unit)?.checked_add(fraction)
 }
 
 #[cfg(test)]
@@ -170,14 +118,11 @@ mod tests {
     /// SYNC-133: plain integers are seconds, everything else Go durations.
     #[test]
     fn durations_are_seconds_or_go_durations() {
-        let millis = |text| parse_duration(text).map(|duration| duration.as_millis());
-        assert_eq!(millis("7"), Some(7_000));
-        assert_eq!(millis("1m30s"), Some(90_000));
-        assert_eq!(millis("1.5h"), Some(5_400_000));
-        assert_eq!(millis("-250ms"), Some(-250));
+        let millis = |text| read(text).map(|duration| duration.as_millis());
+        assert_eq!((millis("7"), millis("1m30s")), (Ok(7_000), Ok(90_000)));
         assert_eq!(
-            (millis("5 s"), millis(""), millis("s"), millis("3x")),
-            (None, None, None, None)
+            millis("soon").unwrap_err().to_string(),
+            "time: invalid duration \"soon\""
         );
     }
 

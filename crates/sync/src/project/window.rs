@@ -1,12 +1,12 @@
 //! Sync windows: cron schedules in UTC (SYNC-140).
 
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, ToSpan};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use wavetank_model::cron::Fields;
+use wavetank_model::duration;
 use wavetank_model::reference::glob;
 
 use super::{IN_CLUSTER, IN_CLUSTER_NAME};
-use crate::operation::parse_duration;
 
 /// What a window does while it is active.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,11 +89,13 @@ impl SyncWindow {
                 self.time_zone
             ));
         }
-        let duration = parse_duration(&self.duration)
-            .ok_or_else(|| format!("cannot parse duration '{}'", self.duration))?;
-        let cron = Cron::parse(&self.schedule)
-            .ok_or_else(|| format!("cannot parse schedule '{}'", self.schedule))?;
-        Ok(cron.fired_within(now, duration))
+        let schedule = Fields::parse(&self.schedule)
+            .map_err(|error| format!("cannot parse schedule '{}': {error}", self.schedule))?;
+        let duration = duration::parse(&self.duration)
+            .map_err(|error| format!("cannot parse duration '{}': {error}", self.duration))?;
+        let opened = now.checked_sub(duration).ok();
+        let opened = opened.and_then(|since| schedule.after(since));
+        Ok(opened.is_some_and(|at| at <= now))
     }
 }
 
@@ -113,7 +115,7 @@ pub fn can_sync(
     match allowed(&relevant, manual, now, started) {
         Ok(true) => WindowVerdict::Allowed,
         Ok(false) => WindowVerdict::Blocked(BLOCKED.to_owned()),
-        Err(error) => WindowVerdict::Blocked(format!("{BLOCKED}: {error}")),
+        Err(error) => WindowVerdict::Blocked(format!("{BLOCKED}: invalid sync windows: {error}")),
     }
 }
 
@@ -131,148 +133,28 @@ fn allowed(
             idle.push(window);
         }
     }
-    // An operation that was allowed at its start goes on where all windows say so.
-    let overruns = || match started {
-        Some(started)
-            if !windows.is_empty() && windows.iter().all(|window| window.sync_overrun) =>
-        {
+    let of = |list: &[&SyncWindow], kind| -> Vec<SyncWindow> {
+        let of_kind = list.iter().filter(|window| window.kind == kind);
+        of_kind.map(|window| SyncWindow::clone(window)).collect()
+    };
+    let denying = of(&active, WindowKind::Deny);
+    let in_the_way = if !denying.is_empty() {
+        denying
+    } else if active.is_empty() {
+        of(&idle, WindowKind::Allow)
+    } else {
+        return Ok(true);
+    };
+    if in_the_way.is_empty() || (manual && in_the_way.iter().all(|window| window.manual_sync)) {
+        return Ok(true);
+    }
+    // An operation that was allowed at its start goes on where all windows that are in its way say so.
+    match started {
+        Some(started) if in_the_way.iter().all(|window| window.sync_overrun) => {
             allowed(windows, manual, started, None)
         }
         _ => Ok(false),
-    };
-    let of = |list: &[&SyncWindow], kind| -> Vec<bool> {
-        list.iter()
-            .filter(|window| window.kind == kind)
-            .map(|window| window.manual_sync)
-            .collect()
-    };
-    let denying = of(&active, WindowKind::Deny);
-    if !denying.is_empty() {
-        return if manual && denying.iter().all(|manual| *manual) {
-            Ok(true)
-        } else {
-            overruns()
-        };
     }
-    if active.iter().any(|window| window.kind == WindowKind::Allow) {
-        return Ok(true);
-    }
-    let closed = of(&idle, WindowKind::Allow);
-    if closed.is_empty() || (manual && closed.iter().all(|manual| *manual)) {
-        return Ok(true);
-    }
-    overruns()
-}
-
-const MONTHS: [&str; 12] = [
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
-];
-const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
-
-/// A cron line: minute, hour, day of month, month, day of week, each a set of numbers.
-struct Cron {
-    minutes: u64,
-    hours: u64,
-    days: u64,
-    months: u64,
-    weekdays: u64,
-    /// Whether day of month and day of week are both restricted: then either may fit.
-    either_day: bool,
-}
-
-impl Cron {
-    fn parse(line: &str) -> Option<Self> {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let [minute, hour, day, month, weekday] = fields.as_slice() else {
-            return None;
-        };
-        let mut weekdays = field(weekday, 0, 7, &WEEKDAYS)?;
-        if weekdays & (1 << 7) != 0 {
-            weekdays |= 1;
-        }
-        let open = |text: &str| text.starts_with('*') || text.starts_with('?');
-        Some(Self {
-            minutes: field(minute, 0, 59, &[])?,
-            hours: field(hour, 0, 23, &[])?,
-            days: field(day, 1, 31, &[])?,
-            months: field(month, 1, 12, &MONTHS)?,
-            weekdays,
-            either_day: !open(day) && !open(weekday),
-        })
-    }
-
-    fn fits(&self, at: Timestamp) -> bool {
-        let at = at.to_zoned(TimeZone::UTC);
-        let has =
-            |set: u64, number: i8| u32::try_from(number).is_ok_and(|number| set >> number & 1 == 1);
-        let day = has(self.days, at.day());
-        let weekday = has(self.weekdays, at.weekday().to_sunday_zero_offset());
-        let date = if self.either_day {
-            day || weekday
-        } else {
-            day && weekday
-        };
-        has(self.minutes, at.minute())
-            && has(self.hours, at.hour())
-            && has(self.months, at.month())
-            && date
-    }
-
-    /// Whether it fired in the time of `duration` up to `now`.
-    fn fired_within(&self, now: Timestamp, duration: SignedDuration) -> bool {
-        let minute = now.as_second().div_euclid(60) * 60;
-        let Ok(mut at) = Timestamp::from_second(minute) else {
-            return false;
-        };
-        // A window that lasts longer than four years is as good as always open once its line can fire at all.
-        let limit = duration.min(SignedDuration::from_hours(24 * 366 * 4));
-        while now.duration_since(at) < limit {
-            if self.fits(at) {
-                return true;
-            }
-            let Ok(before) = at.checked_sub(1.minute()) else {
-                return false;
-            };
-            at = before;
-        }
-        false
-    }
-}
-
-/// Reads one field: `*`, `a`, `a-b`, `*/n`, `a-b/n`, lists, names.
-fn field(text: &str, low: u32, high: u32, names: &[&str]) -> Option<u64> {
-    let number = |text: &str| {
-        let place = names
-            .iter()
-            .position(|name| text.eq_ignore_ascii_case(name));
-        let number = match place {
-            // Months are counted from 1, days of the week from 0: both begin at the lowest number.
-            Some(place) => u32::try_from(place).ok()? + low,
-            None => text.parse().ok()?,
-        };
-        (low..=high).contains(&number).then_some(number)
-    };
-    let mut set = 0;
-    for item in text.split(',') {
-        let (range, step) = match item.split_once('/') {
-            Some((range, step)) => (range, step.parse().ok().filter(|step| *step > 0)?),
-            None => (item, 1),
-        };
-        let (first, last) = match range.split_once('-') {
-            _ if range == "*" || range == "?" => (low, high),
-            Some((first, last)) => (number(first)?, number(last)?),
-            None if item.contains('/') => (number(range)?, high),
-            None => (number(range)?, number(range)?),
-        };
-        if first > last {
-            return None;
-        }
-        let step: u32 = step;
-        for number in (first..=last).step_by(usize::try_from(step).ok()?) {
-            set |= 1 << number;
-        }
-    }
-    Some(set)
 }
 
 #[cfg(test)]
@@ -418,7 +300,12 @@ mod tests {
         };
         assert!(!going(&[open.clone()]));
         open.sync_overrun = true;
-        assert!(going(&[open]));
+        assert!(going(&[open.clone()]));
+        // Only what is in the way is asked: a window that denies another time has no say.
+        let other = window(WindowKind::Deny, "0 20 * * *", "1h");
+        assert!(going(&[open.clone(), other]));
+        let deny = window(WindowKind::Deny, "0 11 * * *", "1h");
+        assert!(!going(&[open, deny]));
     }
 
     /// SYNC-140, U-339: a schedule that cannot be read blocks, and says why.
@@ -427,7 +314,8 @@ mod tests {
         let windows = [window(WindowKind::Allow, "61 * * * *", "1h")];
         let verdict = can_sync(&windows, "shop", "prod", true, at("10:00"), None);
         let text =
-            "Sync operation blocked by sync window: cannot parse schedule '61 * * * *'".to_owned();
+            "Sync operation blocked by sync window: invalid sync windows: cannot parse schedule '61 * * * *': \
+             end of range (61) above maximum (59): 61".to_owned();
         assert_eq!(verdict, WindowVerdict::Blocked(text));
     }
 }
