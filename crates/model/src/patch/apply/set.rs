@@ -397,6 +397,13 @@ pub(super) mod tests {
                 ]
                 .into()
             )),
+            "[a-b<\"]".prop_map(|text| PathElement::Key(
+                [
+                    ("name".into(), Atom::Text(text.clone().into())),
+                    ("type".into(), Atom::Text(text.into()))
+                ]
+                .into()
+            )),
             "[a-b<]".prop_map(|text| PathElement::Value(Atom::Text(text.into()))),
             (0_i64..2).prop_map(PathElement::Index),
         ]
