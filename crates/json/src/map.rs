@@ -68,6 +68,12 @@ impl Map {
         self.0.is_empty()
     }
 
+    /// Whether there is a copy of it: the first change of either copies the fields.
+    #[inline]
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// Takes all fields away.
     pub fn clear(&mut self) {
         *self = Self::new();
