@@ -331,17 +331,20 @@ fn is_decoded(schema: SchemaRef<'_>, value: &Value) -> bool {
         (Shape::List { items, .. }, Value::Array(list)) => {
             list.iter().all(|item| is_decoded(items, item))
         }
-        (Shape::Scalar(Scalar::Any), value) => !value.is_null(),
-        (Shape::Scalar(Scalar::Boolean), Value::Bool(_))
-        | (
-            Shape::Scalar(Scalar::String | Scalar::IntOrString | Scalar::Duration),
-            Value::String(_),
-        ) => true,
-        (Shape::Scalar(Scalar::Int64), Value::Number(number)) => number.is_i64(),
-        (Shape::Scalar(Scalar::Int32 | Scalar::IntOrString), Value::Number(number)) => {
-            is_int32(number)
-        }
-        (Shape::Scalar(Scalar::Time), Value::String(text)) => timestamp::is_plain(text),
+        (Shape::Scalar(scalar), value) => is_canonical(scalar, value),
+        _ => false,
+    }
+}
+
+/// Whether a scalar is known to be in the form that decoding gives it.
+fn is_canonical(scalar: Scalar, value: &Value) -> bool {
+    match (scalar, value) {
+        (Scalar::Any, value) => !value.is_null(),
+        (Scalar::Boolean, Value::Bool(_))
+        | (Scalar::String | Scalar::IntOrString | Scalar::Duration, Value::String(_)) => true,
+        (Scalar::Int64, Value::Number(number)) => number.is_i64(),
+        (Scalar::Int32 | Scalar::IntOrString, Value::Number(number)) => is_int32(number),
+        (Scalar::Time, Value::String(text)) => timestamp::is_plain(text),
         // The rest is rare.
         _ => false,
     }
@@ -531,6 +534,63 @@ mod tests {
             object["metadata"]["creationTimestamp"],
             "2026-01-01T00:00:00Z"
         );
+    }
+
+    #[test]
+    fn what_is_shared_is_decoded_and_completed_as_what_is_not() {
+        let deployment = |template: Value| json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": 1, "template": template}});
+        let container = |container: Value| json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [container]}});
+        for (template, same) in [
+            (
+                json!({"metadata": {}, "spec": {"containers": [{"name": "c", "resources": {}}]}}),
+                true,
+            ),
+            (
+                container(json!({"name": "c", "resources": {"limits": {"cpu": "1000m"}}})),
+                false,
+            ),
+            (
+                container(json!({"name": "c", "resources": {}, "foo": 1})),
+                false,
+            ),
+            (
+                container(json!({"name": "c", "resources": {}, "image": ""})),
+                false,
+            ),
+            (
+                container(json!({"name": "c", "resources": {}, "image": null})),
+                false,
+            ),
+            (
+                container(
+                    json!({"name": "c", "resources": {}, "env": [{"name": "A", "value": 1}]}),
+                ),
+                true,
+            ),
+            (container(json!({"name": "c"})), true),
+            (
+                json!({"metadata": {"labels": {"a": null}}, "spec": {}}),
+                false,
+            ),
+            (
+                json!({"metadata": {"creationTimestamp": "2026-01-01T01:00:00+01:00"}}),
+                false,
+            ),
+        ] {
+            let object = deployment(template);
+            let text = object.to_string();
+            let (mut shared, shared_result) = run(object.clone());
+            let (mut alone, alone_result) = run(text.parse().unwrap());
+            assert_eq!((&shared, &shared_result), (&alone, &alone_result), "{text}");
+            assert_eq!(shared == object, same, "{text}");
+            let schema = builtin(&GroupVersionKind::new("apps/v1", "Deployment")).unwrap();
+            let kept = shared.clone();
+            complete(schema, &mut shared);
+            complete(schema, &mut alone);
+            assert_eq!(shared, alone, "{text}");
+            assert_eq!(object.to_string(), text);
+            drop(kept);
+        }
     }
 
     #[test]
