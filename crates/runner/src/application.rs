@@ -1,19 +1,22 @@
 //! What the controller finds out about the application itself: comparison, health, conditions, and what follows.
 //!
 //! The app is compared when somebody asks (`refresh`), `passes.batch` after a change of one of its objects, after each
-//! operation, when a self-heal's wait is over, and every `resyncPeriod`. All that only where the scenario speaks of the
-//! app, its auto-sync or its deletion: elsewhere nothing depends on it.
+//! operation, when a self-heal's wait is over, and every `resyncPeriod`. A change of an object brings a comparison with
+//! the revision that was compared last, everything else one with the newest. All that only where the scenario speaks of
+//! the app, its auto-sync or its deletion: elsewhere nothing depends on it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use wavetank_health::{Pair, application};
+use wavetank_health::{AppHealth, Pair, application};
 use wavetank_json::Value;
 use wavetank_kernel::SimTime;
 use wavetank_model::{ArgoVersion, ObjectKey, Verb};
 use wavetank_scenario::{App, BoundAction, Scenario, StepAction};
+use wavetank_sync::engine::APPS_NAMESPACE;
+use wavetank_sync::message::shared_resource;
 use wavetank_sync::operation::auto_sync::{
     AutoSync, AutomatedPolicy, AutomaticOperation, Decision, SelfHealBackoff, decide,
 };
@@ -30,16 +33,6 @@ use crate::shared::{AppState, Shared};
 
 /// From a write to the app to the controller's notice of it: watch delivery (1 ms) and reaction (10 ms).
 pub(crate) const OWN_WRITE: Duration = Duration::from_millis(11);
-
-/// Message of the condition `SharedResourceWarning`: the first object that another app claims (SYNC-102).
-pub(crate) fn shared_warning(shared: &[(ObjectKey, String)], app: &AppIdentity) -> Option<String> {
-    let (key, other) = shared.first()?;
-    let ObjectKey { kind, name, .. } = key;
-    Some(format!(
-        "{kind}/{name} is part of applications {} and {other}",
-        app.name
-    ))
-}
 
 /// Message of the condition `InvalidSpecError` when the project does not permit the destination.
 pub(crate) fn invalid_destination(app: &AppIdentity, project: &Project) -> Option<String> {
@@ -80,10 +73,16 @@ pub(crate) fn matters(scenario: &Scenario) -> bool {
 pub(crate) struct Refreshes {
     /// Whether it is compared at all.
     pub(crate) wanted: bool,
-    /// When something makes it due: this is work.
-    pub(crate) due: Option<SimTime>,
-    /// When it was compared last, or the start of the run: resyncs count from then.
-    pub(crate) last: SimTime,
+    /// When a change of an object makes it due, with the revision that was compared last: this is work, as the next two.
+    recent: Option<SimTime>,
+    /// When something else does, with the newest revision.
+    latest: Option<SimTime>,
+    /// When the wait before a self-heal is over, with the newest revision; any comparison decides anew.
+    heal: Option<SimTime>,
+    /// The revision that was compared last.
+    pub(crate) compared: Option<Revision>,
+    /// When the newest revision was compared last, or the start of the run: resyncs count from then.
+    last: SimTime,
     /// How often it was compared.
     pub(crate) count: u64,
     /// The last operation ended and no comparison has seen its end.
@@ -95,17 +94,54 @@ pub(crate) struct Refreshes {
 }
 
 impl Refreshes {
-    /// Makes a comparison due at `at`, or keeps an earlier one.
+    /// Makes a comparison with the newest revision due at `at`, or keeps an earlier one.
     pub(crate) fn bring(&mut self, at: SimTime) {
-        if self.wanted {
-            self.due = Some(self.due.map_or(at, |due| due.min(at)));
+        self.latest = self.earlier(self.latest, at);
+    }
+
+    /// Makes a comparison with the revision that was compared last due at `at`, or keeps an earlier one.
+    pub(crate) fn bring_recent(&mut self, at: SimTime) {
+        self.recent = self.earlier(self.recent, at);
+    }
+
+    fn earlier(&self, due: Option<SimTime>, at: SimTime) -> Option<SimTime> {
+        if !self.wanted {
+            return due;
         }
+        Some(due.map_or(at, |due| due.min(at)))
+    }
+
+    /// When the next comparison is due that something makes due.
+    pub(crate) fn due(&self) -> Option<SimTime> {
+        let due = [self.recent, self.latest, self.heal];
+        due.into_iter().flatten().min()
     }
 
     /// When the next comparison is due, resyncs included.
     pub(crate) fn next(&self, resync: Duration) -> Option<SimTime> {
-        let resync = (self.wanted && !resync.is_zero()).then(|| self.last + resync);
-        [self.due, resync].into_iter().flatten().min()
+        [self.due(), self.resync(resync)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn resync(&self, period: Duration) -> Option<SimTime> {
+        (self.wanted && !period.is_zero()).then(|| self.last + period)
+    }
+
+    /// Takes up what is due; gives the revision to compare with, `None` for the newest.
+    fn open(&mut self, now: SimTime, resync: Duration) -> Option<Revision> {
+        let is_due = |at: SimTime| at <= now;
+        let heals = self.heal.take().is_some_and(is_due);
+        let is_latest =
+            heals || self.latest.is_some_and(is_due) || self.resync(resync).is_some_and(is_due);
+        self.recent = None;
+        if is_latest || self.compared.is_none() {
+            self.latest = None;
+            self.last = now;
+            return None;
+        }
+        self.compared.clone()
     }
 }
 
@@ -247,8 +283,13 @@ impl Controller {
         {
             conditions.insert("DeletionError".to_owned(), error);
         }
-        if let Some(message) = shared_warning(&found.shared, &self.identity) {
+        let app = &self.identity.name;
+        if let Some(message) = shared_resource(&found.shared, app) {
             conditions.insert("SharedResourceWarning".to_owned(), message);
+        }
+        let repeated = found.warnings.iter().filter(|warning| warning.repeated);
+        if let Some(message) = repeated.map(|warning| warning.text.clone()).min() {
+            conditions.insert("RepeatedResourceWarning".to_owned(), message);
         }
         let invalid = options
             .project
@@ -259,7 +300,14 @@ impl Controller {
         } else if let Some(error) = self.auto_sync(state, &found, &revision, &options, wall) {
             conditions.insert("SyncError".to_owned(), error);
         }
-        let status = self.status(&found, &revision, conditions, state.history);
+        let health = self.health_of(&found);
+        if let Some(error) = &health.error {
+            let message = health_error(error);
+            conditions
+                .entry("ComparisonError".to_owned())
+                .or_insert(message);
+        }
+        let status = status(&found, health, &revision, conditions, state.history);
         self.shared.store_status(state, status);
         drop(guard);
         self.shared.changed.notify_waiters();
@@ -271,17 +319,21 @@ impl Controller {
         let mut guard = self.shared.state();
         let state = &mut *guard;
         // Before 3.6 the operation was looked at after each comparison (SYNC-129); that of a resync is the backstop.
-        if state.refreshes.due.take().is_some()
+        if state.refreshes.due().is_some()
             && state.app.settings.pass_rules() < ArgoVersion::V3_6
             && state.is_working()
         {
             state.batch_due = Some(now);
         }
-        state.refreshes.last = now;
+        let resync = state.app.settings.resync_period;
+        let revision = state
+            .refreshes
+            .open(now, resync)
+            .unwrap_or_else(|| state.desired.head().clone());
+        state.refreshes.compared = Some(revision.clone());
         state.refreshes.running = true;
         let asked_for = std::mem::take(&mut state.refreshes.requested);
         let app = Arc::clone(&state.app);
-        let revision = state.desired.head().clone();
         let options = app_options(&app, &app.sync_policy.sync_options);
         let whole = options.read_managed_fields(&revision.manifests);
         Opened {
@@ -292,13 +344,8 @@ impl Controller {
         }
     }
 
-    fn status(
-        &self,
-        found: &Comparison,
-        revision: &Revision,
-        conditions: BTreeMap<String, String>,
-        history: u32,
-    ) -> trace::AppState {
+    /// Health of the app and of its objects (SYNC-126).
+    pub(crate) fn health_of(&self, found: &Comparison) -> AppHealth {
         // Aggregation only asks whether something is desired: hooks and skipped objects are not among the resources.
         let desired = Value::Null;
         let pairs: Vec<Pair<'_>> = found
@@ -309,25 +356,9 @@ impl Controller {
                 live: resource.live.as_deref(),
             })
             .collect();
-        let key = ObjectKey::new("argoproj.io", "Application", "argocd", &self.identity.name);
-        let health = application(self.shared.recorder.assessor(), &key, &pairs);
-        let resources = found.resources.iter().zip(&health.resources);
-        let resources = resources.map(|(resource, health)| AppResource {
-            key: resource.key.clone(),
-            sync: word(resource.status).to_owned(),
-            health: health
-                .as_ref()
-                .and_then(|health| health.status)
-                .map(|status| status.as_str().to_owned()),
-        });
-        trace::AppState {
-            sync: word(found.status).to_owned(),
-            health: health.status.as_str().to_owned(),
-            revision: revision.name.clone(),
-            resources: resources.collect(),
-            conditions,
-            history,
-        }
+        let name = &self.identity.name;
+        let key = ObjectKey::new("argoproj.io", "Application", APPS_NAMESPACE, name);
+        application(self.shared.recorder.assessor(), &key, &pairs)
     }
 
     /// Decides (SYNC-150); gives the message of the condition `SyncError`.
@@ -374,9 +405,7 @@ impl Controller {
             Decision::SyncError(message) => Some(message),
             Decision::Later(at) => {
                 let soon = self.shared.clock.now() + Duration::from_millis(1);
-                state
-                    .refreshes
-                    .bring(self.shared.cluster.epoch().sim(at).max(soon));
+                state.refreshes.heal = Some(self.shared.cluster.epoch().sim(at).max(soon));
                 None
             }
             Decision::Start(operation) => {
@@ -389,6 +418,36 @@ impl Controller {
                 None
             }
         }
+    }
+}
+
+/// Message of the condition `ComparisonError` where the health of an object cannot be told.
+pub(crate) fn health_error(error: &str) -> String {
+    format!("error setting app health: {error}")
+}
+
+fn status(
+    found: &Comparison,
+    health: AppHealth,
+    revision: &Revision,
+    conditions: BTreeMap<String, String>,
+    history: u32,
+) -> trace::AppState {
+    let resources = found.resources.iter().zip(health.resources);
+    let resources = resources.map(|(resource, health)| AppResource {
+        key: resource.key.clone(),
+        sync: word(resource.status).to_owned(),
+        health: health
+            .and_then(|health| health.status)
+            .map(|status| status.as_str().to_owned()),
+    });
+    trace::AppState {
+        sync: word(found.status).to_owned(),
+        health: health.status.as_str().to_owned(),
+        revision: revision.name.clone(),
+        resources: resources.collect(),
+        conditions,
+        history,
     }
 }
 
@@ -413,7 +472,7 @@ fn automatic(
     operation.self_heal_attempts = automatic.self_heal_attempts;
     state.operations += 1;
     let number = state.operations;
-    OperationRecord::new(number, operation, revision, options, false)
+    OperationRecord::new(number, operation, revision, options)
 }
 
 fn backoff(app: &App) -> SelfHealBackoff {
@@ -436,20 +495,54 @@ const fn word(status: SyncCode) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use crate::desired::Desired;
+
     use super::*;
+
+    const RESYNC: Duration = Duration::from_millis(120);
+
+    fn at(millis: u64) -> SimTime {
+        SimTime::from_millis(millis)
+    }
+
+    fn revision() -> Revision {
+        Desired::new("demo".to_owned(), Some("r1".to_owned()), Vec::new())
+            .head()
+            .clone()
+    }
 
     #[test]
     fn the_earliest_reason_to_compare_counts() {
-        let at = SimTime::from_millis;
-        let resync = Duration::from_millis(120);
         let mut refreshes = Refreshes::default();
         refreshes.bring(at(5));
-        assert_eq!(refreshes.next(resync), None, "nothing depends on it");
+        assert_eq!(refreshes.next(RESYNC), None, "nothing depends on it");
         refreshes.wanted = true;
-        assert_eq!(refreshes.next(resync), Some(at(120)));
+        assert_eq!(refreshes.next(RESYNC), Some(at(120)));
         assert_eq!(refreshes.next(Duration::ZERO), None);
         refreshes.bring(at(50));
-        refreshes.bring(at(70));
-        assert_eq!(refreshes.next(resync), Some(at(50)));
+        refreshes.bring_recent(at(70));
+        refreshes.bring(at(60));
+        assert_eq!(refreshes.next(RESYNC), Some(at(50)));
+    }
+
+    /// A change of an object brings no newer revision, and does not put a resync off.
+    #[test]
+    fn only_some_comparisons_look_for_a_newer_revision() {
+        let mut refreshes = Refreshes {
+            wanted: true,
+            ..Refreshes::default()
+        };
+        refreshes.bring_recent(at(10));
+        assert!(refreshes.open(at(10), RESYNC).is_none(), "the first one");
+        refreshes.compared = Some(revision());
+        refreshes.bring_recent(at(20));
+        refreshes.bring(at(40));
+        assert!(refreshes.open(at(20), RESYNC).is_some());
+        assert_eq!(refreshes.due(), Some(at(40)));
+        assert!(refreshes.open(at(40), RESYNC).is_none());
+        refreshes.bring_recent(at(50));
+        assert!(refreshes.open(at(50), RESYNC).is_some());
+        assert_eq!(refreshes.next(RESYNC), Some(at(160)));
+        assert!(refreshes.open(at(160), RESYNC).is_none());
     }
 }

@@ -134,7 +134,7 @@ pub fn decide(input: &AutoSync<'_>) -> Decision {
             .filter(|resource| resource.status != SyncCode::Synced)
     };
     if !policy.prune
-        && differing().next().is_some()
+        && !input.comparison.others
         && differing().all(|resource| resource.requires_pruning)
     {
         return Decision::Nothing(
@@ -145,11 +145,12 @@ pub fn decide(input: &AutoSync<'_>) -> Decision {
     let mut attempts = 0;
     if let Some(last) = input.last.filter(|last| already_attempted(last, input)) {
         if last.phase != OperationPhase::Succeeded {
-            let text = format!(
-                "Failed last sync attempt to [{}]: {}",
-                input.revision, last.message
-            );
-            return Decision::SyncError(text);
+            // An operation without a result has no revision that could be named.
+            let revision = last.revision.as_deref().unwrap_or_default();
+            return Decision::SyncError(format!(
+                "Failed last sync attempt to [{revision}]: {}",
+                last.message
+            ));
         }
         if !policy.self_heal {
             return Decision::Nothing("this revision was synced already, and self-heal is off");
@@ -174,6 +175,7 @@ pub fn decide(input: &AutoSync<'_>) -> Decision {
     if policy.prune
         && !policy.allow_empty
         && resources.iter().all(|resource| resource.requires_pruning)
+        && !input.comparison.others
     {
         let text = format!(
             "Skipping sync attempt to [{}]: auto-sync will wipe out all resources",
@@ -205,6 +207,7 @@ mod tests {
     use std::sync::Arc;
 
     use rstest::rstest;
+    use wavetank_model::ArgoVersion;
 
     use super::*;
     use crate::compare::compare;
@@ -243,7 +246,12 @@ mod tests {
             message: "why".to_owned(),
             results: Vec::new(),
         };
-        state.finish(super::super::Act::Step, output, at(0));
+        state.finish(
+            super::super::Act::Step,
+            output,
+            at(0),
+            ArgoVersion::default(),
+        );
         state
     }
 
@@ -287,13 +295,16 @@ mod tests {
 
     /// SYNC-150, SYNC-151, SYNC-198, U-272: a failed attempt is not repeated for the same revision, also one without a result.
     #[rstest]
-    #[case(Some("r1"))]
-    #[case(None)]
-    fn a_failed_revision_is_not_tried_again(#[case] revision: Option<&str>) {
+    #[case(Some("r1"), "r1")]
+    #[case(None, "")]
+    fn a_failed_revision_is_not_tried_again(#[case] revision: Option<&str>, #[case] named: &str) {
         let changed = comparison("ConfigMap/a", "");
         let last = done(OperationPhase::Failed, revision, 0);
-        let error = Decision::SyncError("Failed last sync attempt to [r1]: why".to_owned());
-        assert_eq!(decided(ALL, &changed, Some(&last), 1000), error);
+        let error = format!("Failed last sync attempt to [{named}]: why");
+        assert_eq!(
+            decided(ALL, &changed, Some(&last), 1000),
+            Decision::SyncError(error)
+        );
     }
 
     /// SYNC-152, SYNC-196: only what is out of sync, by kind and name, after a growing wait (SYNC-197).
@@ -402,6 +413,20 @@ mod tests {
             decided(allowed, &empty, None, 0),
             Decision::Start(_)
         ));
+    }
+
+    /// SYNC-150: an object that is skipped has no status, but is one that pruning would not take.
+    #[test]
+    fn skipped_objects_stand_beside_what_is_pruned() {
+        let only_extra = comparison("ConfigMap/s hook=Skip", "ConfigMap/x");
+        let keep = AutomatedPolicy {
+            prune: false,
+            ..ALL
+        };
+        for policy in [keep, ALL] {
+            let decision = decided(policy, &only_extra, None, 0);
+            assert!(matches!(decision, Decision::Start(_)), "{decision:?}");
+        }
     }
 
     /// SYNC-150: in sync, off, or in progress.
