@@ -183,6 +183,7 @@ impl Server {
         };
         let name = name_of(call, object).to_owned();
         let request = admission_request(call, operation, &name);
+        let before = object.clone();
         admission::admit(
             &self.config.admission,
             &request,
@@ -191,7 +192,9 @@ impl Server {
             &lookup,
             &mut self.dice.strategy,
         )?;
-        if operation != Operation::Delete && !call.resource.is_custom() && !call.is_inner_status() {
+        // What came in was completed then.
+        let is_typed = !call.resource.is_custom() && !call.is_inner_status();
+        if operation != Operation::Delete && is_typed && *object != before {
             complete(&call.resource, object);
         }
         Ok(())

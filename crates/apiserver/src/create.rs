@@ -379,17 +379,18 @@ fn check_type(call: &Call, object: &mut Value) -> Result<(), Status> {
             found.kind, found.version, found.version, found.kind
         )));
     }
-    let known = found.api_version() == call.api_version
-        || resource.version_type(&found.api_version()).is_some();
+    let found_version = found.api_version();
+    let is_asked_for = found_version == call.api_version;
+    let known = is_asked_for || resource.version_type(&found_version).is_some();
     if !resource.is_custom() && !known {
         return Err(failure::bad_request(format!(
             "{kind} in version {:?} cannot be handled as a {kind}: {}",
             found.version,
-            failure::unregistered(&found.kind, &found.api_version())
+            failure::unregistered(&found.kind, &found_version)
         )));
     }
-    if found.api_version() != call.api_version {
-        return Err(other_version(call, &found.api_version()));
+    if !is_asked_for {
+        return Err(other_version(call, &found_version));
     }
     if found.kind != kind {
         let wrong = GroupKind::new(found.group, found.kind.clone()).to_string();

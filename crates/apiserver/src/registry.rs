@@ -270,7 +270,7 @@ impl Resource {
     /// The key in the table, in the order of a real server's storage (API-188).
     pub(crate) fn storage_key(&self, namespace: &str, name: &str) -> String {
         if self.namespaced {
-            format!("{namespace}/{name}")
+            [namespace, "/", name].concat()
         } else {
             name.to_owned()
         }

@@ -92,7 +92,9 @@ impl Server {
         if !matches!(wanted, "" | "0") && wanted != object::resource_version(&old) {
             return Err(failure::modified(&resource, &call.name));
         }
-        if let Some(metadata) = metadata_mut(&mut new) {
+        if wanted != object::resource_version(&old)
+            && let Some(metadata) = metadata_mut(&mut new)
+        {
             metadata.insert(
                 "resourceVersion".to_owned(),
                 Value::from(object::resource_version(&old)),

@@ -1,5 +1,6 @@
 //! The fields of an object.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 use std::{slice, vec};
@@ -8,6 +9,15 @@ use crate::Value;
 
 /// Up to how many fields are gone through one by one: comparing lengths of names beats a search that compares texts.
 const FEW: usize = 16;
+
+/// The order of two names, which mostly begin with different letters.
+#[inline]
+fn order(one: &str, other: &str) -> Ordering {
+    match (one.as_bytes().first(), other.as_bytes().first()) {
+        (Some(one), Some(other)) if one != other => one.cmp(other),
+        _ => one.cmp(other),
+    }
+}
 
 /// The fields of a JSON object, ordered by name, each once. A copy is the same piece of memory until one of the two is
 /// written to.
@@ -48,11 +58,9 @@ impl Map {
     /// Where a field is, or where it belongs.
     fn place(&self, name: &str) -> Result<usize, usize> {
         match self.0.last() {
-            Some((last, _)) if last.as_str() < name => Err(self.0.len()),
+            Some((last, _)) if order(last, name).is_lt() => Err(self.0.len()),
             None => Err(0),
-            _ => self
-                .0
-                .binary_search_by(|(known, _)| known.as_str().cmp(name)),
+            _ => self.0.binary_search_by(|(known, _)| order(known, name)),
         }
     }
 
@@ -66,6 +74,12 @@ impl Map {
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether there is a copy of it: the first change of either copies the fields.
+    #[inline]
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
     }
 
     /// Takes all fields away.

@@ -42,13 +42,18 @@ pub fn write(out: &mut Vec<u8>, value: &Value) {
 }
 
 /// Writes `text` as a JSON string.
-#[inline]
 pub fn write_text(out: &mut Vec<u8>, text: &str) {
-    write_joined(out, "", text);
+    if !is_plain(text.as_bytes()) {
+        write_any(out, text);
+        return;
+    }
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
 }
 
 /// Writes `text` behind a `prefix` of plain letters as one JSON string.
-#[inline]
 pub fn write_joined(out: &mut Vec<u8>, prefix: &str, text: &str) {
     if !is_plain(text.as_bytes()) {
         write_any(out, &format!("{prefix}{text}"));
@@ -62,16 +67,19 @@ pub fn write_joined(out: &mut Vec<u8>, prefix: &str, text: &str) {
 }
 
 /// Whether JSON writes `text` as it is. Most texts are short, so eight bytes at a time do better than wide registers; the
-/// last eight overlap those before.
+/// last bytes overlap those before.
 #[inline]
 fn is_plain(text: &[u8]) -> bool {
     let plain = |word: &[u8; 8]| !has_escaped(u64::from_ne_bytes(*word));
-    match text.last_chunk() {
-        Some(last) => text.as_chunks().0.iter().all(plain) && plain(last),
-        None => text
-            .iter()
-            .all(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\'),
+    if let Some(last) = text.last_chunk() {
+        return text.as_chunks().0.iter().all(plain) && plain(last);
     }
+    if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+        let halves = [u32::from_ne_bytes(*first), u32::from_ne_bytes(*last)];
+        return !has_escaped(u64::from(halves[0]) << 32 | u64::from(halves[1]));
+    }
+    text.iter()
+        .all(|byte| *byte >= 0x20 && *byte != b'"' && *byte != b'\\')
 }
 
 /// Whether one of eight bytes is a control character, a quotation mark or a backslash; a byte after one of those may

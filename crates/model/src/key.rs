@@ -85,7 +85,7 @@ impl GroupVersionKind {
         if self.group.is_empty() {
             self.version.clone()
         } else {
-            format!("{}/{}", self.group, self.version)
+            [self.group.as_str(), "/", &self.version].concat()
         }
     }
 

@@ -9,6 +9,7 @@
 //! Validation (required, enum, pattern…), pruning and defaulting of custom resources are not here.
 
 mod decode;
+mod index;
 mod parse;
 mod structural;
 mod table;
@@ -18,12 +19,11 @@ use std::sync::Arc;
 
 use wavetank_json::Value;
 
+use self::index::Index;
+
 pub use decode::{DecodeError, complete, decode};
 pub use parse::{FieldProblem, parse};
 pub use table::builtin;
-
-/// Up to how many fields of a struct are gone through one by one: their lengths tell most names apart.
-const FEW: usize = 16;
 
 /// What a scalar holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -285,14 +285,7 @@ impl<'a> StructRef<'a> {
 
     /// The declared field `name`.
     pub fn field(self, name: &str) -> Option<SchemaRef<'a>> {
-        let fields = &self.0.fields;
-        let at = if fields.len() <= FEW {
-            fields.iter().position(|(field, _)| **field == *name)
-        } else {
-            let search = fields.binary_search_by(|(field, _)| field.as_ref().cmp(name));
-            search.ok()
-        };
-        Some(SchemaRef(&fields[at?].1))
+        self.0.index.find(&self.0.fields, name).map(SchemaRef)
     }
 
     /// The type of fields that are not declared; `None` where there may be none.
@@ -394,6 +387,8 @@ struct Struct {
     package: Cow<'static, str>,
     /// Sorted by name.
     fields: Box<[(Cow<'static, str>, Node)]>,
+    /// Finds them by name.
+    index: Index,
     /// Which of the fields are serialised even when they are empty.
     kept: Box<[usize]>,
     additional: Option<Box<Node>>,
@@ -409,6 +404,7 @@ impl Struct {
             .map(|(at, _)| at)
             .collect();
         Self {
+            index: Index::of(&fields),
             fields,
             kept,
             ..Self::default()

@@ -1,7 +1,11 @@
 //! Time as Kubernetes writes it.
 
 use jiff::Timestamp;
+use jiff::tz::Offset;
 use wavetank_kernel::SimTime;
+
+/// The form of `metav1.Time`.
+const PLAIN: &str = "%Y-%m-%dT%H:%M:%SZ";
 
 /// The wall time at which a run's clock stands at zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,13 +41,40 @@ impl Epoch {
 
     /// `metav1.Time`: RFC 3339 in UTC, whole seconds (API-017).
     pub fn time(self, at: SimTime) -> String {
-        self.wall(at).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+        plain(self.wall(at))
     }
 
     /// `metav1.MicroTime`: six fractional digits (API-017).
     pub fn micro_time(self, at: SimTime) -> String {
         self.wall(at).strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
     }
+}
+
+/// `time` as `metav1.Time`: what `%Y-%m-%dT%H:%M:%SZ` makes of it, many times faster.
+fn plain(time: Timestamp) -> String {
+    let time = Offset::UTC.to_datetime(time);
+    let Ok(year) = u16::try_from(time.year()) else {
+        return time.strftime(PLAIN).to_string();
+    };
+    let mut text = *b"0000-00-00T00:00:00Z";
+    let [century, year] = [year / 100, year % 100];
+    for (at, number) in [(0, century), (2, year)] {
+        text[at] += u8::try_from(number / 10).unwrap_or_default();
+        text[at + 1] += u8::try_from(number % 10).unwrap_or_default();
+    }
+    let small = [
+        time.month(),
+        time.day(),
+        time.hour(),
+        time.minute(),
+        time.second(),
+    ];
+    for (at, number) in [5, 8, 11, 14, 17].into_iter().zip(small) {
+        let number = number.unsigned_abs();
+        text[at] += number / 10;
+        text[at + 1] += number % 10;
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// Reads an RFC 3339 time.
@@ -100,6 +131,22 @@ mod tests {
             "",
         ] {
             assert!(!is_plain(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_written_as_its_form_says() {
+        for seconds in [
+            -377_705_023_201,
+            -62_167_219_200,
+            -1,
+            0,
+            951_782_399,
+            1_767_225_600,
+            253_402_207_200,
+        ] {
+            let time = Timestamp::from_second(seconds).unwrap();
+            assert_eq!(plain(time), time.strftime(PLAIN).to_string());
         }
     }
 

@@ -312,8 +312,12 @@ impl Recorder {
             Err(failure) => (Some(HealthStatus::Unknown), failure.to_string()),
         };
         let Some(status) = status else { return };
-        if inner.health.insert(change.key.clone(), status) == Some(status) {
-            return;
+        match inner.health.get_mut(&change.key) {
+            Some(known) if *known == status => return,
+            Some(known) => *known = status,
+            None => {
+                inner.health.insert(change.key.clone(), status);
+            }
         }
         let event = HealthEvent {
             key: change.key.clone(),

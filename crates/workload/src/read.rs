@@ -68,14 +68,7 @@ pub(crate) fn set_counter(status: &mut Map, field: &str, value: i64) {
 
 /// `object` with another status.
 pub(crate) fn with_status(object: &Value, status: Map) -> Value {
-    let mut out = Map::new();
-    if let Some(fields) = object.as_object() {
-        for (key, value) in fields {
-            if key != "status" {
-                out.insert(key.clone(), value.clone());
-            }
-        }
-    }
+    let mut out = object.as_object().cloned().unwrap_or_default();
     out.insert("status".to_owned(), Value::Object(status));
     Value::Object(out)
 }

@@ -124,7 +124,10 @@ pub(crate) fn set(object: &mut Value, key: &str, value: Option<Value>) {
 
 /// Takes `key` over from `old`, absent included.
 pub(crate) fn restore(new: &mut Value, old: &Value, key: &str) {
-    set(new, key, old.get(key).cloned());
+    // What is the same stays one piece of memory.
+    if new.get(key) != old.get(key) {
+        set(new, key, old.get(key).cloned());
+    }
 }
 
 /// Makes an absent or empty list null: built-in kinds are stored in a form that knows no empty lists, and one that is always

@@ -19,6 +19,11 @@ pub(super) enum Key<'a> {
     Field(&'a str),
 }
 
+/// Whether a key may be a special one.
+pub(super) fn is_one(key: &str) -> bool {
+    key.starts_with('$')
+}
+
 pub(super) fn read(key: &str) -> Key<'_> {
     let field = |prefix: &str| key.strip_prefix(prefix).map(|rest| rest.strip_prefix('/'));
     if let Some(field) = field(SET_ORDER) {

@@ -182,14 +182,16 @@ pub(super) fn merge_map(
     schema: Option<SchemaRef<'_>>,
     mode: Mode,
 ) -> Result<(), StrategicError> {
-    if let Some(directive) = patch.remove(PATCH) {
-        *original = whole_map(directive, patch)?;
-        return Ok(());
+    if patch.keys().any(|key| directive::is_one(key)) {
+        if let Some(directive) = patch.remove(PATCH) {
+            *original = whole_map(directive, patch)?;
+            return Ok(());
+        }
+        if let Some(keys) = patch.remove(RETAIN_KEYS) {
+            retain_keys(original, &patch, keys, mode)?;
+        }
+        merge_ordered_lists(original, &mut patch, schema, mode)?;
     }
-    if let Some(keys) = patch.remove(RETAIN_KEYS) {
-        retain_keys(original, &patch, keys, mode)?;
-    }
-    merge_ordered_lists(original, &mut patch, schema, mode)?;
     for (key, value) in patch {
         let (name, deletes) = match directive::read(&key) {
             Key::DeleteFrom(_) if mode == Mode::Combine => {

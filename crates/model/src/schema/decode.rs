@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use wavetank_json::{Map, Value};
+use wavetank_json::{Map, Number, Value};
 
 use super::parse::{FieldProblem, Path};
 use super::{Scalar, SchemaRef, Shape, StructRef};
@@ -86,7 +86,36 @@ fn holds_structs(schema: SchemaRef<'_>) -> bool {
     )
 }
 
+/// Whether [`complete`] would add nothing.
+fn is_complete(schema: SchemaRef<'_>, object: &Value) -> bool {
+    match (schema.shape(), object) {
+        (Shape::Struct(definition), Value::Object(map)) => is_complete_struct(definition, map),
+        (Shape::List { items, .. }, Value::Array(list)) if holds_structs(items) => {
+            list.iter().all(|item| is_complete(items, item))
+        }
+        (Shape::Map { values }, Value::Object(map)) if holds_structs(values) => {
+            map.values().all(|value| is_complete(values, value))
+        }
+        _ => true,
+    }
+}
+
+fn is_complete_struct(definition: StructRef<'_>, map: &Map) -> bool {
+    definition.kept().all(|(name, _)| map.contains_key(name))
+        && map
+            .iter()
+            .filter(|(_, value)| value.is_object() || value.is_array())
+            .all(|(name, value)| {
+                let field = definition.field(name);
+                field.is_none_or(|field| is_complete(field, value))
+            })
+}
+
 fn complete_struct(definition: StructRef<'_>, map: &mut Map) {
+    // What others have as well is mostly theirs as it was stored, and stays one piece of memory.
+    if map.is_shared() && is_complete_struct(definition, map) {
+        return;
+    }
     for (name, value) in map.iter_mut() {
         if (value.is_object() || value.is_array())
             && let Some(field) = definition.field(name)
@@ -201,6 +230,9 @@ impl Decoder {
                 let Value::Object(map) = value else {
                     return Err(place.wrong(value, schema.go_type()));
                 };
+                if map.is_shared() && map.values().all(|value| is_decoded(values, value)) {
+                    return Ok(());
+                }
                 for (key, value) in map.iter_mut() {
                     self.value(
                         values,
@@ -238,6 +270,9 @@ impl Decoder {
         map: &mut Map,
         place: Place<'_>,
     ) -> Result<(), DecodeError> {
+        if map.is_shared() && are_decoded(definition, map) {
+            return Ok(());
+        }
         let mut dropped = false;
         for (name, value) in map.iter_mut() {
             let path = Path::Field(&place.path, name);
@@ -264,7 +299,7 @@ impl Decoder {
                         fields: Some(fields),
                     },
                 )?;
-                if is_empty(value) && field.omits_empty() && !field.0.facts.pointer {
+                if is_dropped(field, value) {
                     *value = Value::Null;
                 }
             }
@@ -275,6 +310,55 @@ impl Decoder {
         }
         Ok(())
     }
+}
+
+/// Whether decoding would leave the fields as they are: what others have as well then stays one piece of memory.
+fn are_decoded(definition: StructRef<'_>, map: &Map) -> bool {
+    map.iter().all(|(name, value)| {
+        definition.field(name).is_some_and(|field| {
+            !(value.is_null() || is_dropped(field, value)) && is_decoded(field, value)
+        })
+    })
+}
+
+fn is_decoded(schema: SchemaRef<'_>, value: &Value) -> bool {
+    match (schema.shape(), value) {
+        (Shape::Any | Shape::Raw, _) => true,
+        (Shape::Struct(definition), Value::Object(map)) => are_decoded(definition, map),
+        (Shape::Map { values }, Value::Object(map)) => {
+            map.values().all(|value| is_decoded(values, value))
+        }
+        (Shape::List { items, .. }, Value::Array(list)) => {
+            list.iter().all(|item| is_decoded(items, item))
+        }
+        (Shape::Scalar(scalar), value) => is_canonical(scalar, value),
+        _ => false,
+    }
+}
+
+/// Whether a scalar is known to be in the form that decoding gives it.
+fn is_canonical(scalar: Scalar, value: &Value) -> bool {
+    match (scalar, value) {
+        (Scalar::Any, value) => !value.is_null(),
+        (Scalar::Boolean, Value::Bool(_))
+        | (Scalar::String | Scalar::IntOrString | Scalar::Duration, Value::String(_)) => true,
+        (Scalar::Int64, Value::Number(number)) => number.is_i64(),
+        (Scalar::Int32 | Scalar::IntOrString, Value::Number(number)) => is_int32(number),
+        (Scalar::Time, Value::String(text)) => timestamp::is_plain(text),
+        // The rest is rare.
+        _ => false,
+    }
+}
+
+/// Whether serialising would leave the field out.
+fn is_dropped(field: SchemaRef<'_>, value: &Value) -> bool {
+    is_empty(value) && field.omits_empty() && !field.0.facts.pointer
+}
+
+fn is_int32(number: &Number) -> bool {
+    number
+        .as_i64()
+        .is_some_and(|number| i32::try_from(number).is_ok())
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -300,9 +384,7 @@ fn decode_scalar(
         | (Scalar::String | Scalar::IntOrString | Scalar::Duration, Value::String(_))
         | (Scalar::Number, Value::Number(_)) => true,
         (Scalar::Int64, Value::Number(number)) => number.is_i64(),
-        (Scalar::Int32 | Scalar::IntOrString, Value::Number(number)) => number
-            .as_i64()
-            .is_some_and(|number| i32::try_from(number).is_ok()),
+        (Scalar::Int32 | Scalar::IntOrString, Value::Number(number)) => is_int32(number),
         (Scalar::Bytes, Value::String(text)) => return decode_bytes(text),
         (Scalar::Time | Scalar::MicroTime, Value::String(text)) => {
             if let Some(canonical) = decode_time(scalar, text)? {
@@ -452,6 +534,63 @@ mod tests {
             object["metadata"]["creationTimestamp"],
             "2026-01-01T00:00:00Z"
         );
+    }
+
+    #[test]
+    fn what_is_shared_is_decoded_and_completed_as_what_is_not() {
+        let deployment = |template: Value| json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": 1, "template": template}});
+        let container = |container: Value| json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [container]}});
+        for (template, same) in [
+            (
+                json!({"metadata": {}, "spec": {"containers": [{"name": "c", "resources": {}}]}}),
+                true,
+            ),
+            (
+                container(json!({"name": "c", "resources": {"limits": {"cpu": "1000m"}}})),
+                false,
+            ),
+            (
+                container(json!({"name": "c", "resources": {}, "foo": 1})),
+                false,
+            ),
+            (
+                container(json!({"name": "c", "resources": {}, "image": ""})),
+                false,
+            ),
+            (
+                container(json!({"name": "c", "resources": {}, "image": null})),
+                false,
+            ),
+            (
+                container(
+                    json!({"name": "c", "resources": {}, "env": [{"name": "A", "value": 1}]}),
+                ),
+                true,
+            ),
+            (container(json!({"name": "c"})), true),
+            (
+                json!({"metadata": {"labels": {"a": null}}, "spec": {}}),
+                false,
+            ),
+            (
+                json!({"metadata": {"creationTimestamp": "2026-01-01T01:00:00+01:00"}}),
+                false,
+            ),
+        ] {
+            let object = deployment(template);
+            let text = object.to_string();
+            let (mut shared, shared_result) = run(object.clone());
+            let (mut alone, alone_result) = run(text.parse().unwrap());
+            assert_eq!((&shared, &shared_result), (&alone, &alone_result), "{text}");
+            assert_eq!(shared == object, same, "{text}");
+            let schema = builtin(&GroupVersionKind::new("apps/v1", "Deployment")).unwrap();
+            let kept = shared.clone();
+            complete(schema, &mut shared);
+            complete(schema, &mut alone);
+            assert_eq!(shared, alone, "{text}");
+            assert_eq!(object.to_string(), text);
+            drop(kept);
+        }
     }
 
     #[test]

@@ -173,11 +173,7 @@ impl Connection {
         if code.is_success() {
             return Ok(bytes);
         }
-        let status = serde_json::from_slice::<Value>(&bytes)
-            .ok()
-            .as_ref()
-            .and_then(Status::from_json);
-        Err(CallError::Api(status.unwrap_or_else(|| {
+        Err(CallError::Api(Status::read(&bytes).unwrap_or_else(|| {
             let asked = place.map_or_else(String::new, |place| place.asked(&method));
             plain_status(code.as_u16(), &bytes, &asked)
         })))

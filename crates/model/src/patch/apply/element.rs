@@ -54,11 +54,36 @@ impl fmt::Display for Atom {
     }
 }
 
-fn write_go_string(text: &str, out: &mut impl Write) -> fmt::Result {
-    if text
-        .bytes()
+/// Whether Go writes `text` between quotation marks as it is.
+fn is_plain(text: &str) -> bool {
+    text.bytes()
         .all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&'))
-    {
+}
+
+/// Whether a key of an item is a plain text under a plain name, as it mostly is.
+fn is_plain_key((name, value): &(Box<str>, Atom)) -> bool {
+    is_plain(name) && matches!(value, Atom::Text(text) if is_plain(text))
+}
+
+/// Writes [`PathElement::Key`] of plain texts as JSON: in it, only quotation marks are escaped.
+fn write_plain_keys(keys: &[(Box<str>, Atom)], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"\"k:{");
+    for (index, (name, value)) in keys.iter().enumerate() {
+        let comma = if index > 0 { "," } else { "" };
+        let text = if let Atom::Text(text) = value {
+            text
+        } else {
+            ""
+        };
+        for part in [comma, "\\\"", name, "\\\":\\\"", text, "\\\""] {
+            out.extend_from_slice(part.as_bytes());
+        }
+    }
+    out.extend_from_slice(b"}\"");
+}
+
+fn write_go_string(text: &str, out: &mut impl Write) -> fmt::Result {
+    if is_plain(text) {
         return write!(out, "\"{text}\"");
     }
     let json = serde_json::to_string(text).map_err(|_| fmt::Error)?;
@@ -156,6 +181,7 @@ impl PathElement {
     pub(super) fn write_json_key(&self, out: &mut Vec<u8>) {
         match self {
             Self::Field(name) => wavetank_json::write_joined(out, "f:", name),
+            Self::Key(keys) if keys.iter().all(is_plain_key) => write_plain_keys(keys, out),
             _ => wavetank_json::write_text(out, &self.to_key()),
         }
     }

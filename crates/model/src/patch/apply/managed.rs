@@ -133,7 +133,7 @@ impl Entry {
     pub(super) fn add(&mut self, other: FieldSet) {
         let set = self.set();
         if !set.contains_all(&other) {
-            self.fields = Fields::of(set.clone().union(other));
+            self.fields = Fields::of(other.with_all(set));
         }
     }
 

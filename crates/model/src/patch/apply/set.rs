@@ -165,7 +165,13 @@ impl FieldSet {
         if self.is_empty() {
             return other;
         }
-        self.combine(&other, Operation::Union)
+        self.with_all(&other)
+    }
+
+    /// With the paths of `other`, of which only those are copied that are not here.
+    #[must_use]
+    pub(super) fn with_all(self, other: &Self) -> Self {
+        self.combine(other, Operation::Union)
     }
 
     /// Paths of both.
@@ -394,6 +400,13 @@ pub(super) mod tests {
                 [
                     ("name".into(), Atom::Text(name.into())),
                     ("port".into(), Atom::Integer(number))
+                ]
+                .into()
+            )),
+            "[a-b<\"]".prop_map(|text| PathElement::Key(
+                [
+                    ("name".into(), Atom::Text(text.clone().into())),
+                    ("type".into(), Atom::Text(text.into()))
                 ]
                 .into()
             )),

@@ -195,7 +195,9 @@ pub(super) fn compare_outside(
             }
         }
     })?;
-    Ok(out.without(reset))
+    // What is reset whole was passed over.
+    let is_flat = reset.elements().all(|(_, _, below)| below.is_empty());
+    Ok(if is_flat { out } else { out.without(reset) })
 }
 
 /// What is different at one place and below it.
