@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,21 +26,9 @@ struct Entry {
     readable: bool,
 }
 
-/// What a document says of each kind.
-type Entries = BTreeMap<String, Entry>;
-
-/// Documents by path, with what they say.
-type Documents = BTreeMap<String, (Bytes, Arc<Entries>)>;
-
 /// Asks the server each time; an answer that did not change is not read again.
 #[derive(Debug, Default)]
-pub(super) struct Discovery(Documents);
-
-/// Documents that were read in this process: simulated servers mostly serve the same.
-static READ: Mutex<Documents> = Mutex::new(BTreeMap::new());
-
-/// How many of them are kept.
-const MOST: usize = 64;
+pub(super) struct Discovery(BTreeMap<String, (Bytes, BTreeMap<String, Entry>)>);
 
 impl Discovery {
     /// Resolves a kind for the verb `get`.
@@ -69,7 +56,7 @@ impl Discovery {
         };
         let known = self.0.get(&path).is_some_and(|(old, _)| *old == body);
         if !known {
-            let kinds = read_once(&path, &body).map_err(|error| {
+            let kinds = read(&body).map_err(|error| {
                 let version = gvk.api_version();
                 DiscoverError::Failed(format!(
                     "failed to discover server resources for group version {version}: {error}"
@@ -127,25 +114,8 @@ struct Resource<'a> {
     verbs: Option<Vec<Cow<'a, str>>>,
 }
 
-/// Reads a document that was not read before.
-fn read_once(path: &str, body: &Bytes) -> Result<Arc<Entries>, serde_json::Error> {
-    let mut documents = READ.lock().unwrap_or_else(PoisonError::into_inner);
-    match documents.get(path) {
-        Some((known, entries)) if known == body => Ok(Arc::clone(entries)),
-        known => {
-            let has_room = known.is_some() || documents.len() < MOST;
-            let entries = Arc::new(read(body)?);
-            if has_room {
-                let document = (body.clone(), Arc::clone(&entries));
-                documents.insert(path.to_owned(), document);
-            }
-            Ok(entries)
-        }
-    }
-}
-
 /// Reads an `APIResourceList`; subresources are passed over.
-fn read(body: &[u8]) -> Result<Entries, serde_json::Error> {
+fn read(body: &[u8]) -> Result<BTreeMap<String, Entry>, serde_json::Error> {
     let list: ResourceList<'_> = serde_json::from_slice(body)?;
     let whole = |resource: &Resource<'_>| !resource.name.contains('/');
     let resources = list.resources.into_iter().flatten();
