@@ -260,7 +260,7 @@ async fn what_nodes_said(name: &str, folder: &Path) -> String {
         out = format!("{out}\nthe node {node} said last:\n{said}");
     }
     let remedy = said::remedy(&out);
-    out + remedy
+    out + &remedy
 }
 
 /// Deletes the cluster `name`, which may be there or not.

@@ -27,6 +27,7 @@ mod confine;
 mod discovery;
 mod evidence;
 mod hub;
+mod inotify;
 mod nodes;
 mod private_file;
 mod quiet;
@@ -41,6 +42,7 @@ mod watch;
 
 pub use control_plane::{Assets, ControlPlane};
 pub use existing::ExistingOptions;
+pub use inotify::Inotify;
 pub use journal::Journal;
 pub use k3s::K3sOptions;
 pub use kind::KindOptions;
