@@ -24,7 +24,7 @@ use crate::load::Refused;
 use crate::output::{self, Streams};
 use crate::{UNAVAILABLE, interrupt};
 
-pub(crate) use options::refuse_workloads;
+pub(crate) use options::{refuse_jobs, refuse_workloads};
 
 /// A target that a command line names.
 pub(crate) enum Target {

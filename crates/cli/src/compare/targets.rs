@@ -19,7 +19,7 @@ use crate::execute;
 use crate::load::{self, Item, Refused};
 use crate::output::Streams;
 use crate::pool;
-use crate::target::Target;
+use crate::target::{Target, refuse_jobs};
 
 /// Compares; gives the exit code: 1 where targets differ, 4 where one could not run or all was skipped.
 pub(crate) fn compare(arguments: &CompareArguments, streams: &mut Streams) -> anyhow::Result<u8> {
@@ -112,6 +112,7 @@ fn refuse_useless(arguments: &CompareArguments) -> Result<(), Refused> {
             "--gets does nothing with --targets\n  = only comparisons of engines look at requests",
         );
     }
+    refuse_jobs(&arguments.targets, arguments.jobs)?;
     arguments
         .target_options
         .refuse_useless(&arguments.targets, true)
