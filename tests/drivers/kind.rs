@@ -67,6 +67,38 @@ pub(crate) fn nodes_that_fail() -> Done {
     place.is_clean()
 }
 
+/// Docker says this where a deletion was left alone, which goes on.
+pub(crate) fn deletion_under_way() -> Done {
+    let place = Place::new(None)?;
+    place.new_kind(
+        "create) exit 1;; \
+         delete) if ! mkdir once; then exit 0; fi; echo 'removal of container x is already in progress' >&2; exit 1;;",
+    )?;
+    left_with(&place.run(&ON_KIND)?, 4, &["kind create cluster failed"])?;
+    if place.asked().matches("delete cluster").count() != 2 {
+        return Err(format!("the deletion was not tried again: {}", place.asked()).into());
+    }
+    place.is_clean()
+}
+
+/// A deletion that fails is told, and the cluster stays written down.
+pub(crate) fn deletion_that_fails() -> Done {
+    let place = Place::new(None)?;
+    place.new_kind("create) exit 1;; delete) echo 'ERROR: no daemon' >&2; exit 1;;")?;
+    left_with(
+        &place.run(&ON_KIND)?,
+        4,
+        &[
+            "kind create cluster failed",
+            "could not be deleted",
+            "no daemon",
+        ],
+    )?;
+    left_with(&place.run(&["cluster", "list"])?, 0, &["left over"])?;
+    place.new_kind("")?;
+    place.swept_by(&mut place.command(&SWEEP))
+}
+
 /// A run whose `kind` takes half a minute for each of these commands, once it makes a cluster.
 fn creation(slow: &str) -> Result<(Place, Child), Failed> {
     let place = Place::new(None)?;

@@ -54,6 +54,11 @@ fn main() -> ExitCode {
             kind::interrupted_twice,
         ),
         (
+            "a_deletion_that_is_under_way_is_waited_for",
+            kind::deletion_under_way,
+        ),
+        ("a_deletion_that_fails_is_told", kind::deletion_that_fails),
+        (
             "a_control_plane_without_a_program_names_it",
             missing::without_program,
         ),
