@@ -50,15 +50,50 @@ pub(crate) fn not_allowed(assets: &Path) -> Done {
     end(&place)
 }
 
+/// One run at a time: the second is told who has it, and later it is free again.
+pub(crate) fn used_by_one(assets: &Path) -> Done {
+    let place = Place::new(Some(assets))?;
+    let kubeconfig = somebodys(&place)?.display().to_string();
+    let asked = place.run(&on_existing(&kubeconfig, ""))?;
+    let asked = String::from_utf8_lossy(&asked.stderr).into_owned();
+    let uid = asked
+        .split("--allow-cluster ")
+        .nth(1)
+        .and_then(|rest| rest.split_whitespace().next())
+        .ok_or_else(|| format!("no uid in: {asked}"))?
+        .trim_matches('`')
+        .to_owned();
+    let arguments = on_existing(&kubeconfig, &uid);
+    let quick = place.folder.path().join("quick.yaml");
+    fs::write(&quick, slow_quick())?;
+    let first = place.command(&arguments).spawn()?;
+    let owner = format!("in use by process {}", first.id());
+    place.until("the first run has it", |place| {
+        place
+            .run(&["cluster", "list"])
+            .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(&owner))
+    })?;
+    left_with(&place.run(&arguments)?, 4, &["kubeconfig-", &owner])?;
+    signal(&first, "-INT")?;
+    left_with(&first.wait_with_output()?, 4, &["interrupted"])?;
+    fs::write(&quick, QUICK)?;
+    left_with(&place.run(&arguments)?, 0, &["PASSED"])?;
+    end(&place)
+}
+
+/// The quick scenario, which takes its time.
+fn slow_quick() -> String {
+    QUICK.replace(
+        "  expect:",
+        "  steps: [{sync: {}}, {advance: 5m}]\n  expect:",
+    )
+}
+
 pub(crate) fn killed_on_existing(assets: &Path) -> Done {
     let place = Place::new(Some(assets))?;
     let path = somebodys(&place)?;
     let kubeconfig = path.display().to_string();
-    let slow = QUICK.replace(
-        "  expect:",
-        "  steps: [{sync: {}}, {advance: 5m}]\n  expect:",
-    );
-    fs::write(place.folder.path().join("quick.yaml"), slow)?;
+    fs::write(place.folder.path().join("quick.yaml"), slow_quick())?;
     let kubectl = |arguments: &[&str]| -> Result<String, Failed> {
         let output = Command::new(assets.join("kubectl"))
             .args(["--kubeconfig", &kubeconfig])

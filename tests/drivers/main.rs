@@ -76,6 +76,10 @@ fn main() -> ExitCode {
             "two_runs_at_once_have_clusters_of_their_own",
             plane::two_at_once,
         ),
+        (
+            "of_two_runs_one_takes_a_kept_cluster",
+            plane::two_want_one_kept,
+        ),
         ("an_interrupted_run_leaves_nothing", plane::interrupted_run),
         ("a_server_that_dies_ends_the_run_with_4", plane::dead_server),
         ("evidence_needs_a_folder", plane::evidence_without_folder),
@@ -90,6 +94,10 @@ fn main() -> ExitCode {
         (
             "an_existing_cluster_is_refused_without_its_uid",
             existing::not_allowed,
+        ),
+        (
+            "an_existing_cluster_is_used_by_one_run_at_a_time",
+            existing::used_by_one,
         ),
         (
             "an_existing_cluster_is_left_as_it_was",

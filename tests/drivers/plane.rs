@@ -47,6 +47,29 @@ pub(crate) fn two_at_once(assets: &Path) -> Done {
     place.is_clean()
 }
 
+/// Of two runs that could use a kept cluster one takes it, and the other has one of its own.
+pub(crate) fn two_want_one_kept(assets: &Path) -> Done {
+    let place = Place::new(Some(assets))?;
+    let mut command = place.command(&ON_PLANE);
+    left_with(&command.arg("--keep").output()?, 0, &["kept wavetank-"])?;
+    let first = slow(&place)?;
+    let owner = format!("in use by process {}", first.id());
+    place.until("the first run has taken it", |place| {
+        place
+            .run(&["cluster", "list"])
+            .is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(&owner))
+    })?;
+    left_with(&place.run(&ON_PLANE)?, 0, &["PASSED"])?;
+    left_with(&place.run(&["cluster", "list"])?, 0, &[&owner])?;
+    signal(&first, "-TERM")?;
+    left_with(
+        &first.wait_with_output()?,
+        4,
+        &["cleaning up", "interrupted"],
+    )?;
+    place.is_clean()
+}
+
 pub(crate) fn interrupted_run(assets: &Path) -> Done {
     let place = Place::new(Some(assets))?;
     let child = slow(&place)?;
