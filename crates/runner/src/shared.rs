@@ -318,14 +318,16 @@ impl Shared {
         }
     }
 
+    /// Whether time is virtual.
+    pub(crate) fn is_virtual(&self) -> bool {
+        let capabilities = self.cluster.capabilities();
+        capabilities.contains(&Capability::VirtualTime)
+    }
+
     /// When the run is given up. Where waiting takes real time, the limit of real time counts as well.
     fn limit(&self) -> SimTime {
         let limits = &self.scenario.limits;
-        let virtual_time = self
-            .cluster
-            .capabilities()
-            .contains(&Capability::VirtualTime);
-        let longest = if virtual_time {
+        let longest = if self.is_virtual() {
             limits.time
         } else {
             limits.time.min(limits.wall)
