@@ -15,6 +15,8 @@ pub const SYNC_WAVE: &str = "argocd.argoproj.io/sync-wave";
 pub const SYNC_OPTIONS: &str = "argocd.argoproj.io/sync-options";
 /// How an object, or an app, is compared.
 pub const COMPARE_OPTIONS: &str = "argocd.argoproj.io/compare-options";
+/// Differences of one object that do not count, since 3.6.
+pub const IGNORE_DIFFERENCES: &str = "argocd.argoproj.io/ignore-differences";
 /// Which app an object belongs to.
 pub const TRACKING_ID: &str = "argocd.argoproj.io/tracking-id";
 /// Finalizer of applied hooks (SYNC-026).

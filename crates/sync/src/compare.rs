@@ -197,7 +197,6 @@ pub(crate) fn differs(
 
 /// Whether an apply of `target` would change `live` (SYNC-149). What cannot be compared counts as modified.
 pub fn is_modified(target: &Value, live: &Value, options: &SyncOptions) -> bool {
-    let ignored = options.ignore_differences.as_slice();
     // Since 3.6 the merge is the server's business: without a dry run the object is compared as any other.
     if options.version < ArgoVersion::V3_6
         && (options.server_side_apply || argo::has_option(target, "ServerSideApply=true"))
@@ -211,7 +210,8 @@ pub fn is_modified(target: &Value, live: &Value, options: &SyncOptions) -> bool 
         Value::Null => target.clone(),
         original => original,
     };
-    ignore::normalise(ignored, [&mut original, &mut target], &mut live);
+    let ignored = options.ignored(&target);
+    ignore::normalise(&ignored, [&mut original, &mut target], &mut live);
     strip_place(&mut original);
     strip_place(&mut target);
     let Some(gvk) = GroupVersionKind::of(&target) else {
@@ -243,7 +243,8 @@ fn is_modified_from_the_server(
     let gvk = GroupVersionKind::of(target)?;
     let schema = schema::builtin(&gvk)?;
     let (mut target, mut live) = (target.clone(), live.clone());
-    ignore::normalise(&options.ignore_differences, [&mut target], &mut live);
+    let ignored = options.ignored(&target);
+    ignore::normalise(&ignored, [&mut target], &mut live);
     let (version, reset) = (gvk.api_version(), FieldSet::default());
     let writer = Writer {
         manager: &options.manager,

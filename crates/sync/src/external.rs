@@ -84,7 +84,7 @@ impl External {
         let options = &input.options;
         let object = match live.filter(|_| options.respect_ignore_differences) {
             Some(live) => Arc::new(crate::ignore::with_live_values(
-                &options.ignore_differences,
+                &options.ignored(&target.object),
                 &target.object,
                 live,
                 options.version,

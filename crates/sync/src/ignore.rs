@@ -46,6 +46,27 @@ impl IgnoredDifference {
     }
 }
 
+/// What the annotation of a desired object ignores of it: JSON pointers, nothing else (since 3.6). A text that cannot be
+/// read ignores nothing, and nobody is told.
+pub(crate) fn of_annotation(target: &Value) -> Option<IgnoredDifference> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Written {
+        json_pointers: Vec<String>,
+    }
+    let text = object::annotation(target, argo::IGNORE_DIFFERENCES)?;
+    let written: Written = serde_saphyr::from_str(text).ok()?;
+    let key = ObjectKey::of(target)?;
+    Some(IgnoredDifference {
+        group: key.group,
+        kind: key.kind,
+        name: key.name,
+        namespace: key.namespace,
+        json_pointers: written.json_pointers,
+        ..IgnoredDifference::default()
+    })
+}
+
 /// Takes ignored fields out of desired objects and the live one, for comparison.
 pub(crate) fn normalise<const N: usize>(
     ignored: &[IgnoredDifference],
@@ -349,6 +370,35 @@ mod tests {
             respected(&[by_jq(&[".spec.syncPolicy.automated"])], &app, &app),
             app
         );
+    }
+
+    /// SYNC-149: of the object itself, by pointers only; what cannot be read ignores nothing.
+    #[test]
+    fn an_annotation_ignores_fields_of_its_object() {
+        let ignored = |text: &str| {
+            let mut object = deployment(1, "a");
+            object["metadata"]["annotations"] = json!({argo::IGNORE_DIFFERENCES: text});
+            of_annotation(&object)
+        };
+        let wanted = IgnoredDifference {
+            kind: "Deployment".to_owned(),
+            name: "web".to_owned(),
+            namespace: "demo".to_owned(),
+            ..ignoring(&["/spec/replicas"], &[])
+        };
+        assert_eq!(
+            ignored("jsonPointers:\n- /spec/replicas\njqPathExpressions: [.spec]\n"),
+            Some(wanted)
+        );
+        for text in [
+            "",
+            "[",
+            "- /spec/replicas",
+            "jsonPointers: 1",
+            "jqPathExpressions: [.spec]",
+        ] {
+            assert_eq!(ignored(text), None, "{text}");
+        }
     }
 
     /// SYNC-103, SYNC-227: since 3.6 the lists of a custom resource's `metadata` have their merge keys.

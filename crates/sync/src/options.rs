@@ -1,12 +1,13 @@
 //! Options of one operation (SYNC-003, SYNC-006).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wavetank_json::Value;
 use wavetank_model::{ArgoVersion, ObjectKey, Propagation, argo};
 
-use crate::ignore::IgnoredDifference;
+use crate::ignore::{self, IgnoredDifference};
 use crate::project::Project;
 
 /// Field manager of everything the engine applies.
@@ -171,6 +172,18 @@ impl SyncOptions {
         self.server_side_diff =
             !has("ServerSideDiff=false") && (implied || has("ServerSideDiff=true"));
         self.include_mutation_webhook = has("IncludeMutationWebhook=true");
+    }
+
+    /// What is ignored of a desired object: by the app, and since 3.6 by an annotation of its own (SYNC-103, SYNC-149).
+    pub(crate) fn ignored(&self, target: &Value) -> Cow<'_, [IgnoredDifference]> {
+        let by_app = self.ignore_differences.as_slice();
+        let own = (self.version >= ArgoVersion::V3_6)
+            .then(|| ignore::of_annotation(target))
+            .flatten();
+        match own {
+            Some(own) => Cow::Owned(by_app.iter().cloned().chain([own]).collect()),
+            None => Cow::Borrowed(by_app),
+        }
     }
 
     /// Whether a sync or a comparison of these desired objects looks at `managedFields` of live ones: the migration to

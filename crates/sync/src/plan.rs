@@ -145,7 +145,7 @@ fn respect_ignored(input: &StepInput, task: &mut Task, live: &Value) {
     }
     if let Some(target) = &mut task.target {
         *target = Arc::new(crate::ignore::with_live_values(
-            &options.ignore_differences,
+            &options.ignored(target),
             target,
             live,
             options.version,

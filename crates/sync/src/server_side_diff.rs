@@ -101,7 +101,8 @@ pub fn is_modified(
     // Before 3.6 what is gone counted whoever owned it.
     let of_anybody = options.version < ArgoVersion::V3_6;
     let owned_before = owned_fields(&live, |manager| of_anybody || is_ours(manager));
-    ignore::normalise(&options.ignore_differences, [&mut predicted], &mut live);
+    let ignored = options.ignored(&question.target);
+    ignore::normalise(&ignored, [&mut predicted], &mut live);
     for object in [&mut predicted, &mut live] {
         without_bookkeeping(object, options.version);
     }
