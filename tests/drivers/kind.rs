@@ -131,6 +131,52 @@ pub(crate) fn interrupted_creation() -> Done {
     place.is_clean()
 }
 
+/// A `kind` that was killed leaves the program behind that makes its container: that is waited for, then deleted.
+pub(crate) fn container_on_its_way() -> Done {
+    let place = Place::new(None)?;
+    place.program("docker", "sleep 2; touch made")?;
+    place.new_kind(
+        "create) docker run --name \"$4-control-plane\" & touch began; wait;; \
+         delete) if test -e made; then touch deleted; fi;;",
+    )?;
+    let child = place.command(&ON_KIND).spawn()?;
+    place.until("the container is being made", |place| {
+        place.folder.path().join("began").exists()
+    })?;
+    signal(&child, "-TERM")?;
+    left_with(
+        &child.wait_with_output()?,
+        4,
+        &["cleaning up", "interrupted"],
+    )?;
+    if !place.folder.path().join("deleted").exists() {
+        return Err("the cluster was deleted before its container was there".into());
+    }
+    place.is_clean()
+}
+
+/// Images are loaded after the nodes are there.
+pub(crate) fn interrupted_load() -> Done {
+    let place = Place::new(None)?;
+    fs::write(place.folder.path().join("images.tar"), "")?;
+    place.new_kind("load) exec sleep 30;;")?;
+    let arguments = ["--workloads", "real", "--kind-load", "images.tar"];
+    let child = place
+        .command(&[&ON_KIND[..], &arguments].concat())
+        .spawn()?;
+    place.until("images are loaded", |place| {
+        place.asked().contains("load image-archive")
+    })?;
+    signal(&child, "-INT")?;
+    left_with(
+        &child.wait_with_output()?,
+        4,
+        &["cleaning up", "interrupted"],
+    )?;
+    place.has_deleted()?;
+    place.is_clean()
+}
+
 /// A kubeconfig of a server that nobody has started.
 const NOBODY: &str = "apiVersion: v1
 kind: Config

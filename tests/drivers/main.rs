@@ -42,6 +42,14 @@ fn main() -> ExitCode {
             kind::interrupted_creation,
         ),
         (
+            "a_container_on_its_way_is_waited_for_and_deleted",
+            kind::container_on_its_way,
+        ),
+        (
+            "an_interrupt_while_images_are_loaded_leaves_nothing",
+            kind::interrupted_load,
+        ),
+        (
             "an_interrupt_before_the_cluster_is_ready_leaves_nothing",
             kind::interrupted_readiness,
         ),

@@ -59,10 +59,17 @@ impl Place {
 
     /// A `kind` that is this shell script.
     pub(crate) fn kind(&self, script: &str) -> Done {
-        let path = self.folder.path().join("bin/kind");
         let log = self.folder.path().join("kind.log");
-        let text = format!("#!/bin/sh\necho \"$@\" >> {}\n{script}\n", log.display());
-        fs::write(&path, text)?;
+        self.program(
+            "kind",
+            &format!("echo \"$@\" >> {}\n{script}", log.display()),
+        )
+    }
+
+    /// A program on PATH that is this shell script.
+    pub(crate) fn program(&self, name: &str, script: &str) -> Done {
+        let path = self.folder.path().join("bin").join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n"))?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
         Ok(())
     }

@@ -13,8 +13,9 @@ use std::thread;
 use std::time::Duration;
 
 use jiff::{Timestamp, ToSpan as _};
-use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
+
+use crate::processes;
 
 const RECORD: &str = "record.json";
 const LOCK: &str = "lease";
@@ -379,47 +380,16 @@ impl Lease {
         written().map_err(file_error(&path))
     }
 
-    /// Ends every process whose command line names a file of the cluster's folder; gives how many.
+    /// Ends every process whose command line names a file of the cluster's folder; gives how many. What they have asked a
+    /// container runtime to make is waited for: nobody would know of it later. Blocks.
     ///
     /// # Errors
     /// [`JournalError`] when the processes cannot be listed.
     pub fn end_processes(&self) -> Result<usize, JournalError> {
-        let proc = Path::new("/proc");
-        let mut ended = 0;
-        for found in fs::read_dir(proc).map_err(file_error(proc))? {
-            let Ok(found) = found else { continue };
-            let name = found.file_name();
-            let pid = name
-                .to_str()
-                .and_then(|name| name.parse().ok())
-                .filter(|pid| *pid != i32::try_from(std::process::id()).unwrap_or(0))
-                .and_then(Pid::from_raw);
-            // Processes come and go while they are looked at.
-            let (Some(pid), Ok(line)) = (pid, fs::read(found.path().join("cmdline"))) else {
-                continue;
-            };
-            if self.is_ours(&line) && kill_process(pid, Signal::KILL).is_ok() {
-                ended += 1;
-            }
-        }
+        let proc = Path::new(processes::PROC);
+        let ended = processes::end(&self.folder).map_err(file_error(proc))?;
+        processes::await_containers(&self.record.name).map_err(file_error(proc))?;
         Ok(ended)
-    }
-
-    /// Whether a command line is that of a program that we start, and names a file of the folder.
-    fn is_ours(&self, line: &[u8]) -> bool {
-        let line = String::from_utf8_lossy(line);
-        let mut arguments = line.split('\0');
-        let program = arguments.next().unwrap_or_default();
-        let program = program.rsplit('/').next().unwrap_or_default();
-        let inside = format!("{}/", self.folder.display());
-        matches!(
-            program,
-            "etcd" | "kind" | "kube-apiserver" | "kube-controller-manager" | "kube-scheduler"
-        ) && arguments.any(|argument| {
-            argument
-                .split_once('=')
-                .is_some_and(|(_, value)| value.starts_with(&inside))
-        })
     }
 
     /// Removes the cluster's folder: nothing of it is left.
@@ -576,17 +546,5 @@ mod tests {
         });
         assert!(taken >= 50, "{taken}");
         assert!(journal.list().unwrap().is_empty());
-    }
-
-    #[test]
-    fn only_our_programs_with_our_files_are_ended() {
-        let folder = tempfile::tempdir().unwrap();
-        let lease = Journal::new(folder.path())
-            .open(record("wavetank-a"))
-            .unwrap();
-        let file = lease.folder().join("etcd").display().to_string();
-        assert!(lease.is_ours(format!("/opt/etcd\0--data-dir={file}").as_bytes()));
-        assert!(!lease.is_ours(format!("/opt/tail\0--data-dir={file}").as_bytes()));
-        assert!(!lease.is_ours(b"/opt/etcd\0--data-dir=/var/lib/etcd"));
     }
 }

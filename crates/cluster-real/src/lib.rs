@@ -30,6 +30,7 @@ mod hub;
 mod inotify;
 mod nodes;
 mod private_file;
+mod processes;
 mod quiet;
 mod ready;
 mod reset;
