@@ -51,7 +51,10 @@ fn the_tables_of_kind_have_a_scenario_of_every_folder() {
     let script = fs::read_to_string(root().join("tools/kind-table")).unwrap();
     let named: Vec<&str> = script
         .split_whitespace()
-        .filter(|word| folder.join(word).is_dir() || word.ends_with(".yaml"))
+        .filter(|word| {
+            let path = folder.join(word);
+            path.is_dir() || path.extension().is_some_and(|end| end == "yaml")
+        })
         .collect();
     for word in &named {
         assert!(folder.join(word).exists(), "scenarios/{word} is not there");

@@ -35,20 +35,20 @@ impl Inotify {
         Self::read(Path::new("/proc"), geteuid().as_raw())
     }
 
-    /// Those of the `user`, by the files in `proc`.
-    fn read(proc: &Path, user: u32) -> Option<Self> {
+    /// Those of the user `owner`, by the files in `proc`.
+    fn read(proc: &Path, owner: u32) -> Option<Self> {
         let limit = fs::read_to_string(proc.join("sys/fs/inotify/max_user_instances")).ok()?;
         let limit = limit.trim().parse().ok()?;
         // Processes come and go while they are looked at.
         let processes = fs::read_dir(proc).ok()?.flatten();
         let used = processes
-            .filter(|process| process.metadata().is_ok_and(|found| found.uid() == user))
+            .filter(|process| process.metadata().is_ok_and(|found| found.uid() == owner))
             .map(|process| instances(&process.path()))
             .sum();
         Some(Self {
             limit,
             used,
-            of_root: user == 0,
+            of_root: owner == 0,
         })
     }
 

@@ -535,7 +535,10 @@ mod tests {
                 let journal = &journal;
                 scope.spawn(move || {
                     let leases = (0..50).filter_map(|_| match journal.open(record(name)) {
-                        Ok(lease) => Some(lease.forget().unwrap()),
+                        Ok(lease) => {
+                            lease.forget().unwrap();
+                            Some(())
+                        }
                         Err(JournalError::InUse { .. }) => None,
                         Err(error) => panic!("{error:?}"),
                     });

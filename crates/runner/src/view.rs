@@ -138,10 +138,9 @@ impl Committed {
     /// Of what is gone no version is left; that it was there is remembered.
     fn remove(&mut self, key: &ObjectKey) {
         if let Some(versions) = self.objects.get_mut(key) {
-            let versions = std::mem::take(versions);
-            versions
-                .iter()
-                .for_each(|seen| Self::forget(&mut self.places, seen));
+            for seen in std::mem::take(versions) {
+                Self::forget(&mut self.places, &seen);
+            }
         }
     }
 
