@@ -192,7 +192,7 @@ mod tests {
             5 ConfigMap/a rejected: admission webhook \"x\" denied the request
             5 Sync/0 failed
             5 Sync failed
-            5 operation retrying: one or more objects failed to apply. Retrying attempt #1 at 12:00AM.
+            5 operation retrying: one or more objects failed to apply. Retrying attempt #1 at 2026-01-01T00:00:05Z.
             5005 operation started
             5005 Sync started
             5005 Sync/0 started

@@ -1,8 +1,9 @@
 //! What the controller finds out about the application itself: comparison, health, conditions, and what follows.
 //!
 //! The app is compared when somebody asks (`refresh`), `passes.batch` after a change of one of its objects, after each
-//! operation, when a self-heal's wait is over, and every `resyncPeriod`. All that only where the scenario speaks of the
-//! app, its auto-sync or its deletion: elsewhere nothing depends on it.
+//! operation, when a self-heal's wait is over, and every `resyncPeriod`. A change of an object brings a comparison with
+//! the revision that was compared last, everything else one with the newest. All that only where the scenario speaks of
+//! the app, its auto-sync or its deletion: elsewhere nothing depends on it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -83,10 +84,16 @@ pub(crate) fn matters(scenario: &Scenario) -> bool {
 pub(crate) struct Refreshes {
     /// Whether it is compared at all.
     pub(crate) wanted: bool,
-    /// When something makes it due: this is work.
-    pub(crate) due: Option<SimTime>,
-    /// When it was compared last, or the start of the run: resyncs count from then.
-    pub(crate) last: SimTime,
+    /// When a change of an object makes it due, with the revision that was compared last: this is work, as the next two.
+    recent: Option<SimTime>,
+    /// When something else does, with the newest revision.
+    latest: Option<SimTime>,
+    /// When the wait before a self-heal is over, with the newest revision; any comparison decides anew.
+    heal: Option<SimTime>,
+    /// The revision that was compared last.
+    compared: Option<Revision>,
+    /// When the newest revision was compared last, or the start of the run: resyncs count from then.
+    last: SimTime,
     /// How often it was compared.
     pub(crate) count: u64,
     /// The last operation ended and no comparison has seen its end.
@@ -98,17 +105,54 @@ pub(crate) struct Refreshes {
 }
 
 impl Refreshes {
-    /// Makes a comparison due at `at`, or keeps an earlier one.
+    /// Makes a comparison with the newest revision due at `at`, or keeps an earlier one.
     pub(crate) fn bring(&mut self, at: SimTime) {
-        if self.wanted {
-            self.due = Some(self.due.map_or(at, |due| due.min(at)));
+        self.latest = self.earlier(self.latest, at);
+    }
+
+    /// Makes a comparison with the revision that was compared last due at `at`, or keeps an earlier one.
+    pub(crate) fn bring_recent(&mut self, at: SimTime) {
+        self.recent = self.earlier(self.recent, at);
+    }
+
+    fn earlier(&self, due: Option<SimTime>, at: SimTime) -> Option<SimTime> {
+        if !self.wanted {
+            return due;
         }
+        Some(due.map_or(at, |due| due.min(at)))
+    }
+
+    /// When the next comparison is due that something makes due.
+    pub(crate) fn due(&self) -> Option<SimTime> {
+        let due = [self.recent, self.latest, self.heal];
+        due.into_iter().flatten().min()
     }
 
     /// When the next comparison is due, resyncs included.
     pub(crate) fn next(&self, resync: Duration) -> Option<SimTime> {
-        let resync = (self.wanted && !resync.is_zero()).then(|| self.last + resync);
-        [self.due, resync].into_iter().flatten().min()
+        [self.due(), self.resync(resync)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn resync(&self, period: Duration) -> Option<SimTime> {
+        (self.wanted && !period.is_zero()).then(|| self.last + period)
+    }
+
+    /// Takes up what is due; gives the revision to compare with, `None` for the newest.
+    fn open(&mut self, now: SimTime, resync: Duration) -> Option<Revision> {
+        let is_due = |at: SimTime| at <= now;
+        let heals = self.heal.take().is_some_and(is_due);
+        let is_latest =
+            heals || self.latest.is_some_and(is_due) || self.resync(resync).is_some_and(is_due);
+        self.recent = None;
+        if is_latest || self.compared.is_none() {
+            self.latest = None;
+            self.last = now;
+            return None;
+        }
+        self.compared.clone()
     }
 }
 
@@ -287,17 +331,21 @@ impl Controller {
         let mut guard = self.shared.state();
         let state = &mut *guard;
         // Before 3.6 the operation was looked at after each comparison (SYNC-129); that of a resync is the backstop.
-        if state.refreshes.due.take().is_some()
+        if state.refreshes.due().is_some()
             && state.app.settings.pass_rules() < ArgoVersion::V3_6
             && state.is_working()
         {
             state.batch_due = Some(now);
         }
-        state.refreshes.last = now;
+        let resync = state.app.settings.resync_period;
+        let revision = state
+            .refreshes
+            .open(now, resync)
+            .unwrap_or_else(|| state.desired.head().clone());
+        state.refreshes.compared = Some(revision.clone());
         state.refreshes.running = true;
         let asked_for = std::mem::take(&mut state.refreshes.requested);
         let app = Arc::clone(&state.app);
-        let revision = state.desired.head().clone();
         let options = app_options(&app, &app.sync_policy.sync_options);
         let whole = options.read_managed_fields(&revision.manifests);
         Opened {
@@ -390,9 +438,7 @@ impl Controller {
             Decision::SyncError(message) => Some(message),
             Decision::Later(at) => {
                 let soon = self.shared.clock.now() + Duration::from_millis(1);
-                state
-                    .refreshes
-                    .bring(self.shared.cluster.epoch().sim(at).max(soon));
+                state.refreshes.heal = Some(self.shared.cluster.epoch().sim(at).max(soon));
                 None
             }
             Decision::Start(operation) => {
@@ -429,7 +475,7 @@ fn automatic(
     operation.self_heal_attempts = automatic.self_heal_attempts;
     state.operations += 1;
     let number = state.operations;
-    OperationRecord::new(number, operation, revision, options, false)
+    OperationRecord::new(number, operation, revision, options)
 }
 
 fn backoff(app: &App) -> SelfHealBackoff {
@@ -452,20 +498,54 @@ const fn word(status: SyncCode) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use crate::desired::Desired;
+
     use super::*;
+
+    const RESYNC: Duration = Duration::from_millis(120);
+
+    fn at(millis: u64) -> SimTime {
+        SimTime::from_millis(millis)
+    }
+
+    fn revision() -> Revision {
+        Desired::new("demo".to_owned(), Some("r1".to_owned()), Vec::new())
+            .head()
+            .clone()
+    }
 
     #[test]
     fn the_earliest_reason_to_compare_counts() {
-        let at = SimTime::from_millis;
-        let resync = Duration::from_millis(120);
         let mut refreshes = Refreshes::default();
         refreshes.bring(at(5));
-        assert_eq!(refreshes.next(resync), None, "nothing depends on it");
+        assert_eq!(refreshes.next(RESYNC), None, "nothing depends on it");
         refreshes.wanted = true;
-        assert_eq!(refreshes.next(resync), Some(at(120)));
+        assert_eq!(refreshes.next(RESYNC), Some(at(120)));
         assert_eq!(refreshes.next(Duration::ZERO), None);
         refreshes.bring(at(50));
-        refreshes.bring(at(70));
-        assert_eq!(refreshes.next(resync), Some(at(50)));
+        refreshes.bring_recent(at(70));
+        refreshes.bring(at(60));
+        assert_eq!(refreshes.next(RESYNC), Some(at(50)));
+    }
+
+    /// A change of an object brings no newer revision, and does not put a resync off.
+    #[test]
+    fn only_some_comparisons_look_for_a_newer_revision() {
+        let mut refreshes = Refreshes {
+            wanted: true,
+            ..Refreshes::default()
+        };
+        refreshes.bring_recent(at(10));
+        assert!(refreshes.open(at(10), RESYNC).is_none(), "the first one");
+        refreshes.compared = Some(revision());
+        refreshes.bring_recent(at(20));
+        refreshes.bring(at(40));
+        assert!(refreshes.open(at(20), RESYNC).is_some());
+        assert_eq!(refreshes.due(), Some(at(40)));
+        assert!(refreshes.open(at(40), RESYNC).is_none());
+        refreshes.bring_recent(at(50));
+        assert!(refreshes.open(at(50), RESYNC).is_some());
+        assert_eq!(refreshes.next(RESYNC), Some(at(160)));
+        assert!(refreshes.open(at(160), RESYNC).is_none());
     }
 }

@@ -41,8 +41,6 @@ pub(crate) struct OperationRecord {
     pub(crate) commit: Revision,
     /// What the engine is told.
     pub(crate) options: Arc<SyncOptions>,
-    /// The revision somebody asked for: retries that refresh keep it.
-    pub(crate) pinned: bool,
     /// When the controller has seen that it is requested.
     pub(crate) due: SimTime,
     pub(crate) passes: u32,
@@ -57,7 +55,6 @@ impl OperationRecord {
         state: OperationState,
         commit: Revision,
         options: SyncOptions,
-        pinned: bool,
     ) -> Self {
         let options = Arc::new(options);
         Self {
@@ -65,7 +62,6 @@ impl OperationRecord {
             state,
             commit,
             options,
-            pinned,
             due: SimTime::ZERO,
             passes: 0,
             stored_due: None,

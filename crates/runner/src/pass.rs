@@ -144,7 +144,8 @@ impl Controller {
         if begun.act == Act::Terminate {
             cause = Cause::Terminate;
         }
-        if cause == Cause::Retry && operation.state.revision.is_none() && !operation.pinned {
+        // Of a retry that refreshes, whatever revision was asked for (SYNC-134).
+        if cause == Cause::Retry && operation.state.revision.is_none() {
             operation.commit = state.desired.head().clone();
         }
         operation.state.revision = Some(operation.commit.name.clone());
@@ -210,7 +211,8 @@ impl Controller {
         };
         let succeeded = output.phase == OperationPhase::Succeeded;
         let attempt_over = output.phase.completed();
-        let finished = operation.state.finish(act, output, wall);
+        let version = operation.options.version;
+        let finished = operation.state.finish(act, output, wall, version);
         operation.stored_due =
             (finished.changed && !finished.over).then(|| now + self.own_write_latency());
         operation.last_pass = now;

@@ -56,13 +56,7 @@ impl Shared {
         state.operations += 1;
         let number = state.operations;
         let operation = OperationState::start(retry, false, now);
-        state.requested = Some(OperationRecord::new(
-            number,
-            operation,
-            commit,
-            options,
-            request.revision.is_some(),
-        ));
+        state.requested = Some(OperationRecord::new(number, operation, commit, options));
         drop(state);
         self.control.notify_one();
         Ok(number)

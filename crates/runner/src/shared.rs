@@ -202,15 +202,15 @@ impl Shared {
         }
         state.rested = false;
         let at = self.clock.now() + state.app.settings.batch();
-        let refresh = state.refreshes.due;
+        let refresh = state.refreshes.due();
         if managed && !state.is_deleted() {
-            state.refreshes.bring(at);
+            state.refreshes.bring_recent(at);
         }
         let batched = state.is_working() && state.batch_due.is_none();
         if batched {
             state.batch_due = Some(at);
         }
-        let news = batched || state.refreshes.due != refresh;
+        let news = batched || state.refreshes.due() != refresh;
         drop(state);
         if news {
             self.control.notify_one();
@@ -233,7 +233,7 @@ impl Shared {
             && state.requested.is_none()
             && !state.confirmed
             && !state.restarted
-            && (state.refreshes.due.is_none() || state.is_deleted())
+            && (state.refreshes.due().is_none() || state.is_deleted())
             && (state.batch_due.is_none() || !state.is_working())
             && (!actions || self.recorder.pending_waiters() == 0)
             && self.cluster.next_work().is_none()

@@ -135,32 +135,37 @@ impl Pass<'_> {
             return self.cascade().await;
         }
         if self.has(POST_DELETE_FINALIZER) {
-            let done = self.execute_hooks(Phase::PostDelete).await;
-            if done.map_err(|error| format!("error executing post-delete hooks: {error}"))? {
+            if self.execute_hooks(Phase::PostDelete).await? {
                 self.drop_finalizers(&[POST_DELETE_FINALIZER]);
             }
             return Ok(());
         }
-        for (finalizer, phase) in [
-            (PRE_DELETE_CLEANUP_FINALIZER, Phase::PreDelete),
-            (POST_DELETE_CLEANUP_FINALIZER, Phase::PostDelete),
-        ] {
-            if self.has(finalizer) {
-                if self.clean_up_hooks(phase).await? {
-                    self.drop_finalizers(&[finalizer]);
-                }
-                return Ok(());
+        if self.has(PRE_DELETE_CLEANUP_FINALIZER) {
+            let done = self.clean_up_hooks(Phase::PreDelete).await;
+            if done.map_err(|error| format!("error cleaning up pre-delete hooks: {error}"))? {
+                self.drop_finalizers(&[PRE_DELETE_CLEANUP_FINALIZER]);
             }
+            return Ok(());
+        }
+        if self.has(POST_DELETE_CLEANUP_FINALIZER) && self.clean_up_hooks(Phase::PostDelete).await?
+        {
+            self.drop_finalizers(&[POST_DELETE_CLEANUP_FINALIZER]);
         }
         Ok(())
     }
 
-    /// The app's live objects without an owner.
+    /// The app's live objects without an owner, but for those that its project does not permit (SYNC-010).
     fn owned(&self) -> Vec<Arc<Value>> {
         let app = &self.input.app;
+        let project = self.input.options.project.as_deref();
+        let permitted = |live: &Value| match (project, ObjectKey::of(live)) {
+            (Some(project), Some(key)) => project.permits_live(&key),
+            _ => true,
+        };
         let own = |live: &&Arc<Value>| {
             target::owner_app(live, app.tracking) == Some(app.name.as_str())
                 && object::owners(live).next().is_none()
+                && permitted(live)
         };
         self.input.live.iter().filter(own).cloned().collect()
     }
@@ -172,7 +177,7 @@ impl Pass<'_> {
             return Ok(());
         }
         let doomed: Vec<&Arc<Value>> = owned.iter().filter(|live| self.is_deleted(live)).collect();
-        if !self.input.confirmed && doomed.iter().any(|live| self.needs_confirmation(live)) {
+        if !self.input.confirmed && self.need_confirmation(&doomed) {
             return Ok(());
         }
         let Some(highest) = doomed.iter().map(|live| argo::wave(live)).max() else {
@@ -201,12 +206,25 @@ impl Pass<'_> {
         crate::plan::defined_kind(live).is_none() && option != Some("false") && !kept
     }
 
-    fn needs_confirmation(&self, live: &Value) -> bool {
+    /// Whether one of these objects, as it is or as it is desired, is deleted only with somebody's word.
+    fn need_confirmation(&self, doomed: &[&Arc<Value>]) -> bool {
         let options = &self.input.options;
-        let asks = |name, default: &Option<String>| {
-            argo::option_value(live, name).or(default.as_deref()) == Some("confirm")
+        let asks = |object: &Value| {
+            let is_asked = |name, default: &Option<String>| {
+                argo::option_value(object, name).or(default.as_deref()) == Some("confirm")
+            };
+            is_asked("Delete", &options.default_delete) || is_asked("Prune", &options.default_prune)
         };
-        asks("Delete", &options.default_delete) || asks("Prune", &options.default_prune)
+        if doomed.iter().any(|live| asks(live)) {
+            return true;
+        }
+        let keys: BTreeSet<ObjectKey> = doomed
+            .iter()
+            .filter_map(|live| ObjectKey::of(live))
+            .collect();
+        let desired = target::normalise(&self.input.targets, &self.input.app, &self.input.kinds);
+        let mut desired = desired.list.iter();
+        desired.any(|target| keys.contains(&target.key) && asks(&target.object))
     }
 
     async fn delete(&mut self, asks: Vec<DeleteAsk>) -> Result<(), String> {
@@ -252,10 +270,15 @@ impl Pass<'_> {
         if self.create_hooks(phase, missing).await? > 0 {
             return Ok(false);
         }
-        let degraded: Vec<&Arc<Value>> = existing
-            .iter()
-            .filter(|live| self.health(live) == Some(HealthStatus::Degraded))
-            .collect();
+        let mut degraded = Vec::new();
+        let mut progressing = false;
+        for live in &existing {
+            match self.health(live)? {
+                Some(HealthStatus::Degraded) => degraded.push(live),
+                Some(HealthStatus::Progressing) => progressing = true,
+                _ => {}
+            }
+        }
         if !degraded.is_empty() {
             let names: Vec<String> = degraded
                 .iter()
@@ -270,7 +293,7 @@ impl Pass<'_> {
             self.output.failed = Some(phase);
             return Err(format!("{phase} hook(s) failed: {}", names.join(", ")));
         }
-        if self.any_unfinished(&existing) {
+        if progressing {
             return Ok(false);
         }
         self.output.completed = Some(phase);
@@ -306,18 +329,19 @@ impl Pass<'_> {
         })
     }
 
-    fn health(&self, live: &Value) -> Option<HealthStatus> {
+    /// Health of a hook; a check that fails ends the pass.
+    fn health(&self, live: &Value) -> Result<Option<HealthStatus>, String> {
         match self.assessor.assess(live) {
-            Ok(None) => Some(HealthStatus::Healthy),
-            Ok(Some(health)) => health.status,
-            Err(failure) => failure.health.status,
+            Ok(None) => Ok(Some(HealthStatus::Healthy)),
+            Ok(Some(health)) => Ok(health.status),
+            Err(failure) => Err(failure.to_string()),
         }
     }
 
     fn any_unfinished(&self, hooks: &[Arc<Value>]) -> bool {
         hooks
             .iter()
-            .any(|live| self.health(live) == Some(HealthStatus::Progressing))
+            .any(|live| self.health(live) == Ok(Some(HealthStatus::Progressing)))
     }
 
     /// POSTs hooks; one that is there already is passed over. Gives how many were made.
@@ -362,10 +386,12 @@ impl Pass<'_> {
     /// Deletes hooks by their policy and the worst health; `true` when none of those is left (SYNC-147, SYNC-212).
     async fn clean_up_hooks(&mut self, phase: Phase) -> Result<bool, String> {
         let hooks = self.live_hooks(phase);
-        let worst = hooks.iter().filter_map(|live| self.health(live));
-        let worst = worst.fold(HealthStatus::Healthy, |worst, next| {
-            if next.is_worse(worst) { next } else { worst }
-        });
+        let mut worst = HealthStatus::Healthy;
+        for live in &hooks {
+            if let Some(next) = self.health(live)?.filter(|next| next.is_worse(worst)) {
+                worst = next;
+            }
+        }
         let policy = match worst {
             HealthStatus::Degraded => DeletePolicy::HookFailed,
             HealthStatus::Healthy => DeletePolicy::HookSucceeded,

@@ -9,7 +9,7 @@ mod retry;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use wavetank_model::OperationPhase;
+use wavetank_model::{ArgoVersion, OperationPhase};
 
 use crate::engine::StepOutput;
 use crate::options::SyncOptions;
@@ -225,8 +225,15 @@ impl OperationState {
 
     /// Stores the outcome of a pass and decides about a retry (SYNC-130, SYNC-132).
     ///
-    /// `act` is what [`OperationState::begin`] said, so that a termination that was asked for during a step is seen.
-    pub fn finish(&mut self, act: Act, output: StepOutput, now: Timestamp) -> Finished {
+    /// `act` is what [`OperationState::begin`] said, so that a termination that was asked for during a step is seen;
+    /// `version` puts the announcement of a retry into its words.
+    pub fn finish(
+        &mut self,
+        act: Act,
+        output: StepOutput,
+        now: Timestamp,
+        version: ArgoVersion,
+    ) -> Finished {
         let before = (self.phase, self.finished_at, self.retry_count);
         let asked_meanwhile = act == Act::Step && self.phase == OperationPhase::Terminating;
         let mut changed = self.results != output.results;
@@ -240,7 +247,7 @@ impl OperationState {
             if self.timed_out {
                 message.push_str(TIMEOUT_SUFFIX);
             }
-            (phase, message, retrying) = self.after_failure(act, phase, message, now);
+            (phase, message, retrying) = self.after_failure(act, phase, message, now, version);
         }
         if phase.completed() {
             self.finished_at = Some(whole_seconds(now));
@@ -262,6 +269,7 @@ impl OperationState {
         phase: OperationPhase,
         message: String,
         now: Timestamp,
+        version: ArgoVersion,
     ) -> (OperationPhase, String, bool) {
         if act != Act::Terminate && self.retry.allows(self.retry_count) {
             let at = self
@@ -272,7 +280,7 @@ impl OperationState {
                 Ok(at) => {
                     self.finished_at = Some(whole_seconds(now));
                     self.retry_count += 1;
-                    let time = clock_time(at);
+                    let time = shown(at, version);
                     let text = format!(
                         "{message}. Retrying attempt #{} at {time}.",
                         self.retry_count
@@ -310,8 +318,11 @@ fn whole_seconds(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
-/// `3:04PM`, in UTC.
-fn clock_time(at: Timestamp) -> String {
+/// `3:04PM`, in UTC; since 3.6 the day too, as stored times are written (SYNC-084, SYNC-227).
+fn shown(at: Timestamp, version: ArgoVersion) -> String {
+    if version >= ArgoVersion::V3_6 {
+        return whole_seconds(at).to_string();
+    }
     let seconds = at.as_second().rem_euclid(86_400);
     let (hour, minute) = (seconds / 3600, seconds / 60 % 60);
     let half = if hour < 12 { "AM" } else { "PM" };

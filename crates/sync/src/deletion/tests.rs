@@ -1,3 +1,5 @@
+use rstest::rstest;
+
 use super::*;
 use crate::testing::{Cluster, app, block_on, objects, tracked};
 
@@ -160,15 +162,7 @@ fn delete_hooks_must_be_permitted() {
     let mut cluster = Cluster::new();
     let hooks = "Job/fine hook=PreDelete\nJob/away hook=PreDelete ns=elsewhere";
     let mut deletion = Deletion::new(hooks, &[]);
-    let here = crate::project::Destination {
-        namespace: "demo".to_owned(),
-        ..crate::project::Destination::default()
-    };
-    deletion.options.project = Some(Arc::new(crate::project::Project {
-        name: "team".to_owned(),
-        destinations: vec![here],
-        ..crate::project::Project::default()
-    }));
+    deletion.options.project = Some(only_here());
     let error = deletion.pass(&mut cluster).error;
     assert_eq!(
         error.as_deref(),
@@ -180,6 +174,74 @@ fn delete_hooks_must_be_permitted() {
     assert_eq!(cluster.take_log(), "");
 }
 
+fn only_here() -> Arc<crate::project::Project> {
+    let here = crate::project::Destination {
+        namespace: "demo".to_owned(),
+        ..crate::project::Destination::default()
+    };
+    Arc::new(crate::project::Project {
+        name: "team".to_owned(),
+        destinations: vec![here],
+        ..crate::project::Project::default()
+    })
+}
+
+/// SYNC-145, SYNC-010: what the project does not permit is neither deleted nor waited for.
+#[test]
+fn objects_that_are_not_permitted_stay() {
+    let mut cluster = cluster_with("ConfigMap/here\nConfigMap/there ns=elsewhere");
+    let mut deletion = Deletion::new("", &[RESOURCES_FINALIZER]);
+    deletion.options.project = Some(only_here());
+    deletion.pass(&mut cluster);
+    assert_eq!(cluster.take_log(), "delete configmap/here");
+    deletion.pass(&mut cluster);
+    assert_eq!(cluster.take_log(), "");
+    assert!(deletion.finalizers.is_empty());
+}
+
+/// SYNC-145: a desired object asks for confirmation as well as the live one, which may not have heard of it.
+#[test]
+fn what_is_desired_asks_for_confirmation_too() {
+    let mut cluster = cluster_with("ConfigMap/a");
+    let mut deletion = Deletion::new("ConfigMap/a option=Delete=confirm", &[RESOURCES_FINALIZER]);
+    deletion.pass(&mut cluster);
+    assert_eq!(cluster.take_log(), "");
+    deletion.confirmed = true;
+    deletion.pass(&mut cluster);
+    assert_eq!(cluster.take_log(), "delete configmap/a");
+}
+
+/// SYNC-146, SYNC-147: a health check that fails is an error of the pass.
+#[rstest]
+#[case(
+    PRE_DELETE_FINALIZER,
+    "PreDelete",
+    "error executing pre-delete hooks: "
+)]
+#[case(
+    PRE_DELETE_CLEANUP_FINALIZER,
+    "PreDelete",
+    "error cleaning up pre-delete hooks: "
+)]
+#[case(POST_DELETE_FINALIZER, "PostDelete", "")]
+#[case(POST_DELETE_CLEANUP_FINALIZER, "PostDelete", "")]
+fn hooks_whose_health_cannot_be_told_hold_the_app(
+    #[case] finalizer: &str,
+    #[case] phase: &str,
+    #[case] head: &str,
+) {
+    let hook = format!("Job/a hook={phase},Sync");
+    let mut cluster = cluster_with(&hook);
+    cluster.edit("Job/a")["apiVersion"] = "batch/v2".into();
+    let mut deletion = Deletion::new("", &[finalizer]);
+    let error = deletion.pass(&mut cluster).error.unwrap_or_default();
+    assert_eq!(
+        error,
+        format!("{head}unsupported Job GVK: batch/v2, Kind=Job")
+    );
+    assert_eq!(deletion.finalizers, [finalizer]);
+}
+
 /// SYNC-146: a hook of a kind that is not served has no scope.
 #[test]
 fn delete_hooks_must_have_a_scope() {
@@ -188,7 +250,7 @@ fn delete_hooks_must_have_a_scope() {
     assert_eq!(
         error.as_deref(),
         Some(
-            "error executing post-delete hooks: failed to determine scope of PostDelete hook {example.com Widget demo w}: \
+            "failed to determine scope of PostDelete hook {example.com Widget demo w}: \
              .example.com \"\" not found"
         )
     );

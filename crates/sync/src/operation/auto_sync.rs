@@ -145,11 +145,12 @@ pub fn decide(input: &AutoSync<'_>) -> Decision {
     let mut attempts = 0;
     if let Some(last) = input.last.filter(|last| already_attempted(last, input)) {
         if last.phase != OperationPhase::Succeeded {
-            let text = format!(
-                "Failed last sync attempt to [{}]: {}",
-                input.revision, last.message
-            );
-            return Decision::SyncError(text);
+            // An operation without a result has no revision that could be named.
+            let revision = last.revision.as_deref().unwrap_or_default();
+            return Decision::SyncError(format!(
+                "Failed last sync attempt to [{revision}]: {}",
+                last.message
+            ));
         }
         if !policy.self_heal {
             return Decision::Nothing("this revision was synced already, and self-heal is off");
@@ -205,6 +206,7 @@ mod tests {
     use std::sync::Arc;
 
     use rstest::rstest;
+    use wavetank_model::ArgoVersion;
 
     use super::*;
     use crate::compare::compare;
@@ -243,7 +245,12 @@ mod tests {
             message: "why".to_owned(),
             results: Vec::new(),
         };
-        state.finish(super::super::Act::Step, output, at(0));
+        state.finish(
+            super::super::Act::Step,
+            output,
+            at(0),
+            ArgoVersion::default(),
+        );
         state
     }
 
@@ -287,13 +294,16 @@ mod tests {
 
     /// SYNC-150, SYNC-151, SYNC-198, U-272: a failed attempt is not repeated for the same revision, also one without a result.
     #[rstest]
-    #[case(Some("r1"))]
-    #[case(None)]
-    fn a_failed_revision_is_not_tried_again(#[case] revision: Option<&str>) {
+    #[case(Some("r1"), "r1")]
+    #[case(None, "")]
+    fn a_failed_revision_is_not_tried_again(#[case] revision: Option<&str>, #[case] named: &str) {
         let changed = comparison("ConfigMap/a", "");
         let last = done(OperationPhase::Failed, revision, 0);
-        let error = Decision::SyncError("Failed last sync attempt to [r1]: why".to_owned());
-        assert_eq!(decided(ALL, &changed, Some(&last), 1000), error);
+        let error = format!("Failed last sync attempt to [{named}]: why");
+        assert_eq!(
+            decided(ALL, &changed, Some(&last), 1000),
+            Decision::SyncError(error)
+        );
     }
 
     /// SYNC-152, SYNC-196: only what is out of sync, by kind and name, after a growing wait (SYNC-197).

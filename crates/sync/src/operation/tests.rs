@@ -1,3 +1,5 @@
+use rstest::rstest;
+
 use super::*;
 
 const NO_TIMEOUT: SignedDuration = SignedDuration::ZERO;
@@ -16,6 +18,11 @@ fn output(phase: OperationPhase, message: &str) -> StepOutput {
 
 fn failed() -> StepOutput {
     output(OperationPhase::Failed, "boom")
+}
+
+/// Stores the outcome of a pass as the newest version does.
+fn finish(state: &mut OperationState, act: Act, output: StepOutput, now: Timestamp) -> Finished {
+    state.finish(act, output, now, ArgoVersion::default())
 }
 
 fn with_limit(limit: i64) -> RetryStrategy {
@@ -38,17 +45,14 @@ fn an_operation_runs_until_a_step_completes_it() {
         }
     );
     let waiting = output(OperationPhase::Running, "waiting");
+    assert!(finish(&mut state, Act::Step, waiting.clone(), at("15:04:01")).changed);
     assert!(
-        state
-            .finish(Act::Step, waiting.clone(), at("15:04:01"))
-            .changed
-    );
-    assert!(
-        !state.finish(Act::Step, waiting, at("15:04:02")).changed,
+        !finish(&mut state, Act::Step, waiting, at("15:04:02")).changed,
         "the same again is no change"
     );
     assert_eq!(state.due(at("15:04:02"), NO_TIMEOUT), Due::Idle);
-    let done = state.finish(
+    let done = finish(
+        &mut state,
         Act::Step,
         output(OperationPhase::Succeeded, "done"),
         at("15:05:00"),
@@ -70,10 +74,13 @@ fn an_operation_runs_until_a_step_completes_it() {
 fn a_retry_comes_one_factor_later_than_announced() {
     let mut state = OperationState::start(with_limit(1), false, at("15:04:00"));
     state.revision = Some("abc".to_owned());
-    let finished = state.finish(Act::Step, failed(), at("15:04:30.500"));
+    let finished = finish(&mut state, Act::Step, failed(), at("15:04:30.500"));
     assert!(finished.retrying && !finished.over);
     assert_eq!(state.phase, OperationPhase::Running);
-    assert_eq!(state.message, "boom. Retrying attempt #1 at 3:04PM.");
+    assert_eq!(
+        state.message,
+        "boom. Retrying attempt #1 at 2026-01-01T15:04:35Z."
+    );
     assert_eq!(
         state.due(at("15:04:31"), NO_TIMEOUT),
         Due::At(at("15:04:40"))
@@ -97,10 +104,23 @@ fn a_retry_comes_one_factor_later_than_announced() {
         at("15:04:00"),
         "retries keep the start (SYNC-171)"
     );
-    state.finish(Act::Step, failed(), at("15:04:41"));
+    finish(&mut state, Act::Step, failed(), at("15:04:41"));
     assert_eq!(
         (state.phase, state.message.as_str()),
         (OperationPhase::Failed, "boom (retried 1 times).")
+    );
+}
+
+/// SYNC-084, SYNC-227: before 3.6 the time of the day only.
+#[rstest]
+#[case("15:04:00", "3:04PM")]
+#[case("00:00:01", "12:00AM")]
+fn a_retry_was_announced_by_the_time_of_the_day(#[case] now: &str, #[case] shown: &str) {
+    let mut state = OperationState::start(with_limit(1), false, at(now));
+    state.finish(Act::Step, failed(), at(now), ArgoVersion::V3_5);
+    assert_eq!(
+        state.message,
+        format!("boom. Retrying attempt #1 at {shown}.")
     );
 }
 
@@ -113,8 +133,11 @@ fn a_refreshing_retry_takes_the_latest_revision() {
     };
     let mut state = OperationState::start(retry, false, at("00:00:00"));
     state.revision = Some("abc".to_owned());
-    state.finish(Act::Step, failed(), at("00:00:01"));
-    assert_eq!(state.message, "boom. Retrying attempt #1 at 12:00AM.");
+    finish(&mut state, Act::Step, failed(), at("00:00:01"));
+    assert_eq!(
+        state.message,
+        "boom. Retrying attempt #1 at 2026-01-01T00:00:06Z."
+    );
     state.begin(at("00:00:30"), NO_TIMEOUT);
     assert_eq!(
         state.message,
@@ -128,7 +151,7 @@ fn a_refreshing_retry_takes_the_latest_revision() {
 fn limits_and_errors_of_a_retry() {
     let mut state = OperationState::start(with_limit(-1), true, at("12:00:00"));
     for _ in 0..20 {
-        assert!(state.finish(Act::Step, failed(), at("12:00:01")).retrying);
+        assert!(finish(&mut state, Act::Step, failed(), at("12:00:01")).retrying);
         state.finished_at = None;
     }
     let backoff = Some(Backoff {
@@ -143,7 +166,7 @@ fn limits_and_errors_of_a_retry() {
         false,
         at("12:00:00"),
     );
-    state.finish(Act::Step, failed(), at("12:00:01"));
+    finish(&mut state, Act::Step, failed(), at("12:00:01"));
     assert_eq!(state.phase, OperationPhase::Error);
     assert_eq!(
         state.message,
@@ -158,7 +181,8 @@ fn a_terminated_operation_is_not_retried() {
     assert!(state.request_termination());
     assert_eq!(state.message, "operation is terminating");
     assert_eq!(state.begin(at("12:00:01"), NO_TIMEOUT).act, Act::Terminate);
-    let finished = state.finish(
+    let finished = finish(
+        &mut state,
         Act::Terminate,
         output(OperationPhase::Failed, "Operation terminated"),
         at("12:00:01"),
@@ -174,7 +198,8 @@ fn a_termination_during_a_step_is_kept() {
     let mut state = OperationState::start(RetryStrategy::never(), false, at("12:00:00"));
     let begun = state.begin(at("12:00:01"), NO_TIMEOUT);
     state.request_termination();
-    state.finish(
+    finish(
+        &mut state,
         begun.act,
         output(OperationPhase::Running, "waiting"),
         at("12:00:02"),
@@ -196,7 +221,7 @@ fn a_pass_is_due_when_a_retry_or_the_timeout_is() {
         state.due(at("12:00:02"), timeout),
         Due::At(at("12:00:12.001"))
     );
-    state.finish(Act::Step, failed(), at("12:00:01"));
+    finish(&mut state, Act::Step, failed(), at("12:00:01"));
     assert_eq!(
         state.due(at("12:00:02"), NO_TIMEOUT),
         Due::At(at("12:00:11"))
@@ -215,7 +240,8 @@ fn the_timeout_is_for_what_takes_too_long() {
     let timeout = SignedDuration::from_secs(60);
     let mut state = OperationState::start(with_limit(1), false, at("12:00:00"));
     assert_eq!(state.begin(at("12:00:30"), timeout).act, Act::Step);
-    state.finish(
+    finish(
+        &mut state,
         Act::Step,
         output(OperationPhase::Succeeded, "done"),
         at("12:00:30"),
@@ -224,7 +250,8 @@ fn the_timeout_is_for_what_takes_too_long() {
     let mut state = OperationState::start(with_limit(1), false, at("12:00:00"));
     state.request_termination();
     assert_eq!(state.begin(at("12:02:00"), timeout).act, Act::Terminate);
-    state.finish(
+    finish(
+        &mut state,
         Act::Terminate,
         output(OperationPhase::Failed, "Operation terminated"),
         at("12:02:00"),
@@ -242,17 +269,17 @@ fn errors_are_retried_like_failures() {
         )
     };
     let mut state = OperationState::start(with_limit(1), false, at("15:04:00"));
-    assert!(state.finish(Act::Step, error(), at("15:04:00")).retrying);
+    assert!(finish(&mut state, Act::Step, error(), at("15:04:00")).retrying);
     assert_eq!(
         (state.phase, state.message.as_str()),
         (
             OperationPhase::Running,
-            "Failed to load application project: no. Retrying attempt #1 at 3:04PM."
+            "Failed to load application project: no. Retrying attempt #1 at 2026-01-01T15:04:05Z."
         )
     );
     state.begin(at("15:05:00"), NO_TIMEOUT);
     assert_eq!(state.message, "Retrying operation. Attempt #1");
-    state.finish(Act::Step, error(), at("15:05:00"));
+    finish(&mut state, Act::Step, error(), at("15:05:00"));
     assert_eq!(
         (state.phase, state.message.as_str()),
         (
@@ -267,7 +294,7 @@ fn errors_are_retried_like_failures() {
 fn the_timeout_ends_an_operation_for_good() {
     let timeout = SignedDuration::from_secs(60);
     let mut state = OperationState::start(with_limit(5), false, at("12:00:00"));
-    state.finish(Act::Step, failed(), at("12:00:30"));
+    finish(&mut state, Act::Step, failed(), at("12:00:30"));
     state.begin(at("12:00:40"), timeout);
     assert_eq!(
         state.begin(at("12:01:00"), timeout).act,
@@ -282,7 +309,8 @@ fn the_timeout_ends_an_operation_for_good() {
         }
     );
     assert_eq!(state.message, "operation is terminating due to timeout");
-    state.finish(
+    finish(
+        &mut state,
         Act::Terminate,
         output(OperationPhase::Failed, "Operation terminated"),
         at("12:01:01"),
@@ -310,7 +338,8 @@ fn selective_and_dry_runs_enter_no_history() {
     let (whole, mut part) = (SyncOptions::default(), SyncOptions::default());
     part.resources.push(crate::ResourceFilter::default());
     assert!(!state.enters_history(&whole));
-    state.finish(
+    finish(
+        &mut state,
         Act::Step,
         output(OperationPhase::Succeeded, ""),
         at("12:00:01"),
