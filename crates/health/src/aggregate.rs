@@ -25,8 +25,8 @@ pub struct AppHealth {
     pub status: HealthStatus,
     /// That of each pair, in their order; `None` for pairs that have none or are not looked at.
     pub resources: Vec<Option<Health>>,
-    /// The first assessment that failed.
-    pub error: Option<HealthError>,
+    /// The first assessment that failed, and of which object.
+    pub error: Option<String>,
 }
 
 /// The health of the application `app` whose objects are `pairs`: the worst of theirs (SYNC-126).
@@ -51,7 +51,7 @@ pub fn application(assessor: &Assessor, app: &ObjectKey, pairs: &[Pair<'_>]) -> 
                 return None;
             }
             let health = assessor.assess(live).unwrap_or_else(|failure| {
-                error.get_or_insert(failure.error);
+                error.get_or_insert_with(|| failed(live, &failure.error));
                 Some(failure.health)
             })?;
             // An empty status is as mild as Healthy.
@@ -73,6 +73,15 @@ pub fn application(assessor: &Assessor, app: &ObjectKey, pairs: &[Pair<'_>]) -> 
         resources,
         error,
     }
+}
+
+fn failed(live: &Value, error: &HealthError) -> String {
+    let kind = live.get("kind").and_then(Value::as_str).unwrap_or_default();
+    format!(
+        "failed to get resource health for {kind:?} with name {:?} in namespace {:?}: {error}",
+        object::name(live),
+        object::namespace(live)
+    )
 }
 
 fn is(live: &Value, app: &ObjectKey) -> bool {

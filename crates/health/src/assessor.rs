@@ -124,6 +124,11 @@ impl Assessor {
         Ok(builtin::assess(object, self.version)?)
     }
 
+    /// Whether any check is configured.
+    pub fn is_configured(&self) -> bool {
+        !self.exact.is_empty() || !self.patterns.is_empty()
+    }
+
     /// Whether a configured check judges the kind of `object`, before what is built in.
     pub fn is_overridden(&self, object: &Value) -> bool {
         self.find(object).is_some()
@@ -131,7 +136,7 @@ impl Assessor {
 
     /// The configured check for the kind of `object`.
     fn find(&self, object: &Value) -> Option<&dyn Override> {
-        if self.exact.is_empty() && self.patterns.is_empty() {
+        if !self.is_configured() {
             return None;
         }
         let text = |field: &str| {

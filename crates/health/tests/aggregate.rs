@@ -118,8 +118,8 @@ fn a_failed_assessment_is_unknown_and_reported() {
     );
     assert_eq!(health.status, HealthStatus::Unknown);
     assert_eq!(
-        health.error.unwrap().to_string(),
-        "unsupported Deployment GVK: apps/v2, Kind=Deployment"
+        health.error.unwrap(),
+        "failed to get resource health for \"Deployment\" with name \"\" in namespace \"\": unsupported Deployment GVK: apps/v2, Kind=Deployment"
     );
 }
 

@@ -10,11 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use wavetank_health::{Pair, application};
+use wavetank_health::{AppHealth, Pair, application};
 use wavetank_json::Value;
 use wavetank_kernel::SimTime;
 use wavetank_model::{ArgoVersion, ObjectKey, Verb};
 use wavetank_scenario::{App, BoundAction, Scenario, StepAction};
+use wavetank_sync::engine::APPS_NAMESPACE;
+use wavetank_sync::message::shared_resource;
 use wavetank_sync::operation::auto_sync::{
     AutoSync, AutomatedPolicy, AutomaticOperation, Decision, SelfHealBackoff, decide,
 };
@@ -34,16 +36,6 @@ pub(crate) const OWN_WRITE: Duration = Duration::from_millis(11);
 
 /// How late the watches of a real cluster may be.
 const LATE: Duration = Duration::from_secs(1);
-
-/// Message of the condition `SharedResourceWarning`: the first object that another app claims (SYNC-102).
-pub(crate) fn shared_warning(shared: &[(ObjectKey, String)], app: &AppIdentity) -> Option<String> {
-    let (key, other) = shared.first()?;
-    let ObjectKey { kind, name, .. } = key;
-    Some(format!(
-        "{kind}/{name} is part of applications {} and {other}",
-        app.name
-    ))
-}
 
 /// Message of the condition `InvalidSpecError` when the project does not permit the destination.
 pub(crate) fn invalid_destination(app: &AppIdentity, project: &Project) -> Option<String> {
@@ -91,7 +83,7 @@ pub(crate) struct Refreshes {
     /// When the wait before a self-heal is over, with the newest revision; any comparison decides anew.
     heal: Option<SimTime>,
     /// The revision that was compared last.
-    compared: Option<Revision>,
+    pub(crate) compared: Option<Revision>,
     /// When the newest revision was compared last, or the start of the run: resyncs count from then.
     last: SimTime,
     /// How often it was compared.
@@ -307,8 +299,13 @@ impl Controller {
         {
             conditions.insert("DeletionError".to_owned(), error);
         }
-        if let Some(message) = shared_warning(&found.shared, &self.identity) {
+        let app = &self.identity.name;
+        if let Some(message) = shared_resource(&found.shared, app) {
             conditions.insert("SharedResourceWarning".to_owned(), message);
+        }
+        let repeated = found.warnings.iter().filter(|warning| warning.repeated);
+        if let Some(message) = repeated.map(|warning| warning.text.clone()).min() {
+            conditions.insert("RepeatedResourceWarning".to_owned(), message);
         }
         let invalid = options
             .project
@@ -319,7 +316,14 @@ impl Controller {
         } else if let Some(error) = self.auto_sync(state, &found, &revision, &options, wall) {
             conditions.insert("SyncError".to_owned(), error);
         }
-        let status = self.status(&found, &revision, conditions, state.history);
+        let health = self.health_of(&found);
+        if let Some(error) = &health.error {
+            let message = health_error(error);
+            conditions
+                .entry("ComparisonError".to_owned())
+                .or_insert(message);
+        }
+        let status = status(&found, health, &revision, conditions, state.history);
         self.shared.store_status(state, status);
         drop(guard);
         self.shared.changed.notify_waiters();
@@ -356,13 +360,8 @@ impl Controller {
         }
     }
 
-    fn status(
-        &self,
-        found: &Comparison,
-        revision: &Revision,
-        conditions: BTreeMap<String, String>,
-        history: u32,
-    ) -> trace::AppState {
+    /// Health of the app and of its objects (SYNC-126).
+    pub(crate) fn health_of(&self, found: &Comparison) -> AppHealth {
         // Aggregation only asks whether something is desired: hooks and skipped objects are not among the resources.
         let desired = Value::Null;
         let pairs: Vec<Pair<'_>> = found
@@ -373,25 +372,9 @@ impl Controller {
                 live: resource.live.as_deref(),
             })
             .collect();
-        let key = ObjectKey::new("argoproj.io", "Application", "argocd", &self.identity.name);
-        let health = application(self.shared.recorder.assessor(), &key, &pairs);
-        let resources = found.resources.iter().zip(&health.resources);
-        let resources = resources.map(|(resource, health)| AppResource {
-            key: resource.key.clone(),
-            sync: word(resource.status).to_owned(),
-            health: health
-                .as_ref()
-                .and_then(|health| health.status)
-                .map(|status| status.as_str().to_owned()),
-        });
-        trace::AppState {
-            sync: word(found.status).to_owned(),
-            health: health.status.as_str().to_owned(),
-            revision: revision.name.clone(),
-            resources: resources.collect(),
-            conditions,
-            history,
-        }
+        let name = &self.identity.name;
+        let key = ObjectKey::new("argoproj.io", "Application", APPS_NAMESPACE, name);
+        application(self.shared.recorder.assessor(), &key, &pairs)
     }
 
     /// Decides (SYNC-150); gives the message of the condition `SyncError`.
@@ -451,6 +434,36 @@ impl Controller {
                 None
             }
         }
+    }
+}
+
+/// Message of the condition `ComparisonError` where the health of an object cannot be told.
+pub(crate) fn health_error(error: &str) -> String {
+    format!("error setting app health: {error}")
+}
+
+fn status(
+    found: &Comparison,
+    health: AppHealth,
+    revision: &Revision,
+    conditions: BTreeMap<String, String>,
+    history: u32,
+) -> trace::AppState {
+    let resources = found.resources.iter().zip(health.resources);
+    let resources = resources.map(|(resource, health)| AppResource {
+        key: resource.key.clone(),
+        sync: word(resource.status).to_owned(),
+        health: health
+            .and_then(|health| health.status)
+            .map(|status| status.as_str().to_owned()),
+    });
+    trace::AppState {
+        sync: word(found.status).to_owned(),
+        health: health.status.as_str().to_owned(),
+        revision: revision.name.clone(),
+        resources: resources.collect(),
+        conditions,
+        history,
     }
 }
 

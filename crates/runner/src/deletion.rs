@@ -74,7 +74,10 @@ impl Shared {
         ];
         finalizers.retain(|own| !all.contains(&own.as_str()));
         finalizers.extend(kind.map(str::to_owned));
-        for hook in hook_finalizers(&state.desired.head().manifests) {
+        // What hooks there are the app knows from its last comparison.
+        let known = state.refreshes.compared.as_ref();
+        let revision = known.unwrap_or_else(|| state.desired.head());
+        for hook in hook_finalizers(&revision.manifests) {
             if !finalizers.iter().any(|own| own == hook) {
                 finalizers.push(hook.to_owned());
             }

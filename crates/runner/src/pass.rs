@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use wavetank_model::{ArgoVersion, OperationPhase, Verb};
 use wavetank_scenario::pattern_key;
+use wavetank_sync::message::shared_resource;
 use wavetank_sync::operation::{Act, Finished, OperationState, is_confirmed};
 use wavetank_sync::project::{WindowVerdict, can_sync};
 use wavetank_sync::server_side_diff::Answers;
 use wavetank_sync::{StepInput, StepOutput, compare};
 use wavetank_trace::{DesiredObject, Event, OperationEvent};
 
-use crate::application::{OWN_WRITE, invalid_destination, shared_warning};
+use crate::application::{OWN_WRITE, health_error, invalid_destination};
 use crate::controller::{Cause, Controller, OperationRecord, Times};
 use crate::request::APPROVED;
 use crate::shared::Shared;
@@ -73,37 +74,41 @@ impl Controller {
 
     /// Compares the app and looks at what ends a pass before the engine is asked (SYNC-131).
     async fn checked(&mut self, input: &mut StepInput) -> Result<(), StepOutput> {
-        let asked = self.compared_by_server(input).await;
-        if let Ok(answers) = &asked {
-            input.answers = Arc::clone(answers);
+        let mut errors = Vec::new();
+        match self.compared_by_server(input).await {
+            Ok(answers) => input.answers = answers,
+            Err(error) => errors.push(format!("ComparisonError: {error}")),
         }
-        let app = &input.app;
-        if input.options.fail_on_shared_resource {
+        let shares = input.options.fail_on_shared_resource;
+        // Without scripts the health of a live object can be told.
+        if shares || self.shared.recorder.assessor().is_configured() {
             let found = compare(
                 &input.targets,
                 &input.live,
-                app,
+                &input.app,
                 &input.kinds,
                 &input.options,
                 &input.answers,
             );
-            if let Some(message) = shared_warning(&found.shared, app) {
-                let text = format!("Shared resource found: {message}");
+            let warning = shared_resource(&found.shared, &input.app.name);
+            if let Some(warning) = warning.filter(|_| shares) {
+                let text = format!("Shared resource found: {warning}");
                 return Err(ended(input, OperationPhase::Failed, text));
             }
-        }
-        if let Err(error) = asked {
-            let text = format!("ComparisonError: {error}");
-            return Err(ended(input, OperationPhase::Error, text));
-        }
-        let project = input.options.project.as_deref();
-        match project.and_then(|project| invalid_destination(app, project)) {
-            Some(message) => {
-                let text = format!("InvalidSpecError: {message}");
-                Err(ended(input, OperationPhase::Error, text))
+            if let Some(error) = self.health_of(&found).error {
+                errors.push(format!("ComparisonError: {}", health_error(&error)));
             }
-            None => Ok(()),
         }
+        errors.sort();
+        let project = input.options.project.as_deref();
+        if let Some(message) = project.and_then(|project| invalid_destination(&input.app, project))
+        {
+            errors.push(format!("InvalidSpecError: {message}"));
+        }
+        if errors.is_empty() {
+            return Ok(());
+        }
+        Err(ended(input, OperationPhase::Error, errors.join(";")))
     }
 
     /// What the server says of the objects that it compares; what the last comparison of the app was told counts, unless

@@ -25,7 +25,6 @@ use wavetank_model::Status;
 use wavetank_sync::target::TargetMemo;
 use wavetank_sync::{
     Asks, EngineError, EngineLink, StepEngine, StepInput, StepOutput, external, message as texts,
-    step,
 };
 
 use child::{Call, Event};
@@ -222,12 +221,7 @@ impl StepEngine for ProcessEngine {
         input: StepInput,
         asks: &'a mut dyn Asks,
     ) -> BoxFuture<'a, Result<StepOutput, EngineError>> {
-        Box::pin(async move {
-            if let Some(output) = step::preflight(&input, &mut self.memo) {
-                return Ok(output);
-            }
-            self.converse("pass", input, asks).await
-        })
+        Box::pin(async move { self.converse("pass", input, asks).await })
     }
 
     fn terminate<'a>(

@@ -54,6 +54,8 @@ pub struct Comparison {
     pub status: SyncCode,
     /// The objects that count: no hooks, skipped or ignored ones, no copies (SYNC-013).
     pub resources: Vec<ResourceComparison>,
+    /// Whether beside them there are some without a status that pruning would not take: skipped ones, and copies.
+    pub others: bool,
     /// Live objects that another app claims, with its name (SYNC-102).
     pub shared: Vec<(ObjectKey, String)>,
     /// Remarks about the desired state.
@@ -93,11 +95,23 @@ pub fn compare_targets(
     options: &SyncOptions,
     answers: &Answers,
 ) -> Comparison {
+    let project = options.project.as_deref();
+    let permitted: Vec<Arc<Value>>;
+    // What the project does not permit is as if it were not there (SYNC-010).
+    let live = match project {
+        None => live,
+        Some(project) => {
+            let permits =
+                |live: &Value| ObjectKey::of(live).is_none_or(|key| project.permits_live(&key));
+            permitted = live.iter().filter(|live| permits(live)).cloned().collect();
+            &permitted
+        }
+    };
     let reconciled = reconcile(targets, live, app);
     let counted = |pair: &&Pair| {
         !pair.foreign_copy && counts(pair) && !is_managed_namespace(pair, app, options)
     };
-    let resources: Vec<ResourceComparison> = reconciled
+    let mut resources: Vec<ResourceComparison> = reconciled
         .pairs
         .iter()
         .filter(counted)
@@ -110,6 +124,21 @@ pub fn compare_targets(
     } else {
         SyncCode::Synced
     };
+    // Their difference counts for the app all the same.
+    for resource in &mut resources {
+        let ObjectKey {
+            name, namespace, ..
+        } = &resource.key;
+        let kind = resource.key.group_kind();
+        if project.is_some_and(|project| !project.permits_kind(&kind, name, !namespace.is_empty()))
+        {
+            resource.status = SyncCode::Unknown;
+        }
+    }
+    let others = reconciled.pairs.iter().any(|pair| {
+        let is_skipped = |target: &Arc<target::Target>| !target.hook && target.phases.is_empty();
+        pair.foreign_copy || pair.target.as_ref().is_some_and(is_skipped)
+    });
     let shared = reconciled
         .pairs
         .iter()
@@ -118,6 +147,7 @@ pub fn compare_targets(
     Comparison {
         status,
         resources,
+        others,
         shared,
         warnings: targets.warnings.clone(),
     }
@@ -400,6 +430,38 @@ mod tests {
         live["metadata"]["annotations"] = by_annotation["metadata"]["annotations"].clone();
         assert!(is_modified(&by_annotation, &live, &before));
         assert!(!is_modified(&by_annotation, &live, &SyncOptions::default()));
+    }
+
+    /// SYNC-148, SYNC-010: what the project does not permit is not looked at where it is, and Unknown where it is desired.
+    #[test]
+    fn what_is_not_permitted_has_no_status() {
+        let entry = |text: &str| wavetank_json::from_value(serde_json::from_str(text).unwrap());
+        let project = entry(
+            r#"{"destinations": [{"namespace": "demo"}], "namespaceResourceBlacklist": [{"group": "", "kind": "Secret"}]}"#,
+        );
+        let options = SyncOptions {
+            project: Some(Arc::new(project.unwrap())),
+            ..SyncOptions::default()
+        };
+        let found = compare(
+            &objects("ConfigMap/a\nSecret/s"),
+            &tracked("ConfigMap/a\nSecret/s\nConfigMap/x ns=elsewhere"),
+            &app(),
+            &Kinds::builtin(),
+            &options,
+            &Answers::new(),
+        );
+        let shown =
+            |one: &ResourceComparison| (one.key.name.clone(), one.status, one.live.is_some());
+        let shown: Vec<_> = found.resources.iter().map(shown).collect();
+        assert_eq!(found.status, SyncCode::OutOfSync);
+        assert_eq!(
+            shown,
+            [
+                ("s".to_owned(), SyncCode::Unknown, false),
+                ("a".to_owned(), SyncCode::Synced, true)
+            ]
+        );
     }
 
     /// SYNC-149: Secrets are compared by `data`, whatever the manifest says it in.

@@ -16,6 +16,9 @@ use crate::server_side_diff::Answers;
 use crate::step;
 use crate::target::TargetMemo;
 
+/// Where Applications live.
+pub const APPS_NAMESPACE: &str = "argocd";
+
 /// How an object says which app it belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TrackingMethod {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use wavetank_model::{GroupVersionKind, ObjectKey};
 
+use crate::engine::APPS_NAMESPACE;
 use crate::kinds::Kinds;
 use crate::plan::Task;
 use crate::result::ResourceResult;
@@ -127,12 +128,17 @@ fn not_served(result: &ResourceResult, kinds: &Kinds) -> String {
     }
 }
 
-/// An object of the app is claimed by another one (SYNC-102).
-pub fn shared_resource(key: &ObjectKey, app: &str, other: &str) -> String {
-    format!(
-        "Shared resource found: {}/{} is part of applications {app} and {other}",
-        key.kind, key.name
-    )
+/// Objects of the app are claimed by other ones (SYNC-102): the warning that is stored first of all of them.
+pub fn shared_resource(shared: &[(ObjectKey, String)], app: &str) -> Option<String> {
+    let text = |(key, other): &(ObjectKey, String)| {
+        format!(
+            "{}/{} is part of applications {APPS_NAMESPACE}/{app} and {}",
+            key.kind,
+            key.name,
+            other.replace('_', "/")
+        )
+    };
+    shared.iter().map(text).min()
 }
 
 /// Discovery: the group and version are not served (SYNC-031).

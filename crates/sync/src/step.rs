@@ -21,29 +21,6 @@ use crate::target::TargetMemo;
 pub(crate) use hooks::without_finalizer;
 use run::RunState;
 
-/// What ends a pass before the engine looks at a task; `None` when nothing does (SYNC-131).
-///
-/// [`pass`] asks this itself; engines from outside are spared such a pass.
-pub fn preflight(input: &StepInput, memo: &mut TargetMemo) -> Option<StepOutput> {
-    if !input.options.fail_on_shared_resource {
-        return None;
-    }
-    let targets = memo.targets(&input.targets, &input.app, &input.kinds);
-    let comparison = compare::compare_targets(
-        &targets,
-        &input.live,
-        &input.app,
-        &input.options,
-        &input.answers,
-    );
-    let (key, other) = comparison.shared.first()?;
-    Some(StepOutput {
-        phase: OperationPhase::Failed,
-        message: message::shared_resource(key, &input.app.name, other),
-        results: input.results.clone(),
-    })
-}
-
 /// Runs one pass of an operation.
 pub async fn pass(
     mut input: StepInput,
@@ -51,9 +28,6 @@ pub async fn pass(
     memo: &mut TargetMemo,
     asks: &mut dyn Asks,
 ) -> StepOutput {
-    if let Some(output) = preflight(&input, memo) {
-        return output;
-    }
     let ledger = Ledger::new(std::mem::take(&mut input.results));
     let (mut step, valid) = Step::plan(&input, ledger, assessor, memo, asks).await;
     let (phase, message) = if valid {

@@ -48,6 +48,8 @@ pub struct Warning {
     pub key: ObjectKey,
     /// What is remarkable.
     pub text: String,
+    /// Whether Argo CD makes it the condition `RepeatedResourceWarning`.
+    pub repeated: bool,
 }
 
 /// The desired objects of an app, normalised.
@@ -126,6 +128,7 @@ pub fn normalise(given: &[Arc<Value>], app: &AppIdentity, kinds: &Kinds) -> Targ
         warnings.push(Warning {
             key: key.clone(),
             text,
+            repeated: true,
         });
     }
     let named = unique.into_values().map(|(_, target)| target);
@@ -242,6 +245,7 @@ fn admit(target: Target, warnings: &mut Vec<Warning>) -> Option<Target> {
             warnings.push(Warning {
                 key: target.key,
                 text,
+                repeated: false,
             });
         }
         return None;

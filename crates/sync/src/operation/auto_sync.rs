@@ -134,7 +134,7 @@ pub fn decide(input: &AutoSync<'_>) -> Decision {
             .filter(|resource| resource.status != SyncCode::Synced)
     };
     if !policy.prune
-        && differing().next().is_some()
+        && !input.comparison.others
         && differing().all(|resource| resource.requires_pruning)
     {
         return Decision::Nothing(
@@ -175,6 +175,7 @@ pub fn decide(input: &AutoSync<'_>) -> Decision {
     if policy.prune
         && !policy.allow_empty
         && resources.iter().all(|resource| resource.requires_pruning)
+        && !input.comparison.others
     {
         let text = format!(
             "Skipping sync attempt to [{}]: auto-sync will wipe out all resources",
@@ -412,6 +413,20 @@ mod tests {
             decided(allowed, &empty, None, 0),
             Decision::Start(_)
         ));
+    }
+
+    /// SYNC-150: an object that is skipped has no status, but is one that pruning would not take.
+    #[test]
+    fn skipped_objects_stand_beside_what_is_pruned() {
+        let only_extra = comparison("ConfigMap/s hook=Skip", "ConfigMap/x");
+        let keep = AutomatedPolicy {
+            prune: false,
+            ..ALL
+        };
+        for policy in [keep, ALL] {
+            let decision = decided(policy, &only_extra, None, 0);
+            assert!(matches!(decision, Decision::Start(_)), "{decision:?}");
+        }
     }
 
     /// SYNC-150: in sync, off, or in progress.

@@ -315,21 +315,6 @@ fn missing_kinds_and_versions_are_put_into_words() {
     "#);
 }
 
-/// SYNC-102: with the option a shared object fails the operation before the engine looks at it.
-#[test]
-fn a_shared_resource_fails_where_wanted() {
-    let mut cluster = cluster_with("ConfigMap/a");
-    cluster.edit("ConfigMap/a")["metadata"]["annotations"][wavetank_model::argo::TRACKING_ID] =
-        "other:/ConfigMap:demo/a".into();
-    let mut operation =
-        Operation::new("ConfigMap/a").with(|options| options.fail_on_shared_resource = true);
-    assert_eq!(
-        operation.pass(&mut cluster),
-        "Failed Shared resource found: ConfigMap/a is part of applications shop and other"
-    );
-    assert_eq!(cluster.take_log(), "");
-}
-
 /// SYNC-049, SYNC-105: a hook whose health cannot be told is an error, worded as it comes up through the engine.
 #[test]
 fn a_hook_whose_health_cannot_be_told_is_an_error() {
