@@ -44,6 +44,31 @@ fn every_page_is_in_the_summary() {
     }
 }
 
+/// Issue 7: the examples and at least one scenario of every folder.
+#[test]
+fn the_tables_of_kind_have_a_scenario_of_every_folder() {
+    let folder = root().join("scenarios");
+    let script = fs::read_to_string(root().join("tools/kind-table")).unwrap();
+    let named: Vec<&str> = script
+        .split_whitespace()
+        .filter(|word| {
+            let path = folder.join(word);
+            path.is_dir() || path.extension().is_some_and(|end| end == "yaml")
+        })
+        .collect();
+    for word in &named {
+        assert!(folder.join(word).exists(), "scenarios/{word} is not there");
+    }
+    for found in fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+        let name = found.file_name().into_string().unwrap();
+        let is_of_it = |word: &&str| word.split('/').next() == Some(&name);
+        assert!(
+            !found.path().is_dir() || named.iter().any(is_of_it),
+            "tools/kind-table has nothing of scenarios/{name}"
+        );
+    }
+}
+
 #[test]
 fn the_latency_page_shows_the_table_of_the_code() {
     let page = fs::read_to_string(root().join("docs/src/reference/latency.md")).unwrap();

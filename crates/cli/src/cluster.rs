@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use wavetank_cluster_real::{Assets, K3sOptions, KindOptions, remove};
+use wavetank_cluster_real::{Assets, Inotify, K3sOptions, KindOptions, remove};
 
 use crate::UNAVAILABLE;
 use crate::args::ClusterCommand;
@@ -111,6 +111,9 @@ fn doctor(streams: &mut Streams) -> anyhow::Result<u8> {
         text,
         "clusters       {used} in use, {kept} kept, {left} left over"
     )?;
+    if let Some(instances) = Inotify::of_machine() {
+        writeln!(text, "inotify        {instances}")?;
+    }
     streams.result(&text)?;
     Ok(0)
 }

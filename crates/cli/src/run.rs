@@ -18,7 +18,7 @@ use crate::engine::Choice;
 use crate::execute;
 use crate::load::{self, Item, Refused};
 use crate::output::{OutputError, Streams};
-use crate::target::Target;
+use crate::target::{Target, refuse_jobs};
 
 /// One run that is to be made.
 struct Task<'a> {
@@ -104,6 +104,7 @@ fn refuse_useless(arguments: &RunArguments) -> Result<(), Refused> {
         return refused("--explain has no place in --format junit\n  = --format json has one");
     }
     let targets = [arguments.target];
+    refuse_jobs(&targets, arguments.jobs)?;
     arguments.target_options.refuse_useless(&targets, false)
 }
 

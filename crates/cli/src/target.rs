@@ -24,7 +24,7 @@ use crate::load::Refused;
 use crate::output::{self, Streams};
 use crate::{UNAVAILABLE, interrupt};
 
-pub(crate) use options::refuse_workloads;
+pub(crate) use options::{refuse_jobs, refuse_workloads};
 
 /// A target that a command line names.
 pub(crate) enum Target {
@@ -336,7 +336,7 @@ impl Fleet {
         let mut machine = self.take()?;
         let (name, scenario) = (scenario.name.clone(), self.named(scenario));
         let judged = Arc::clone(&scenario);
-        let ran = machine.run(
+        let ran = match machine.run(
             config,
             self.interrupted.clone(),
             |session| {
@@ -351,7 +351,13 @@ impl Fleet {
                 let is_wanted = outcome.is_none_or(|outcome| !outcome.verdict.is_fine());
                 is_wanted.then(|| folder.join(&name))
             },
-        )?;
+        ) {
+            Ok(ran) => ran,
+            Err(error) => {
+                end(machine);
+                return Err(error);
+            }
+        };
         let mut outcome = ran.result;
         if let Some(lacking) = ran.evidence {
             outcome
@@ -361,10 +367,13 @@ impl Fleet {
         let lost = matches!(outcome.verdict, Verdict::Unavailable { .. });
         match ran.spoilt {
             None if !lost => self.idle().push(machine),
-            None => {}
-            Some(reason) => outcome.warnings.push(format!(
-                "the cluster was thrown away after {name}: {reason}"
-            )),
+            None => end(machine),
+            Some(reason) => {
+                end(machine);
+                outcome.warnings.push(format!(
+                    "the cluster was thrown away after {name}: {reason}"
+                ));
+            }
         }
         if let Some(remedy) = self.images_come_by() {
             wavetank::blame_images(&mut outcome, &judged, remedy);
@@ -400,13 +409,23 @@ impl Fleet {
     }
 }
 
+/// Removes a cluster, and says what stays.
+fn end(machine: Machine) {
+    if let Err(error) = machine.end() {
+        output::notice(&format!(
+            "error: {error}\n`wavetank cluster sweep` removes what is left\n"
+        ));
+    }
+}
+
 impl Drop for Fleet {
     fn drop(&mut self) {
         let machines = std::mem::take(&mut *self.idle());
-        if !self.options.keep {
-            return;
-        }
         for machine in machines {
+            if !self.options.keep {
+                end(machine);
+                continue;
+            }
             match machine.keep() {
                 Ok((name, kubeconfig)) => output::notice(&format!(
                     "kept {name}\n  use it     export KUBECONFIG={}\n  remove it  wavetank cluster sweep --kept\n",

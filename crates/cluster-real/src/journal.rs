@@ -7,15 +7,20 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use jiff::{Timestamp, ToSpan as _};
-use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
+
+use crate::processes;
 
 const RECORD: &str = "record.json";
 const LOCK: &str = "lease";
+/// How often a lock is tried.
+const ATTEMPTS: usize = 10;
 
 /// The folder in which everything is written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,9 +85,17 @@ impl Record {
     }
 }
 
-/// What could not be read or written.
+/// What could not be read or written, or is somebody else's.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
+    /// A cluster that is used by one run at a time.
+    #[error("{name} is in use by process {owner}: one run at a time uses a cluster")]
+    InUse {
+        /// Which.
+        name: String,
+        /// Process id of who uses it; 0 where that is not written down yet.
+        owner: u32,
+    },
     /// A file or folder.
     #[error("cannot use {path}")]
     File {
@@ -122,7 +135,7 @@ pub struct Entry {
 pub struct Lease {
     folder: PathBuf,
     record: Record,
-    _lock: File,
+    lock: File,
 }
 
 impl Journal {
@@ -140,21 +153,31 @@ impl Journal {
     /// Writes a cluster down and takes its lease: before anything of it is started.
     ///
     /// # Errors
-    /// [`JournalError`] when that cannot be written.
+    /// [`JournalError::InUse`] when somebody has the lease of a cluster of that name, others when it cannot be written.
     pub fn open(&self, record: Record) -> Result<Lease, JournalError> {
         let folder = self.clusters().join(&record.name);
-        fs::create_dir_all(&folder).map_err(file_error(&folder))?;
-        let folder = fs::canonicalize(&folder).map_err(file_error(&folder))?;
-        let path = folder.join(LOCK);
-        let lock = lock_file(&path).map_err(file_error(&path))?;
-        lock.lock().map_err(file_error(&path))?;
-        let lease = Lease {
-            folder,
-            record,
-            _lock: lock,
-        };
-        lease.write()?;
-        Ok(lease)
+        for _ in 0..ATTEMPTS {
+            match lock(&folder, Missing::Made)? {
+                Locked::Ours(lock, folder) => {
+                    let lease = Lease {
+                        folder,
+                        record,
+                        lock,
+                    };
+                    lease.write()?;
+                    return Ok(lease);
+                }
+                // Whoever lists clusters holds it for an instant.
+                Locked::Somebodys => pause(),
+                // Its last user has just removed it: the next attempt makes it anew.
+                Locked::Gone => {}
+            }
+        }
+        let owner = read_record(&folder)?.map_or(0, |record| record.owner);
+        Err(JournalError::InUse {
+            name: record.name,
+            owner,
+        })
     }
 
     /// Takes the lease of a kept cluster like the `wanted` one, which was to be made, where nobody uses it. It is that
@@ -163,17 +186,15 @@ impl Journal {
     /// # Errors
     /// [`JournalError`] when the journal cannot be read, or the new owner cannot be written down.
     pub fn reuse(&self, wanted: &Record) -> Result<Option<Lease>, JournalError> {
+        let is_wanted = |found: &Record| {
+            found.kept && found.target == wanted.target && found.recipe == wanted.recipe
+        };
         for entry in self.list()? {
-            let Record {
-                target,
-                recipe,
-                kept,
-                ..
-            } = &entry.record;
-            if entry.in_use || !kept || *target != wanted.target || *recipe != wanted.recipe {
+            if entry.in_use || !is_wanted(&entry.record) {
                 continue;
             }
-            if let Some(mut lease) = take(&entry)? {
+            // Somebody may have used it, and not kept it, since it was listed.
+            if let Some(mut lease) = take(&entry)?.filter(|lease| is_wanted(&lease.record)) {
                 lease.record.owner = wanted.owner;
                 lease.record.taken.clone_from(&wanted.created);
                 lease.keep(false)?;
@@ -196,14 +217,10 @@ impl Journal {
         let mut out = Vec::new();
         for found in listed {
             let folder = found.map_err(file_error(&clusters))?.path();
-            let path = folder.join(RECORD);
-            let text = match fs::read(&path) {
-                // Another process is just making or removing it.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                other => other.map_err(file_error(&path))?,
+            // Another process is just making or removing it.
+            let Some(record) = read_record(&folder)? else {
+                continue;
             };
-            let record = serde_json::from_slice(&text)
-                .map_err(|source| JournalError::Record { path, source })?;
             let in_use = is_locked(&folder.join(LOCK));
             out.push(Entry {
                 record,
@@ -222,45 +239,108 @@ impl Journal {
     pub fn left_over(&self, kept: bool) -> Result<Vec<Lease>, JournalError> {
         let mut out = Vec::new();
         for entry in self.list()? {
-            if !entry.in_use && (kept || !entry.record.kept) {
-                out.extend(take(&entry)?);
+            let is_wanted = |found: &Record| kept || !found.kept;
+            if !entry.in_use && is_wanted(&entry.record) {
+                out.extend(take(&entry)?.filter(|lease| is_wanted(&lease.record)));
             }
         }
         Ok(out)
     }
 }
 
-fn lock_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
+/// The record in a cluster's folder, if it is there.
+fn read_record(folder: &Path) -> Result<Option<Record>, JournalError> {
+    let path = folder.join(RECORD);
+    let text = match fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(file_error(&path))?,
+    };
+    serde_json::from_slice(&text)
+        .map(Some)
+        .map_err(|source| JournalError::Record { path, source })
 }
 
 fn is_locked(path: &Path) -> bool {
     let Ok(file) = OpenOptions::new().write(true).open(path) else {
         return false;
     };
-    // A lock that was got is let go of at once.
-    matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock))
+    // A lock that was got is let go of at once; who looks does not see others who look.
+    matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock))
 }
 
-/// The lease of a cluster, unless somebody has it.
-fn take(entry: &Entry) -> Result<Option<Lease>, JournalError> {
-    let path = entry.folder.join(LOCK);
-    let lock = lock_file(&path).map_err(file_error(&path))?;
+/// What is done about a folder that is not there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    Made,
+    Left,
+}
+
+/// What became of a lock.
+enum Locked {
+    /// It is ours, in this folder.
+    Ours(File, PathBuf),
+    /// Somebody has it.
+    Somebodys,
+    /// The folder is not there, or was removed meanwhile.
+    Gone,
+}
+
+/// Takes the lock in `folder`, unless somebody has it.
+fn lock(folder: &Path, missing: Missing) -> Result<Locked, JournalError> {
+    if missing == Missing::Made {
+        match fs::create_dir_all(folder) {
+            // It was there, and was removed before it was looked at.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(Locked::Gone),
+            other => other.map_err(file_error(folder))?,
+        }
+    }
+    let path = folder.join(LOCK);
+    let opened = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path);
+    let is_gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    let lock = match opened {
+        Err(error) if is_gone(&error) => return Ok(Locked::Gone),
+        other => other.map_err(file_error(&path))?,
+    };
     match lock.try_lock() {
         Ok(()) => {}
-        Err(fs::TryLockError::WouldBlock) => return Ok(None),
+        Err(fs::TryLockError::WouldBlock) => return Ok(Locked::Somebodys),
         Err(fs::TryLockError::Error(source)) => return Err(JournalError::File { path, source }),
     }
-    let folder = fs::canonicalize(&entry.folder).map_err(file_error(&entry.folder))?;
-    Ok(Some(Lease {
+    // Who had it may have removed all between the two: this is the lock of nothing then.
+    let ours = lock.metadata().map_err(file_error(&path))?;
+    let there = match fs::metadata(&path) {
+        Err(error) if is_gone(&error) => return Ok(Locked::Gone),
+        other => other.map_err(file_error(&path))?,
+    };
+    if (ours.dev(), ours.ino()) != (there.dev(), there.ino()) {
+        return Ok(Locked::Gone);
+    }
+    let folder = fs::canonicalize(folder).map_err(file_error(folder))?;
+    Ok(Locked::Ours(lock, folder))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "other processes are waited for in real time"
+)]
+fn pause() {
+    thread::sleep(Duration::from_millis(20));
+}
+
+/// The lease of a cluster with its record as it is now, unless somebody has it or has removed it.
+fn take(entry: &Entry) -> Result<Option<Lease>, JournalError> {
+    let Locked::Ours(lock, folder) = lock(&entry.folder, Missing::Left)? else {
+        return Ok(None);
+    };
+    Ok(read_record(&folder)?.map(|record| Lease {
         folder,
-        record: entry.record.clone(),
-        _lock: lock,
+        record,
+        lock,
     }))
 }
 
@@ -300,47 +380,16 @@ impl Lease {
         written().map_err(file_error(&path))
     }
 
-    /// Ends every process whose command line names a file of the cluster's folder; gives how many.
+    /// Ends every process whose command line names a file of the cluster's folder; gives how many. What they have asked a
+    /// container runtime to make is waited for: nobody would know of it later. Blocks.
     ///
     /// # Errors
     /// [`JournalError`] when the processes cannot be listed.
     pub fn end_processes(&self) -> Result<usize, JournalError> {
-        let proc = Path::new("/proc");
-        let mut ended = 0;
-        for found in fs::read_dir(proc).map_err(file_error(proc))? {
-            let Ok(found) = found else { continue };
-            let name = found.file_name();
-            let pid = name
-                .to_str()
-                .and_then(|name| name.parse().ok())
-                .filter(|pid| *pid != i32::try_from(std::process::id()).unwrap_or(0))
-                .and_then(Pid::from_raw);
-            // Processes come and go while they are looked at.
-            let (Some(pid), Ok(line)) = (pid, fs::read(found.path().join("cmdline"))) else {
-                continue;
-            };
-            if self.is_ours(&line) && kill_process(pid, Signal::KILL).is_ok() {
-                ended += 1;
-            }
-        }
+        let proc = Path::new(processes::PROC);
+        let ended = processes::end(&self.folder).map_err(file_error(proc))?;
+        processes::await_containers(&self.record.name).map_err(file_error(proc))?;
         Ok(ended)
-    }
-
-    /// Whether a command line is that of a program that we start, and names a file of the folder.
-    fn is_ours(&self, line: &[u8]) -> bool {
-        let line = String::from_utf8_lossy(line);
-        let mut arguments = line.split('\0');
-        let program = arguments.next().unwrap_or_default();
-        let program = program.rsplit('/').next().unwrap_or_default();
-        let inside = format!("{}/", self.folder.display());
-        matches!(
-            program,
-            "etcd" | "kind" | "kube-apiserver" | "kube-controller-manager" | "kube-scheduler"
-        ) && arguments.any(|argument| {
-            argument
-                .split_once('=')
-                .is_some_and(|(_, value)| value.starts_with(&inside))
-        })
     }
 
     /// Removes the cluster's folder: nothing of it is left.
@@ -356,7 +405,15 @@ impl Lease {
             }
             _ => {}
         }
-        fs::remove_dir_all(&self.folder).map_err(file_error(&self.folder))
+        // Out of the way at once: who waits for the name makes a folder of its own.
+        let number = self
+            .lock
+            .metadata()
+            .map_err(file_error(&self.folder))?
+            .ino();
+        let gone = self.folder.with_extension(format!("gone-{number}"));
+        fs::rename(&self.folder, &gone).map_err(file_error(&self.folder))?;
+        fs::remove_dir_all(&gone).map_err(file_error(&gone))
     }
 }
 
@@ -434,14 +491,63 @@ mod tests {
     }
 
     #[test]
-    fn only_our_programs_with_our_files_are_ended() {
+    fn who_has_a_cluster_is_named_to_who_wants_it() {
         let folder = tempfile::tempdir().unwrap();
-        let lease = Journal::new(folder.path())
-            .open(record("wavetank-a"))
-            .unwrap();
-        let file = lease.folder().join("etcd").display().to_string();
-        assert!(lease.is_ours(format!("/opt/etcd\0--data-dir={file}").as_bytes()));
-        assert!(!lease.is_ours(format!("/opt/tail\0--data-dir={file}").as_bytes()));
-        assert!(!lease.is_ours(b"/opt/etcd\0--data-dir=/var/lib/etcd"));
+        let journal = Journal::new(folder.path());
+        let theirs = Record {
+            owner: 7,
+            ..record("kubeconfig-a")
+        };
+        let lease = journal.open(theirs).unwrap();
+        let refused = journal.open(record("kubeconfig-a")).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "kubeconfig-a is in use by process 7: one run at a time uses a cluster"
+        );
+        lease.forget().unwrap();
+        journal.open(record("kubeconfig-a")).unwrap();
+    }
+
+    #[test]
+    fn a_cluster_that_went_after_it_was_listed_is_not_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path());
+        let mut lease = journal.open(record("wavetank-a")).unwrap();
+        lease.keep(true).unwrap();
+        drop(lease);
+        let listed = journal.list().unwrap().remove(0);
+        // Another run uses it, and does not keep it.
+        let other = journal.reuse(&record("wavetank-b")).unwrap().unwrap();
+        assert!(take(&listed).unwrap().is_none());
+        other.forget().unwrap();
+        assert!(take(&listed).unwrap().is_none());
+        assert!(!listed.folder.exists());
+    }
+
+    #[test]
+    fn a_lock_of_a_folder_that_was_removed_is_of_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::new(folder.path());
+        let names = ["wavetank-a"; 4];
+        // Four at once: each gets it in its turn, or is refused; none writes into a folder that another has just removed.
+        let taken: usize = thread::scope(|scope| {
+            let runs = names.map(|name| {
+                let journal = &journal;
+                scope.spawn(move || {
+                    let leases = (0..50).filter_map(|_| match journal.open(record(name)) {
+                        Ok(lease) => {
+                            lease.forget().unwrap();
+                            Some(())
+                        }
+                        Err(JournalError::InUse { .. }) => None,
+                        Err(error) => panic!("{error:?}"),
+                    });
+                    leases.count()
+                })
+            });
+            runs.map(|run| run.join().unwrap()).iter().sum()
+        });
+        assert!(taken >= 50, "{taken}");
+        assert!(journal.list().unwrap().is_empty());
     }
 }

@@ -28,6 +28,8 @@ const OLDEST: (u32, u32) = (0, 20);
 const CREATE: Duration = Duration::from_secs(600);
 /// How long an export of logs may take.
 const EXPORT: Duration = Duration::from_secs(120);
+/// How often a deletion is tried while another goes on, half a second apart.
+const DELETIONS: usize = 60;
 /// How much of what kind said is shown.
 const LINES: usize = 6;
 
@@ -260,14 +262,34 @@ async fn what_nodes_said(name: &str, folder: &Path) -> String {
         out = format!("{out}\nthe node {node} said last:\n{said}");
     }
     let remedy = said::remedy(&out);
-    out + remedy
+    out + &remedy
 }
 
-/// Deletes the cluster `name`, which may be there or not.
+/// Deletes the cluster `name`, which may be there or not. Blocks.
 ///
 /// # Errors
 /// [`ClusterError`] with what kind said.
 pub(crate) fn delete(name: &str, folder: &Path) -> Result<(), ClusterError> {
+    for _ in 0..DELETIONS {
+        match delete_once(name, folder)? {
+            Deleted::Done => return Ok(()),
+            // A deletion that was left alone goes on in the container runtime.
+            Deleted::UnderWay => pause(),
+        }
+    }
+    Err(unavailable(format!(
+        "the cluster {name} could not be deleted: somebody else's deletion of it does not end"
+    )))
+}
+
+/// What came of one attempt.
+enum Deleted {
+    Done,
+    /// Another deletion of the same containers goes on.
+    UnderWay,
+}
+
+fn delete_once(name: &str, folder: &Path) -> Result<Deleted, ClusterError> {
     let output = std::process::Command::new("kind")
         .args(["delete", "cluster", "--name", name])
         .arg(format!(
@@ -280,13 +302,23 @@ pub(crate) fn delete(name: &str, folder: &Path) -> Result<(), ClusterError> {
         .output()
         .map_err(|error| unavailable(format!("kind does not start: {error}")))?;
     if output.status.success() {
-        Ok(())
-    } else {
-        Err(unavailable(format!(
-            "the cluster {name} could not be deleted: {}",
-            last_lines(&output.stderr, LINES)
-        )))
+        return Ok(Deleted::Done);
     }
+    if String::from_utf8_lossy(&output.stderr).contains("is already in progress") {
+        return Ok(Deleted::UnderWay);
+    }
+    Err(unavailable(format!(
+        "the cluster {name} could not be deleted: {}",
+        last_lines(&output.stderr, LINES)
+    )))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "containers are waited for in real time"
+)]
+fn pause() {
+    std::thread::sleep(Duration::from_millis(500));
 }
 
 /// Runs kind to its end; it is killed when it takes longer than `patience`.

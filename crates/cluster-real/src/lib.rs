@@ -27,8 +27,10 @@ mod confine;
 mod discovery;
 mod evidence;
 mod hub;
+mod inotify;
 mod nodes;
 mod private_file;
+mod processes;
 mod quiet;
 mod ready;
 mod reset;
@@ -41,6 +43,7 @@ mod watch;
 
 pub use control_plane::{Assets, ControlPlane};
 pub use existing::ExistingOptions;
+pub use inotify::Inotify;
 pub use journal::Journal;
 pub use k3s::K3sOptions;
 pub use kind::KindOptions;

@@ -133,9 +133,11 @@ impl Driver {
         });
         match made {
             Ok(body) => Ok(Machine::new(body, lease, runtime)),
-            Err(error) => {
-                remove(lease)?;
-                Err(error)
+            Err(ClusterError::Unavailable { target, mut reason }) => {
+                if let Err(left) = remove(lease) {
+                    reason = format!("{reason}\nwhat was begun is left over: {left}");
+                }
+                Err(ClusterError::Unavailable { target, reason })
             }
         }
     }
@@ -391,6 +393,16 @@ impl Machine {
                 evidence: lacking,
             })
         })
+    }
+
+    /// Removes the cluster. Blocks. What is only dropped is removed too, without a word where that fails.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when something of it stays: it is left over then.
+    pub fn end(mut self) -> Result<(), ClusterError> {
+        // Our own children first: nobody else can wait for them.
+        drop(self.body.take());
+        self.lease.take().map_or(Ok(()), remove)
     }
 
     /// Lets the cluster stay, for the next run or for somebody to look at; gives its name and kubeconfig.

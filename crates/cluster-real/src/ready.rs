@@ -109,7 +109,7 @@ async fn last_words(client: &kube::Client, name: &str, restarts: u64) -> String 
     if let Ok(Ok(log)) = log {
         let said = last_lines(log.as_bytes(), 3);
         text = format!("{text}, and said last:\n{said}");
-        text.push_str(said::remedy(&said));
+        text.push_str(&said::remedy(&said));
     }
     text
 }

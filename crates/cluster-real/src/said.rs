@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::inotify::{self, Inotify};
+
 /// An error with its causes, in one line; what an outer one repeats of an inner one is said once.
 pub(crate) struct Causes<'a>(pub(crate) &'a dyn Error);
 
@@ -33,13 +35,11 @@ pub(crate) fn last_lines(text: &[u8], count: usize) -> String {
 }
 
 /// What is to be done about what nodes or their Pods `said`, as one more line; empty where nobody knows.
-pub(crate) fn remedy(said: &str) -> &'static str {
-    let files = "too many open files";
-    if said.to_lowercase().contains(files) {
-        "\nthe machine's inotify instances are used up: `sysctl fs.inotify.max_user_instances=1024` gives more, and fewer \
-         clusters at a time need fewer"
+pub(crate) fn remedy(said: &str) -> String {
+    if said.to_lowercase().contains("too many open files") {
+        inotify::remedy(Inotify::of_machine())
     } else {
-        ""
+        String::new()
     }
 }
 

@@ -34,6 +34,9 @@ use crate::shared::{AppState, Shared};
 /// From a write to the app to the controller's notice of it: watch delivery (1 ms) and reaction (10 ms).
 pub(crate) const OWN_WRITE: Duration = Duration::from_millis(11);
 
+/// How late the watches of a real cluster may be.
+const LATE: Duration = Duration::from_secs(1);
+
 /// Message of the condition `InvalidSpecError` when the project does not permit the destination.
 pub(crate) fn invalid_destination(app: &AppIdentity, project: &Project) -> Option<String> {
     (!project.permits_namespace(&app.namespace)).then(|| {
@@ -186,6 +189,18 @@ impl Shared {
         Ok(())
     }
 
+    /// Waits until the view has seen what was committed. In virtual time it has by now; the watches of a real cluster that
+    /// is busy may come later than the comparison, which would find missing what was just made.
+    async fn catch_up(&self) {
+        if self.is_virtual() || self.faults.bends_deliveries() {
+            return;
+        }
+        let end = self.clock.now() + LATE;
+        while self.view.lags() && self.clock.now() < end {
+            self.clock.sleep(Duration::from_millis(2)).await;
+        }
+    }
+
     /// Stores what is known of the app; changes go into the trace, and the events they are.
     pub(crate) fn store_status(&self, state: &mut AppState, status: trace::AppState) {
         if state.status == status {
@@ -237,6 +252,7 @@ struct Opened {
 impl Controller {
     /// Compares the app with what the view shows, and starts what auto-sync decides (SYNC-126, SYNC-148, SYNC-150).
     pub(crate) async fn refresh(&mut self) {
+        self.shared.catch_up().await;
         let Opened {
             revision,
             options,

@@ -15,7 +15,7 @@ use wavetank_expect::RunMonitor;
 use wavetank_health::{Assessor, HealthStatus};
 use wavetank_json::Value;
 use wavetank_kernel::{Clock, SimTime};
-use wavetank_model::{Change, ChangeKind, EventPattern, ObjectKey, Verb, object};
+use wavetank_model::{Actor, Change, ChangeKind, EventPattern, ObjectKey, Verb, object};
 use wavetank_trace::replay::{Managed, content};
 use wavetank_trace::{ApiEvent, Entry, Event, HealthEvent};
 
@@ -56,15 +56,22 @@ struct Armed {
     left: u32,
 }
 
+/// A place in the trace: after the entry of this number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place(u64);
+
 struct Watched {
     event: EventPattern,
-    seen: bool,
+    /// Where it came first.
+    seen: Option<Place>,
 }
 
 struct Inner {
     entries: Vec<Entry>,
     effects: u64,
     last_effect: Option<SimTime>,
+    /// The last change that the user made.
+    last_of_user: Option<Place>,
     health: BTreeMap<ObjectKey, HealthStatus>,
     ended: BTreeSet<String>,
     watched: BTreeMap<WatchId, Watched>,
@@ -109,6 +116,7 @@ impl Recorder {
             entries: Vec::new(),
             effects: 0,
             last_effect: None,
+            last_of_user: None,
             health: BTreeMap::new(),
             ended: BTreeSet::new(),
             watched: BTreeMap::new(),
@@ -159,7 +167,7 @@ impl Recorder {
     fn push_at(&self, inner: &mut Inner, event: Event, time: SimTime) -> u64 {
         let seq = inner.entries.len() as u64 + 1;
         inner.count(time, &self.changed);
-        let triggered = inner.announce(&event, &self.home, time, &self.changed);
+        let triggered = inner.announce(&event, &self.home, (Place(seq), time), &self.changed);
         self.pending_waiters.fetch_add(triggered, Ordering::Relaxed);
         let is_effect = event.verb().is_some() || matches!(event, Event::Operation(_));
         if is_effect {
@@ -184,11 +192,27 @@ impl Recorder {
 
     /// From now on notices `event`.
     pub(crate) fn watch(&self, event: EventPattern) -> WatchId {
+        self.lock().watch(event, None)
+    }
+
+    /// Notices `event` from an earlier place on.
+    pub(crate) fn watch_since(&self, event: EventPattern, since: Place) -> WatchId {
         let mut inner = self.lock();
-        let id = WatchId(inner.next_watch);
-        inner.next_watch += 1;
-        inner.watched.insert(id, Watched { event, seen: false });
-        id
+        let later = inner.entries.iter().rev();
+        let later = later.take_while(|entry| entry.seq > since.0);
+        let came = later.filter(|entry| entry.event.matches(&event, &self.home));
+        let seen = came.last().map(|entry| Place(entry.seq));
+        inner.watch(event, seen)
+    }
+
+    /// The present place.
+    pub(crate) fn place(&self) -> Place {
+        Place(self.last())
+    }
+
+    /// Where the user made the last change.
+    pub(crate) fn last_of_user(&self) -> Option<Place> {
+        self.lock().last_of_user
     }
 
     /// Whether the event came since [`Self::watch`].
@@ -196,12 +220,12 @@ impl Recorder {
         self.lock()
             .watched
             .get(&id)
-            .is_some_and(|watched| watched.seen)
+            .is_some_and(|watched| watched.seen.is_some())
     }
 
-    /// Stops noticing.
-    pub(crate) fn unwatch(&self, id: WatchId) {
-        self.lock().watched.remove(&id);
+    /// Stops noticing; gives where the event came.
+    pub(crate) fn unwatch(&self, id: WatchId) -> Option<Place> {
+        self.lock().watched.remove(&id)?.seen
     }
 
     /// Arms `waiter`: the `nth` occurrence of `event` from now on triggers it.
@@ -296,7 +320,11 @@ impl Recorder {
             manager: change.manager.clone(),
             content: body,
         };
-        self.push_at(inner, Event::Api(event), change.time);
+        let is_of_user = event.actor.as_str() == Actor::USER;
+        let seq = self.push_at(inner, Event::Api(event), change.time);
+        if is_of_user {
+            inner.last_of_user = Some(Place(seq));
+        }
         if change.kind == ChangeKind::Deleted {
             inner.health.remove(&change.key);
             return;
@@ -370,13 +398,26 @@ impl Inner {
         }
     }
 
-    fn announce(&mut self, event: &Event, home: &str, time: SimTime, changed: &Notify) -> u32 {
+    fn watch(&mut self, event: EventPattern, seen: Option<Place>) -> WatchId {
+        let id = WatchId(self.next_watch);
+        self.next_watch += 1;
+        self.watched.insert(id, Watched { event, seen });
+        id
+    }
+
+    fn announce(
+        &mut self,
+        event: &Event,
+        home: &str,
+        (place, time): (Place, SimTime),
+        changed: &Notify,
+    ) -> u32 {
         if self.watched.is_empty() && self.armed.is_empty() {
             return 0;
         }
-        for watched in self.watched.values_mut().filter(|watched| !watched.seen) {
-            if event.matches(&watched.event, home) {
-                watched.seen = true;
+        for watched in self.watched.values_mut() {
+            if watched.seen.is_none() && event.matches(&watched.event, home) {
+                watched.seen = Some(place);
                 changed.notify_waiters();
             }
         }
@@ -421,5 +462,101 @@ fn verb_of(status: HealthStatus) -> Verb {
         HealthStatus::Missing => Verb::Missing,
         HealthStatus::Degraded => Verb::Degraded,
         HealthStatus::Unknown => Verb::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future;
+
+    use wavetank_json::json;
+    use wavetank_kernel::BoxFuture;
+    use wavetank_model::GroupVersionKind;
+
+    use super::*;
+
+    /// A clock that stands still.
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> SimTime {
+            at(100)
+        }
+
+        fn sleep_until(&self, _: SimTime) -> BoxFuture<'static, ()> {
+            Box::pin(future::ready(()))
+        }
+    }
+
+    fn at(millis: u64) -> SimTime {
+        SimTime::ZERO + Duration::from_millis(millis)
+    }
+
+    fn created(recorder: &Recorder, name: &str, actor: &str, time: SimTime) {
+        let object = json!({"metadata": {"name": name, "namespace": "default", "uid": name}});
+        recorder.committed(&Change {
+            kind: ChangeKind::Created,
+            key: ObjectKey::new("", "ConfigMap", "default", name),
+            gvk: GroupVersionKind::new("v1", "ConfigMap"),
+            revision: 1,
+            time,
+            actor: Actor::new(actor),
+            manager: actor.to_owned(),
+            old: None,
+            new: Arc::new(object),
+            wire: None,
+        });
+    }
+
+    fn recorder() -> Recorder {
+        let (recorder, _triggers) = Recorder::new(
+            Arc::new(Still),
+            Arc::new(Assessor::new()),
+            "default".to_owned(),
+            false,
+            Duration::from_secs(60),
+            Arc::new(Notify::new()),
+        );
+        recorder
+    }
+
+    fn event(name: &str) -> EventPattern {
+        format!("ConfigMap/{name} created").parse().unwrap()
+    }
+
+    #[test]
+    fn what_came_between_an_event_and_the_next_step_is_not_missed() {
+        let recorder = recorder();
+        created(&recorder, "early", "engine", at(9));
+        let first = recorder.watch(event("first"));
+        created(&recorder, "first", "engine", at(10));
+        created(&recorder, "at-once", "engine", at(10));
+        created(&recorder, "soon", "engine", at(11));
+        let ended = recorder.unwatch(first).unwrap();
+        let came = |name: &str| {
+            let id = recorder.watch_since(event(name), ended);
+            recorder.came(id)
+        };
+        assert!(came("soon"));
+        assert!(came("at-once"));
+        assert!(!came("early"));
+        assert!(!came("first"));
+        let later = recorder.watch_since(event("later"), ended);
+        assert!(!recorder.came(later));
+        created(&recorder, "later", "engine", at(200));
+        assert!(recorder.came(later));
+    }
+
+    #[test]
+    fn what_follows_the_users_own_change_is_not_missed() {
+        let recorder = recorder();
+        assert_eq!(recorder.last_of_user(), None);
+        created(&recorder, "mine", Actor::USER, at(10));
+        created(&recorder, "reaction", "engine", at(12));
+        let ended = recorder.last_of_user().unwrap();
+        let id = recorder.watch_since(event("reaction"), ended);
+        assert!(recorder.came(id));
+        let id = recorder.watch_since(event("reaction"), recorder.place());
+        assert!(!recorder.came(id));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use wavetank_cluster::{Capability, Cluster};
 use wavetank_kernel::{Clock, SimTime};
-use wavetank_model::{ArgoVersion, EventPattern, ObjectKey};
+use wavetank_model::{ArgoVersion, ObjectKey};
 use wavetank_scenario::{App, Scenario};
 use wavetank_sync::project::Project;
 
@@ -17,7 +17,7 @@ use crate::controller::OperationRecord;
 use crate::deletion::Deletion;
 use crate::desired::Desired;
 use crate::fault::Faults;
-use crate::recorder::{Recorder, WatchId};
+use crate::recorder::{Place, Recorder, WatchId};
 use crate::request::project;
 use crate::view::View;
 
@@ -318,14 +318,16 @@ impl Shared {
         }
     }
 
+    /// Whether time is virtual.
+    pub(crate) fn is_virtual(&self) -> bool {
+        let capabilities = self.cluster.capabilities();
+        capabilities.contains(&Capability::VirtualTime)
+    }
+
     /// When the run is given up. Where waiting takes real time, the limit of real time counts as well.
     fn limit(&self) -> SimTime {
         let limits = &self.scenario.limits;
-        let virtual_time = self
-            .cluster
-            .capabilities()
-            .contains(&Capability::VirtualTime);
-        let longest = if virtual_time {
+        let longest = if self.is_virtual() {
             limits.time
         } else {
             limits.time.min(limits.wall)
@@ -378,17 +380,14 @@ impl Shared {
         text
     }
 
-    /// Waits for `event`, later than now.
-    pub(crate) async fn wait_for(&self, event: &EventPattern, deadline: Option<SimTime>) -> Waited {
-        let id = self.recorder.watch(event.clone());
-        self.wait_for_watched(id, deadline).await
-    }
-
-    /// Waits for an event that is noticed already, and notices it no more.
-    pub(crate) async fn wait_for_watched(&self, id: WatchId, deadline: Option<SimTime>) -> Waited {
+    /// Waits for an event that is noticed already, and notices it no more; gives where it came.
+    pub(crate) async fn wait_for_watched(
+        &self,
+        id: WatchId,
+        deadline: Option<SimTime>,
+    ) -> (Waited, Option<Place>) {
         let waited = self.wait(Until::Event(id), deadline).await;
-        self.recorder.unwatch(id);
-        waited
+        (waited, self.recorder.unwatch(id))
     }
 }
 

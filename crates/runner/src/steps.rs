@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use wavetank_kernel::SimTime;
 use wavetank_model::{EventPattern, Propagation, Subject, Verb};
 use wavetank_scenario::{Expectations, Step, StepAction, SyncRequest};
 use wavetank_trace::Event;
 
 use crate::actions::{self, Actions};
+use crate::recorder::{Place, WatchId};
 use crate::shared::{Pretty, Shared, Until, Waited};
 use crate::user::User;
 
@@ -42,6 +44,8 @@ pub(crate) struct Steps {
     actions: Arc<Actions>,
     user: User,
     failures: Vec<StepFailure>,
+    /// Where the last step ended: at what it waited for, or did. On a real cluster time goes on until the next one begins.
+    since: Option<Place>,
 }
 
 impl Steps {
@@ -51,6 +55,7 @@ impl Steps {
             actions,
             user,
             failures: Vec::new(),
+            since: None,
         }
     }
 
@@ -95,11 +100,27 @@ impl Steps {
         let armed = self.actions.arm(&step.on);
         let faults = self.shared.faults.arm(&step.faults, Some(index));
         let running_is_fine = expects_running(step.expect.as_ref());
-        let done = self.act(index, &step.action, running_is_fine).await;
+        let before = self.shared.recorder.last_of_user();
+        let began = self.since.take();
+        let done = self.act(index, &step.action, began, running_is_fine).await;
+        if self.since.is_none() {
+            self.since = Some(self.end_of(&step.action, before));
+        }
         self.actions.disarm(armed);
         self.shared.faults.disarm(faults);
         self.shared.recorder.push(Event::StepEnded { index });
         done
+    }
+
+    /// Where a step ended that waited for no event: at the last change that it made itself, or now.
+    fn end_of(&self, action: &StepAction, before: Option<Place>) -> Place {
+        let own = self.shared.recorder.last_of_user();
+        let acts = matches!(
+            action,
+            StepAction::Apply(_) | StepAction::Patch { .. } | StepAction::Delete { .. }
+        );
+        own.filter(|_| acts && own != before)
+            .unwrap_or_else(|| self.shared.recorder.place())
     }
 
     /// Nobody acts in the very instant of a change: an action comes [`PAUSE`] after the last one, when the engine's
@@ -114,11 +135,12 @@ impl Steps {
         }
     }
 
-    /// `Err` says why the run has to be given up.
+    /// `began` is where the step before ended. `Err` says why the run has to be given up.
     async fn act(
         &mut self,
         index: usize,
         action: &StepAction,
+        began: Option<Place>,
         running_is_fine: bool,
     ) -> Result<(), String> {
         let start = self.shared.clock.now();
@@ -143,7 +165,11 @@ impl Steps {
             }
             StepAction::Advance(time) => self.advance(*time).await,
             StepAction::Wait { event, within } => {
-                let waited = self.shared.wait_for(event, Some(start + *within)).await;
+                // On a real cluster it may have come since the step before ended.
+                let recorder = &self.shared.recorder;
+                let began = began.unwrap_or_else(|| recorder.place());
+                let id = recorder.watch_since(event.clone(), began);
+                let waited = self.wait_for_watched(id, Some(start + *within)).await;
                 self.judge_wait(index, event, *within, waited, running_is_fine)
             }
             StepAction::Settle => {
@@ -182,7 +208,7 @@ impl Steps {
             }
         };
         let waited = match watched {
-            Some(id) => self.shared.wait_for_watched(id, None).await,
+            Some(id) => self.wait_for_watched(id, None).await,
             None => self.shared.wait(Until::OperationEnds(number), None).await,
         };
         match (waited, until) {
@@ -193,6 +219,13 @@ impl Steps {
             }
             (waited, _) => self.judge_quiet(waited, running_is_fine),
         }
+    }
+
+    /// Waits for an event that is noticed already: where it came is where the step ends.
+    async fn wait_for_watched(&mut self, id: WatchId, deadline: Option<SimTime>) -> Waited {
+        let (waited, came) = self.shared.wait_for_watched(id, deadline).await;
+        self.since = came;
+        waited
     }
 
     async fn delete_app(
@@ -215,7 +248,7 @@ impl Steps {
             self.fail(index, text);
             return Ok(());
         }
-        match self.shared.wait_for_watched(id, None).await {
+        match self.wait_for_watched(id, None).await {
             Waited::GivenUp(reason) => Err(reason),
             Waited::Quiet if !self.shared.is_app_deleted() => {
                 let now = self.shared.clock.now();

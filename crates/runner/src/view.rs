@@ -5,6 +5,9 @@
 //! is what the engine believes, however late it is. An object that was committed in this process is not parsed again:
 //! the line says which version it carries.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Deref;
@@ -132,9 +135,13 @@ impl Committed {
         }
     }
 
+    /// Of what is gone no version is left; that it was there is remembered.
     fn remove(&mut self, key: &ObjectKey) {
-        let versions = self.objects.remove(key).into_iter().flatten();
-        versions.for_each(|seen| Self::forget(&mut self.places, &seen));
+        if let Some(versions) = self.objects.get_mut(key) {
+            for seen in std::mem::take(versions) {
+                Self::forget(&mut self.places, &seen);
+            }
+        }
     }
 
     fn insert(&mut self, change: &Change) {
@@ -232,6 +239,17 @@ impl View {
         self.put(key, object.into());
     }
 
+    /// Whether something was committed, or deleted, that no watch has brought yet.
+    pub(crate) fn lags(&self) -> bool {
+        let (committed, seen) = (self.committed(), self.lock());
+        let mut objects = committed.objects.iter();
+        objects.any(|(key, versions)| match (versions.back(), seen.get(key)) {
+            (None, seen) => seen.is_some(),
+            (Some(_), None) => true,
+            (Some(last), Some(seen)) => revision(seen) < revision(last),
+        })
+    }
+
     /// The objects that `target` names as last seen, for an app whose namespace is `home`.
     pub(crate) fn matching(&self, target: &Reference, home: &str) -> BTreeMap<ObjectKey, Seen> {
         let objects = self.lock();
@@ -308,6 +326,11 @@ impl View {
         }
         changed
     }
+}
+
+/// Revision of an object; 0 where it has none that can be ordered.
+fn revision(object: &Value) -> u64 {
+    object::resource_version(object).parse().unwrap_or(0)
 }
 
 /// Keeps `view` up to date with one kind. Never ends; spawn it and abort it at the end.

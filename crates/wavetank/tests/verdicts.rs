@@ -180,3 +180,21 @@ metadata: {name: settings}
     assert_eq!(names(&early), ["expect.never"]);
     assert!(whole.virtual_time > early.virtual_time);
 }
+
+#[test]
+fn a_wait_counts_from_the_end_of_the_step_before() {
+    let waited = |first: &str, event: &str| {
+        run(&format!(
+            "  steps:\n    - {first}\n    - wait: {{for: {event}, within: 30s}}"
+        ))
+    };
+    let until_started = "sync: {until: operation started}";
+    let fine = waited(until_started, "ConfigMap/settings created");
+    assert_eq!(fine.verdict, Verdict::Passed, "{fine:?}");
+    // It came before: nothing more happens.
+    let late = waited("sync: {}", "ConfigMap/settings created");
+    assert_eq!(
+        told(&late),
+        ["steps.1 wait: `ConfigMap/settings created` did not happen, and nothing more happens"]
+    );
+}

@@ -19,7 +19,7 @@ use crate::execute;
 use crate::load::{self, Item, Refused};
 use crate::output::Streams;
 use crate::pool;
-use crate::target::Target;
+use crate::target::{Target, refuse_jobs};
 
 /// Compares; gives the exit code: 1 where targets differ, 4 where one could not run or all was skipped.
 pub(crate) fn compare(arguments: &CompareArguments, streams: &mut Streams) -> anyhow::Result<u8> {
@@ -112,6 +112,7 @@ fn refuse_useless(arguments: &CompareArguments) -> Result<(), Refused> {
             "--gets does nothing with --targets\n  = only comparisons of engines look at requests",
         );
     }
+    refuse_jobs(&arguments.targets, arguments.jobs)?;
     arguments
         .target_options
         .refuse_useless(&arguments.targets, true)
@@ -402,7 +403,7 @@ fn lives(trace: &Trace) -> BTreeMap<String, Vec<String>> {
             }
             _ => continue,
         };
-        if is_named_by_chance(key) {
+        if is_named_by_chance(key) || is_of_the_system(key, home) {
             continue;
         }
         let life = out.entry(masked(&key.short(home))).or_default();
@@ -430,6 +431,11 @@ fn is_named_by_chance(key: &ObjectKey) -> bool {
             | "ServiceAccount"
     ) || key.name == "kube-root-ca.crt"
         || matches!(key.kind.as_str(), "ServiceCIDR" | "IPAddress")
+}
+
+/// What a real cluster runs for itself: its health changes as virtual nodes come.
+fn is_of_the_system(key: &ObjectKey, home: &str) -> bool {
+    key.namespace != home && matches!(&*key.namespace, "kube-system" | "local-path-storage")
 }
 
 fn lower(verb: &impl std::fmt::Debug) -> String {
@@ -550,6 +556,14 @@ mod tests {
             masked("stuck at 104.247s: Job/note-1767225600 has 2 Pods"),
             "stuck at #s: Job/note-# has 2 Pods"
         );
+    }
+
+    #[test]
+    fn what_the_cluster_runs_for_itself_is_no_object_of_the_run() {
+        let key = |namespace| ObjectKey::new("apps", "DaemonSet", namespace, "kube-proxy");
+        assert!(is_of_the_system(&key("kube-system"), "default"));
+        assert!(!is_of_the_system(&key("kube-system"), "kube-system"));
+        assert!(!is_of_the_system(&key("default"), "default"));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Which options have a meaning on which targets: one that would do nothing is refused.
 
+use std::num::NonZeroUsize;
+
 use crate::args::{TargetName, TargetOptions, Workloads};
 use crate::load::Refused;
 
@@ -56,6 +58,25 @@ impl TargetOptions {
             Ok(())
         } else {
             Err(Refused(texts.concat()))
+        }
+    }
+}
+
+/// Refuses several runs at a time where one of `targets` is a single cluster.
+///
+/// # Errors
+/// [`Refused`] with the reason.
+pub(crate) fn refuse_jobs(
+    targets: &[TargetName],
+    jobs: Option<NonZeroUsize>,
+) -> Result<(), Refused> {
+    let is_one = targets.contains(&TargetName::Kubeconfig);
+    match jobs.filter(|jobs| is_one && jobs.get() > 1) {
+        None => Ok(()),
+        Some(jobs) => {
+            let reason = "its one cluster is used by one run at a time";
+            let option = format!("--jobs {jobs}");
+            Err(Refused(text(&option, "kubeconfig", reason)))
         }
     }
 }
@@ -143,9 +164,12 @@ fn is_ours(target: TargetName, _: Option<Workloads>) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+
     use clap::Parser as _;
 
-    use crate::args::{Arguments, Command};
+    use super::refuse_jobs;
+    use crate::args::{Arguments, Command, TargetName};
 
     fn refused(line: &str) -> String {
         let arguments = Arguments::try_parse_from(line.split_whitespace()).unwrap();
@@ -193,6 +217,18 @@ mod tests {
                 assert!(text.contains(target), "{target} {option}: {text}");
             }
         }
+    }
+
+    #[test]
+    fn one_cluster_has_one_run_at_a_time() {
+        let jobs = NonZeroUsize::new;
+        let refused = refuse_jobs(&[TargetName::Fake, TargetName::Kubeconfig], jobs(2));
+        assert_eq!(
+            refused.unwrap_err().0,
+            "error: --jobs 2 does nothing on kubeconfig\n  = its one cluster is used by one run at a time\n"
+        );
+        assert!(refuse_jobs(&[TargetName::Kubeconfig], jobs(1)).is_ok());
+        assert!(refuse_jobs(&[TargetName::Kind], jobs(2)).is_ok());
     }
 
     #[test]
