@@ -1,14 +1,14 @@
-//! The patterns of override keys: `*`, `?`, `[abc]`, `[a-z]`, `[!abc]`, `{one,two}`, `\` before a special character.
+//! The patterns of Argo CD's settings, projects and sync windows: `*`, `?`, `[abc]`, `[a-z]`, `[!abc]`, `{one,two}`, `\` before a special character.
 //!
 //! `*` and `?` also match `/` (SYNC-124: the key is matched as one text).
 
 /// Whether `key` is more than a plain name.
-pub(crate) fn is_pattern(key: &str) -> bool {
+pub fn is_pattern(key: &str) -> bool {
     key.contains(['*', '?', '[', '{'])
 }
 
 /// Whether the whole of `text` fits `pattern`. A pattern that is not closed fits nothing.
-pub(crate) fn matches(pattern: &str, text: &str) -> bool {
+pub fn matches(pattern: &str, text: &str) -> bool {
     let Some(first) = pattern.chars().next() else {
         return text.is_empty();
     };

@@ -15,7 +15,7 @@ mod assessor;
 mod builtin;
 mod bundled;
 mod condition;
-mod glob;
+pub mod glob;
 #[cfg(feature = "lua")]
 mod lua;
 mod status;

@@ -4,9 +4,10 @@ mod jq;
 mod respect;
 
 use serde::{Deserialize, Serialize};
+use wavetank_health::glob::matches as glob;
 use wavetank_json::{Map, Value};
 use wavetank_model::object::At;
-use wavetank_model::{ObjectKey, argo, object, reference::glob};
+use wavetank_model::{ObjectKey, argo, object};
 
 pub(crate) use respect::with_live_values;
 

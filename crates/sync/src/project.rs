@@ -3,7 +3,7 @@
 mod window;
 
 use serde::{Deserialize, Serialize};
-use wavetank_model::reference::glob;
+use wavetank_health::glob::matches as glob;
 use wavetank_model::{GroupKind, ObjectKey};
 
 pub use window::{SyncWindow, WindowKind, WindowVerdict, can_sync};
@@ -13,7 +13,7 @@ pub const IN_CLUSTER: &str = "https://kubernetes.default.svc";
 /// The name of that cluster.
 const IN_CLUSTER_NAME: &str = "in-cluster";
 
-/// A group and kind, either perhaps with `*`.
+/// A group and kind, either perhaps a pattern.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct KindPattern {
@@ -35,23 +35,45 @@ impl KindPattern {
     }
 }
 
-/// A destination that is permitted, or denied with a leading `!`.
+/// A destination that is permitted. A leading `!` turns a pattern round, and denies what is left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Destination {
-    /// Address of the cluster, perhaps with `*`; any where neither this nor the name is given.
+    /// Address of the cluster, perhaps a pattern; any where neither this nor the name is given.
     pub server: String,
-    /// Name of the cluster, perhaps with `*`; one of both must fit.
+    /// Name of the cluster, perhaps a pattern; one of both must fit.
     pub name: String,
-    /// Namespace, perhaps with `*`.
+    /// Namespace, perhaps a pattern.
     pub namespace: String,
 }
 
+/// What a destination says of a namespace of the one cluster there is, Argo CD's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Says {
+    Permitted,
+    Denied,
+    Nothing,
+}
+
 impl Destination {
-    /// Whether it speaks of the one cluster there is, Argo CD's own.
-    fn is_here(&self) -> bool {
-        let says_nothing = self.server.is_empty() && self.name.is_empty();
-        says_nothing || glob(&self.server, IN_CLUSTER) || glob(&self.name, IN_CLUSTER_NAME)
+    fn says(&self, namespace: &str) -> Says {
+        let fits = |pattern: &str, text: &str| match pattern.strip_prefix('!') {
+            Some(denied) => !glob(denied, text),
+            None => glob(pattern, text),
+        };
+        let denies = |pattern: &str| pattern.starts_with('!');
+        let server =
+            fits(&self.server, IN_CLUSTER) || (self.server.is_empty() && self.name.is_empty());
+        let name = fits(&self.name, IN_CLUSTER_NAME);
+        let is_there = fits(&self.namespace, namespace);
+        let elsewhere = (!name && denies(&self.name)) || (!server && denies(&self.server));
+        if (server || name) && is_there {
+            Says::Permitted
+        } else if (is_there && elsewhere) || (!is_there && server && denies(&self.namespace)) {
+            Says::Denied
+        } else {
+            Says::Nothing
+        }
     }
 }
 
@@ -109,17 +131,13 @@ impl Project {
         }
     }
 
-    /// Whether objects may go to the namespace.
+    /// Whether objects may go to the namespace: one destination says so, and none denies it.
     pub fn permits_namespace(&self, namespace: &str) -> bool {
-        let mut permitted = false;
-        for destination in self.destinations.iter().filter(|entry| entry.is_here()) {
-            match destination.namespace.strip_prefix('!') {
-                Some(denied) if glob(denied, namespace) => return false,
-                Some(_) => {}
-                None => permitted |= glob(&destination.namespace, namespace),
-            }
-        }
-        permitted
+        let said = |wanted| {
+            let mut entries = self.destinations.iter();
+            entries.any(|entry| entry.says(namespace) == wanted)
+        };
+        said(Says::Permitted) && !said(Says::Denied)
     }
 
     /// Whether a live object may be touched at all (SYNC-010).
@@ -217,6 +235,29 @@ mod tests {
         assert!(!permits(
             wavetank_json::json!({"name": "staging", "namespace": "*"})
         ));
+        assert!(!permits(
+            wavetank_json::json!({"server": "!https://kubernetes.*", "namespace": "*"})
+        ));
+    }
+
+    /// What a pattern with `!` leaves out is denied, whatever else permits it; the rest is permitted.
+    #[test]
+    fn patterns_that_deny_permit_the_rest() {
+        let to = |namespace: &str| Destination {
+            namespace: namespace.to_owned(),
+            ..Destination::default()
+        };
+        let project = |destinations: &[Destination]| Project {
+            destinations: destinations.to_vec(),
+            ..Project::default()
+        };
+        let but_one = project(&[to("!kube-system")]);
+        assert!(but_one.permits_namespace("team-a") && !but_one.permits_namespace("kube-system"));
+        let all_but_one = project(&[to("*"), to("!kube-*")]);
+        assert!(all_but_one.permits_namespace("team-a"));
+        assert!(!all_but_one.permits_namespace("kube-public"));
+        let of_two = project(&[to("{team-a,team-b}")]);
+        assert!(of_two.permits_namespace("team-b") && !of_two.permits_namespace("team-c"));
     }
 
     /// A pattern of a cluster-scoped kind may name the objects it is for.

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use wavetank_health::glob::matches as glob;
 use wavetank_model::cron::Fields;
 use wavetank_model::duration;
-use wavetank_model::reference::glob;
 
 use super::{IN_CLUSTER, IN_CLUSTER_NAME};
 
