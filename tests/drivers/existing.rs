@@ -81,6 +81,18 @@ pub(crate) fn used_by_one(assets: &Path) -> Done {
     end(&place)
 }
 
+/// Asks kubectl about the cluster of a kubeconfig; gives what it prints.
+fn kubectl_on(assets: &Path, kubeconfig: &str) -> impl Fn(&[&str]) -> Result<String, Failed> {
+    let (program, kubeconfig) = (assets.join("kubectl"), kubeconfig.to_owned());
+    move |arguments| {
+        let output = Command::new(&program)
+            .args(["--kubeconfig", &kubeconfig])
+            .args(arguments)
+            .output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+}
+
 /// The quick scenario, which takes its time.
 fn slow_quick() -> String {
     QUICK.replace(
@@ -94,13 +106,7 @@ pub(crate) fn killed_on_existing(assets: &Path) -> Done {
     let path = somebodys(&place)?;
     let kubeconfig = path.display().to_string();
     fs::write(place.folder.path().join("quick.yaml"), slow_quick())?;
-    let kubectl = |arguments: &[&str]| -> Result<String, Failed> {
-        let output = Command::new(assets.join("kubectl"))
-            .args(["--kubeconfig", &kubeconfig])
-            .args(arguments)
-            .output()?;
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    };
+    let kubectl = kubectl_on(assets, &kubeconfig);
     let uid = kubectl(&["get", "ns", "kube-system", "-o", "jsonpath={.metadata.uid}"])?;
     kubectl(&["create", "ns", "somebodys"])?;
     let mut child = place.command(&on_existing(&kubeconfig, &uid)).spawn()?;
@@ -129,13 +135,7 @@ pub(crate) fn left_as_it_was(assets: &Path) -> Done {
     let path = somebodys(&place)?;
     let kubeconfig = path.display().to_string();
     let before = fs::read(&path)?;
-    let kubectl = |arguments: &[&str]| -> Result<String, Failed> {
-        let output = Command::new(assets.join("kubectl"))
-            .args(["--kubeconfig", &kubeconfig])
-            .args(arguments)
-            .output()?;
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    };
+    let kubectl = kubectl_on(assets, &kubeconfig);
     let uid = kubectl(&["get", "ns", "kube-system", "-o", "jsonpath={.metadata.uid}"])?;
     let run = place.run(&on_existing(&kubeconfig, &uid))?;
     left_with(&run, 0, &["PASSED"])?;

@@ -110,6 +110,16 @@ fn creation(slow: &str) -> Result<(Place, Child), Failed> {
     Ok((place, child))
 }
 
+/// Sends a signal to a run, which cleans up and says that it was interrupted.
+fn interrupt(child: Child, name: &str) -> Done {
+    signal(&child, name)?;
+    left_with(
+        &child.wait_with_output()?,
+        4,
+        &["cleaning up", "interrupted"],
+    )
+}
+
 pub(crate) fn killed_creation() -> Done {
     let (place, mut child) = creation("create")?;
     signal(&child, "-KILL")?;
@@ -122,12 +132,7 @@ pub(crate) fn killed_creation() -> Done {
 
 pub(crate) fn interrupted_creation() -> Done {
     let (place, child) = creation("create")?;
-    signal(&child, "-INT")?;
-    left_with(
-        &child.wait_with_output()?,
-        4,
-        &["cleaning up", "interrupted"],
-    )?;
+    interrupt(child, "-INT")?;
     place.is_clean()
 }
 
@@ -143,12 +148,7 @@ pub(crate) fn container_on_its_way() -> Done {
     place.until("the container is being made", |place| {
         place.folder.path().join("began").exists()
     })?;
-    signal(&child, "-TERM")?;
-    left_with(
-        &child.wait_with_output()?,
-        4,
-        &["cleaning up", "interrupted"],
-    )?;
+    interrupt(child, "-TERM")?;
     if !place.folder.path().join("deleted").exists() {
         return Err("the cluster was deleted before its container was there".into());
     }
@@ -167,12 +167,7 @@ pub(crate) fn interrupted_load() -> Done {
     place.until("images are loaded", |place| {
         place.asked().contains("load image-archive")
     })?;
-    signal(&child, "-INT")?;
-    left_with(
-        &child.wait_with_output()?,
-        4,
-        &["cleaning up", "interrupted"],
-    )?;
+    interrupt(child, "-INT")?;
     place.has_deleted()?;
     place.is_clean()
 }
@@ -200,12 +195,7 @@ pub(crate) fn interrupted_readiness() -> Done {
             .flatten()
             .any(|cluster| cluster.path().join("kubeconfig").is_file())
     })?;
-    signal(&child, "-INT")?;
-    left_with(
-        &child.wait_with_output()?,
-        4,
-        &["cleaning up", "interrupted"],
-    )?;
+    interrupt(child, "-INT")?;
     place.has_deleted()?;
     place.is_clean()
 }

@@ -200,7 +200,10 @@ impl Field {
                 return Err(format!("too many hyphens: {part}"));
             }
             Some(second) => (self.number(first)?, self.number(second)?),
-            None => (self.number(first)?, self.number(first)?),
+            None => {
+                let number = self.number(first)?;
+                (number, number)
+            }
         };
         let step = match step {
             None => 1,

@@ -316,7 +316,11 @@ impl Controller {
         } else if let Some(error) = self.auto_sync(state, &found, &revision, &options, wall) {
             conditions.insert("SyncError".to_owned(), error);
         }
-        let health = self.health_of(&found);
+        let objects = found.resources.iter();
+        let objects: Vec<_> = objects
+            .map(|resource| (!resource.requires_pruning, resource.live.clone()))
+            .collect();
+        let health = self.health_of(&objects);
         if let Some(error) = &health.error {
             let message = health_error(error);
             conditions
@@ -360,16 +364,15 @@ impl Controller {
         }
     }
 
-    /// Health of the app and of its objects (SYNC-126).
-    pub(crate) fn health_of(&self, found: &Comparison) -> AppHealth {
-        // Aggregation only asks whether something is desired: hooks and skipped objects are not among the resources.
+    /// Health of the app and of its objects (SYNC-126): whether each is desired, and the live one.
+    pub(crate) fn health_of(&self, objects: &[(bool, Option<Arc<Value>>)]) -> AppHealth {
+        // Aggregation only asks whether something is desired: hooks and skipped objects are not among them.
         let desired = Value::Null;
-        let pairs: Vec<Pair<'_>> = found
-            .resources
+        let pairs: Vec<Pair<'_>> = objects
             .iter()
-            .map(|resource| Pair {
-                target: (!resource.requires_pruning).then_some(&desired),
-                live: resource.live.as_deref(),
+            .map(|(is_desired, live)| Pair {
+                target: is_desired.then_some(&desired),
+                live: live.as_deref(),
             })
             .collect();
         let name = &self.identity.name;

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use wavetank_model::{ArgoVersion, OperationPhase, Verb};
 use wavetank_scenario::pattern_key;
+use wavetank_sync::compare::standing;
 use wavetank_sync::message::shared_resource;
 use wavetank_sync::operation::{Act, Finished, OperationState, is_confirmed};
 use wavetank_sync::project::{WindowVerdict, can_sync};
 use wavetank_sync::server_side_diff::Answers;
-use wavetank_sync::{StepInput, StepOutput, compare};
+use wavetank_sync::{StepInput, StepOutput};
 use wavetank_trace::{DesiredObject, Event, OperationEvent};
 
 use crate::application::{OWN_WRITE, health_error, invalid_destination};
@@ -82,20 +83,19 @@ impl Controller {
         let shares = input.options.fail_on_shared_resource;
         // Without scripts the health of a live object can be told.
         if shares || self.shared.recorder.assessor().is_configured() {
-            let found = compare(
+            let found = standing(
                 &input.targets,
                 &input.live,
                 &input.app,
                 &input.kinds,
                 &input.options,
-                &input.answers,
             );
             let warning = shared_resource(&found.shared, &input.app.name);
             if let Some(warning) = warning.filter(|_| shares) {
                 let text = format!("Shared resource found: {warning}");
                 return Err(ended(input, OperationPhase::Failed, text));
             }
-            if let Some(error) = self.health_of(&found).error {
+            if let Some(error) = self.health_of(&found.objects).error {
                 errors.push(format!("ComparisonError: {}", health_error(&error)));
             }
         }

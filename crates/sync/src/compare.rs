@@ -84,37 +84,10 @@ pub fn compare(
     answers: &Answers,
 ) -> Comparison {
     let targets = target::normalise(given, app, kinds);
-    compare_targets(&targets, live, app, options, answers)
-}
-
-/// As [`compare`], over normalised targets.
-pub fn compare_targets(
-    targets: &Targets,
-    live: &[Arc<Value>],
-    app: &AppIdentity,
-    options: &SyncOptions,
-    answers: &Answers,
-) -> Comparison {
-    let project = options.project.as_deref();
-    let permitted: Vec<Arc<Value>>;
-    // What the project does not permit is as if it were not there (SYNC-010).
-    let live = match project {
-        None => live,
-        Some(project) => {
-            let permits =
-                |live: &Value| ObjectKey::of(live).is_none_or(|key| project.permits_live(&key));
-            permitted = live.iter().filter(|live| permits(live)).cloned().collect();
-            &permitted
-        }
-    };
-    let reconciled = reconcile(targets, live, app);
-    let counted = |pair: &&Pair| {
-        !pair.foreign_copy && counts(pair) && !is_managed_namespace(pair, app, options)
-    };
-    let mut resources: Vec<ResourceComparison> = reconciled
-        .pairs
+    let pairs = permitted_pairs(&targets, live, app, options);
+    let mut resources: Vec<ResourceComparison> = pairs
         .iter()
-        .filter(counted)
+        .filter(|pair| is_counted(pair, app, options))
         .filter_map(|pair| status_of(pair, options, answers))
         .collect();
     let differs =
@@ -130,27 +103,76 @@ pub fn compare_targets(
             name, namespace, ..
         } = &resource.key;
         let kind = resource.key.group_kind();
+        let project = options.project.as_deref();
         if project.is_some_and(|project| !project.permits_kind(&kind, name, !namespace.is_empty()))
         {
             resource.status = SyncCode::Unknown;
         }
     }
-    let others = reconciled.pairs.iter().any(|pair| {
+    let others = pairs.iter().any(|pair| {
         let is_skipped = |target: &Arc<target::Target>| !target.hook && target.phases.is_empty();
         pair.foreign_copy || pair.target.as_ref().is_some_and(is_skipped)
     });
-    let shared = reconciled
-        .pairs
-        .iter()
-        .filter_map(|pair| shared_with(pair, app))
-        .collect();
     Comparison {
         status,
         resources,
         others,
-        shared,
-        warnings: targets.warnings.clone(),
+        shared: shared(&pairs, app),
+        warnings: targets.warnings,
     }
+}
+
+/// What can be told of an app's objects without comparing any.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The objects that count, as in [`Comparison`]: whether each is desired, and the live one.
+    pub objects: Vec<(bool, Option<Arc<Value>>)>,
+    /// Live objects that another app claims, with its name (SYNC-102).
+    pub shared: Vec<(ObjectKey, String)>,
+}
+
+/// Pairs desired and live state as [`compare`] does.
+pub fn standing(
+    given: &[Arc<Value>],
+    live: &[Arc<Value>],
+    app: &AppIdentity,
+    kinds: &Kinds,
+    options: &SyncOptions,
+) -> Standing {
+    let targets = target::normalise(given, app, kinds);
+    let pairs = permitted_pairs(&targets, live, app, options);
+    let counted = pairs.iter().filter(|pair| is_counted(pair, app, options));
+    Standing {
+        objects: counted
+            .map(|pair| (pair.target.is_some(), pair.live.clone()))
+            .collect(),
+        shared: shared(&pairs, app),
+    }
+}
+
+/// What the project does not permit is as if it were not there (SYNC-010).
+fn permitted_pairs(
+    targets: &Targets,
+    live: &[Arc<Value>],
+    app: &AppIdentity,
+    options: &SyncOptions,
+) -> Vec<Pair> {
+    let Some(project) = options.project.as_deref() else {
+        return reconcile(targets, live, app).pairs;
+    };
+    let permits =
+        |live: &&Arc<Value>| ObjectKey::of(live).is_none_or(|key| project.permits_live(&key));
+    let permitted: Vec<Arc<Value>> = live.iter().filter(permits).cloned().collect();
+    reconcile(targets, &permitted, app).pairs
+}
+
+fn is_counted(pair: &Pair, app: &AppIdentity, options: &SyncOptions) -> bool {
+    !pair.foreign_copy && counts(pair) && !is_managed_namespace(pair, app, options)
+}
+
+fn shared(pairs: &[Pair], app: &AppIdentity) -> Vec<(ObjectKey, String)> {
+    let claimed = pairs.iter().filter_map(|pair| shared_with(pair, app));
+    claimed.collect()
 }
 
 /// Hooks, ignored and skipped objects have no status.
