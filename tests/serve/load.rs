@@ -177,23 +177,50 @@ fn watches_that_resume_miss_and_repeat_nothing() {
     });
 }
 
+/// Resident memory of the server in MiB, where the system tells.
+fn memory(server: &Serve) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{}/status", server.program.id())).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kibibytes / 1024)
+}
+
+#[test]
+fn what_is_past_takes_no_memory() {
+    let server = Serve::start(wavetank(), &["--no-controllers"]).expect("the server starts");
+    runtime().block_on(async {
+        let client = wire::client(&server.kubeconfig()).await.expect("a client");
+        let before = memory(&server);
+        let big = "x".repeat(400_000);
+        let uri = format!("{MAPS}/big");
+        for index in 0..300 * times() {
+            let object =
+                json!({"metadata": {"name": "big"}, "data": {"k": format!("{index}{big}")}});
+            let (method, uri) = if index == 0 {
+                ("POST", MAPS)
+            } else {
+                ("PUT", uri.as_str())
+            };
+            let code = send(&client, method, uri, &object).await.0;
+            assert!(code < 300, "{code}");
+        }
+        // A trace that nobody asked for would hold 120 MB; the history of watches is 16 MiB.
+        if let (Some(before), Some(after)) = (before, memory(&server)) {
+            assert!(after < before + 60, "from {before} MiB to {after} MiB");
+        }
+    });
+}
+
 #[test]
 fn clients_that_do_not_read_or_vanish_cost_little() {
     let server = Serve::start(wavetank(), &["--no-controllers"]).expect("the server starts");
-    let memory = || {
-        let text =
-            fs::read_to_string(format!("/proc/{}/status", server.program.id())).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let number = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-        number.map(|kibibytes| kibibytes / 1024)
-    };
     runtime().block_on(async {
         let client = wire::client(&server.kubeconfig()).await.expect("a client");
         let watch = || async {
             let request = http::Request::get(format!("{MAPS}?watch=true")).body(Body::empty());
             client.send(request.expect("a request")).await.expect("a watch").into_body()
         };
-        let before = memory();
+        let before = memory(&server);
         let slow = join_all((0..20).map(|_| watch())).await;
         drop(join_all((0..50).map(|_| watch())).await);
         let big = "x".repeat(20_000);
@@ -204,7 +231,7 @@ fn clients_that_do_not_read_or_vanish_cost_little() {
             assert!(code < 300, "{code}");
         }
         // 20 watches times 200 events of 20 kB would be 80 MB if each had its own copy.
-        if let (Some(before), Some(after)) = (before, memory()) {
+        if let (Some(before), Some(after)) = (before, memory(&server)) {
             let limit = 60 * u64::try_from(times()).unwrap_or(1);
             assert!(after < before + limit, "from {before} MiB to {after} MiB");
         }

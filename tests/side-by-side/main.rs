@@ -102,7 +102,10 @@ fn measure(
         let rate = run(&client, 1, (0..500).map(create)).await?;
         rows.push(("create, one after the other".to_owned(), rate));
         let rate = run(&client, AT_ONCE, (500..1_000).map(create)).await?;
-        rows.push((format!("create, {AT_ONCE} at once"), rate));
+        rows.push((
+            format!("create, {AT_ONCE} at once, the first 500 with their connections"),
+            rate,
+        ));
         let get = |index: usize| ("GET", one(index), "", Value::Null);
         rows.push((
             "get, one after the other".to_owned(),
@@ -143,7 +146,11 @@ fn measure(
             "100 watches of 100 changes each, until all have seen all".to_owned(),
             fan_out(&client).await?,
         ));
-        run(&client, AT_ONCE, (1_000..many).map(create)).await?;
+        let rate = run(&client, AT_ONCE, (1_000..many).map(create)).await?;
+        rows.push((
+            format!("create, {AT_ONCE} at once, from 1 000 to {many} of them"),
+            rate,
+        ));
         rows.push((format!("list of {many}"), list(&client).await?));
         rows.push((format!("memory with {many} ConfigMaps"), memory(processes)?));
         Ok::<_, Failure>(())
@@ -151,8 +158,9 @@ fn measure(
     Ok(rows)
 }
 
+/// Of 600 bytes.
 fn config_map(name: &str) -> Value {
-    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": {"app": "bench"}}, "data": {"k": "x".repeat(400)}})
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": {"app": "bench"}}, "data": {"k": "x".repeat(492)}})
 }
 
 fn millis(time: Duration) -> String {

@@ -78,13 +78,16 @@ async fn serve_in(
     let seed = arguments.seed.unwrap_or(scenario.seed);
     let target = Arc::clone(&cluster) as Arc<dyn Cluster>;
     let assessor = wavetank::assessor(scenario, cluster.as_ref()).map_err(anyhow::Error::msg)?;
-    let recording = Recording::new(
+    let mut recording = Recording::new(
         target,
         Arc::clone(scenario),
         Arc::new(assessor),
         seed,
         arguments.show_secrets,
     );
+    if arguments.trace.is_none() {
+        recording = recording.without_trace();
+    }
     recording.set_up().await.map_err(anyhow::Error::msg)?;
 
     let tcp = TcpListener::bind(address)

@@ -67,7 +67,10 @@ struct Watched {
 }
 
 struct Inner {
-    entries: Vec<Entry>,
+    /// `None` where nobody will ask for them.
+    entries: Option<Vec<Entry>>,
+    /// The number of the last entry.
+    last: u64,
     effects: u64,
     last_effect: Option<SimTime>,
     /// The last change that the user made.
@@ -113,7 +116,8 @@ impl Recorder {
     ) -> (Self, UnboundedReceiver<Trigger>) {
         let (sender, triggers) = unbounded();
         let inner = Inner {
-            entries: Vec::new(),
+            entries: Some(Vec::new()),
+            last: 0,
             effects: 0,
             last_effect: None,
             last_of_user: None,
@@ -144,6 +148,11 @@ impl Recorder {
         (recorder, triggers)
     }
 
+    /// Keeps no entry from now on: what happens reaches only who waits for it, however long the run is.
+    pub(crate) fn forget(&self) {
+        self.lock().entries = None;
+    }
+
     /// From now on gives the run up as soon as `monitor` says that it is lost.
     pub(crate) fn judge_with(&self, monitor: RunMonitor) {
         self.lock().monitor = Some(Box::new(monitor));
@@ -165,7 +174,8 @@ impl Recorder {
     }
 
     fn push_at(&self, inner: &mut Inner, event: Event, time: SimTime) -> u64 {
-        let seq = inner.entries.len() as u64 + 1;
+        inner.last += 1;
+        let seq = inner.last;
         inner.count(time, &self.changed);
         let triggered = inner.announce(&event, &self.home, (Place(seq), time), &self.changed);
         self.pending_waiters.fetch_add(triggered, Ordering::Relaxed);
@@ -176,7 +186,9 @@ impl Recorder {
         }
         let entry = Entry { seq, time, event };
         inner.judge(&entry, &self.changed);
-        inner.entries.push(entry);
+        if let Some(entries) = &mut inner.entries {
+            entries.push(entry);
+        }
         seq
     }
 
@@ -187,7 +199,7 @@ impl Recorder {
 
     /// The number of the last entry.
     pub(crate) fn last(&self) -> u64 {
-        self.lock().entries.len() as u64
+        self.lock().last
     }
 
     /// From now on notices `event`.
@@ -198,7 +210,7 @@ impl Recorder {
     /// Notices `event` from an earlier place on.
     pub(crate) fn watch_since(&self, event: EventPattern, since: Place) -> WatchId {
         let mut inner = self.lock();
-        let later = inner.entries.iter().rev();
+        let later = inner.entries.iter().flatten().rev();
         let later = later.take_while(|entry| entry.seq > since.0);
         let came = later.filter(|entry| entry.event.matches(&event, &self.home));
         let seen = came.last().map(|entry| Place(entry.seq));
@@ -284,7 +296,13 @@ impl Recorder {
 
     /// Hands out everything that was recorded.
     pub(crate) fn take(&self) -> Vec<Entry> {
-        std::mem::take(&mut self.lock().entries)
+        let mut inner = self.lock();
+        inner.last = 0;
+        inner
+            .entries
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
     }
 
     /// The object as it goes into the trace: Secret values hashed unless they are to be shown.
@@ -298,7 +316,7 @@ impl Recorder {
     }
 
     fn push_change(&self, inner: &mut Inner, change: &Change) {
-        let body = (change.kind != ChangeKind::Deleted).then(|| {
+        let body = (inner.entries.is_some() && change.kind != ChangeKind::Deleted).then(|| {
             let new = self.redacted(&change.new);
             let old = change.old.as_ref().map(|old| self.redacted(old));
             let is_whole = Arc::ptr_eq(&new, &change.new);
@@ -327,6 +345,7 @@ impl Recorder {
         }
         if change.kind == ChangeKind::Deleted {
             inner.health.remove(&change.key);
+            inner.ended.remove(object::uid(&change.new));
             return;
         }
         self.push_health(inner, change);
@@ -545,6 +564,17 @@ mod tests {
         assert!(!recorder.came(later));
         created(&recorder, "later", "engine", at(200));
         assert!(recorder.came(later));
+    }
+
+    #[test]
+    fn who_waits_hears_of_what_is_not_kept() {
+        let recorder = recorder();
+        recorder.forget();
+        let id = recorder.watch(event("first"));
+        created(&recorder, "first", "engine", at(10));
+        assert!(recorder.came(id));
+        assert_eq!(recorder.last(), 1);
+        assert_eq!(recorder.take().len(), 0);
     }
 
     #[test]

@@ -90,6 +90,14 @@ impl Recording {
         }
     }
 
+    /// Keeps nothing of what happens: what waits for an event goes on as before, and [`Self::take`] gives no entries. A
+    /// cluster that is used for long needs no more memory with time.
+    #[must_use]
+    pub fn without_trace(self) -> Self {
+        self.shared.recorder.forget();
+        self
+    }
+
     /// Makes `cluster.objects`, in order; CRDs are awaited.
     ///
     /// # Errors
