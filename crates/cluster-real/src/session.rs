@@ -218,7 +218,14 @@ impl Session {
         }
         let cleaned = match &self.confinement {
             Some(confinement) => existing::remove(&self.client, &confinement.paths()).await,
-            None => reset::reset(&self.client, &self.hub, &self.before).await,
+            None => {
+                // A cluster of our own that does not answer any more is thrown away.
+                tokio::select! {
+                    biased;
+                    cleaned = reset::reset(&self.client, &self.hub, &self.before) => cleaned,
+                    reason = self.lost() => Err(reason),
+                }
+            }
         };
         self.tasks().abort_all();
         cleaned
