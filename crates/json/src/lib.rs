@@ -14,8 +14,8 @@ mod value;
 mod write;
 
 pub use convert::ToValue;
-pub use map::{Entry, IntoIter, Iter, IterMut, Map};
+pub use map::{Entry, IntoIter, Iter, IterMut, Map, SideBySide, side_by_side};
 pub use serde_json::{Error, Number};
-pub use text::{from_value, to_value};
+pub use text::{from_slice, from_value, to_value};
 pub use value::{Index, Value};
 pub use write::{to_vec, write, write_joined, write_text};

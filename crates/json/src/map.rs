@@ -273,6 +273,44 @@ impl<'a> Iterator for IterMut<'a> {
 
 impl ExactSizeIterator for IterMut<'_> {}
 
+/// The fields of two objects side by side, in order: each name once, with the value here and there. What is not there has
+/// no fields.
+pub fn side_by_side<'a>(one: Option<&'a Map>, other: Option<&'a Map>) -> SideBySide<'a> {
+    let fields = |map: Option<&'a Map>| map.map_or(&[][..], |map| map.0.as_slice());
+    SideBySide {
+        one: fields(one),
+        other: fields(other),
+    }
+}
+
+/// See [`side_by_side`].
+#[derive(Clone, Debug)]
+pub struct SideBySide<'a> {
+    one: &'a [(String, Value)],
+    other: &'a [(String, Value)],
+}
+
+impl<'a> Iterator for SideBySide<'a> {
+    type Item = (&'a str, Option<&'a Value>, Option<&'a Value>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let order = match (self.one, self.other) {
+            ([], []) => return None,
+            ([_, ..], []) => Ordering::Less,
+            ([], [_, ..]) => Ordering::Greater,
+            ([(one, _), ..], [(other, _), ..]) => one.cmp(other),
+        };
+        let one = order.is_le().then(|| self.one.split_off_first()).flatten();
+        let other = order
+            .is_ge()
+            .then(|| self.other.split_off_first())
+            .flatten();
+        let (name, _) = one.or(other)?;
+        let value = |field: &'a (String, Value)| &field.1;
+        Some((name, one.map(value), other.map(value)))
+    }
+}
+
 /// The fields of a [`Map`] that is given up.
 pub type IntoIter = vec::IntoIter<(String, Value)>;
 
@@ -305,7 +343,7 @@ impl<'a> IntoIterator for &'a mut Map {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use proptest::prelude::*;
 
@@ -372,6 +410,22 @@ mod tests {
                 prop_assert!(map.values().rev().eq(model.values().rev()));
                 prop_assert_eq!(map.into_iter().collect::<Vec<_>>(), model.into_iter().collect::<Vec<_>>());
             }
+        }
+
+        #[test]
+        fn side_by_side_each_name_stands_once(
+            one in prop::collection::btree_map("[a-c]{1,2}", 0..3_i64, 0..9),
+            other in prop::collection::btree_map("[a-c]{1,2}", 0..3_i64, 0..9),
+        ) {
+            let map = |model: &BTreeMap<String, i64>| -> Map {
+                model.iter().map(|(name, value)| (name.clone(), Value::from(*value))).collect()
+            };
+            let (left, right) = (map(&one), map(&other));
+            let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+            let expected = names.into_iter().map(|name| (name.as_str(), left.get(name), right.get(name)));
+            prop_assert!(side_by_side(Some(&left), Some(&right)).eq(expected));
+            let alone = left.iter().map(|(name, value)| (name.as_str(), None, Some(value)));
+            prop_assert!(side_by_side(None, Some(&left)).eq(alone));
         }
 
         #[test]

@@ -8,6 +8,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{Error, Map, Number, Value};
 
+/// What JSON text says of a type that serde can read. As `serde_json` reads it; that the text is UTF-8 is seen at once.
+///
+/// # Errors
+/// Where it is no such text.
+pub fn from_slice<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Error> {
+    match str::from_utf8(text) {
+        Ok(text) => serde_json::from_str(text),
+        // The error says where.
+        Err(_) => serde_json::from_slice(text),
+    }
+}
+
 /// What `value` says of a type that serde can read.
 ///
 /// # Errors
@@ -152,5 +164,30 @@ impl FromStr for Value {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         serde_json::from_str(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_read_as_serde_json_reads_it() {
+        for text in [
+            &b"{\"a\": [1, \"\xc3\xa4\\n\", null]}"[..],
+            b"{\"a\": \"\xff\"}",
+            b"{\"a\": 1} x",
+            b"{\"\xff",
+            b"",
+        ] {
+            let (ours, theirs) = (
+                from_slice::<Value>(text),
+                serde_json::from_slice::<Value>(text),
+            );
+            assert_eq!(
+                ours.map_err(|error| error.to_string()),
+                theirs.map_err(|error| error.to_string())
+            );
+        }
     }
 }
