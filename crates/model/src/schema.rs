@@ -63,7 +63,7 @@ pub enum ListType {
     /// A set of scalars.
     Set,
     /// Items known by the values of these keys.
-    Map(Box<[Box<str>]>),
+    Map(Box<[Arc<str>]>),
 }
 
 /// What stands at one place of an object.

@@ -1,6 +1,7 @@
 //! Types of custom resources, from the structural schema in their definition.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use wavetank_json::Value;
 
@@ -130,7 +131,7 @@ fn list_type(schema: &Value) -> ListType {
                 keys.into_iter()
                     .flatten()
                     .filter_map(Value::as_str)
-                    .map(Box::from)
+                    .map(Arc::from)
                     .collect(),
             )
         }

@@ -3,7 +3,7 @@
 //! The lines are found once; a definition is parsed when it is first needed.
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use wavetank_json::{Map, Value};
 
@@ -145,7 +145,7 @@ fn parse_list_type(keys: &str) -> ListType {
     if keys == "set" {
         ListType::Set
     } else {
-        ListType::Map(keys.split(',').map(Box::from).collect())
+        ListType::Map(keys.split(',').map(Arc::from).collect())
     }
 }
 

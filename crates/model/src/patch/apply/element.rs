@@ -1,6 +1,7 @@
 //! One step of a path into an object: a field, an item of a list.
 
 use std::fmt::{self, Write};
+use std::sync::Arc;
 
 use wavetank_json::Value;
 
@@ -14,7 +15,7 @@ pub enum Atom {
     /// Another number, as JSON writes it.
     Number(Box<str>),
     /// Text.
-    Text(Box<str>),
+    Text(Arc<str>),
     /// A flag.
     Flag(bool),
     /// Null, or a value that is no scalar.
@@ -61,12 +62,12 @@ fn is_plain(text: &str) -> bool {
 }
 
 /// Whether a key of an item is a plain text under a plain name, as it mostly is.
-fn is_plain_key((name, value): &(Box<str>, Atom)) -> bool {
+fn is_plain_key((name, value): &(Arc<str>, Atom)) -> bool {
     is_plain(name) && matches!(value, Atom::Text(text) if is_plain(text))
 }
 
 /// Writes [`PathElement::Key`] of plain texts as JSON: in it, only quotation marks are escaped.
-fn write_plain_keys(keys: &[(Box<str>, Atom)], out: &mut Vec<u8>) {
+fn write_plain_keys(keys: &[(Arc<str>, Atom)], out: &mut Vec<u8>) {
     out.extend_from_slice(b"\"k:{");
     for (index, (name, value)) in keys.iter().enumerate() {
         let comma = if index > 0 { "," } else { "" };
@@ -97,12 +98,13 @@ fn write_go_string(text: &str, out: &mut impl Write) -> fmt::Result {
 }
 
 /// One step of a path, ordered as the server orders them: fields, items by key, items by value, items by place.
+/// Copies share their texts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PathElement {
     /// A field of a struct or a key of a map.
-    Field(Box<str>),
+    Field(Arc<str>),
     /// An item of a list-map: its keys by name, with their values.
-    Key(Box<[(Box<str>, Atom)]>),
+    Key(Arc<[(Arc<str>, Atom)]>),
     /// An item of a set.
     Value(Atom),
     /// An item by its place.
@@ -146,9 +148,7 @@ impl PathElement {
         };
         let mut out = Vec::with_capacity(keys.len());
         for key in keys {
-            let value = map
-                .get(key.as_ref())
-                .or_else(|| items.field(key)?.default_value());
+            let value = map.get(key).or_else(|| items.field(key)?.default_value());
             if let Some(value) = value {
                 out.push((key.clone(), Atom::of(value)));
             }

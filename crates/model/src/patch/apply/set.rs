@@ -1,6 +1,7 @@
 //! Sets of field paths, as a trie, and `fieldsV1`, the form they are stored in (API-166).
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use wavetank_json::{Map, Value};
 
@@ -11,10 +12,12 @@ use crate::schema::{SchemaRef, Shape};
 ///
 /// A path may be a member without its children being members, and the other way round: the set of an applied object holds
 /// its leaves, not the structs above them.
+///
+/// A copy is the same piece of memory until one of the two is changed, and then only what lies on the way is copied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldSet {
-    /// Sorted by element; each is a member or has children.
-    nodes: Vec<Node>,
+    /// Sorted by element; each is a member or has children. `None` where there are none.
+    nodes: Option<Arc<Vec<Node>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +29,7 @@ struct Node {
 
 impl Node {
     const fn is_empty(&self) -> bool {
-        !self.member && self.children.nodes.is_empty()
+        !self.member && self.children.is_empty()
     }
 }
 
@@ -41,7 +44,36 @@ enum Operation {
 
 impl FieldSet {
     /// No paths.
-    pub const EMPTY: Self = Self { nodes: Vec::new() };
+    pub const EMPTY: Self = Self { nodes: None };
+
+    fn of(nodes: Vec<Node>) -> Self {
+        Self {
+            nodes: (!nodes.is_empty()).then(|| Arc::new(nodes)),
+        }
+    }
+
+    fn nodes(&self) -> &[Node] {
+        self.nodes.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    fn nodes_mut(&mut self) -> &mut Vec<Node> {
+        Arc::make_mut(self.nodes.get_or_insert_default())
+    }
+
+    fn into_nodes(self) -> Vec<Node> {
+        self.nodes.map(Arc::unwrap_or_clone).unwrap_or_default()
+    }
+
+    /// Whether the two are one piece of memory.
+    fn is_same(&self, other: &Self) -> bool {
+        matches!((&self.nodes, &other.nodes), (Some(one), Some(other)) if Arc::ptr_eq(one, other))
+    }
+
+    /// Where an element is, or where it belongs.
+    fn place(&self, element: &PathElement) -> Result<usize, usize> {
+        self.nodes()
+            .binary_search_by(|node| node.element.cmp(element))
+    }
 
     /// The set of these paths.
     pub fn from_paths<'a>(paths: impl IntoIterator<Item = &'a [PathElement]>) -> Self {
@@ -57,21 +89,18 @@ impl FieldSet {
         let Some((first, rest)) = path.split_first() else {
             return;
         };
-        let at = match self.nodes.binary_search_by(|node| node.element.cmp(first)) {
-            Ok(at) => at,
-            Err(at) => {
-                self.nodes.insert(
-                    at,
-                    Node {
-                        element: first.clone(),
-                        member: false,
-                        children: Self::EMPTY,
-                    },
-                );
-                at
-            }
-        };
-        let node = &mut self.nodes[at];
+        let place = self.place(first);
+        let nodes = self.nodes_mut();
+        let (Ok(at) | Err(at)) = place;
+        if place.is_err() {
+            let node = Node {
+                element: first.clone(),
+                member: false,
+                children: Self::EMPTY,
+            };
+            nodes.insert(at, node);
+        }
+        let node = &mut nodes[at];
         if rest.is_empty() {
             node.member = true;
         } else {
@@ -80,6 +109,7 @@ impl FieldSet {
     }
 
     /// Adds an element with what lies below; empty ones are left out. Elements mostly come in order.
+    #[inline]
     pub(super) fn push(
         &mut self,
         element: impl FnOnce() -> PathElement,
@@ -89,51 +119,44 @@ impl FieldSet {
         if !member && children.is_empty() {
             return;
         }
-        let node = Node {
+        self.add(Node {
             element: element(),
             member,
             children,
-        };
-        if self
-            .nodes
-            .last()
-            .is_none_or(|last| last.element < node.element)
-        {
-            self.nodes.push(node);
+        });
+    }
+
+    fn add(&mut self, node: Node) {
+        let last = self.nodes().last();
+        if last.is_none_or(|last| last.element < node.element) {
+            self.nodes_mut().push(node);
             return;
         }
-        match self
-            .nodes
-            .binary_search_by(|other| other.element.cmp(&node.element))
-        {
+        match self.place(&node.element) {
             Ok(at) => {
-                let other = &mut self.nodes[at];
+                let other = &mut self.nodes_mut()[at];
                 other.member |= node.member;
                 other.children = std::mem::take(&mut other.children).union(node.children);
             }
-            Err(at) => self.nodes.insert(at, node),
+            Err(at) => self.nodes_mut().insert(at, node),
         }
     }
 
     /// Whether there are no paths.
     pub const fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
+        self.nodes.is_none()
     }
 
     /// Number of paths.
     pub fn len(&self) -> usize {
-        self.nodes
+        self.nodes()
             .iter()
             .map(|node| usize::from(node.member) + node.children.len())
             .sum()
     }
 
     fn node(&self, element: &PathElement) -> Option<&Node> {
-        let at = self
-            .nodes
-            .binary_search_by(|node| node.element.cmp(element))
-            .ok()?;
-        Some(&self.nodes[at])
+        Some(&self.nodes()[self.place(element).ok()?])
     }
 
     /// Whether the path is a member.
@@ -154,7 +177,7 @@ impl FieldSet {
 
     /// The elements of the first step.
     pub(super) fn elements(&self) -> impl Iterator<Item = (&PathElement, bool, &Self)> {
-        self.nodes
+        self.nodes()
             .iter()
             .map(|node| (&node.element, node.member, &node.children))
     }
@@ -193,6 +216,9 @@ impl FieldSet {
     }
 
     fn combine(self, other: &Self, operation: Operation) -> Self {
+        if matches!(operation, Operation::Union) && self.is_same(other) {
+            return self;
+        }
         if other.is_empty() {
             return if matches!(operation, Operation::Intersection) {
                 Self::EMPTY
@@ -202,9 +228,9 @@ impl FieldSet {
         }
         let keeps_left = !matches!(operation, Operation::Intersection);
         let keeps_right = matches!(operation, Operation::Union);
-        let mut out = Vec::with_capacity(self.nodes.len());
-        let mut right = other.nodes.iter().peekable();
-        for left in self.nodes {
+        let mut out = Vec::with_capacity(self.nodes().len());
+        let mut right = other.nodes().iter().peekable();
+        for left in self.into_nodes() {
             let mut same = None;
             while let Some(node) = right.peek() {
                 match node.element.cmp(&left.element) {
@@ -230,7 +256,7 @@ impl FieldSet {
         if keeps_right {
             out.extend(right.cloned());
         }
-        Self { nodes: out }
+        Self::of(out)
     }
 
     /// Calls `visit` with each path: at each level the members first, then what lies below.
@@ -239,12 +265,12 @@ impl FieldSet {
     }
 
     fn visit(&self, path: &mut Vec<PathElement>, visit: &mut impl FnMut(&[PathElement])) {
-        for node in self.nodes.iter().filter(|node| node.member) {
+        for node in self.nodes().iter().filter(|node| node.member) {
             path.push(node.element.clone());
             visit(path);
             path.pop();
         }
-        for node in self.nodes.iter().filter(|node| !node.children.is_empty()) {
+        for node in self.nodes().iter().filter(|node| !node.children.is_empty()) {
             path.push(node.element.clone());
             node.children.visit(path, visit);
             path.pop();
@@ -255,7 +281,10 @@ impl FieldSet {
     #[must_use]
     pub(super) fn with_declared_parents(mut self, schema: Option<SchemaRef<'_>>) -> Self {
         let shape = schema.map(SchemaRef::shape);
-        for node in &mut self.nodes {
+        if self.is_empty() {
+            return self;
+        }
+        for node in self.nodes_mut() {
             if node.children.is_empty() {
                 continue;
             }
@@ -282,21 +311,22 @@ impl FieldSet {
 
     /// Whether each path of `other` is in this.
     pub fn contains_all(&self, other: &Self) -> bool {
-        other.nodes.iter().all(|node| {
-            self.node(&node.element).is_some_and(|own| {
-                (own.member || !node.member) && own.children.contains_all(&node.children)
+        self.is_same(other)
+            || other.nodes().iter().all(|node| {
+                self.node(&node.element).is_some_and(|own| {
+                    (own.member || !node.member) && own.children.contains_all(&node.children)
+                })
             })
-        })
     }
 
     /// The nodes of the elements that stand in both.
     fn shared<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (&'a Node, &'a Node)> {
-        let (few, many) = if self.nodes.len() < other.nodes.len() {
+        let (few, many) = if self.nodes().len() < other.nodes().len() {
             (self, other)
         } else {
             (other, self)
         };
-        few.nodes
+        few.nodes()
             .iter()
             .filter_map(|node| Some((node, many.node(&node.element)?)))
     }
@@ -312,7 +342,7 @@ impl FieldSet {
         if with_self && !self.is_empty() {
             out.extend_from_slice(b"\".\":{},");
         }
-        for node in &self.nodes {
+        for node in self.nodes() {
             node.element.write_json_key(out);
             out.push(b':');
             node.children.write(node.member, out);
@@ -334,7 +364,7 @@ impl FieldSet {
         if with_self && !self.is_empty() {
             out.insert(".".to_owned(), Value::Object(Map::new()));
         }
-        for node in &self.nodes {
+        for node in self.nodes() {
             out.insert(
                 node.element.to_key(),
                 Value::Object(node.children.encode(node.member)),
@@ -458,6 +488,30 @@ pub(super) mod tests {
             prop_assert_eq!(&serde_json::from_slice::<Value>(&text).unwrap(), &fields);
             prop_assert_eq!(FieldSet::from_fields_v1(&fields).unwrap(), a);
         }
+    }
+
+    #[test]
+    fn what_does_not_change_stays_one_piece_of_memory() {
+        let of = |fields: &Value| FieldSet::from_fields_v1(fields).unwrap();
+        let set =
+            of(&json!({"f:spec": {"f:a": {}, "f:b": {}}, "f:status": {"f:c": {}, "f:d": {}}}));
+        let taken = set
+            .clone()
+            .difference(&of(&json!({"f:status": {"f:d": {}}})));
+        let added = taken.clone().union(of(&json!({"f:status": {"f:e": {}}})));
+        let part = |set: &FieldSet, name| set.get(&PathElement::field(name)).unwrap().1.clone();
+        for other in [&taken, &added] {
+            assert!(part(&set, "spec").is_same(&part(other, "spec")));
+            assert!(!part(&set, "status").is_same(&part(other, "status")));
+        }
+        assert_eq!(
+            part(&set, "status").to_fields_v1(),
+            json!({"f:c": {}, "f:d": {}})
+        );
+        assert_eq!(
+            part(&added, "status").to_fields_v1(),
+            json!({"f:c": {}, "f:e": {}})
+        );
     }
 
     #[test]
