@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wavetank_json::Value;
+use wavetank_json::{Value, side_by_side};
 use wavetank_model::json::Json;
 use wavetank_model::patch::apply::ManagedFields;
 use wavetank_model::{ChangeKind, ObjectKey, patch};
@@ -133,29 +133,25 @@ fn write_difference(
     };
     out.push(b'{');
     let start = out.len();
-    let mut before = old.iter().peekable();
-    for (key, value) in new {
-        while let Some((gone, _)) = before.next_if(|(other, _)| *other < key) {
-            write_gone(out, gone);
-        }
+    for (key, old, new) in side_by_side(Some(old), Some(new)) {
+        let Some(new) = new else {
+            write_gone(out, key);
+            continue;
+        };
         let below = match rest {
             Rest::OfObject(managed) if key == "metadata" => Rest::OfMetadata(managed),
             _ => Rest::Nothing,
         };
-        let before = before.next_if(|(other, _)| *other == key);
-        if matches!(below, Rest::Nothing) && before.is_some_and(|(_, before)| before == value) {
+        if matches!(below, Rest::Nothing) && old == Some(new) {
             continue;
         }
         wavetank_json::write_text(out, key);
         out.push(b':');
-        match before {
-            Some((_, before)) => write_difference(out, before, value, below)?,
-            None => write_new(out, value)?,
+        match old {
+            Some(old) => write_difference(out, old, new, below)?,
+            None => write_new(out, new)?,
         }
         out.push(b',');
-    }
-    for (gone, _) in before {
-        write_gone(out, gone);
     }
     match rest {
         Rest::OfMetadata(managed) if managed.is_empty() => write_gone(out, MANAGED_FIELDS),

@@ -60,8 +60,12 @@ fn map_fields(
     Some(out)
 }
 
-/// Whether the place itself is new or changed, and what is below it.
-fn fields(old: Option<&Value>, new: &Value, schema: SchemaRef<'_>) -> Option<(bool, FieldSet)> {
+/// Whether the place itself is new or changed, and what is below it. `None` where the long way is needed.
+pub(super) fn fields(
+    old: Option<&Value>,
+    new: &Value,
+    schema: SchemaRef<'_>,
+) -> Option<(bool, FieldSet)> {
     let member = old.is_none();
     if is_empty(old) && is_empty(Some(new)) {
         return Some((old.is_none_or(|old| old != new), FieldSet::EMPTY));

@@ -1,9 +1,8 @@
 //! Walking objects under their schema: the fields an object sets, and how two objects differ.
 
-use std::collections::BTreeMap;
+use wavetank_json::{Map, Value, side_by_side};
 
-use wavetank_json::{Map, Value};
-
+use super::create;
 use super::element::PathElement;
 use super::set::FieldSet;
 use crate::schema::{ListType, SchemaRef, Shape};
@@ -229,18 +228,9 @@ fn zip<'a>(
     new: Option<&'a Map>,
     mut visit: impl FnMut(&'a str, Option<&'a Value>, Option<&'a Value>) -> Result<(), String>,
 ) -> Result<(), String> {
-    let mut old = old.into_iter().flatten().peekable();
-    for (name, value) in new.into_iter().flatten() {
-        while let Some((gone, before)) = old.next_if(|(other, _)| *other < name) {
-            visit(gone, Some(before), None)?;
-        }
-        let before = old.next_if(|(other, _)| *other == name);
-        let before = before.map(|(_, before)| before);
-        if before != Some(value) {
-            visit(name, before, Some(value))?;
-        }
-    }
-    old.try_for_each(|(name, before)| visit(name, Some(before), None))
+    side_by_side(old, new)
+        .filter(|(_, old, new)| old != new)
+        .try_for_each(|(name, old, new)| visit(name, old, new))
 }
 
 fn compare_maps(
@@ -270,6 +260,18 @@ fn compare_values(
     new: Option<&Value>,
     schema: SchemaRef<'_>,
 ) -> Result<Difference, String> {
+    if let (None, Some(new)) = (old, new)
+        && let Some((added, below)) = create::fields(None, new, schema)
+    {
+        return Ok(Difference {
+            added,
+            below: Comparison {
+                added: below,
+                ..Comparison::default()
+            },
+            ..Difference::default()
+        });
+    }
     let leaf = || Difference {
         added: old.is_none(),
         removed: new.is_none(),
@@ -342,36 +344,51 @@ fn changed_kind(
     })
 }
 
-fn compare_lists(
-    old: &[Value],
-    new: &[Value],
+/// An item of one of two lists, under what tells it from others.
+struct Placed<'a> {
+    element: PathElement,
+    is_new: bool,
+    item: &'a Value,
+}
+
+impl<'a> Placed<'a> {
+    fn item(&self) -> &'a Value {
+        self.item
+    }
+}
+
+fn compare_lists<'a>(
+    old: &'a [Value],
+    new: &'a [Value],
     list_type: &ListType,
     items: SchemaRef<'_>,
 ) -> Result<Comparison, String> {
-    let mut places: BTreeMap<PathElement, (Vec<&Value>, Vec<&Value>)> = BTreeMap::new();
-    for item in old {
-        places
-            .entry(PathElement::of_item(item, list_type, items)?)
-            .or_default()
-            .0
-            .push(item);
+    let mut places = Vec::with_capacity(old.len() + new.len());
+    for (list, is_new) in [(old, false), (new, true)] {
+        for item in list {
+            let element = PathElement::of_item(item, list_type, items)?;
+            places.push(Placed {
+                element,
+                is_new,
+                item,
+            });
+        }
     }
-    for item in new {
-        places
-            .entry(PathElement::of_item(item, list_type, items)?)
-            .or_default()
-            .1
-            .push(item);
-    }
+    // Stable: the old items of an element stay before its new ones, each in their order.
+    places.sort_by(|one, other| one.element.cmp(&other.element));
     let mut out = Comparison::default();
-    for (element, (old, new)) in places {
-        if old == new {
+    for place in places.chunk_by(|one, other| one.element == other.element) {
+        let (old, new) = place.split_at(place.partition_point(|placed| !placed.is_new));
+        if old
+            .iter()
+            .map(Placed::item)
+            .eq(new.iter().map(Placed::item))
+        {
             continue;
         }
-        let difference = match (old.as_slice(), new.as_slice()) {
-            (old @ ([] | [_]), new @ ([] | [_])) => {
-                compare_values(old.first().copied(), new.first().copied(), items)?
-            }
+        let first = |list: &'_ [Placed<'a>]| list.first().map(Placed::item);
+        let difference = match (old, new) {
+            ([] | [_], [] | [_]) => compare_values(first(old), first(new), items)?,
             // Items with one identity are compared as if they were one atomic value.
             ([_, _, ..], [_, _, ..]) => Difference {
                 modified: true,
@@ -379,18 +396,18 @@ fn compare_lists(
             },
             ([_, _, ..], new) => Difference {
                 removed: true,
-                ..new.first().map_or(Ok(Difference::default()), |new| {
+                ..first(new).map_or(Ok(Difference::default()), |new| {
                     compare_values(None, Some(new), items)
                 })?
             },
             (old, _) => Difference {
                 added: true,
-                ..old.first().map_or(Ok(Difference::default()), |old| {
+                ..first(old).map_or(Ok(Difference::default()), |old| {
                     compare_values(Some(old), None, items)
                 })?
             },
         };
-        out.push(|| element.clone(), difference);
+        out.push(|| place[0].element.clone(), difference);
     }
     Ok(out)
 }

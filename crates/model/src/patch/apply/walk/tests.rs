@@ -88,3 +88,34 @@ fn a_map_that_becomes_a_scalar_is_modified_and_its_entries_removed() {
         json!({"f:spec": {"f:a": {"f:b": {}}}})
     );
 }
+
+#[test]
+fn what_comes_is_found_as_what_goes_is() {
+    let with = |rest: Value| {
+        let mut object = json!({"metadata": {"labels": {"x": "1"}}, "spec": {"replicas": 1}});
+        crate::patch::merge(&mut object, &rest).unwrap();
+        object
+    };
+    let ports =
+        json!([{"containerPort": 80}, {"containerPort": 80, "protocol": "UDP", "name": "u"}]);
+    let twice = json!([{"containerPort": 80}, {"containerPort": 80}]);
+    for containers in [
+        json!([]),
+        json!([{"name": "a", "args": ["x"], "ports": ports, "resources": {}}, {"name": "b", "ports": []}]),
+        json!([{"name": "a", "ports": twice}]),
+        json!([{"name": "a"}, {"name": "a", "image": "i"}]),
+    ] {
+        let template = json!({"metadata": {"labels": {"a": "b"}, "annotations": {}},
+            "spec": {"containers": containers, "nodeSelector": {"x": "y"}}});
+        let more = with(
+            json!({"spec": {"template": template, "selector": {}}, "status": {"conditions": [{"type": "A"}]}}),
+        );
+        let less = with(json!({}));
+        let (comes, goes) = (
+            compare(&less, &more, deployment()).unwrap(),
+            compare(&more, &less, deployment()).unwrap(),
+        );
+        assert_eq!(comes.added, goes.removed, "{more}");
+        assert!(comes.modified.is_empty() && comes.removed.is_empty());
+    }
+}
