@@ -87,15 +87,40 @@ pub(super) struct Entry {
 struct Head {
     owner: Owner,
     api_version: String,
+    /// What stands before the fields, as text.
+    before: Box<[u8]>,
+    /// What stands behind them, but for the time.
+    behind: Box<[u8]>,
+}
+
+impl Head {
+    fn new(owner: Owner, api_version: String) -> Arc<Self> {
+        let mut before = Vec::with_capacity(64);
+        before.extend_from_slice(b"{\"apiVersion\":");
+        wavetank_json::write_text(&mut before, &api_version);
+        before.extend_from_slice(b",\"fieldsType\":\"FieldsV1\",\"fieldsV1\":");
+        let mut behind = Vec::with_capacity(96);
+        behind.extend_from_slice(b",\"manager\":");
+        wavetank_json::write_text(&mut behind, &owner.manager);
+        behind.extend_from_slice(b",\"operation\":");
+        wavetank_json::write_text(&mut behind, owner.operation.as_str());
+        if !owner.subresource.is_empty() {
+            behind.extend_from_slice(b",\"subresource\":");
+            wavetank_json::write_text(&mut behind, &owner.subresource);
+        }
+        Arc::new(Self {
+            owner,
+            api_version,
+            before: before.into(),
+            behind: behind.into(),
+        })
+    }
 }
 
 impl Entry {
     pub(super) fn new(owner: Owner, api_version: &str, time: Option<&str>, set: FieldSet) -> Self {
         Self {
-            head: Arc::new(Head {
-                owner,
-                api_version: api_version.to_owned(),
-            }),
+            head: Head::new(owner, api_version.to_owned()),
             time: time.map(Arc::from),
             fields: Fields::of(set),
         }
@@ -154,18 +179,8 @@ impl Entry {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        let Head { owner, api_version } = &*self.head;
-        out.extend_from_slice(b"{\"apiVersion\":");
-        wavetank_json::write_text(out, api_version);
-        out.extend_from_slice(b",\"fieldsType\":\"FieldsV1\",\"fieldsV1\":");
-        out.extend_from_slice(self.fields.text());
-        out.extend_from_slice(b",\"manager\":");
-        wavetank_json::write_text(out, &owner.manager);
-        out.extend_from_slice(b",\"operation\":");
-        wavetank_json::write_text(out, owner.operation.as_str());
-        if !owner.subresource.is_empty() {
-            out.extend_from_slice(b",\"subresource\":");
-            wavetank_json::write_text(out, &owner.subresource);
+        for part in [&self.head.before, self.fields.text(), &self.head.behind] {
+            out.extend_from_slice(part);
         }
         if let Some(time) = &self.time {
             out.extend_from_slice(b",\"time\":");
@@ -407,7 +422,7 @@ fn decode(index: usize, entry: &Value) -> Result<(Arc<Head>, Option<Arc<str>>), 
         subresource: text("subresource").to_owned(),
     };
     let time = entry.get("time").and_then(Value::as_str).map(Arc::from);
-    Ok((Arc::new(Head { owner, api_version }), time))
+    Ok((Head::new(owner, api_version), time))
 }
 
 #[cfg(test)]
