@@ -367,6 +367,10 @@ fn merge_field(
         return Ok(());
     }
     let (field, strategy) = lookup(schema, name);
+    if is_scalar(&value) && original.get(name) == Some(&value) {
+        // What does not change stays shared with the other versions.
+        return Ok(());
+    }
     match (original.get_mut(name), value) {
         (Some(Value::Object(old)), Value::Object(patch)) => {
             if strategy.replace {
@@ -394,7 +398,7 @@ fn merge_field(
     if deletes {
         return Ok(());
     }
-    if mode == Mode::Apply {
+    if mode == Mode::Apply && holds_null(&value) {
         drop_nulls(&mut value);
     }
     match without_directive(value) {
@@ -402,6 +406,21 @@ fn merge_field(
         None => original.remove(name),
     };
     Ok(())
+}
+
+fn is_scalar(value: &Value) -> bool {
+    !value.is_object() && !value.is_array()
+}
+
+/// Whether [`drop_nulls`] would take something away.
+fn holds_null(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => map
+            .values()
+            .any(|value| value.is_null() || holds_null(value)),
+        Value::Array(list) => list.iter().any(holds_null),
+        _ => false,
+    }
 }
 
 fn drop_nulls(value: &mut Value) {
@@ -415,8 +434,20 @@ fn drop_nulls(value: &mut Value) {
     }
 }
 
+/// Whether a map with `$patch` is in a value.
+fn holds_directive(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => map.contains_key(PATCH) || map.values().any(holds_directive),
+        Value::Array(list) => list.iter().any(holds_directive),
+        _ => false,
+    }
+}
+
 /// Maps with `$patch` inside a value that is taken as it is have nothing to act on: they vanish.
 fn without_directive(value: Value) -> Option<Value> {
+    if !holds_directive(&value) {
+        return Some(value);
+    }
     match value {
         Value::Object(map) if map.contains_key(PATCH) => None,
         Value::Object(map) => {

@@ -140,3 +140,30 @@ fn malformed_patches_are_refused(#[case] patch: Value, #[case] code: u16, #[case
     let error = patched(spec, patch).unwrap_err();
     assert_eq!((error.code(), error.to_string().as_str()), (code, text));
 }
+
+#[test]
+fn what_a_patch_says_again_stays_one_piece_of_memory() {
+    let spec = || {
+        let container = json!({"name": "a", "image": "x"});
+        json!({"containers": [container], "nodeSelector": {"x": "y"}})
+    };
+    let mut object = pod_spec(spec());
+    let before = object.clone();
+    let mut patch = spec();
+    patch["hostname"] = json!("h");
+    strategic(&mut object, pod_spec(patch), deployment()).unwrap();
+    let before = &before["spec"]["template"]["spec"];
+    let container = &before["containers"][0];
+    for (part, is_kept) in [
+        (before, false),
+        (container, true),
+        (&before["nodeSelector"], true),
+    ] {
+        assert_eq!(
+            part.as_object().map(Map::is_shared),
+            Some(is_kept),
+            "{part}"
+        );
+    }
+    assert_eq!(object["spec"]["template"]["spec"]["hostname"], "h");
+}
