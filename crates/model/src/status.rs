@@ -137,7 +137,7 @@ impl Status {
 
     /// Reads a failure Status from the text of a response body; `None` when it is none.
     pub fn read(body: &[u8]) -> Option<Self> {
-        let Ok(wire) = serde_json::from_slice::<Wire>(body) else {
+        let Ok(wire) = wavetank_json::from_slice::<Wire>(body) else {
             return Self::from_json(&serde_json::from_slice(body).ok()?);
         };
         (wire.kind == "Status" && wire.status == "Failure").then_some(Self {

@@ -281,7 +281,7 @@ fn name_in(body: &Bytes) -> String {
         name: String,
         generate_name: String,
     }
-    serde_json::from_slice::<Named>(body)
+    wavetank_json::from_slice::<Named>(body)
         .map(|named| {
             if named.metadata.name.is_empty() {
                 format!("{}*", named.metadata.generate_name)

@@ -1,7 +1,7 @@
 //! Raw requests through a `kube::Client`.
 
 use bytes::Bytes;
-use http::{Method, Request, header};
+use http::{HeaderValue, Method, Request, header};
 use http_body_util::BodyExt;
 use kube::client::Body;
 use serde::Deserialize;
@@ -145,16 +145,16 @@ impl Connection {
         place: Option<&Place>,
         method: Method,
         uri: &str,
-        media: Option<&str>,
+        media: Option<&'static str>,
         body: Vec<u8>,
     ) -> Result<Bytes, CallError> {
         let mut request = Request::builder()
             .method(method.clone())
             .uri(uri)
-            .header(header::ACCEPT, "application/json")
-            .header(header::USER_AGENT, USER_AGENT);
+            .header(header::ACCEPT, HeaderValue::from_static("application/json"))
+            .header(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         if let Some(media) = media {
-            request = request.header(header::CONTENT_TYPE, media);
+            request = request.header(header::CONTENT_TYPE, HeaderValue::from_static(media));
         }
         let lost = |cause: &dyn std::error::Error| {
             CallError::Transport(transport_text(&method, uri, cause))
@@ -185,13 +185,13 @@ impl Connection {
         place: &Place,
         method: Method,
         uri: &str,
-        media: Option<&str>,
+        media: Option<&'static str>,
         body: Vec<u8>,
     ) -> Result<T, CallError> {
         let bytes = self
             .send(Some(place), method.clone(), uri, media, body)
             .await?;
-        serde_json::from_slice(&bytes)
+        wavetank_json::from_slice(&bytes)
             .map_err(|error| CallError::Transport(transport_text(&method, uri, &error)))
     }
 

@@ -111,17 +111,25 @@ struct Resource<'a> {
     kind: Cow<'a, str>,
     namespaced: bool,
     #[serde(borrow)]
-    verbs: Option<Vec<Cow<'a, str>>>,
+    verbs: Option<Vec<Text<'a>>>,
 }
 
+/// A text of a list, which is copied only where it is escaped.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
 /// Reads an `APIResourceList`; subresources are passed over.
-fn read(body: &[u8]) -> Result<BTreeMap<String, Entry>, serde_json::Error> {
-    let list: ResourceList<'_> = serde_json::from_slice(body)?;
+fn read(body: &[u8]) -> Result<BTreeMap<String, Entry>, wavetank_json::Error> {
+    let list: ResourceList<'_> = wavetank_json::from_slice(body)?;
     let whole = |resource: &Resource<'_>| !resource.name.contains('/');
     let resources = list.resources.into_iter().flatten();
     let kinds = resources.filter(whole).map(|resource| {
         let entry = Entry {
-            readable: resource.verbs.iter().flatten().any(|verb| verb == "get"),
+            readable: resource
+                .verbs
+                .iter()
+                .flatten()
+                .any(|Text(verb)| verb == "get"),
             resource: ApiResource {
                 plural: resource.name.into_owned(),
                 namespaced: resource.namespaced,
