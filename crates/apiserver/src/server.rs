@@ -278,12 +278,12 @@ impl Server {
         self.fan_out(resource, &event, author.now);
         self.changes.push(Change {
             kind,
-            key: ObjectKey::new(
+            key: Arc::new(ObjectKey::new(
                 resource.group.clone(),
                 resource.kind(),
                 object::namespace(value),
                 object::name(value),
-            ),
+            )),
             gvk: GroupVersionKind::new(&resource.storage, resource.kind()),
             revision: event.revision,
             time: author.now,

@@ -362,7 +362,7 @@ impl Inner {
         self.note_kind(kind, &key, &new);
         let change = Change {
             kind,
-            key,
+            key: Arc::new(key),
             gvk: resource.gvk,
             revision,
             time: now,

@@ -72,7 +72,7 @@ pub struct Change {
     /// What happened.
     pub kind: ChangeKind,
     /// The object.
-    pub key: ObjectKey,
+    pub key: Arc<ObjectKey>,
     /// Version in which the objects below are written.
     pub gvk: GroupVersionKind,
     /// The store's revision of this commit; rises by one per commit.

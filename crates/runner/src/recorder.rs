@@ -330,7 +330,7 @@ impl Recorder {
         });
         let event = ApiEvent {
             verb: change.kind,
-            key: change.key.clone(),
+            key: ObjectKey::clone(&change.key),
             api_version: change.gvk.api_version(),
             uid: object::uid(&change.new).to_owned(),
             resource_version: change.revision.to_string(),
@@ -363,11 +363,11 @@ impl Recorder {
             Some(known) if *known == status => return,
             Some(known) => *known = status,
             None => {
-                inner.health.insert(change.key.clone(), status);
+                inner.health.insert(ObjectKey::clone(&change.key), status);
             }
         }
         let event = HealthEvent {
-            key: change.key.clone(),
+            key: ObjectKey::clone(&change.key),
             verb: verb_of(status),
             message,
         };
@@ -383,7 +383,7 @@ impl Recorder {
             self.push_at(
                 inner,
                 Event::End {
-                    key: change.key.clone(),
+                    key: ObjectKey::clone(&change.key),
                     succeeded,
                 },
                 change.time,
@@ -515,7 +515,7 @@ mod tests {
         let object = json!({"metadata": {"name": name, "namespace": "default", "uid": name}});
         recorder.committed(&Change {
             kind: ChangeKind::Created,
-            key: ObjectKey::new("", "ConfigMap", "default", name),
+            key: Arc::new(ObjectKey::new("", "ConfigMap", "default", name)),
             gvk: GroupVersionKind::new("v1", "ConfigMap"),
             revision: 1,
             time,

@@ -122,14 +122,14 @@ const VERSIONS: usize = 2;
 #[derive(Default)]
 struct Committed {
     kinds: Vec<GroupKind>,
-    objects: BTreeMap<ObjectKey, VecDeque<Seen>>,
+    objects: BTreeMap<Arc<ObjectKey>, VecDeque<Seen>>,
     /// Where in memory the texts are that the objects above were written as: what a watch hands out from there is
     /// this version, for nothing else can be there as long as the text is kept.
-    places: BTreeMap<usize, ObjectKey>,
+    places: BTreeMap<usize, Arc<ObjectKey>>,
 }
 
 impl Committed {
-    fn forget(places: &mut BTreeMap<usize, ObjectKey>, seen: &Seen) {
+    fn forget(places: &mut BTreeMap<usize, Arc<ObjectKey>>, seen: &Seen) {
         if let Some(text) = &seen.text {
             places.remove(&text.as_ptr().addr());
         }
@@ -152,9 +152,9 @@ impl Committed {
         }
         let text = change.wire.as_ref().map(|wire| wire.text.clone());
         if let Some(text) = &text {
-            self.places.insert(text.as_ptr().addr(), key.clone());
+            self.places.insert(text.as_ptr().addr(), Arc::clone(key));
         }
-        let versions = self.objects.entry(key.clone()).or_default();
+        let versions = self.objects.entry(Arc::clone(key)).or_default();
         versions.push_back(Seen::new(Arc::clone(&change.new), text));
         if versions.len() > VERSIONS
             && let Some(oldest) = versions.pop_front()
@@ -164,9 +164,9 @@ impl Committed {
     }
 
     /// The object whose text begins at `text`, with no byte compared. Versions before it are not asked for again.
-    fn written_at(&mut self, text: &[u8]) -> Option<(ObjectKey, Seen)> {
+    fn written_at(&mut self, text: &[u8]) -> Option<(Arc<ObjectKey>, Seen)> {
         let start = text.as_ptr().addr();
-        let key = self.places.get(&start)?.clone();
+        let key = Arc::clone(self.places.get(&start)?);
         let versions = self.objects.get_mut(&key)?;
         let is_it = |seen: &Seen| {
             let text = seen.text.as_ref();
@@ -236,7 +236,7 @@ impl View {
     /// Shows an object as if a watch had brought it.
     #[cfg(test)]
     pub(crate) fn show(&self, key: ObjectKey, object: Value) {
-        self.put(key, object.into());
+        self.put(&key, object.into());
     }
 
     /// Whether something was committed, or deleted, that no watch has brought yet.
@@ -290,8 +290,14 @@ impl View {
         Some((key, seen.clone()))
     }
 
-    fn put(&self, key: ObjectKey, seen: Seen) {
-        self.lock().insert(key, seen);
+    fn put(&self, key: &ObjectKey, seen: Seen) {
+        let mut objects = self.lock();
+        match objects.get_mut(key) {
+            Some(known) => *known = seen,
+            None => {
+                objects.insert(key.clone(), seen);
+            }
+        }
     }
 
     fn remove(&self, key: &ObjectKey) {
@@ -553,7 +559,7 @@ fn take_line(kind: &WatchedKind, view: &View, line: &[u8], on_change: &OnChange)
         .find_map(|head| line.strip_prefix(head.as_bytes()))
         .and_then(|text| view.committed().written_at(text));
     if let Some((key, object)) = written {
-        view.put(key.clone(), object.clone());
+        view.put(&key, object.clone());
         on_change(&key, &object);
         return Some(object::resource_version(&object).to_owned());
     }
@@ -567,7 +573,7 @@ fn take_line(kind: &WatchedKind, view: &View, line: &[u8], on_change: &OnChange)
     match &*verb {
         "ADDED" | "MODIFIED" => {
             let (key, object) = view.shared(kind, &head).or_else(whole)?;
-            view.put(key.clone(), object.clone());
+            view.put(&key, object.clone());
             on_change(&key, &object);
         }
         "DELETED" => {

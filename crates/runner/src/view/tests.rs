@@ -19,7 +19,7 @@ fn a_view_lags_until_its_watch_brings_what_was_committed() {
             &view,
             &Change {
                 kind,
-                key: key.clone(),
+                key: key.clone().into(),
                 gvk: gvk.clone(),
                 revision: 1,
                 time: SimTime::ZERO,

@@ -16,7 +16,7 @@ use crate::{account, cronjob, endpoints, job, kubelet, latency, node, timeline, 
 impl Controllers {
     /// Takes note of a commit and plans the reactions to it. To be called for every commit, in order.
     pub fn observe(&mut self, change: &Change) {
-        let key = Arc::new(change.key.clone());
+        let key = Arc::clone(&change.key);
         let gone = change.kind == ChangeKind::Deleted;
         if !self.scripts.is_empty() {
             self.note_reaction(&key, change);
@@ -47,7 +47,7 @@ impl Controllers {
             ("batch", "Job") => self.observe_job(&key, change),
             ("batch", "CronJob") if !gone => {
                 if let Some(problem) = cronjob::unsupported(&change.new) {
-                    self.problems.insert(change.key.clone(), problem);
+                    self.problems.insert(ObjectKey::clone(&key), problem);
                 }
                 self.plan(Task::CronJob, &key, change.time);
             }
