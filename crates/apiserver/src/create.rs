@@ -298,15 +298,14 @@ pub(crate) fn accept_body(call: &mut Call, incoming: Incoming) -> Result<Value, 
         // What the defaults made of the missing rest goes again.
         fields.extend(rest);
     }
-    metadata_mut(&mut object).ok_or_else(|| {
+    let metadata = metadata_mut(&mut object).ok_or_else(|| {
         undecodable(
             call,
             "json: cannot unmarshal into Go struct field .metadata of type v1.ObjectMeta",
         )
     })?;
-    settle_namespace(call, &mut object)?;
-    if let (Some(managed @ Value::Array(_)), Some(metadata)) = (managed, metadata_mut(&mut object))
-    {
+    settle_namespace(call, metadata)?;
+    if let Some(managed @ Value::Array(_)) = managed {
         metadata.insert("managedFields".to_owned(), managed);
     }
     Ok(object)
@@ -346,7 +345,14 @@ fn check_type(call: &Call, object: &mut Value) -> Result<(), Status> {
         );
         return Err(unrecognized(kind, &why, shown.as_bytes()));
     };
-    for (field, value) in [("kind", kind), ("apiVersion", call.api_version.as_str())] {
+    let expected = [("kind", kind), ("apiVersion", call.api_version.as_str())];
+    if expected
+        .iter()
+        .all(|(field, value)| fields.get(field).and_then(Value::as_str) == Some(value))
+    {
+        return Ok(());
+    }
+    for (field, value) in expected {
         if fields
             .get(field)
             .is_none_or(|text| text.is_null() || text.as_str() == Some(""))
@@ -413,10 +419,7 @@ fn other_version(call: &Call, found: &str) -> Status {
 }
 
 /// Fills in the namespace of the path, or refuses another one (API-088).
-fn settle_namespace(call: &Call, object: &mut Value) -> Result<(), Status> {
-    let Some(metadata) = metadata_mut(object) else {
-        return Ok(());
-    };
+fn settle_namespace(call: &Call, metadata: &mut Map) -> Result<(), Status> {
     let written = metadata
         .get("namespace")
         .and_then(Value::as_str)

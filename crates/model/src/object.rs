@@ -11,6 +11,7 @@ pub trait At {
 }
 
 impl At for Value {
+    #[inline]
     fn at(&self, path: &[&str]) -> Option<&Value> {
         path.iter().try_fold(self, |value, name| value.get(name))
     }

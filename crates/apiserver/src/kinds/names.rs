@@ -36,7 +36,10 @@ fn lower_or_digit(byte: u8) -> bool {
 }
 
 fn is_label(value: &str) -> bool {
-    let bytes = value.as_bytes();
+    is_label_of(value.as_bytes())
+}
+
+fn is_label_of(bytes: &[u8]) -> bool {
     let (Some(first), Some(last)) = (bytes.first(), bytes.last()) else {
         return false;
     };
@@ -48,7 +51,10 @@ fn is_label(value: &str) -> bool {
 }
 
 fn is_subdomain(value: &str) -> bool {
-    value.split('.').all(is_label)
+    value
+        .as_bytes()
+        .split(|byte| *byte == b'.')
+        .all(is_label_of)
 }
 
 fn too_long(limit: usize) -> String {

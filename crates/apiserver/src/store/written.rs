@@ -1,5 +1,6 @@
 //! Objects as text, written over the version before: what did not change is taken over.
 
+use std::cmp::Ordering;
 use std::iter::Peekable;
 
 use wavetank_json::{Map, Value};
@@ -138,10 +139,16 @@ fn write_metadata(
 /// Goes on to the field `name`, if it is there.
 fn find<'a>(
     known: &mut Peekable<impl Iterator<Item = Known<'a>>>,
-    name: &String,
+    name: &str,
 ) -> Option<Known<'a>> {
-    while known.next_if(|(before, ..)| *before < name).is_some() {}
-    known.next_if(|(before, ..)| *before == name)
+    while let Some((before, ..)) = known.peek() {
+        match before.as_str().cmp(name) {
+            Ordering::Less => known.next(),
+            Ordering::Equal => return known.next(),
+            Ordering::Greater => return None,
+        };
+    }
+    None
 }
 
 fn write_field(out: &mut Vec<u8>, name: &str, value: &Value) {
