@@ -107,6 +107,11 @@ impl Refreshes {
         self.recent = self.earlier(self.recent, at);
     }
 
+    /// Whether a comparison with the revision that was compared last could become due.
+    pub(crate) fn lacks_recent(&self) -> bool {
+        self.wanted && self.recent.is_none()
+    }
+
     fn earlier(&self, due: Option<SimTime>, at: SimTime) -> Option<SimTime> {
         if !self.wanted {
             return due;

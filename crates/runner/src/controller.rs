@@ -13,16 +13,16 @@ use futures::channel::oneshot;
 use jiff::SignedDuration;
 use wavetank_json::Value;
 use wavetank_kernel::SimTime;
-use wavetank_model::{
-    GroupKind, GroupVersionKind, ObjectKey, argo, object, object::OwnerReference,
-};
-use wavetank_scenario::{App, Scenario};
+use wavetank_model::{GroupKind, GroupVersionKind, ObjectKey, object, object::OwnerReference};
+use wavetank_scenario::App;
+use wavetank_sync::engine::APPS_NAMESPACE;
 use wavetank_sync::kinds::KnownKind;
 use wavetank_sync::operation::{Due, OperationState};
+use wavetank_sync::target::owner_app;
 use wavetank_sync::{ApiResource, AppIdentity, Kinds, StepEngine, SyncOptions, TrackingMethod};
 
 use crate::asks::RunAsks;
-use crate::desired::{Desired, Revision};
+use crate::desired::Revision;
 use crate::seam::Seam;
 use crate::shared::{AppState, Shared};
 use crate::view::View;
@@ -338,44 +338,46 @@ pub(crate) fn known_kinds(state: &AppState) -> Kinds {
     kinds
 }
 
-/// Whether a change of this object makes the engine look again: it carries the app's tracking id, or is desired.
+/// Whether a change of this object makes the engine look again: it carries the app's tracking id.
 /// Objects with an owner are their owner's business (SYNC-010).
-pub(crate) fn is_managed(
-    scenario: &Scenario,
-    desired: &Desired,
-    key: &ObjectKey,
-    live: &Value,
-) -> bool {
-    if object::owners(live).next().is_some() {
-        return false;
-    }
-    is_tracked(&scenario.app.name, live) || desired.head().keys.contains(key)
+pub(crate) fn is_managed(app: &AppIdentity, live: &Value) -> bool {
+    object::owners(live).next().is_none() && is_tracked(app, live)
 }
 
-/// Whether an object that has an owner is part of the app's tree: it, one of its owners or one of theirs carries the
-/// app's tracking id.
+/// Whether `key` is the application itself, whose changes it does not look at.
+pub(crate) fn is_itself(app: &AppIdentity, key: &ObjectKey) -> bool {
+    key.name == app.name
+        && *key == ObjectKey::new("argoproj.io", "Application", APPS_NAMESPACE, &app.name)
+}
+
+/// Whether an object that has an owner is part of the app's tree: one of its owners or one of theirs has none and carries
+/// the app's tracking id.
 ///
 /// Before 3.6 such a change made the engine look again, too (SYNC-129, SYNC-227). Endpoints change too often for that.
-pub(crate) fn is_in_tree(app: &str, view: &View, key: &ObjectKey, live: &Value) -> bool {
+pub(crate) fn is_in_tree(app: &AppIdentity, view: &View, key: &ObjectKey, live: &Value) -> bool {
     let changes_often = key.group.is_empty() && key.kind == "Endpoints";
     !changes_often && leads_to(app, view, &key.namespace, live, DEEPEST_TREE)
 }
 
-/// Whether `object` or an owner within so many generations carries the app's tracking id.
-fn leads_to(app: &str, view: &View, namespace: &str, object: &Value, generations: usize) -> bool {
+/// Whether `object` or an owner within so many generations is managed by the app.
+fn leads_to(
+    app: &AppIdentity,
+    view: &View,
+    namespace: &str,
+    object: &Value,
+    generations: usize,
+) -> bool {
     let owned = |owner: OwnerReference<'_>| {
         let gvk = GroupVersionKind::new(owner.api_version, owner.kind);
         let parent = ObjectKey::new(&gvk.group, &gvk.kind, namespace, owner.name);
         let found = view.get(&parent);
         found.is_some_and(|found| leads_to(app, view, namespace, &found, generations - 1))
     };
-    is_tracked(app, object) || (generations > 0 && object::owners(object).any(owned))
+    is_managed(app, object) || (generations > 0 && object::owners(object).any(owned))
 }
 
-fn is_tracked(app: &str, live: &Value) -> bool {
-    object::annotation(live, argo::TRACKING_ID)
-        .is_some_and(|id| id.split_once(':').is_some_and(|(name, _)| name == app))
-        || object::label(live, "app.kubernetes.io/instance").is_some_and(|name| name == app)
+fn is_tracked(app: &AppIdentity, live: &Value) -> bool {
+    owner_app(live, app.tracking) == Some(app.name.as_str())
 }
 
 impl AppState {
@@ -392,6 +394,7 @@ impl AppState {
 #[cfg(test)]
 mod tests {
     use wavetank_json::json;
+    use wavetank_model::argo;
 
     use super::*;
 
@@ -412,6 +415,11 @@ mod tests {
     #[test]
     fn the_tree_of_an_app_is_what_its_objects_own() {
         let view = View::default();
+        let app = AppIdentity {
+            name: "shop".to_owned(),
+            namespace: "demo".to_owned(),
+            tracking: TrackingMethod::Annotation,
+        };
         let tracked = json!({"annotations": {argo::TRACKING_ID: "shop:apps/Deployment:demo/web"}});
         for (kind, name, meta) in [
             ("Deployment", "web", tracked),
@@ -425,7 +433,7 @@ mod tests {
         }
         let is_in_tree = |kind: &str, owner: (&str, &str)| {
             let (key, object) = config(kind, "it", owned_by(owner.0, owner.1));
-            is_in_tree("shop", &view, &key, &object)
+            is_in_tree(&app, &view, &key, &object)
         };
         assert!(is_in_tree("Pod", ("ReplicaSet", "web-1")));
         assert!(is_in_tree("ReplicaSet", ("Deployment", "web")));

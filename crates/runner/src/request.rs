@@ -7,7 +7,7 @@ use wavetank_json::Value;
 use wavetank_model::{ObjectKey, Reference, Verb, argo};
 use wavetank_scenario as scenario;
 use wavetank_scenario::{App, SyncRequest};
-use wavetank_sync::ignore::IgnoredDifference;
+use wavetank_sync::ignore::{IgnoredDifference, IgnoredFields, ResourceUpdates};
 use wavetank_sync::operation::{Backoff, OperationState, RetryStrategy};
 use wavetank_sync::options::{ManagedNamespaceMetadata, SyncStrategy};
 use wavetank_sync::project::Project;
@@ -228,9 +228,24 @@ pub(crate) fn project(app: &App) -> Result<Option<Project>, String> {
     Ok(Some(project))
 }
 
+/// Which changes of objects count.
+pub(crate) fn resource_updates(
+    settings: &scenario::AppSettings,
+) -> Result<ResourceUpdates, String> {
+    let rules = settings.ignored_updates.iter().map(|(kind, fields)| {
+        let fields = IgnoredFields {
+            json_pointers: fields.json_pointers.clone(),
+            jq_path_expressions: fields.jq_path_expressions.clone(),
+        };
+        (kind.clone(), fields)
+    });
+    ResourceUpdates::new(&rules.collect())
+}
+
 /// What in the app cannot be carried out.
 pub(crate) fn check(app: &App) -> Result<(), String> {
     ignored(app)?;
+    resource_updates(&app.settings)?;
     project(app).map(drop)
 }
 

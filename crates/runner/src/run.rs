@@ -301,9 +301,9 @@ impl Run {
     fn on_change(&self, start: mpsc::UnboundedSender<Start>) -> OnChange {
         let shared = Arc::clone(&self.shared);
         let versions = custom_versions(&shared.scenario);
-        Arc::new(move |key, object| {
+        Arc::new(move |key, old, object| {
             if let Some(kind) = shared
-                .seen(key, object)
+                .seen(key, old, object)
                 .and_then(|kind| watched(&kind, &versions))
             {
                 // The receiver lives as long as the run.

@@ -9,16 +9,18 @@ use wavetank_cluster::{Capability, Cluster};
 use wavetank_kernel::{Clock, SimTime};
 use wavetank_model::{ArgoVersion, ObjectKey};
 use wavetank_scenario::{App, Scenario};
+use wavetank_sync::AppIdentity;
+use wavetank_sync::ignore::ResourceUpdates;
 use wavetank_sync::project::Project;
 
 use crate::answers::KnownAnswers;
 use crate::application::Refreshes;
-use crate::controller::OperationRecord;
+use crate::controller::{OperationRecord, identity, is_in_tree, is_itself, is_managed};
 use crate::deletion::Deletion;
 use crate::desired::Desired;
 use crate::fault::Faults;
 use crate::recorder::{Place, Recorder, WatchId};
-use crate::request::project;
+use crate::request::{project, resource_updates};
 use crate::view::View;
 
 /// The application as it stands.
@@ -85,6 +87,10 @@ pub(crate) struct Shared {
     pub(crate) recorder: Arc<Recorder>,
     pub(crate) view: Arc<View>,
     pub(crate) faults: Arc<Faults>,
+    /// The application as the engine sees it.
+    identity: AppIdentity,
+    /// Which changes of objects count; `None`: all.
+    updates: Option<ResourceUpdates>,
     /// Woken when something that a step may wait for changed.
     pub(crate) changed: Arc<Notify>,
     /// Woken when the controller has to look.
@@ -160,7 +166,15 @@ impl Shared {
             Arc::clone(&view),
             Arc::clone(&changed),
         );
+        let settings = &scenario.app.settings;
+        // What cannot be read was refused before the run.
+        let updates = settings
+            .ignores_resource_updates
+            .then(|| resource_updates(settings).ok())
+            .flatten();
         Self {
+            identity: identity(&scenario.app),
+            updates,
             scenario,
             clock,
             cluster,
@@ -184,23 +198,33 @@ impl Shared {
         &self.scenario.app.namespace
     }
 
-    /// The view has seen a change of an object. Gives the kind that is to be watched from now on.
+    /// The view has seen a change of an object, which it had seen as `old`. Gives the kind that is to be watched from
+    /// now on.
     pub(crate) fn seen(
         &self,
         key: &ObjectKey,
+        old: Option<&wavetank_json::Value>,
         object: &wavetank_json::Value,
     ) -> Option<CustomKind> {
         let mut state = self.state();
         let is_crd = key.group == "apiextensions.k8s.io" && key.kind == "CustomResourceDefinition";
         let kind = if is_crd { state.note_crd(object) } else { None };
-        let managed = crate::controller::is_managed(&self.scenario, &state.desired, key, object);
+        let versions = || old.into_iter().chain([object]);
+        let managed = versions().any(|version| is_managed(&self.identity, version));
+        let in_tree = |version| is_in_tree(&self.identity, &self.view, key, version);
         let counts = managed
-            || (state.app.settings.pass_rules() < ArgoVersion::V3_6
-                && crate::controller::is_in_tree(&self.scenario.app.name, &self.view, key, object));
-        if !counts {
+            || (state.app.settings.pass_rules() < ArgoVersion::V3_6 && versions().any(in_tree));
+        if !counts || is_itself(&self.identity, key) {
             return kind;
         }
         state.rested = false;
+        let brings_refresh = managed && !state.is_deleted() && state.refreshes.lacks_recent();
+        let brings_pass = state.is_working() && state.batch_due.is_none();
+        if !(brings_refresh || brings_pass)
+            || old.is_some_and(|old| self.is_passed_over(old, object))
+        {
+            return kind;
+        }
         let at = self.clock.now() + state.app.settings.batch();
         let refresh = state.refreshes.due();
         if managed && !state.is_deleted() {
@@ -216,6 +240,20 @@ impl Shared {
             self.control.notify_one();
         }
         kind
+    }
+
+    /// Whether a change brings neither a comparison nor a pass: nothing that counts differs, nor the status of its health
+    /// (SYNC-129).
+    fn is_passed_over(&self, old: &wavetank_json::Value, new: &wavetank_json::Value) -> bool {
+        let Some(updates) = &self.updates else {
+            return false;
+        };
+        let assessor = self.recorder.assessor();
+        let health = |object| match assessor.assess(object) {
+            Ok(health) => health.map(|health| health.status),
+            Err(failure) => Some(failure.health.status),
+        };
+        updates.passes_over(self.identity.tracking, old, new) && health(old) == health(new)
     }
 
     /// Whether nothing will happen any more unless somebody acts.

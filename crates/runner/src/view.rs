@@ -104,8 +104,8 @@ impl Deref for Seen {
     }
 }
 
-/// Is told of each change that the view has seen.
-pub(crate) type OnChange = Arc<dyn Fn(&ObjectKey, &Value) + Send + Sync>;
+/// Is told of each change that the view has seen: what it had seen before, where the object is still there, and now.
+pub(crate) type OnChange = Arc<dyn Fn(&ObjectKey, Option<&Value>, &Value) + Send + Sync>;
 
 /// What the view has seen.
 #[derive(Default)]
@@ -290,13 +290,11 @@ impl View {
         Some((key, seen.clone()))
     }
 
-    fn put(&self, key: &ObjectKey, seen: Seen) {
+    fn put(&self, key: &ObjectKey, seen: Seen) -> Option<Seen> {
         let mut objects = self.lock();
         match objects.get_mut(key) {
-            Some(known) => *known = seen,
-            None => {
-                objects.insert(key.clone(), seen);
-            }
+            Some(known) => Some(std::mem::replace(known, seen)),
+            None => objects.insert(key.clone(), seen),
         }
     }
 
@@ -304,8 +302,12 @@ impl View {
         self.lock().remove(key);
     }
 
-    /// Takes a fresh list of one kind in place of what was known; gives the objects that differ.
-    fn replace(&self, kind: &WatchedKind, fresh: Vec<(ObjectKey, Seen)>) -> Vec<(ObjectKey, Seen)> {
+    /// Takes a fresh list of one kind in place of what was known; gives the objects that differ, with what they were.
+    fn replace(
+        &self,
+        kind: &WatchedKind,
+        fresh: Vec<(ObjectKey, Seen)>,
+    ) -> Vec<(ObjectKey, Option<Seen>, Seen)> {
         let mut objects = self.lock();
         let fresh: BTreeMap<ObjectKey, Seen> = fresh.into_iter().collect();
         let mut changed = Vec::new();
@@ -318,7 +320,7 @@ impl View {
             if !fresh.contains_key(&key)
                 && let Some(gone) = objects.remove(&key)
             {
-                changed.push((key, gone));
+                changed.push((key, None, gone));
             }
         }
         for (key, object) in fresh {
@@ -326,8 +328,8 @@ impl View {
                 object::resource_version(known) == object::resource_version(&object)
             });
             if !same {
-                changed.push((key.clone(), object.clone()));
-                objects.insert(key, object);
+                let old = objects.insert(key.clone(), object.clone());
+                changed.push((key, old, object));
             }
         }
         changed
@@ -357,8 +359,8 @@ pub(crate) async fn reflect(
             Some(version) => version,
             None => match list(&kind, &seam).await {
                 Ok((fresh, version)) => {
-                    for (key, object) in view.replace(&kind, fresh) {
-                        on_change(&key, &object);
+                    for (key, old, object) in view.replace(&kind, fresh) {
+                        on_change(&key, old.as_deref(), &object);
                     }
                     // Only where deliveries are bent can a list bring anything new.
                     if seam.faults().bends_deliveries() {
@@ -559,8 +561,8 @@ fn take_line(kind: &WatchedKind, view: &View, line: &[u8], on_change: &OnChange)
         .find_map(|head| line.strip_prefix(head.as_bytes()))
         .and_then(|text| view.committed().written_at(text));
     if let Some((key, object)) = written {
-        view.put(&key, object.clone());
-        on_change(&key, &object);
+        let old = view.put(&key, object.clone());
+        on_change(&key, old.as_deref(), &object);
         return Some(object::resource_version(&object).to_owned());
     }
     let Line { verb, object: head } = serde_json::from_slice(line).ok()?;
@@ -573,13 +575,13 @@ fn take_line(kind: &WatchedKind, view: &View, line: &[u8], on_change: &OnChange)
     match &*verb {
         "ADDED" | "MODIFIED" => {
             let (key, object) = view.shared(kind, &head).or_else(whole)?;
-            view.put(&key, object.clone());
-            on_change(&key, &object);
+            let old = view.put(&key, object.clone());
+            on_change(&key, old.as_deref(), &object);
         }
         "DELETED" => {
             let (key, object) = whole()?;
             view.remove(&key);
-            on_change(&key, &object);
+            on_change(&key, None, &object);
         }
         "BOOKMARK" => {}
         _ => return None,

@@ -497,7 +497,12 @@ static SETTINGS: Shape = shape(
         key(
             "resourceCustomizations",
             Ty::List(&Ty::Either(&[Ty::Text, Ty::Map(&CUSTOMIZATION)])),
-            "Health scripts in Lua.",
+            "Health scripts in Lua, and changes of objects that bring no comparison.",
+        ),
+        key(
+            "ignoreResourceUpdatesEnabled",
+            Ty::Bool,
+            "`resource.ignoreResourceUpdatesEnabled`; default true.",
         ),
     ],
 );
@@ -532,7 +537,22 @@ static CUSTOMIZATION: Shape = shape(
     &[
         key("group", Ty::Text, "API group; empty for the core group."),
         required("kind", Ty::Text, "Kind."),
-        required("health.lua", Ty::Text, "The script."),
+        key("health.lua", Ty::Text, "The script."),
+        key(
+            "ignoreResourceUpdates",
+            Ty::Map(&IGNORED_UPDATES),
+            "Fields whose changes bring no comparison.",
+        ),
+    ],
+);
+
+/// `ignoreResourceUpdates` of a kind.
+pub(crate) static IGNORED_UPDATES: Shape = shape(
+    "ignoreResourceUpdates",
+    &[
+        key("jsonPointers", TEXTS, "JSON pointers."),
+        key("jqPathExpressions", TEXTS, "jq paths."),
+        key("managedFieldsManagers", TEXTS, "Not looked at."),
     ],
 );
 

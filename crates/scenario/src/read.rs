@@ -173,6 +173,8 @@ pub(crate) fn patched(app: &App, merge: &Value) -> Result<App, String> {
     patched.sync_policy = reader.sync_policy(node.get("syncPolicy"));
     patched.settings = reader.settings(node.get("settings"));
     patched.settings.health_scripts = app.settings.health_scripts.clone();
+    patched.settings.ignored_updates = app.settings.ignored_updates.clone();
+    patched.settings.ignores_resource_updates = app.settings.ignores_resource_updates;
     patched.ignore_differences = list(&written, "ignoreDifferences");
     patched.finalizers = strings(node.get("finalizers"));
     patched.project = written.get("project").cloned();

@@ -1,5 +1,7 @@
 //! Sources of objects: documents, files, folders, inline objects, Lists.
 
+pub(crate) mod customizations;
+
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -104,74 +106,6 @@ impl<'a> Sources<'a> {
             context.error(span, format!("there is no Application in `{path}`"), "");
         }
         found
-    }
-
-    /// Health scripts by `group/Kind`: of a folder laid out as `<group>/<Kind>/health.lua` (in its names `_` stands for
-    /// `*`), or of the `argocd-cm` `ConfigMap` in a file.
-    pub(crate) fn health_scripts(
-        &mut self,
-        text: &str,
-        span: Span,
-        context: &mut Context,
-    ) -> Vec<(String, String)> {
-        let Some(path) = self.resolve(text, span, context) else {
-            return Vec::new();
-        };
-        let mut out = Vec::new();
-        if path.is_dir() {
-            let mut files = Vec::new();
-            collect_named(&path, "health.lua", &mut files);
-            files.sort();
-            for file in files {
-                let Some(folder) = file
-                    .parent()
-                    .and_then(|folder| folder.strip_prefix(&path).ok())
-                else {
-                    continue;
-                };
-                let parts = folder
-                    .components()
-                    .map(|part| part.as_os_str().to_string_lossy());
-                let key = parts.collect::<Vec<_>>().join("/").replace('_', "*");
-                match std::fs::read_to_string(&file) {
-                    Ok(script) => out.push((key, script)),
-                    Err(error) => context.error(
-                        span,
-                        format!("cannot read `{}`", file.display()),
-                        reason(&error),
-                    ),
-                }
-            }
-        } else {
-            const PREFIX: &str = "resource.customizations.health.";
-            for document in self.documents(&path, span, context).unwrap_or_default() {
-                let data = document.get("data").map_or(&[][..], Node::entries);
-                for (key, script) in data {
-                    let name = key.scalar_text().unwrap_or_default();
-                    if name.starts_with("resource.customizations") && !name.starts_with(PREFIX) {
-                        let label = "only health scripts are read";
-                        let message = format!("`{name}` changes nothing here");
-                        context.warning(key.span, message, label);
-                    }
-                    if let (Some(kind), Some(script)) =
-                        (name.strip_prefix(PREFIX), script.scalar_text())
-                    {
-                        let key = kind
-                            .rsplit_once('_')
-                            .map_or(kind.to_owned(), |(group, kind)| format!("{group}/{kind}"));
-                        out.push((key, script.to_owned()));
-                    }
-                }
-            }
-        }
-        if out.is_empty() {
-            context.warning(
-                span,
-                format!("there are no health scripts in `{text}`"),
-                "`<group>/<Kind>/health.lua` in a folder, `resource.customizations.health.…` in a ConfigMap",
-            );
-        }
-        out
     }
 
     fn path(&mut self, text: &str, span: Span, context: &mut Context, out: &mut Vec<Declared>) {

@@ -198,6 +198,19 @@ pub struct AppSettings {
     pub version: ArgoVersion,
     /// Health scripts: `<group>/<Kind>` to Lua.
     pub health_scripts: BTreeMap<String, String>,
+    /// `resource.ignoreResourceUpdatesEnabled`.
+    pub ignores_resource_updates: bool,
+    /// `ignoreResourceUpdates` by `<group>/<Kind>`, where it is not as Argo CD is installed.
+    pub ignored_updates: BTreeMap<String, IgnoredUpdates>,
+}
+
+/// Fields whose changes the controller passes over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IgnoredUpdates {
+    /// JSON pointers.
+    pub json_pointers: Vec<String>,
+    /// jq paths.
+    pub jq_path_expressions: Vec<String>,
 }
 
 impl Default for AppSettings {
@@ -215,6 +228,8 @@ impl Default for AppSettings {
             passes: Passes::default(),
             version: ArgoVersion::default(),
             health_scripts: BTreeMap::new(),
+            ignores_resource_updates: true,
+            ignored_updates: BTreeMap::new(),
         }
     }
 }

@@ -455,3 +455,104 @@ fn the_application_is_patched_as_it_was_written() {
         "{said}"
     );
 }
+
+/// What is read of an `argocd-cm`, and what is said of the rest.
+#[test]
+fn ignored_updates_are_read_from_a_config_map() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = "
+  resource.ignoreResourceUpdatesEnabled: \"false\"
+  resource.customizations.ignoreResourceUpdates.all: |
+    jqPathExpressions: [.status]
+  resource.customizations.ignoreResourceUpdates.apps_Deployment: |
+    jsonPointers:
+      - /spec/replicas
+    managedFieldsManagers: [hpa]
+  resource.customizations.ignoreResourceUpdates.ConfigMap: \"\"
+  resource.customizations.ignoreDifferences.Service: |
+    jsonPointers: [/spec]
+";
+    let config =
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: argocd-cm}}\ndata:{data}");
+    std::fs::write(folder.path().join("argocd-cm.yaml"), config).unwrap();
+    let inline = "{group: apps, kind: ReplicaSet, ignoreResourceUpdates: {jsonPointers: [/spec]}}";
+    let text = format!(
+        "apiVersion: wavetank/v1\nkind: Scenario\nmetadata: {{name: shop}}\nspec:\n  app:\n    settings:\n      resourceCustomizations: [argocd-cm.yaml, {inline}]\n"
+    );
+    let file = folder.path().join("shop.yaml");
+    let read = |text: &str| load_bytes(&file, text.as_bytes(), &LoadOptions::default());
+    let loaded = read(&text).unwrap();
+    let settings = &loaded.scenarios[0].app.settings;
+    assert!(!settings.ignores_resource_updates);
+    let rules: Vec<String> = settings
+        .ignored_updates
+        .iter()
+        .map(|(kind, rule)| {
+            format!(
+                "{kind} {:?} {:?}",
+                rule.json_pointers, rule.jq_path_expressions
+            )
+        })
+        .collect();
+    assert_eq!(
+        rules,
+        [
+            "*/* [] [\".status\"]",
+            "ConfigMap [] []",
+            "apps/Deployment [\"/spec/replicas\"] []",
+            "apps/ReplicaSet [\"/spec\"] []",
+        ]
+    );
+    let warnings: Vec<&str> = loaded
+        .warnings
+        .iter()
+        .map(|told| told.message.as_str())
+        .collect();
+    assert_eq!(
+        warnings,
+        [
+            "`resource.customizations.ignoreDifferences.Service` changes nothing here",
+            "`managedFieldsManagers` changes nothing here",
+        ]
+    );
+    let on = text.replace(
+        "resourceCustomizations",
+        "ignoreResourceUpdatesEnabled: true\n      resourceCustomizations",
+    );
+    assert!(
+        read(&on).unwrap().scenarios[0]
+            .app
+            .settings
+            .ignores_resource_updates
+    );
+}
+
+/// Each with its place.
+#[test]
+fn ignored_updates_that_cannot_be_read_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = "
+  resource.ignoreResourceUpdatesEnabled: perhaps
+  resource.customizations.ignoreResourceUpdates.apps_Deployment: |
+    jsonPointer: [/spec/replicas]
+  resource.customizations.ignoreResourceUpdates.a_b_c: |
+    jsonPointers: [/spec]
+";
+    let config =
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: argocd-cm}}\ndata:{data}");
+    std::fs::write(folder.path().join("argocd-cm.yaml"), config).unwrap();
+    let text = "apiVersion: wavetank/v1\nkind: Scenario\nmetadata: {name: shop}\nspec:\n  app: {settings: {resourceCustomizations: [argocd-cm.yaml, {kind: ConfigMap}]}}\n";
+    let file = folder.path().join("shop.yaml");
+    let problems = load_bytes(&file, text.as_bytes(), &LoadOptions::default()).unwrap_err();
+    let said = problems.render(false);
+    for wanted in [
+        "`resource.ignoreResourceUpdatesEnabled` is neither true nor false",
+        "argocd-cm.yaml:5:42",
+        "there is no key `jsonPointer`",
+        "argocd-cm.yaml (resource.customizations.ignoreResourceUpdates.apps_Deployment):1:1",
+        "`a_b_c` names no kind",
+        "this customization says nothing",
+    ] {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
+}

@@ -2,6 +2,7 @@
 
 mod jq;
 mod respect;
+mod updates;
 
 use serde::{Deserialize, Serialize};
 use wavetank_health::glob::matches as glob;
@@ -10,6 +11,7 @@ use wavetank_model::object::At;
 use wavetank_model::{ObjectKey, argo, object};
 
 pub(crate) use respect::with_live_values;
+pub use updates::{IgnoredFields, ResourceUpdates};
 
 /// One entry of an Application's `ignoreDifferences`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,5 @@
 //! Sections 2 and 3 of the format: the application, and the cluster before.
 
-use std::collections::BTreeMap;
-
 use wavetank_model::ArgoVersion;
 
 use super::{Reader, strings, text_map};
@@ -11,6 +9,7 @@ use crate::problem::nearest;
 use crate::render::Destination;
 use crate::shape::{Ty, check};
 use crate::sources::Declared;
+use crate::sources::customizations::ignored_updates;
 use crate::types::{
     App, AppSettings, Automated, Backoff, Cluster, Passes, Retry, StorageBinding, SyncPolicy,
 };
@@ -229,7 +228,7 @@ impl Reader<'_, '_> {
             let message = format!("Argo CD {text} cannot be played by the built-in engine");
             self.context.error(version.span, message, reason);
         }
-        AppSettings {
+        let mut settings = AppSettings {
             sync_wave_delay: duration(node, "syncWaveDelay", default.sync_wave_delay),
             sync_timeout: duration(node, "syncTimeout", default.sync_timeout),
             self_heal_backoff,
@@ -237,33 +236,56 @@ impl Reader<'_, '_> {
             resource_tracking_method: node
                 .get("resourceTrackingMethod")
                 .and_then(Node::string)
-                .unwrap_or(default.resource_tracking_method),
+                .unwrap_or_else(|| default.resource_tracking_method.clone()),
             passes,
             version: node
                 .get("version")
                 .and_then(|version| ArgoVersion::parse(&version.string()?))
                 .unwrap_or(default.version),
-            health_scripts: self.health_scripts(node.get("resourceCustomizations")),
+            ..default
+        };
+        self.customizations(node.get("resourceCustomizations"), &mut settings);
+        // What the scenario says itself wins over the file of a ConfigMap.
+        let written = node.get("ignoreResourceUpdatesEnabled");
+        if let Some(enabled) = written.and_then(Node::boolean) {
+            settings.ignores_resource_updates = enabled;
         }
+        settings
     }
 
-    /// Inline scripts, folders, and the `ConfigMap` `argocd-cm`; later ones win.
-    fn health_scripts(&mut self, node: Option<&Node>) -> BTreeMap<String, String> {
-        let mut out = BTreeMap::new();
+    /// Inline ones, folders, and the `ConfigMap` `argocd-cm`; later ones win.
+    fn customizations(&mut self, node: Option<&Node>, settings: &mut AppSettings) {
         for item in node.into_iter().flat_map(Node::items) {
             if let Some(path) = item.scalar_text() {
-                out.extend(self.sources.health_scripts(path, item.span, self.context));
+                let read = self.sources.customizations(path, item.span, self.context);
+                settings.health_scripts.extend(read.health);
+                settings.ignored_updates.extend(read.updates);
+                if let Some(enabled) = read.enabled {
+                    settings.ignores_resource_updates = enabled;
+                }
                 continue;
             }
             let text = |key: &str| item.get(key).and_then(Node::string);
-            if let (Some(kind), Some(script)) = (text("kind"), text("health.lua")) {
-                let key = text("group")
-                    .filter(|group| !group.is_empty())
-                    .map_or(kind.clone(), |group| format!("{group}/{kind}"));
-                out.insert(key, script);
+            let Some(kind) = text("kind") else { continue };
+            let key = text("group")
+                .filter(|group| !group.is_empty())
+                .map_or(kind.clone(), |group| format!("{group}/{kind}"));
+            let (script, updates) = (text("health.lua"), item.get("ignoreResourceUpdates"));
+            if script.is_none() && updates.is_none() {
+                self.context.error(
+                    item.span,
+                    "this customization says nothing",
+                    "expected `health.lua` or `ignoreResourceUpdates`",
+                );
+            }
+            if let Some(script) = script {
+                settings.health_scripts.insert(key.clone(), script);
+            }
+            if let Some(updates) = updates {
+                let fields = ignored_updates(updates, self.context);
+                settings.ignored_updates.insert(key, fields);
             }
         }
-        out
     }
 
     pub(super) fn cluster(&mut self, node: Option<&Node>) -> Cluster {

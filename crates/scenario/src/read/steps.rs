@@ -169,6 +169,7 @@ impl Reader<'_, '_> {
             "resourceTrackingMethod",
             "version",
             "resourceCustomizations",
+            "ignoreResourceUpdatesEnabled",
         ];
         let settings = settings.map(|key| vec!["settings", key]);
         for path in fixed.iter().chain(&settings) {
