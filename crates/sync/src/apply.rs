@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use wavetank_json::Value;
 use wavetank_kernel::{BoxFuture, Chooser, Clock};
-use wavetank_model::{GroupVersionKind, PatchType, Phase, object};
+use wavetank_model::{GroupVersionKind, Phase, object};
 
 use crate::engine::{
     ApplyAsk, Asks, CallError, DeleteAsk, DiscoverError, FinalizerAsk, Note, ResourceRef, Strategy,
@@ -151,16 +151,14 @@ impl KubeAsks {
             return Err(question.failed(DRY_RUN, &output::no_kind(resource)));
         };
         let place = connection::Place::for_kubectl(resource, &known);
-        let query = [
-            ("dryRun", "All"),
-            ("fieldManager", manager),
-            ("fieldValidation", "Ignore"),
-            ("force", "true"),
-        ];
-        let predicted = self
-            .connection
-            .patch(&place, PatchType::Apply, &question.target, &query)
-            .await;
+        let server = server_side::ServerSide {
+            connection: &self.connection,
+            place: &place,
+            target: &question.target,
+            manager,
+            predicts: true,
+        };
+        let predicted = server.predict().await;
         predicted.map_err(|error| question.failed(DRY_RUN, &clean_error(&error.to_string())))
     }
 

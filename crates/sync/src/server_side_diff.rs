@@ -5,8 +5,7 @@
 //! [`is_modified`] judges an answer; nothing here does I/O. What a mutating webhook adds is no difference: only fields
 //! that the engine's manager owns count, unless the app says `IncludeMutationWebhook=true`.
 //!
-//! Not here: kubectl's second dry run after it has taken over what client-side apply owned; types of fields, so that
-//! an answer is compared value by value.
+//! Not here: types of fields, so that an answer is compared value by value.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -7,6 +7,7 @@ use wavetank_model::PatchType;
 use wavetank_model::object::{self, At};
 use wavetank_model::patch::apply::{FieldSet, LAST_APPLIED};
 
+use super::connection::{Connection, Place};
 use super::output::{clean_error, deleting, done, with_warnings};
 use super::write::Writer;
 use super::{CONFLICT_PAUSE, RETRIES};
@@ -35,12 +36,13 @@ impl Writer<'_> {
         } else {
             String::new()
         };
-        let applied = self.patch_applied().await.map_err(|error| {
+        let server = self.server();
+        let applied = server.patch_applied().await.map_err(|error| {
             let advice = if error.is_conflict() { CONFLICT } else { "" };
             clean_error(&format!("{error}{advice}"))
         })?;
         let mut warnings = Vec::new();
-        let applied = self.take_over(applied, &mut warnings).await;
+        let applied = server.take_over(applied, &mut warnings).await;
         if object::is_terminating(&applied) {
             warnings.push(deleting(&self.place.name));
         }
@@ -48,76 +50,13 @@ impl Writer<'_> {
         Ok(reconciled + &with_warnings(output, &warnings))
     }
 
-    async fn patch_applied(&self) -> Result<Value, CallError> {
-        let query = [
-            ("fieldManager", self.ask.manager.as_str()),
-            ("force", "true"),
-        ];
-        self.connection
-            .patch(self.place, PatchType::Apply, &self.ask.target, &query)
-            .await
-    }
-
-    /// kubectl's own migration, after the apply: who owns the annotation of client-side apply by Update hands all its
-    /// fields over to our Apply, and the object is applied again. Failures are remarks. Gives the object as it is then.
-    async fn take_over(&self, applied: Value, warnings: &mut Vec<String>) -> Value {
-        const AGAIN: &str = "This is non-fatal and will be retried next time you apply. Error:";
-        let (moved, latest) = self.hand_over(applied).await;
-        match moved {
-            Ok(false) => latest,
-            Ok(true) => match self.patch_applied().await {
-                Ok(applied) => applied,
-                Err(error) => {
-                    warnings.push(format!(
-                        "Warning: failed to re-apply configuration after performing Server-Side Apply migration. {AGAIN} {error}"
-                    ));
-                    latest
-                }
-            },
-            Err(error) => {
-                warnings.push(format!(
-                    "Warning: server rejected managed fields migration to Server-Side Apply. {AGAIN} {error}"
-                ));
-                latest
-            }
-        }
-    }
-
-    /// Whether fields were handed over, and the object as it was seen last.
-    async fn hand_over(&self, mut object: Value) -> (Result<bool, CallError>, Value) {
-        let owners = owners_of_last_applied(&object);
-        let mut failed = None;
-        for _ in 0..RETRIES {
-            let before = object.at(&["metadata", "managedFields"]).cloned();
-            let mut fields = before.clone().unwrap_or_default();
-            for owner in &owners {
-                fields = match upgraded(&fields, owner, &self.ask.manager) {
-                    Ok(fields) => fields,
-                    Err(error) => return (Err(error), object),
-                };
-            }
-            if owners.is_empty() || before.is_none_or(|before| before == fields) {
-                return (Ok(false), object);
-            }
-            let query = [("fieldManager", self.ask.manager.as_str())];
-            let patch = replacing(fields, &object);
-            match self
-                .connection
-                .patch(self.place, PatchType::Json, &patch, &query)
-                .await
-            {
-                Ok(patched) => return (Ok(true), patched),
-                Err(error) if error.is_conflict() => failed = Some(error),
-                Err(error) => return (Err(error), object),
-            }
-            match self.connection.get(self.place).await {
-                Ok(fresh) => object = fresh,
-                Err(error) => return (Err(error), object),
-            }
-        }
-        match failed {
-            Some(error) => (Err(error), object),
-            None => (Ok(false), object),
+    fn server(&self) -> ServerSide<'_> {
+        ServerSide {
+            connection: self.connection,
+            place: self.place,
+            target: &self.ask.target,
+            manager: &self.ask.manager,
+            predicts: false,
         }
     }
 
@@ -159,6 +98,105 @@ impl Writer<'_> {
                 }
                 outcome => return outcome.map(drop),
             }
+        }
+    }
+}
+
+/// One object that kubectl applies from the server, or only asks about.
+pub(super) struct ServerSide<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) place: &'a Place,
+    pub(super) target: &'a Value,
+    pub(super) manager: &'a str,
+    /// Dry runs of the server.
+    pub(super) predicts: bool,
+}
+
+impl ServerSide<'_> {
+    /// What the server would make of the object (SYNC-149). kubectl takes over here, too, what client-side apply owned,
+    /// and asks again; nothing of that is stored, so that the second answer is the first.
+    pub(super) async fn predict(&self) -> Result<Value, CallError> {
+        let predicted = self.patch_applied().await?;
+        // Remarks go where nobody reads them.
+        Ok(self.take_over(predicted, &mut Vec::new()).await)
+    }
+
+    fn query(&self) -> Vec<(&str, &str)> {
+        let mut query = vec![("fieldManager", self.manager)];
+        if self.predicts {
+            query.extend([("dryRun", "All"), ("fieldValidation", "Ignore")]);
+        }
+        query
+    }
+
+    async fn patch_applied(&self) -> Result<Value, CallError> {
+        let mut query = self.query();
+        query.push(("force", "true"));
+        self.connection
+            .patch(self.place, PatchType::Apply, self.target, &query)
+            .await
+    }
+
+    /// kubectl's own migration, after the apply: who owns the annotation of client-side apply by Update hands all its
+    /// fields over to our Apply, and the object is applied again. Failures are remarks. Gives the object as it is then.
+    async fn take_over(&self, applied: Value, warnings: &mut Vec<String>) -> Value {
+        const AGAIN: &str = "This is non-fatal and will be retried next time you apply. Error:";
+        let (moved, latest) = self.hand_over(applied).await;
+        match moved {
+            Ok(false) => latest,
+            Ok(true) => match self.patch_applied().await {
+                Ok(applied) => applied,
+                Err(error) => {
+                    warnings.push(format!(
+                        "Warning: failed to re-apply configuration after performing Server-Side Apply migration. {AGAIN} {error}"
+                    ));
+                    latest
+                }
+            },
+            Err(error) => {
+                warnings.push(format!(
+                    "Warning: server rejected managed fields migration to Server-Side Apply. {AGAIN} {error}"
+                ));
+                latest
+            }
+        }
+    }
+
+    /// Whether fields were handed over, and the object as it was seen last.
+    async fn hand_over(&self, mut object: Value) -> (Result<bool, CallError>, Value) {
+        let owners = owners_of_last_applied(&object);
+        let mut failed = None;
+        for _ in 0..RETRIES {
+            let before = object.at(&["metadata", "managedFields"]).cloned();
+            let mut fields = before.clone().unwrap_or_default();
+            for owner in &owners {
+                fields = match upgraded(&fields, owner, self.manager) {
+                    Ok(fields) => fields,
+                    Err(error) => return (Err(error), object),
+                };
+            }
+            if owners.is_empty() || before.is_none_or(|before| before == fields) {
+                return (Ok(false), object);
+            }
+            let query = self.query();
+            let patch = replacing(fields, &object);
+            match self
+                .connection
+                .patch(self.place, PatchType::Json, &patch, &query)
+                .await
+            {
+                Ok(patched) => return (Ok(true), patched),
+                Err(error) if error.is_conflict() => failed = Some(error),
+                Err(error) => return (Err(error), object),
+            }
+            match self.connection.get(self.place).await {
+                Ok(fresh) => object = fresh,
+                Err(error) => return (Err(error), object),
+            }
+        }
+        match failed {
+            Some(error) => (Err(error), object),
+            None => (Ok(false), object),
         }
     }
 }
