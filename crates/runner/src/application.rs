@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use wavetank_health::{AppHealth, Pair, application};
+use wavetank_health::{AppHealth, HealthStatus, Pair, application};
 use wavetank_json::Value;
 use wavetank_kernel::SimTime;
 use wavetank_model::{ArgoVersion, ObjectKey, Verb};
@@ -33,6 +33,11 @@ use crate::shared::{AppState, Shared};
 
 /// From a write to the app to the controller's notice of it: watch delivery (1 ms) and reaction (10 ms).
 pub(crate) const OWN_WRITE: Duration = Duration::from_millis(11);
+
+/// Conditions of an app, as the trace has them.
+const SYNC_ERROR: &str = "SyncError";
+const INVALID_SPEC: &str = "InvalidSpecError";
+const DELETION_ERROR: &str = "DeletionError";
 
 /// How late the watches of a real cluster may be.
 const LATE: Duration = Duration::from_secs(1);
@@ -135,6 +140,13 @@ impl Refreshes {
 
     fn resync(&self, period: Duration) -> Option<SimTime> {
         (self.wanted && !period.is_zero()).then(|| self.last + period)
+    }
+
+    /// A comparison was made.
+    fn close(&mut self) {
+        self.running = false;
+        self.count += 1;
+        self.after_operation = false;
     }
 
     /// Takes up what is due; gives the revision to compare with, `None` for the newest.
@@ -264,6 +276,12 @@ impl Controller {
             live,
             known,
         } = self.open_refresh();
+        let project = options.project.as_deref();
+        if let Some(message) =
+            project.and_then(|project| invalid_destination(&self.identity, project))
+        {
+            return self.refuse_refresh(message);
+        }
         let kinds = self.kinds();
         let asked = self
             .ask_server(&revision, &live, &kinds, &options, known)
@@ -271,9 +289,7 @@ impl Controller {
         let wall = self.shared.cluster.epoch().wall(self.shared.clock.now());
         let mut guard = self.shared.state();
         let state = &mut *guard;
-        state.refreshes.running = false;
-        state.refreshes.count += 1;
-        state.refreshes.after_operation = false;
+        state.refreshes.close();
         let answers = asked
             .as_ref()
             .map(KnownAnswers::answers)
@@ -297,12 +313,8 @@ impl Controller {
                 conditions.insert("ComparisonError".to_owned(), error);
             }
         }
-        if let Some(error) = state
-            .deletion
-            .as_ref()
-            .and_then(|deletion| deletion.error.clone())
-        {
-            conditions.insert("DeletionError".to_owned(), error);
+        if let Some(error) = deletion_error(state) {
+            conditions.insert(DELETION_ERROR.to_owned(), error);
         }
         let app = &self.identity.name;
         if let Some(message) = shared_resource(&found.shared, app) {
@@ -312,19 +324,19 @@ impl Controller {
         if let Some(message) = repeated.map(|warning| warning.text.clone()).min() {
             conditions.insert("RepeatedResourceWarning".to_owned(), message);
         }
-        let invalid = options
-            .project
-            .as_deref()
-            .and_then(|project| invalid_destination(&self.identity, project));
-        if let Some(message) = invalid {
-            conditions.insert("InvalidSpecError".to_owned(), message);
-        } else if let Some(error) = self.auto_sync(state, &found, &revision, &options, wall) {
-            conditions.insert("SyncError".to_owned(), error);
+        let error = if self.is_held(&options, wall) {
+            // Nobody decides, and what was decided before stays.
+            state.status.conditions.get(SYNC_ERROR).cloned()
+        } else {
+            self.auto_sync(state, &found, &revision, &options, wall)
+        };
+        if let Some(error) = error {
+            conditions.insert(SYNC_ERROR.to_owned(), error);
         }
         let objects = found.resources.iter();
-        let objects: Vec<_> = objects
-            .map(|resource| (!resource.requires_pruning, resource.live.clone()))
-            .collect();
+        let objects = objects.map(|resource| (!resource.requires_pruning, resource.live.clone()));
+        let copies = found.copies.iter().map(|copy| (false, Some(copy.clone())));
+        let objects: Vec<_> = objects.chain(copies).collect();
         let health = self.health_of(&objects);
         if let Some(error) = &health.error {
             let message = health_error(error);
@@ -335,6 +347,25 @@ impl Controller {
         let status = status(&found, health, &revision, conditions, state.history);
         self.shared.store_status(state, status);
         drop(guard);
+        self.shared.changed.notify_waiters();
+    }
+
+    /// Ends a comparison that the project does not permit: nothing is compared, and of what is known only the status of
+    /// the app changes (SYNC-131).
+    fn refuse_refresh(&self, message: String) {
+        let mut state = self.shared.state();
+        state.refreshes.close();
+        let mut status = state.status.clone();
+        word(SyncCode::Unknown).clone_into(&mut status.sync);
+        HealthStatus::Unknown
+            .as_str()
+            .clone_into(&mut status.health);
+        status.conditions.insert(INVALID_SPEC.to_owned(), message);
+        if let Some(error) = deletion_error(&state) {
+            status.conditions.insert(DELETION_ERROR.to_owned(), error);
+        }
+        self.shared.store_status(&mut state, status);
+        drop(state);
         self.shared.changed.notify_waiters();
     }
 
@@ -385,6 +416,18 @@ impl Controller {
         application(self.shared.recorder.assessor(), &key, &pairs)
     }
 
+    /// Whether a sync window keeps auto-sync from deciding (SYNC-140).
+    fn is_held(&self, options: &SyncOptions, wall: Timestamp) -> bool {
+        let windows = options
+            .project
+            .as_deref()
+            .map_or(&[][..], |project| &project.sync_windows);
+        let AppIdentity {
+            name, namespace, ..
+        } = &self.identity;
+        can_sync(windows, name, namespace, false, wall, None) != WindowVerdict::Allowed
+    }
+
     /// Decides (SYNC-150); gives the message of the condition `SyncError`.
     fn auto_sync(
         &self,
@@ -396,16 +439,6 @@ impl Controller {
     ) -> Option<String> {
         let app = Arc::clone(&state.app);
         let policy = app.sync_policy.automated?;
-        let windows = options
-            .project
-            .as_deref()
-            .map_or(&[][..], |project| &project.sync_windows);
-        let AppIdentity {
-            name, namespace, ..
-        } = &self.identity;
-        if can_sync(windows, name, namespace, false, wall, None) != WindowVerdict::Allowed {
-            return None;
-        }
         let retry = app.sync_policy.retry.as_ref().map(retry_strategy);
         let decision = decide(&AutoSync {
             policy: Some(AutomatedPolicy {
@@ -443,6 +476,10 @@ impl Controller {
             }
         }
     }
+}
+
+fn deletion_error(state: &AppState) -> Option<String> {
+    state.deletion.as_ref()?.error.clone()
 }
 
 /// Message of the condition `ComparisonError` where the health of an object cannot be told.

@@ -345,6 +345,12 @@ static PROJECT: Shape = shape(
         key("orphanedResources", Ty::Object, "Not looked at."),
         key("signatureKeys", Ty::List(&Ty::Object), "Not looked at."),
         key("sourceNamespaces", TEXTS, "Not looked at."),
+        key("sourceIntegrity", Ty::Object, "Not looked at."),
+        key(
+            "destinationServiceAccounts",
+            Ty::List(&Ty::Object),
+            "Not looked at: the engine may do everything.",
+        ),
         key(
             "permitOnlyProjectScopedClusters",
             Ty::Bool,

@@ -269,6 +269,7 @@ app:
     sourceRepos: [\"*\"]
     sourceNamespaces: [a]
     roles: [{name: x}]
+    destinationServiceAccounts: [{server: \"*\", namespace: \"*\", defaultServiceAccount: robot}]
 cluster: {objects: [{apiVersion: v1, kind: Namespace, metadata: {name: shop}}]}
 ";
     insta::assert_snapshot!(said(file(spec.trim_start(), WEB)));

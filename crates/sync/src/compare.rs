@@ -54,8 +54,11 @@ pub struct Comparison {
     pub status: SyncCode,
     /// The objects that count: no hooks, skipped or ignored ones, no copies (SYNC-013).
     pub resources: Vec<ResourceComparison>,
-    /// Whether beside them there are some without a status that pruning would not take: skipped ones, and copies.
+    /// Whether beside them there are some without a status that pruning would not take: skipped ones, copies, and what is
+    /// desired as no hook while the live object is one.
     pub others: bool,
+    /// Live objects without a target and without a status whose health counts all the same: copies (SYNC-126).
+    pub copies: Vec<Arc<Value>>,
     /// Live objects that another app claims, with its name (SYNC-102).
     pub shared: Vec<(ObjectKey, String)>,
     /// Remarks about the desired state.
@@ -109,14 +112,14 @@ pub fn compare(
             resource.status = SyncCode::Unknown;
         }
     }
-    let others = pairs.iter().any(|pair| {
-        let is_skipped = |target: &Arc<target::Target>| !target.hook && target.phases.is_empty();
-        pair.foreign_copy || pair.target.as_ref().is_some_and(is_skipped)
-    });
+    let others = pairs
+        .iter()
+        .any(|pair| pair.foreign_copy || (pair.target.is_some() && !counts(pair)));
     Comparison {
         status,
         resources,
         others,
+        copies: copies(&pairs),
         shared: shared(&pairs, app),
         warnings: targets.warnings,
     }
@@ -125,7 +128,7 @@ pub fn compare(
 /// What can be told of an app's objects without comparing any.
 #[derive(Clone, Debug)]
 pub struct Standing {
-    /// The objects that count, as in [`Comparison`]: whether each is desired, and the live one.
+    /// The objects whose health counts, as in [`Comparison`]: whether each is desired, and the live one.
     pub objects: Vec<(bool, Option<Arc<Value>>)>,
     /// Live objects that another app claims, with its name (SYNC-102).
     pub shared: Vec<(ObjectKey, String)>,
@@ -142,10 +145,10 @@ pub fn standing(
     let targets = target::normalise(given, app, kinds);
     let pairs = permitted_pairs(&targets, live, app, options);
     let counted = pairs.iter().filter(|pair| is_counted(pair, app, options));
+    let counted = counted.map(|pair| (pair.target.is_some(), pair.live.clone()));
+    let copies = copies(&pairs).into_iter().map(|copy| (false, Some(copy)));
     Standing {
-        objects: counted
-            .map(|pair| (pair.target.is_some(), pair.live.clone()))
-            .collect(),
+        objects: counted.chain(copies).collect(),
         shared: shared(&pairs, app),
     }
 }
@@ -175,13 +178,16 @@ fn shared(pairs: &[Pair], app: &AppIdentity) -> Vec<(ObjectKey, String)> {
     claimed.collect()
 }
 
-/// Hooks, ignored and skipped objects have no status.
+fn copies(pairs: &[Pair]) -> Vec<Arc<Value>> {
+    let copies = pairs.iter().filter(|pair| pair.foreign_copy);
+    copies.filter_map(|pair| pair.live.clone()).collect()
+}
+
+/// Hooks, by the live object where there is one, ignored objects and skipped targets have no status.
 fn counts(pair: &Pair) -> bool {
-    match (&pair.target, &pair.live) {
-        (Some(target), _) => !target.hook && !target.phases.is_empty(),
-        (None, Some(live)) => !argo::is_hook(live) && !argo::is_skipped(live),
-        (None, None) => false,
-    }
+    let is_hook = pair.live.as_deref().is_some_and(argo::is_hook);
+    let is_skipped = |target: &Arc<target::Target>| target.hook || target.phases.is_empty();
+    !is_hook && !pair.target.as_ref().is_some_and(is_skipped)
 }
 
 /// The destination namespace, kept by `managedNamespaceMetadata` although no target names it (SYNC-104).
@@ -361,7 +367,8 @@ mod tests {
         lines.join(", ")
     }
 
-    /// SYNC-148: missing, extra and changed objects; hooks and skipped ones have no status.
+    /// SYNC-148: missing, extra and changed objects; hooks and skipped ones have no status, but `Skip` counts on desired
+    /// objects only.
     #[test]
     fn missing_and_extra_objects_are_out_of_sync() {
         let live = tracked(
@@ -372,12 +379,34 @@ mod tests {
                 "ConfigMap/a\nConfigMap/b\nJob/h hook=PreSync\nConfigMap/s hook=Skip",
                 &live
             ),
-            "OutOfSync, ConfigMap/a Synced, ConfigMap/b OutOfSync, ConfigMap/extra OutOfSync prune"
+            "OutOfSync, ConfigMap/a Synced, ConfigMap/b OutOfSync, ConfigMap/extra OutOfSync prune, \
+             ConfigMap/skipped OutOfSync prune"
+        );
+        assert_eq!(
+            shown("ConfigMap/skipped hook=Skip", &live[3..]),
+            "Synced",
+            "desired, and skipped"
         );
         assert_eq!(
             shown("ConfigMap/a", &live[..1]),
             "Synced, ConfigMap/a Synced"
         );
+    }
+
+    /// SYNC-126, SYNC-148: a live hook has no status, although nobody desires it as a hook; of a copy only the health counts.
+    #[test]
+    fn some_live_objects_have_no_status() {
+        let live = tracked("ConfigMap/a hook=PreSync");
+        assert_eq!(shown("ConfigMap/a", &live), "Synced");
+        let mut copy = Value::clone(&tracked("ConfigMap/x")[0]);
+        copy["metadata"]["name"] = "copy".into();
+        let live = [Arc::new(copy)];
+        let (app, kinds, options) = (app(), Kinds::builtin(), SyncOptions::default());
+        let found = compare(&[], &live, &app, &kinds, &options, &Answers::new());
+        assert!(found.resources.is_empty() && found.others);
+        assert_eq!(found.copies, live);
+        let objects = standing(&[], &live, &app, &kinds, &options).objects;
+        assert_eq!(objects, [(false, Some(Arc::clone(&live[0])))]);
     }
 
     /// SYNC-148: an extra object that says so is no matter for the app.

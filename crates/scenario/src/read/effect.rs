@@ -251,6 +251,8 @@ impl Reader<'_, '_> {
             "orphanedResources",
             "signatureKeys",
             "sourceNamespaces",
+            "sourceIntegrity",
+            "destinationServiceAccounts",
             "permitOnlyProjectScopedClusters",
         ];
         for (key, value) in project.map_or(&[][..], Node::entries) {
