@@ -1,6 +1,6 @@
 //! `app`: what is stored of the application at the end of the part.
 
-use wavetank_scenario::AppExpectation;
+use wavetank_scenario::{AppExpectation, MessagePattern};
 use wavetank_trace::{AppState, Event};
 
 use crate::judgement::{Answer, Failure};
@@ -17,6 +17,7 @@ pub(crate) fn failures(wanted: Option<&AppExpectation>, part: &Part<'_>) -> Vec<
     };
     let mut failures = Vec::new();
     failures.extend(judge.text("health", wanted.health.as_deref(), |state| &state.health));
+    failures.extend(judge.health_message(wanted.health_message.as_ref()));
     failures.extend(judge.text("sync", wanted.sync.as_deref(), |state| &state.sync));
     for (condition, pattern) in &wanted.conditions {
         let known = judge
@@ -104,6 +105,16 @@ impl Judge<'_, '_> {
         Some(self.failure(item.to_owned(), wanted.to_owned(), self.compared(seen)))
     }
 
+    fn health_message(&self, wanted: Option<&MessagePattern>) -> Option<Failure> {
+        let wanted = wanted?;
+        let seen = self.state.map_or("", |state| &state.health_message);
+        if message::fits(wanted, seen) {
+            return None;
+        }
+        let observed = self.compared(&format!("{seen:?}"));
+        Some(self.failure("healthMessage".to_owned(), wanted.to_string(), observed))
+    }
+
     fn compared(&self, seen: &str) -> String {
         match self.state {
             Some(state) if !state.sync.is_empty() => seen.to_owned(),
@@ -137,6 +148,7 @@ mod tests {
         AppState {
             sync: "OutOfSync".to_owned(),
             health: "Degraded".to_owned(),
+            health_message: "Caused by it".to_owned(),
             resources: vec![AppResource {
                 key: ObjectKey::new("", "ConfigMap", "demo", "a"),
                 sync: "OutOfSync".to_owned(),
@@ -179,6 +191,7 @@ mod tests {
         AppExpectation {
             sync: Some("OutOfSync".to_owned()),
             health: Some("degraded".to_owned()),
+            health_message: Some(MessagePattern::Literal("Caused by it".to_owned())),
             conditions: [
                 (
                     "SyncError".to_owned(),
@@ -204,6 +217,8 @@ mod tests {
 
     #[rstest]
     #[case(AppExpectation { sync: Some("Synced".into()), ..AppExpectation::default() }, "sync: Synced / OutOfSync")]
+    #[case(AppExpectation { health_message: Some(MessagePattern::Literal(String::new())), ..AppExpectation::default() },
+        "healthMessage: \"\" / \"Caused by it\"")]
     #[case(AppExpectation { history: Some(1), ..AppExpectation::default() }, "history: 1 / 2")]
     #[case(AppExpectation { conditions: [("SyncError".into(), None)].into_iter().collect(), ..AppExpectation::default() },
         "conditions, SyncError: none / \"why\"")]

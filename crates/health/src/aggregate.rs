@@ -27,6 +27,38 @@ pub struct AppHealth {
     pub resources: Vec<Option<Health>>,
     /// The first assessment that failed, and of which object.
     pub error: Option<String>,
+    /// The objects that the application has its health from, in the order of the pairs; none where it is healthy, or has
+    /// no live object.
+    pub causes: Vec<ObjectKey>,
+}
+
+/// So many causes are named.
+const NAMED: usize = 3;
+
+impl AppHealth {
+    /// What Argo CD says of the causes since 3.6; empty where there are none.
+    pub fn message(&self) -> String {
+        if self.causes.is_empty() {
+            return String::new();
+        }
+        let named = self.causes.iter().take(NAMED).map(|key| {
+            let group = Some(&key.group).filter(|group| !group.is_empty());
+            let namespace = Some(&key.namespace).filter(|namespace| !namespace.is_empty());
+            let before = |text: Option<&String>| text.map(|text| format!("{text}/"));
+            format!(
+                "{}{}:{}{}",
+                before(group).unwrap_or_default(),
+                key.kind,
+                before(namespace).unwrap_or_default(),
+                key.name
+            )
+        });
+        let named = named.collect::<Vec<_>>().join(", ");
+        match self.causes.len().saturating_sub(NAMED) {
+            0 => format!("Caused by {named}"),
+            more => format!("Caused by {named} and {more} more"),
+        }
+    }
 }
 
 /// The health of the application `app` whose objects are `pairs`: the worst of theirs (SYNC-126).
@@ -34,6 +66,7 @@ pub fn application(assessor: &Assessor, app: &ObjectKey, pairs: &[Pair<'_>]) -> 
     let mut status = HealthStatus::Healthy;
     let (mut counted, mut any_live) = (false, false);
     let mut error = None;
+    let mut causes: Vec<ObjectKey> = Vec::new();
     let resources = pairs
         .iter()
         .map(|pair| {
@@ -56,11 +89,16 @@ pub fn application(assessor: &Assessor, app: &ObjectKey, pairs: &[Pair<'_>]) -> 
             })?;
             // An empty status is as mild as Healthy.
             if let Some(new) = health.status
-                && new.is_worse(status)
                 && !(is_application(live)
                     && matches!(new, HealthStatus::Missing | HealthStatus::Unknown))
             {
-                status = new;
+                if new.is_worse(status) {
+                    status = new;
+                    causes.clear();
+                }
+                if new == status && status != HealthStatus::Healthy {
+                    causes.extend(ObjectKey::of(live));
+                }
             }
             Some(health)
         })
@@ -72,6 +110,7 @@ pub fn application(assessor: &Assessor, app: &ObjectKey, pairs: &[Pair<'_>]) -> 
         status,
         resources,
         error,
+        causes,
     }
 }
 

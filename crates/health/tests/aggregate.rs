@@ -151,3 +151,53 @@ fn child_applications_that_are_unknown_do_not_count(
     let app = ObjectKey::new("argoproj.io", "Application", "argocd", "shop");
     assert_eq!(application(&assessor, &app, &pairs).status, expected);
 }
+
+/// SYNC-126, SYNC-227: the objects of the worst health, three by name; who is healthy says nothing.
+#[test]
+fn the_message_names_whom_the_health_comes_from() {
+    let message = |phases: &[(&str, &str)]| {
+        let live: Vec<Value> = phases
+            .iter()
+            .map(|(name, phase)| {
+                let mut claim = claim(phase, json!({}));
+                claim["metadata"]["name"] = (*name).into();
+                claim
+            })
+            .collect();
+        let pairs: Vec<Pair<'_>> = live
+            .iter()
+            .map(|live| Pair {
+                target: None,
+                live: Some(live),
+            })
+            .collect();
+        let app = ObjectKey::new("argoproj.io", "Application", "argocd", "shop");
+        application(&Assessor::new(), &app, &pairs).message()
+    };
+    assert_eq!(message(&[("a", "Bound")]), "");
+    assert_eq!(
+        message(&[
+            ("a", "Pending"),
+            ("b", "Lost"),
+            ("c", "Bound"),
+            ("d", "Lost")
+        ]),
+        "Caused by PersistentVolumeClaim:b, PersistentVolumeClaim:d"
+    );
+    let many = ["a", "b", "c", "d", "e"].map(|name| (name, "Pending"));
+    assert_eq!(
+        message(&many),
+        "Caused by PersistentVolumeClaim:a, PersistentVolumeClaim:b, PersistentVolumeClaim:c and 2 more"
+    );
+    let target = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
+    let missing = [Pair {
+        target: Some(&target),
+        live: None,
+    }];
+    let app = ObjectKey::new("argoproj.io", "Application", "argocd", "shop");
+    let health = application(&Assessor::new(), &app, &missing);
+    assert_eq!(
+        (health.status, health.message()),
+        (HealthStatus::Missing, String::new())
+    );
+}

@@ -344,7 +344,10 @@ impl Controller {
                 .entry("ComparisonError".to_owned())
                 .or_insert(message);
         }
-        let status = status(&found, health, &revision, conditions, state.history);
+        let mut status = status(&found, health, &revision, conditions, state.history);
+        if options.version < ArgoVersion::V3_6 {
+            status.health_message.clear();
+        }
         self.shared.store_status(state, status);
         drop(guard);
         self.shared.changed.notify_waiters();
@@ -494,6 +497,7 @@ fn status(
     conditions: BTreeMap<String, String>,
     history: u32,
 ) -> trace::AppState {
+    let health_message = health.message();
     let resources = found.resources.iter().zip(health.resources);
     let resources = resources.map(|(resource, health)| AppResource {
         key: resource.key.clone(),
@@ -505,6 +509,7 @@ fn status(
     trace::AppState {
         sync: word(found.status).to_owned(),
         health: health.status.as_str().to_owned(),
+        health_message,
         revision: revision.name.clone(),
         resources: resources.collect(),
         conditions,

@@ -208,6 +208,8 @@ pub struct RequestCount {
 pub struct AppExpectation {
     /// App health.
     pub health: Option<String>,
+    /// Its message.
+    pub health_message: Option<MessagePattern>,
     /// Sync status.
     pub sync: Option<String>,
     /// Condition type to message; `None`: the condition is absent.

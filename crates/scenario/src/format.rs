@@ -1226,6 +1226,11 @@ static APP_STATE: Shape = shape(
     "app (expected)",
     &[
         key("health", Ty::Choice(HEALTH), "Health."),
+        key(
+            "healthMessage",
+            Ty::Message,
+            "Message of the health (since 3.6): up to three objects that it comes from.",
+        ),
         key("sync", Ty::Choice(SYNC_STATUS), "Sync status."),
         key(
             "conditions",

@@ -234,6 +234,9 @@ pub struct AppState {
     pub sync: String,
     /// `Healthy`, `Progressing` …; empty before the first comparison.
     pub health: String,
+    /// The objects that the health comes from, as Argo CD names them since 3.6.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub health_message: String,
     /// The revision that was compared.
     pub revision: String,
     /// The objects that count, by key.

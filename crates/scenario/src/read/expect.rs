@@ -328,6 +328,7 @@ fn app(node: &Node) -> AppExpectation {
     let resources = node.get("resources").map_or(&[][..], Node::entries);
     AppExpectation {
         health: text(node, "health"),
+        health_message: node.get("healthMessage").and_then(message),
         sync: text(node, "sync"),
         conditions: conditions
             .iter()
