@@ -1,6 +1,6 @@
 //! Admission: the plugins that a real server runs by default (API-306), each with a switch.
 //!
-//! Two stages, as in API-012: [`admit`] may change the object and runs before defaulting by the strategy and validation;
+//! Two stages, as in API-012: [`admit`] may change the object and runs before the strategy prepares and validates it;
 //! [`validate_limits`] and [`validate_quota`] run after them, with policies (in `policy`) asked in between. Plugins read
 //! other objects through [`Lookup`] and write nothing. Webhooks are nowhere called (API-307), and what Pod Security would
 //! say is not (API-310).

@@ -75,7 +75,7 @@ pub(crate) fn default(resource: &Resource, api_version: &str, object: &mut Value
     }
     let fill = |api_version: &str, object: &mut Value| {
         let version = api_version.rsplit('/').next().unwrap_or_default();
-        resource.strategy.default(version, object);
+        resource.defaults.fill(version, object);
         if let Some(schema) = resource.schema(api_version) {
             schema::complete(schema, object);
         }
@@ -96,7 +96,7 @@ pub(crate) fn default_status(resource: &Resource, api_version: &str, object: &mu
         return;
     };
     let version = api_version.rsplit('/').next().unwrap_or_default();
-    resource.strategy.default_status(version, object);
+    resource.defaults.fill_status(version, object);
     if let (Some(schema), Some(status)) = (schema.field("status"), object.get_mut("status")) {
         schema::complete(schema, status);
     }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use wavetank_json::Value;
 use wavetank_model::GroupKind;
+use wavetank_model::defaults::Defaults;
 use wavetank_model::object::At;
 use wavetank_model::schema::{Schema, SchemaRef};
 
@@ -220,6 +221,7 @@ pub(crate) fn resource(definition: &Value, table: TableId, discoverable: bool) -
             .is_some_and(|stored| stored.len() > 1),
         origin: Origin::Custom { discoverable },
         strategy: Behaviour::new(custom_resource(has_status)),
+        defaults: Defaults::NONE,
         resets: Resets::default(),
         group,
     }

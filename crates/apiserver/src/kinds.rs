@@ -1,9 +1,10 @@
-//! What each built-in kind adds to the general rules: defaults, validation, immutability (sections 20.1 to 20.4).
+//! What each built-in kind adds to the general rules: preparation, validation, immutability (sections 20.1 to 20.4).
 //!
 //! Everything is a function on [`wavetank_json::Value`]; nothing here knows the store. One file per kind or family, and one
 //! static [`Strategy`] per kind, found with [`strategy`]. The server calls, in this order (API-012, API-013):
 //!
-//! 1. `schema::decode`, [`Strategy::default`], `schema::complete` on what was read (a patched object too),
+//! 1. `schema::decode`, the defaults of the kind ([`wavetank_model::defaults`]), `schema::complete` on what was read (a
+//!    patched object too),
 //! 2. admission (module `admission`),
 //! 3. [`create`] or [`update`]: status and spec kept apart, generated fields, generation, validation, warnings,
 //! 4. after a delete [`Strategy::release`].
@@ -28,7 +29,6 @@ mod extension;
 pub(crate) mod field;
 mod ingress;
 mod job;
-pub(crate) mod json;
 mod label_selector;
 pub(crate) mod meta;
 pub(crate) mod names;
@@ -36,7 +36,6 @@ mod namespace;
 mod persistent_volume;
 mod pod;
 mod pod_spec;
-pub(crate) mod quantity;
 mod rbac;
 mod registry;
 mod replica_set;
@@ -58,6 +57,8 @@ pub(crate) use custom::custom_resource;
 pub(crate) use field::{Errors, FieldError, FieldErrorKind, invalid};
 pub(crate) use names::NameRule;
 pub(crate) use registry::strategy;
+pub(crate) use wavetank_model::fields as json;
+pub(crate) use wavetank_model::quantity;
 pub(crate) use write::{create, update};
 
 /// What a strategy needs from its surroundings.
@@ -81,21 +82,12 @@ pub(crate) enum StatusOnCreate {
     Absent,
 }
 
-/// How a kind differs from the general rules. Objects passed in are of the storage version and went through
-/// [`Strategy::default`].
+/// How a kind differs from the general rules. Objects passed in are of the storage version and have the defaults of their
+/// kind.
 pub(crate) trait Strategy: Sync {
     /// Which names are allowed (API-093).
     fn name_rule(&self) -> NameRule {
         NameRule::Subdomain
-    }
-
-    /// Fills defaults as decoding does; complete for the kinds of section 20. Idempotent.
-    fn default(&self, _version: &str, _object: &mut Value) {}
-
-    /// Fills the defaults of `status` in an object of which nothing else is at hand; a kind that does not tell them apart
-    /// fills more, which is not kept.
-    fn default_status(&self, version: &str, object: &mut Value) {
-        self.default(version, object);
     }
 
     /// Whether the kind has a status subresource: then `status` is dropped on create and kept on main writes

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use indexmap::{Equivalent, IndexMap};
+use wavetank_model::defaults::{self, Defaults};
 use wavetank_model::key::{GroupKind, GroupVersionKind};
 use wavetank_model::kinds::{self, Kind};
 use wavetank_model::patch::apply::FieldSet;
@@ -105,6 +106,8 @@ pub(crate) struct Resource {
     pub(crate) mixed: bool,
     pub(crate) origin: Origin,
     pub(crate) strategy: Behaviour,
+    /// What a built-in kind fills in, looked up here once for all writes.
+    pub(crate) defaults: Defaults,
     pub(crate) resets: Resets,
 }
 
@@ -147,6 +150,7 @@ impl Resource {
             mixed: false,
             origin: Origin::BuiltIn,
             strategy: Behaviour(strategy(&kind.group_kind())),
+            defaults: defaults::of(kind.group, kind.kind),
             resets: Resets::default(),
         }
     }

@@ -11,13 +11,16 @@
 //! - [`selector`], [`quantity`], [`timestamp`], [`duration`], [`cron`]: Kubernetes' small languages
 //! - [`status`], [`change`], [`api`]: how API calls are answered, what a commit is, what controllers call
 //! - [`schema`], [`patch`]: the types of built-in kinds, and JSON, merge, strategic merge and apply patches
+//! - [`defaults`], [`fields`]: what a server fills into objects of built-in kinds, and how such fields are read and filled
 
 pub mod api;
 pub mod argo;
 pub mod change;
 pub mod cron;
+pub mod defaults;
 pub mod duration;
 pub mod event;
+pub mod fields;
 pub mod json;
 pub mod key;
 pub mod kinds;

@@ -9,6 +9,8 @@ use std::iter::Sum;
 use std::ops::{Add, Sub};
 use std::str::FromStr;
 
+use wavetank_json::Value;
+
 const NANO: i128 = 1_000_000_000;
 
 /// Which suffixes the canonical text of a quantity takes.
@@ -61,6 +63,21 @@ impl Quantity {
         saturate(ceil_div(self.nanos, NANO))
     }
 
+    /// Rounded up to thousandths, as those of resource lists are when they are decoded.
+    #[must_use]
+    pub fn rounded_up_to_milli(self) -> Self {
+        let rounded = Self {
+            nanos: i128::from(self.millis()) * (NANO / 1000),
+            format: Format::DecimalSi,
+        };
+        if rounded == self { self } else { rounded }
+    }
+
+    /// Whether it is a whole number of units.
+    pub fn is_whole(self) -> bool {
+        self == Self::from_units(self.units())
+    }
+
     /// Whether it is zero.
     pub const fn is_zero(self) -> bool {
         self.nanos == 0
@@ -75,6 +92,15 @@ impl Quantity {
         } else {
             1
         }
+    }
+}
+
+/// Reads a JSON string or number; `None` when it is no quantity.
+pub fn read(value: &Value) -> Option<Quantity> {
+    match value {
+        Value::String(text) => text.parse().ok(),
+        Value::Number(number) => number.to_string().parse().ok(),
+        _ => None,
     }
 }
 
@@ -302,6 +328,20 @@ mod tests {
     #[case("--1")]
     fn other_texts_are_no_quantities(#[case] text: &str) {
         assert_eq!(text.parse::<Quantity>(), Err(ParseQuantityError));
+    }
+
+    #[test]
+    fn resource_lists_know_thousandths() {
+        let rounded = |text: &str| {
+            let quantity: Quantity = text.parse().unwrap();
+            quantity.rounded_up_to_milli().to_string()
+        };
+        assert_eq!(
+            (rounded("1u"), rounded("1.5Gi")),
+            ("1m".to_owned(), "1536Mi".to_owned())
+        );
+        let is_whole = |text: &str| text.parse::<Quantity>().unwrap().is_whole();
+        assert!(is_whole("1Gi") && !is_whole("1500m"));
     }
 
     #[test]

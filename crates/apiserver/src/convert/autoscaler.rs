@@ -3,9 +3,9 @@
 //! The texts are those of a real server: with the names that `autoscaling/v1` gave these fields, in the order of Go's types.
 
 use wavetank_json::{Map, Value, json};
+use wavetank_model::defaults::scaling::METRICS_ANNOTATION as METRICS;
 use wavetank_model::object::At;
 
-const METRICS: &str = "autoscaling.alpha.kubernetes.io/metrics";
 const CURRENT_METRICS: &str = "autoscaling.alpha.kubernetes.io/current-metrics";
 const CONDITIONS: &str = "autoscaling.alpha.kubernetes.io/conditions";
 const BEHAVIOR: &str = "autoscaling.alpha.kubernetes.io/behavior";
@@ -34,15 +34,6 @@ fn take_annotation(object: &mut Value, name: &str) -> Option<Value> {
         object["metadata"].as_object_mut()?.remove("annotations");
     }
     serde_json::from_str(text.as_str()?).ok()
-}
-
-/// Whether an annotation has metrics: then the version's own target has no default.
-pub(crate) fn has_metrics(object: &Value) -> bool {
-    let text = object.at(&["metadata", "annotations", METRICS]);
-    let metrics: Option<Vec<Value>> = text
-        .and_then(Value::as_str)
-        .and_then(|text| serde_json::from_str(text).ok());
-    metrics.is_some_and(|metrics| !metrics.is_empty())
 }
 
 /// From `autoscaling/v1` to `autoscaling/v2`.

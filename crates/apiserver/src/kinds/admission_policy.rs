@@ -1,13 +1,13 @@
-//! `ValidatingAdmissionPolicy` and `ValidatingAdmissionPolicyBinding`: defaults and validation (API-309).
+//! `ValidatingAdmissionPolicy` and `ValidatingAdmissionPolicyBinding`: validation (API-309).
 
 use std::collections::BTreeMap;
 
-use wavetank_json::{Value, json};
+use wavetank_json::Value;
 use wavetank_model::object;
 
-use super::extension::{default_rules, validate_rule};
+use super::extension::validate_rule;
 use super::field::{Errors, Path};
-use super::json::{default_to, ensure, items, present, text};
+use super::json::{items, present, text};
 use super::{Strategy, label_selector, names};
 use crate::expression::RESERVED;
 use crate::expression::check::{Scope, Type, check};
@@ -16,25 +16,7 @@ pub(super) struct Policy;
 
 pub(super) struct Binding;
 
-fn default_matching(spec: &mut Value, key: &str) {
-    if let Some(matching) = spec.get_mut(key).filter(|matching| matching.is_object()) {
-        default_to(matching, "matchPolicy", "Equivalent");
-        default_to(matching, "namespaceSelector", json!({}));
-        default_to(matching, "objectSelector", json!({}));
-        default_rules(matching, "resourceRules");
-        default_rules(matching, "excludeResourceRules");
-    }
-}
-
 impl Strategy for Policy {
-    fn default(&self, _version: &str, object: &mut Value) {
-        ensure(object, "status");
-        if let Some(spec) = ensure(object, "spec") {
-            default_to(spec, "failurePolicy", "Fail");
-            default_matching(spec, "matchConstraints");
-        }
-    }
-
     fn has_status(&self) -> bool {
         true
     }
@@ -291,12 +273,6 @@ fn validate_annotations(
 }
 
 impl Strategy for Binding {
-    fn default(&self, _version: &str, object: &mut Value) {
-        if let Some(spec) = ensure(object, "spec") {
-            default_matching(spec, "matchResources");
-        }
-    }
-
     fn has_generation(&self) -> bool {
         true
     }

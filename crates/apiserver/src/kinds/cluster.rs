@@ -1,13 +1,10 @@
 //! Node, Event, Lease, Endpoints, `EndpointSlice`, `LimitRange`, `ResourceQuota`, `CertificateSigningRequest` (API-296, API-297).
 
-use wavetank_json::{Value, json};
+use wavetank_json::Value;
 use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path};
-use super::json::{
-    default_text, default_to, ensure, entries, int, items, items_mut, null_when_empty, present,
-    set, text,
-};
+use super::json::{entries, int, items, present, text};
 use super::pod_spec::containers::check_port;
 use super::pod_spec::{resources, scheduling};
 use super::{Env, Strategy, names};
@@ -15,37 +12,6 @@ use super::{Env, Strategy, names};
 pub(super) struct Node;
 
 impl Strategy for Node {
-    fn default(&self, _version: &str, object: &mut Value) {
-        if let Some(status) = ensure(object, "status") {
-            for list in ["capacity", "allocatable"] {
-                if let Some(list) = status.get_mut(list) {
-                    resources::canonical_list(list);
-                }
-            }
-            if present(status, "allocatable").is_none()
-                && let Some(capacity) = present(status, "capacity").cloned()
-            {
-                set(status, "allocatable", Some(capacity));
-            }
-            if let Some(endpoints) =
-                ensure(status, "daemonEndpoints").and_then(|all| ensure(all, "kubeletEndpoint"))
-            {
-                default_to(endpoints, "Port", 0);
-            }
-            if let Some(info) = ensure(status, "nodeInfo") {
-                for key in NODE_INFO {
-                    default_to(info, key, "");
-                }
-            }
-        }
-        if let Some(spec) = ensure(object, "spec") {
-            let cidr = text(spec, "podCIDR").to_owned();
-            if !cidr.is_empty() && items(spec, "podCIDRs").is_empty() {
-                set(spec, "podCIDRs", Some(json!([cidr])));
-            }
-        }
-    }
-
     fn has_status(&self) -> bool {
         true
     }
@@ -105,42 +71,11 @@ impl Strategy for Node {
     }
 }
 
-const NODE_INFO: [&str; 10] = [
-    "machineID",
-    "systemUUID",
-    "bootID",
-    "kernelVersion",
-    "osImage",
-    "containerRuntimeVersion",
-    "kubeletVersion",
-    "kubeProxyVersion",
-    "operatingSystem",
-    "architecture",
-];
-
 pub(super) struct Event;
 
 const MISMATCH: &str = "does not match event.namespace";
 
 impl Strategy for Event {
-    fn default(&self, version: &str, object: &mut Value) {
-        // What core calls source, reportingComponent…, events.k8s.io calls by other names; both serve one object.
-        let _ = version;
-        for (key, value) in [
-            ("reportingComponent", Value::from("")),
-            ("reportingInstance", Value::from("")),
-            ("source", json!({})),
-            ("eventTime", Value::Null),
-            ("firstTimestamp", Value::Null),
-            ("lastTimestamp", Value::Null),
-        ] {
-            if let Some(members) = object.as_object_mut() {
-                members.entry(key).or_insert(value);
-            }
-        }
-        ensure(object, "involvedObject");
-    }
-
     fn validate_create(&self, object: &Value, errors: &mut Errors) {
         let namespace = wavetank_model::object::namespace(object);
         let involved = object
@@ -209,10 +144,6 @@ impl Strategy for Event {
 pub(super) struct Lease;
 
 impl Strategy for Lease {
-    fn default(&self, _version: &str, object: &mut Value) {
-        ensure(object, "spec");
-    }
-
     fn validate_create(&self, object: &Value, errors: &mut Errors) {
         let path = Path::new("spec");
         let spec = object.get("spec").unwrap_or(&Value::Null);
@@ -245,14 +176,6 @@ impl Strategy for Lease {
 pub(super) struct Endpoints;
 
 impl Strategy for Endpoints {
-    fn default(&self, _version: &str, object: &mut Value) {
-        for subset in items_mut(object, "subsets") {
-            for port in items_mut(subset, "ports") {
-                default_text(port, "protocol", "TCP");
-            }
-        }
-    }
-
     fn validate_create(&self, object: &Value, errors: &mut Errors) {
         let list = Path::new("subsets");
         for (index, subset) in items(object, "subsets").iter().enumerate() {
@@ -316,18 +239,6 @@ impl Strategy for Endpoints {
 pub(super) struct EndpointSlice;
 
 impl Strategy for EndpointSlice {
-    fn default(&self, _version: &str, object: &mut Value) {
-        for port in items_mut(object, "ports") {
-            default_to(port, "name", "");
-            default_to(port, "protocol", "TCP");
-        }
-        null_when_empty(object, "endpoints");
-        null_when_empty(object, "ports");
-        for endpoint in items_mut(object, "endpoints") {
-            ensure(endpoint, "conditions");
-        }
-    }
-
     fn has_generation(&self) -> bool {
         true
     }
@@ -415,45 +326,6 @@ impl Strategy for EndpointSlice {
 pub(super) struct LimitRange;
 
 impl Strategy for LimitRange {
-    fn default(&self, _version: &str, object: &mut Value) {
-        let Some(spec) = ensure(object, "spec") else {
-            return;
-        };
-        for limit in items_mut(spec, "limits") {
-            for key in [
-                "max",
-                "min",
-                "default",
-                "defaultRequest",
-                "maxLimitRequestRatio",
-            ] {
-                if let Some(list) = limit.get_mut(key) {
-                    resources::canonical_list(list);
-                }
-            }
-            if text(limit, "type") != "Container" {
-                continue;
-            }
-            for (from, to) in [
-                ("max", "default"),
-                ("default", "defaultRequest"),
-                ("min", "defaultRequest"),
-            ] {
-                let values: Vec<(String, Value)> = entries(limit, from)
-                    .map(|(key, value)| (key.clone(), value.clone()))
-                    .collect();
-                if values.is_empty() {
-                    continue;
-                }
-                if let Some(target) = ensure(limit, to) {
-                    for (key, value) in values {
-                        default_to(target, &key, value);
-                    }
-                }
-            }
-        }
-    }
-
     fn validate_create(&self, object: &Value, errors: &mut Errors) {
         let path = Path::new("spec");
         let list = path.field("limits");
@@ -609,18 +481,6 @@ fn validate_bounds(limit: &Value, path: &Path<'_>, errors: &mut Errors) {
 pub(super) struct ResourceQuota;
 
 impl Strategy for ResourceQuota {
-    fn default(&self, _version: &str, object: &mut Value) {
-        for half in ["spec", "status"] {
-            if let Some(half) = ensure(object, half) {
-                for key in ["hard", "used"] {
-                    if let Some(list) = half.get_mut(key) {
-                        resources::canonical_list(list);
-                    }
-                }
-            }
-        }
-    }
-
     fn has_status(&self) -> bool {
         true
     }
@@ -682,19 +542,6 @@ impl Strategy for ResourceQuota {
 pub(super) struct CertificateSigningRequest;
 
 impl Strategy for CertificateSigningRequest {
-    fn default(&self, _version: &str, object: &mut Value) {
-        ensure(object, "status");
-        if let Some(spec) = ensure(object, "spec")
-            && items(spec, "usages").is_empty()
-        {
-            set(
-                spec,
-                "usages",
-                Some(json!(["digital signature", "key encipherment"])),
-            );
-        }
-    }
-
     fn has_status(&self) -> bool {
         true
     }

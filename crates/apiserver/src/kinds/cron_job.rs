@@ -5,31 +5,12 @@ use wavetank_model::cron::Schedule;
 use wavetank_model::object::{self, At};
 
 use super::field::{Errors, Path};
-use super::json::{default_text, default_to, ensure, present, text};
+use super::json::{present, text};
 use super::{Strategy, job, names, pod_spec};
 
 pub(super) struct CronJob;
 
 impl Strategy for CronJob {
-    fn default(&self, _version: &str, object: &mut Value) {
-        ensure(object, "status");
-        let Some(spec) = ensure(object, "spec") else {
-            return;
-        };
-        default_text(spec, "concurrencyPolicy", "Allow");
-        default_to(spec, "suspend", false);
-        default_to(spec, "successfulJobsHistoryLimit", 3);
-        default_to(spec, "failedJobsHistoryLimit", 1);
-        let Some(template) = ensure(spec, "jobTemplate") else {
-            return;
-        };
-        ensure(template, "metadata");
-        if let Some(spec) = ensure(template, "spec") {
-            pod_spec::default_template(spec);
-            job::default_failure_policy(spec);
-        }
-    }
-
     fn has_status(&self) -> bool {
         true
     }

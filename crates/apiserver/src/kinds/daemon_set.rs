@@ -1,56 +1,19 @@
 //! `DaemonSet` (API-279).
 
 use wavetank_json::Value;
+use wavetank_model::defaults::workload::daemon_set_status;
 use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path};
-use super::json::{default_text, default_to, ensure, present, set, text};
+use super::json::{ensure, present, set, text};
 use super::{Env, Strategy, label_selector, pod_spec, workload};
 
 pub(super) struct DaemonSet;
 
-/// Counters that are present even when 0 (API-349, API-385).
-const COUNTERS: [&str; 4] = [
-    "currentNumberScheduled",
-    "numberMisscheduled",
-    "desiredNumberScheduled",
-    "numberReady",
-];
-
 /// Where `apps/v1` keeps the hidden `spec.templateGeneration`.
 const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
 
-fn fill_status(object: &mut Value) {
-    if let Some(status) = ensure(object, "status") {
-        for counter in COUNTERS {
-            default_to(status, counter, 0);
-        }
-    }
-}
-
 impl Strategy for DaemonSet {
-    fn default_status(&self, _version: &str, object: &mut Value) {
-        fill_status(object);
-    }
-
-    fn default(&self, version: &str, object: &mut Value) {
-        self.default_status(version, object);
-        let Some(spec) = ensure(object, "spec") else {
-            return;
-        };
-        pod_spec::default_template(spec);
-        if let Some(strategy) = ensure(spec, "updateStrategy") {
-            default_text(strategy, "type", "RollingUpdate");
-            if text(strategy, "type") == "RollingUpdate"
-                && let Some(rolling) = ensure(strategy, "rollingUpdate")
-            {
-                default_to(rolling, "maxUnavailable", 1);
-                default_to(rolling, "maxSurge", 0);
-            }
-        }
-        default_to(spec, "revisionHistoryLimit", 10);
-    }
-
     fn has_status(&self) -> bool {
         true
     }
@@ -64,7 +27,7 @@ impl Strategy for DaemonSet {
         object: &mut Value,
         _env: &mut Env<'_>,
     ) -> Result<(), Vec<FieldError>> {
-        fill_status(object);
+        daemon_set_status(object);
         set_template_generation(object, 1);
         Ok(())
     }

@@ -5,36 +5,12 @@ use wavetank_model::object::At;
 
 use super::Strategy;
 use super::field::{Errors, Path};
-use super::json::{default_text, default_to, ensure, int, present, text};
+use super::json::{int, present, text};
 use super::{pod_spec, workload};
 
 pub(super) struct Deployment;
 
 impl Strategy for Deployment {
-    fn default_status(&self, _version: &str, object: &mut Value) {
-        ensure(object, "status");
-    }
-
-    fn default(&self, version: &str, object: &mut Value) {
-        self.default_status(version, object);
-        let Some(spec) = ensure(object, "spec") else {
-            return;
-        };
-        pod_spec::default_template(spec);
-        default_to(spec, "replicas", 1);
-        if let Some(strategy) = ensure(spec, "strategy") {
-            default_text(strategy, "type", "RollingUpdate");
-            if text(strategy, "type") == "RollingUpdate"
-                && let Some(rolling) = ensure(strategy, "rollingUpdate")
-            {
-                default_to(rolling, "maxUnavailable", "25%");
-                default_to(rolling, "maxSurge", "25%");
-            }
-        }
-        default_to(spec, "revisionHistoryLimit", 10);
-        default_to(spec, "progressDeadlineSeconds", 600);
-    }
-
     fn has_status(&self) -> bool {
         true
     }

@@ -1,14 +1,13 @@
 //! Webhook configurations, `CustomResourceDefinition`, `APIService` (API-295).
 //!
-//! `CustomResourceDefinitions` get defaults and generation here; their schemas are checked where they are served.
+//! `CustomResourceDefinitions` get their generation here; their schemas are checked where they are served.
 
 use wavetank_json::{Value, json};
+use wavetank_model::defaults::extension::stored_version;
 use wavetank_model::object::{self, At};
 
 use super::field::{Errors, FieldError, Path};
-use super::json::{
-    default_text, default_to, ensure, int, items, items_mut, present, restore, set, text,
-};
+use super::json::{ensure, int, items, present, restore, set, text};
 use super::{Env, Strategy, label_selector, names};
 
 /// A Mutating- or `ValidatingWebhookConfiguration`.
@@ -17,26 +16,6 @@ pub(super) struct WebhookConfiguration {
 }
 
 impl Strategy for WebhookConfiguration {
-    fn default(&self, _version: &str, object: &mut Value) {
-        for webhook in items_mut(object, "webhooks") {
-            default_to(webhook, "failurePolicy", "Fail");
-            default_to(webhook, "matchPolicy", "Equivalent");
-            default_to(webhook, "namespaceSelector", json!({}));
-            default_to(webhook, "objectSelector", json!({}));
-            default_to(webhook, "timeoutSeconds", 10);
-            if self.mutating {
-                default_to(webhook, "reinvocationPolicy", "Never");
-            }
-            default_rules(webhook, "rules");
-            if let Some(service) = ensure(webhook, "clientConfig")
-                .and_then(|client| client.get_mut("service"))
-                .filter(|service| service.is_object())
-            {
-                default_to(service, "port", 443);
-            }
-        }
-    }
-
     fn has_generation(&self) -> bool {
         true
     }
@@ -68,12 +47,6 @@ impl Strategy for WebhookConfiguration {
 
     fn allows_unconditional_update(&self) -> bool {
         false
-    }
-}
-
-pub(super) fn default_rules(owner: &mut Value, key: &str) {
-    for rule in items_mut(owner, key) {
-        default_to(rule, "scope", "*");
     }
 }
 
@@ -254,39 +227,6 @@ fn validate_rule_resources(rule: &Value, path: &Path<'_>, errors: &mut Errors) {
 pub(super) struct CustomResourceDefinition;
 
 impl Strategy for CustomResourceDefinition {
-    fn default(&self, _version: &str, object: &mut Value) {
-        let Some(spec) = ensure(object, "spec") else {
-            return;
-        };
-        let kind = spec
-            .at(&["names", "kind"])
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
-        if let Some(names) = ensure(spec, "names")
-            && !kind.is_empty()
-        {
-            default_text(names, "singular", &kind.to_lowercase());
-            default_text(names, "listKind", &format!("{kind}List"));
-        }
-        if present(spec, "conversion").is_none() {
-            set(spec, "conversion", Some(json!({ "strategy": "None" })));
-        }
-        if let Some(service) = spec
-            .pointer_mut("/conversion/webhook/clientConfig/service")
-            .filter(|service| service.is_object())
-        {
-            default_to(service, "port", 443);
-        }
-        let stored = stored_version(spec);
-        if let Some(status) = ensure(object, "status")
-            && items(status, "storedVersions").is_empty()
-            && let Some(stored) = stored
-        {
-            set(status, "storedVersions", Some(json!([stored])));
-        }
-    }
-
     fn has_status(&self) -> bool {
         true
     }
@@ -424,13 +364,6 @@ impl Strategy for CustomResourceDefinition {
     }
 }
 
-fn stored_version(spec: &Value) -> Option<String> {
-    items(spec, "versions")
-        .iter()
-        .find(|version| version.get("storage") == Some(&Value::Bool(true)))
-        .map(|version| text(version, "name").to_owned())
-}
-
 fn validate_definition_versions(spec: &Value, list: &Path<'_>, errors: &mut Errors) {
     let versions = items(spec, "versions");
     let storage = versions
@@ -476,16 +409,6 @@ fn validate_definition_versions(spec: &Value, list: &Path<'_>, errors: &mut Erro
 pub(super) struct ApiService;
 
 impl Strategy for ApiService {
-    fn default(&self, _version: &str, object: &mut Value) {
-        ensure(object, "status");
-        if let Some(service) = ensure(object, "spec")
-            .and_then(|spec| spec.get_mut("service"))
-            .filter(|service| service.is_object())
-        {
-            default_to(service, "port", 443);
-        }
-    }
-
     fn has_status(&self) -> bool {
         true
     }

@@ -6,20 +6,13 @@ use wavetank_json::{Value, json};
 use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path};
-use super::json::{default_to, ensure, int, items, items_mut, present, set, text};
+use super::json::{int, items, present, set, text};
 use super::pod_spec::containers::{check_port, check_port_or_name};
 use super::{Env, Strategy, label_selector, names};
 
 pub(super) struct Ingress;
 
 impl Strategy for Ingress {
-    fn default(&self, _version: &str, object: &mut Value) {
-        ensure(object, "spec");
-        if let Some(status) = ensure(object, "status") {
-            ensure(status, "loadBalancer");
-        }
-    }
-
     fn has_status(&self) -> bool {
         true
     }
@@ -234,15 +227,6 @@ fn validate_backend(backend: &Value, path: &Path<'_>, errors: &mut Errors) {
 pub(super) struct IngressClass;
 
 impl Strategy for IngressClass {
-    fn default(&self, _version: &str, object: &mut Value) {
-        if let Some(parameters) = ensure(object, "spec")
-            .and_then(|spec| spec.get_mut("parameters"))
-            .filter(|parameters| parameters.is_object())
-        {
-            default_to(parameters, "scope", "Cluster");
-        }
-    }
-
     fn has_generation(&self) -> bool {
         true
     }
@@ -289,28 +273,6 @@ impl Strategy for IngressClass {
 pub(super) struct NetworkPolicy;
 
 impl Strategy for NetworkPolicy {
-    fn default(&self, _version: &str, object: &mut Value) {
-        let Some(spec) = ensure(object, "spec") else {
-            return;
-        };
-        ensure(spec, "podSelector");
-        if items(spec, "policyTypes").is_empty() {
-            let types = if items(spec, "egress").is_empty() {
-                json!(["Ingress"])
-            } else {
-                json!(["Ingress", "Egress"])
-            };
-            set(spec, "policyTypes", Some(types));
-        }
-        for direction in ["ingress", "egress"] {
-            for rule in items_mut(spec, direction) {
-                for port in items_mut(rule, "ports") {
-                    default_to(port, "protocol", "TCP");
-                }
-            }
-        }
-    }
-
     fn has_generation(&self) -> bool {
         true
     }

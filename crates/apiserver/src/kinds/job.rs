@@ -2,12 +2,11 @@
 
 use wavetank_json::{Value, json};
 use wavetank_model::api::Propagation;
+use wavetank_model::defaults::job::labels_from_template;
 use wavetank_model::object::{self, At};
 
 use super::field::{Errors, FieldError, Path};
-use super::json::{
-    default_text, default_to, ensure, flag, int, items_mut, present, restore, set, text,
-};
+use super::json::{default_to, ensure, flag, int, items_mut, present, restore, set, text};
 use super::{Env, Strategy, label_selector, names, pod_spec};
 
 mod policies;
@@ -21,19 +20,6 @@ const UID: &str = "batch.kubernetes.io/controller-uid";
 const NAME: &str = "batch.kubernetes.io/job-name";
 
 impl Strategy for Job {
-    fn default_status(&self, _version: &str, object: &mut Value) {
-        ensure(object, "status");
-    }
-
-    fn default(&self, version: &str, object: &mut Value) {
-        self.default_status(version, object);
-        if let Some(spec) = ensure(object, "spec") {
-            pod_spec::default_template(spec);
-            default_spec(spec);
-        }
-        labels_from_template(object);
-    }
-
     fn has_status(&self) -> bool {
         true
     }
@@ -112,62 +98,6 @@ impl Strategy for Job {
 
     fn default_propagation(&self) -> Propagation {
         Propagation::Orphan
-    }
-}
-
-/// Defaults of a Job's spec; the template of a `CronJob` gets none of them (they come with the Job).
-fn default_spec(spec: &mut Value) {
-    if present(spec, "completions").is_none() && present(spec, "parallelism").is_none() {
-        default_to(spec, "completions", 1);
-    }
-    default_to(spec, "parallelism", 1);
-    let limit = if present(spec, "backoffLimitPerIndex").is_some() {
-        i64::from(i32::MAX)
-    } else {
-        6
-    };
-    default_to(spec, "backoffLimit", limit);
-    default_to(spec, "completionMode", "NonIndexed");
-    default_to(spec, "suspend", false);
-    let replacement = if present(spec, "podFailurePolicy").is_some() {
-        "Failed"
-    } else {
-        "TerminatingOrFailed"
-    };
-    default_to(spec, "podReplacementPolicy", replacement);
-    default_to(spec, "manualSelector", false);
-    default_failure_policy(spec);
-}
-
-/// Defaults inside `podFailurePolicy`, which `CronJob` templates get too.
-pub(super) fn default_failure_policy(spec: &mut Value) {
-    let Some(policy) = spec.get_mut("podFailurePolicy") else {
-        return;
-    };
-    for rule in items_mut(policy, "rules") {
-        for pattern in items_mut(rule, "onPodConditions") {
-            default_text(pattern, "status", "True");
-        }
-    }
-}
-
-/// Empty labels follow the template's.
-fn labels_from_template(object: &mut Value) {
-    let has_labels = object
-        .at(&["metadata", "labels"])
-        .and_then(Value::as_object)
-        .is_some_and(|labels| !labels.is_empty());
-    if has_labels {
-        return;
-    }
-    let Some(labels) = object
-        .at(&["spec", "template", "metadata", "labels"])
-        .cloned()
-    else {
-        return;
-    };
-    if let Some(metadata) = ensure(object, "metadata") {
-        set(metadata, "labels", Some(labels));
     }
 }
 

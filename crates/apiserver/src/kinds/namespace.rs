@@ -1,27 +1,18 @@
 //! Namespace (API-235, API-225, API-232).
 
 use wavetank_json::{Value, json};
+use wavetank_model::defaults::cluster::force_name_label;
 use wavetank_model::object::{self, At};
 
 use super::field::{Errors, FieldError, Path};
-use super::json::{default_text, ensure, items, restore, set, text};
+use super::json::{ensure, items, restore, set};
 use super::{Env, NameRule, Strategy, names};
 
 pub(super) struct Namespace;
 
-const NAME_LABEL: &str = "kubernetes.io/metadata.name";
-
 impl Strategy for Namespace {
     fn name_rule(&self) -> NameRule {
         NameRule::Label
-    }
-
-    fn default(&self, _version: &str, object: &mut Value) {
-        ensure(object, "spec");
-        if let Some(status) = ensure(object, "status") {
-            default_text(status, "phase", "Active");
-        }
-        force_label(object);
     }
 
     fn has_status(&self) -> bool {
@@ -33,7 +24,7 @@ impl Strategy for Namespace {
         object: &mut Value,
         _env: &mut Env<'_>,
     ) -> Result<(), Vec<FieldError>> {
-        force_label(object);
+        force_name_label(object);
         set(object, "status", Some(json!({ "phase": "Active" })));
         if let Some(finalizers) =
             ensure(object, "spec").and_then(|spec| super::json::ensure_list(spec, "finalizers"))
@@ -53,7 +44,7 @@ impl Strategy for Namespace {
     ) -> Result<(), Vec<FieldError>> {
         match subresource {
             "" => {
-                force_label(new);
+                force_name_label(new);
                 restore(new, old, "spec");
             }
             "finalize" => restore(new, old, "status"),
@@ -116,18 +107,5 @@ fn validate_finalizers(object: &Value, errors: &mut Errors) {
                 "name is neither a standard finalizer name nor is it fully qualified",
             );
         }
-    }
-}
-
-/// The label with the name is added and forced; without a name (yet) there is nothing to force.
-fn force_label(object: &mut Value) {
-    let name = text(object.get("metadata").unwrap_or(&Value::Null), "name").to_owned();
-    if name.is_empty() {
-        return;
-    }
-    if let Some(labels) = ensure(object, "metadata").and_then(|metadata| ensure(metadata, "labels"))
-        && text(labels, NAME_LABEL) != name
-    {
-        set(labels, NAME_LABEL, Some(name.into()));
     }
 }

@@ -4,8 +4,8 @@ use wavetank_json::{Value, json};
 use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path};
-use super::json::{default_text, default_to, ensure, entries, items, present, restore, set, text};
-use super::pod_spec::{defaults, resources, scheduling, volumes};
+use super::json::{ensure, entries, items, present, restore, set, text};
+use super::pod_spec::{resources, scheduling, volumes};
 use super::quantity::{self, Quantity};
 use super::{Env, Strategy, label_selector, names};
 
@@ -19,30 +19,6 @@ const ACCESS_MODES: [&str; 4] = [
 pub(super) struct PersistentVolumeClaim;
 
 impl Strategy for PersistentVolumeClaim {
-    fn default(&self, _version: &str, object: &mut Value) {
-        if let Some(status) = ensure(object, "status") {
-            default_text(status, "phase", "Pending");
-            if let Some(capacity) = status.get_mut("capacity") {
-                resources::canonical_list(capacity);
-            }
-        }
-        if let Some(spec) = ensure(object, "spec") {
-            defaults::default_claim_spec(spec);
-            // Either of the two names the other where it can (API-289).
-            let (source, reference) = (
-                present(spec, "dataSource").cloned(),
-                present(spec, "dataSourceRef").cloned(),
-            );
-            match (source, reference) {
-                (Some(source), None) => set(spec, "dataSourceRef", Some(source)),
-                (None, Some(reference)) if text(&reference, "namespace").is_empty() => {
-                    set(spec, "dataSource", Some(reference));
-                }
-                _ => {}
-            }
-        }
-    }
-
     fn has_status(&self) -> bool {
         true
     }
@@ -242,26 +218,6 @@ fn sources(spec: &Value) -> impl Iterator<Item = (&String, &Value)> {
 }
 
 impl Strategy for PersistentVolume {
-    fn default(&self, _version: &str, object: &mut Value) {
-        if let Some(status) = ensure(object, "status") {
-            default_text(status, "phase", "Pending");
-        }
-        let Some(spec) = ensure(object, "spec") else {
-            return;
-        };
-        default_text(spec, "persistentVolumeReclaimPolicy", "Retain");
-        default_to(spec, "volumeMode", "Filesystem");
-        if let Some(capacity) = spec.get_mut("capacity") {
-            resources::canonical_list(capacity);
-        }
-        if let Some(path) = spec.get_mut("hostPath").filter(|path| path.is_object()) {
-            default_to(path, "type", "");
-        }
-        if let Some(disk) = spec.get_mut("iscsi").filter(|disk| disk.is_object()) {
-            default_text(disk, "iscsiInterface", "default");
-        }
-    }
-
     fn has_status(&self) -> bool {
         true
     }

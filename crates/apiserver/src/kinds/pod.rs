@@ -5,23 +5,12 @@ use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path};
 use super::json::{ensure, int, items, present, restore, set, text};
-use super::pod_spec::{defaults, resources, validate_spec, warnings};
+use super::pod_spec::{resources, validate_spec, warnings};
 use super::{Env, Strategy};
 
 pub(super) struct Pod;
 
 impl Strategy for Pod {
-    fn default_status(&self, _version: &str, object: &mut Value) {
-        ensure(object, "status");
-    }
-
-    fn default(&self, version: &str, object: &mut Value) {
-        self.default_status(version, object);
-        if let Some(spec) = ensure(object, "spec") {
-            defaults::default_pod_spec(spec);
-        }
-    }
-
     fn has_status(&self) -> bool {
         true
     }

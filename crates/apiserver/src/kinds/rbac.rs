@@ -1,12 +1,11 @@
 //! Role, `ClusterRole`, `RoleBinding`, `ClusterRoleBinding` (API-293).
 
 use wavetank_json::Value;
+use wavetank_model::defaults::cluster::RBAC_GROUP as GROUP;
 
 use super::field::{Errors, Path};
-use super::json::{default_text, ensure, items, items_mut, null_when_empty, present, text};
+use super::json::{items, present, text};
 use super::{NameRule, Strategy, label_selector, names};
-
-const GROUP: &str = "rbac.authorization.k8s.io";
 
 /// A Role or `ClusterRole`.
 pub(super) struct Role {
@@ -16,10 +15,6 @@ pub(super) struct Role {
 impl Strategy for Role {
     fn name_rule(&self) -> NameRule {
         NameRule::PathSegment
-    }
-
-    fn default(&self, _version: &str, object: &mut Value) {
-        null_when_empty(object, "rules");
     }
 
     fn validate_create(&self, object: &Value, errors: &mut Errors) {
@@ -103,17 +98,6 @@ pub(super) struct RoleBinding {
 impl Strategy for RoleBinding {
     fn name_rule(&self) -> NameRule {
         NameRule::PathSegment
-    }
-
-    fn default(&self, _version: &str, object: &mut Value) {
-        if let Some(reference) = ensure(object, "roleRef") {
-            default_text(reference, "apiGroup", GROUP);
-        }
-        for subject in items_mut(object, "subjects") {
-            if matches!(text(subject, "kind"), "User" | "Group") {
-                default_text(subject, "apiGroup", GROUP);
-            }
-        }
     }
 
     fn validate_create(&self, object: &Value, errors: &mut Errors) {

@@ -7,8 +7,8 @@ use regex::Regex;
 use wavetank_json::{Value, json};
 use wavetank_kernel::{Rng, Seed};
 use wavetank_model::key::{GroupKind, GroupVersionKind, ObjectKey};
-use wavetank_model::kinds;
 use wavetank_model::status::Status;
+use wavetank_model::{defaults, kinds};
 use wavetank_model::{object, schema};
 
 use super::json::{items, set, text};
@@ -57,7 +57,7 @@ impl Server {
         let strategy = strategy(&gk);
         let schema = schema::builtin(gvk).expect("cases are of built-in kinds");
         schema::decode(schema, &mut new).expect("cases decode");
-        strategy.default(&gvk.version, &mut new);
+        defaults::of(&gk.group, &gk.kind).fill(&gvk.version, &mut new);
         schema::complete(schema, &mut new);
         let name = object::name(&new).to_owned();
         let namespace = if kind.namespaced { "shop" } else { "" };

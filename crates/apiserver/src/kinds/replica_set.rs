@@ -1,31 +1,16 @@
 //! `ReplicaSet` (API-279).
 
 use wavetank_json::Value;
+use wavetank_model::defaults::workload::replicas_status;
 use wavetank_model::object::At;
 
 use super::Strategy;
 use super::field::{Errors, Path};
-use super::json::{default_to, ensure};
 use super::{pod_spec, workload};
 
 pub(super) struct ReplicaSet;
 
 impl Strategy for ReplicaSet {
-    fn default_status(&self, _version: &str, object: &mut Value) {
-        if let Some(status) = ensure(object, "status") {
-            default_to(status, "replicas", 0);
-        }
-    }
-
-    fn default(&self, version: &str, object: &mut Value) {
-        self.default_status(version, object);
-        let Some(spec) = ensure(object, "spec") else {
-            return;
-        };
-        pod_spec::default_template(spec);
-        default_to(spec, "replicas", 1);
-    }
-
     fn has_status(&self) -> bool {
         true
     }
@@ -39,9 +24,7 @@ impl Strategy for ReplicaSet {
         object: &mut Value,
         _env: &mut super::Env<'_>,
     ) -> Result<(), Vec<super::FieldError>> {
-        if let Some(status) = ensure(object, "status") {
-            default_to(status, "replicas", 0);
-        }
+        replicas_status(object);
         Ok(())
     }
 

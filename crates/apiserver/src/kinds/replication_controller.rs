@@ -2,42 +2,16 @@
 
 use wavetank_json::Value;
 use wavetank_model::api::Propagation;
+use wavetank_model::defaults::workload::replicas_status;
 use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path};
-use super::json::{default_to, ensure, entries, int, present, set};
+use super::json::{entries, int, present};
 use super::{Env, Strategy, pod_spec, workload};
 
 pub(super) struct ReplicationController;
 
 impl Strategy for ReplicationController {
-    fn default(&self, _version: &str, object: &mut Value) {
-        if let Some(status) = ensure(object, "status") {
-            default_to(status, "replicas", 0);
-        }
-        let Some(spec) = ensure(object, "spec") else {
-            return;
-        };
-        if present(spec, "template").is_some() {
-            pod_spec::default_template(spec);
-        }
-        default_to(spec, "replicas", 1);
-        let labels = spec
-            .at(&["template", "metadata", "labels"])
-            .filter(|labels| !labels.is_null())
-            .cloned();
-        if let Some(labels) = labels {
-            if entries(spec, "selector").next().is_none() {
-                set(spec, "selector", Some(labels.clone()));
-            }
-            if let Some(metadata) = ensure(object, "metadata")
-                && entries(metadata, "labels").next().is_none()
-            {
-                set(metadata, "labels", Some(labels));
-            }
-        }
-    }
-
     fn has_status(&self) -> bool {
         true
     }
@@ -51,9 +25,7 @@ impl Strategy for ReplicationController {
         object: &mut Value,
         _env: &mut Env<'_>,
     ) -> Result<(), Vec<FieldError>> {
-        if let Some(status) = ensure(object, "status") {
-            default_to(status, "replicas", 0);
-        }
+        replicas_status(object);
         Ok(())
     }
 
@@ -119,10 +91,6 @@ impl Strategy for ReplicationController {
 pub(super) struct PodTemplate;
 
 impl Strategy for PodTemplate {
-    fn default(&self, _version: &str, object: &mut Value) {
-        pod_spec::default_template(object);
-    }
-
     fn has_generation(&self) -> bool {
         true
     }
@@ -152,10 +120,6 @@ impl Strategy for PodTemplate {
 pub(super) struct ControllerRevision;
 
 impl Strategy for ControllerRevision {
-    fn default(&self, _version: &str, object: &mut Value) {
-        default_to(object, "revision", 0);
-    }
-
     fn validate_create(&self, object: &Value, errors: &mut Errors) {
         let path = Path::new("data");
         match present(object, "data") {

@@ -1,36 +1,15 @@
 //! `PodDisruptionBudget` and `HorizontalPodAutoscaler` (API-292).
 
 use wavetank_json::{Value, json};
+use wavetank_model::defaults::scaling::{DISRUPTION_COUNTERS, disruption_counters};
 
 use super::field::{Errors, FieldError, Path};
-use super::json::{default_to, ensure, int, items, items_mut, present, set, text};
-use super::pod_spec::resources::canonical_quantity;
+use super::json::{int, items, present, set, text};
 use super::{Env, Strategy, label_selector, names, workload};
-use crate::convert::autoscaler::has_metrics;
 
 pub(super) struct PodDisruptionBudget;
 
-const COUNTERS: [&str; 4] = [
-    "currentHealthy",
-    "desiredHealthy",
-    "disruptionsAllowed",
-    "expectedPods",
-];
-
-fn fill_counters(object: &mut Value) {
-    if let Some(status) = ensure(object, "status") {
-        for counter in COUNTERS {
-            default_to(status, counter, 0);
-        }
-    }
-}
-
 impl Strategy for PodDisruptionBudget {
-    fn default(&self, _version: &str, object: &mut Value) {
-        ensure(object, "spec");
-        fill_counters(object);
-    }
-
     fn has_status(&self) -> bool {
         true
     }
@@ -44,7 +23,7 @@ impl Strategy for PodDisruptionBudget {
         object: &mut Value,
         _env: &mut Env<'_>,
     ) -> Result<(), Vec<FieldError>> {
-        fill_counters(object);
+        disruption_counters(object);
         Ok(())
     }
 
@@ -84,7 +63,7 @@ impl Strategy for PodDisruptionBudget {
         if subresource == "status" {
             workload::validate_counters(
                 new.get("status").unwrap_or(&Value::Null),
-                &COUNTERS,
+                &DISRUPTION_COUNTERS,
                 errors,
             );
         } else {
@@ -100,64 +79,6 @@ impl Strategy for PodDisruptionBudget {
 pub(super) struct HorizontalPodAutoscaler;
 
 impl Strategy for HorizontalPodAutoscaler {
-    fn default(&self, version: &str, object: &mut Value) {
-        if let Some(status) = ensure(object, "status") {
-            default_to(status, "desiredReplicas", 0);
-            default_to(status, "currentReplicas", 0);
-            if version == "v2" {
-                default_to(status, "currentMetrics", Value::Null);
-            }
-        }
-        let measured = version == "v1" && has_metrics(object);
-        let Some(spec) = ensure(object, "spec") else {
-            return;
-        };
-        default_to(spec, "minReplicas", 1);
-        if version == "v1" {
-            if !measured {
-                default_to(spec, "targetCPUUtilizationPercentage", 80);
-            }
-            return;
-        }
-        if items(spec, "metrics").is_empty() {
-            set(
-                spec,
-                "metrics",
-                Some(json!([{
-                    "type": "Resource",
-                    "resource": { "name": "cpu", "target": { "type": "Utilization", "averageUtilization": 80 } },
-                }])),
-            );
-        }
-        for metric in items_mut(spec, "metrics") {
-            for source in [
-                "resource",
-                "containerResource",
-                "pods",
-                "object",
-                "external",
-            ] {
-                let Some(target) = metric
-                    .get_mut(source)
-                    .and_then(|source| source.get_mut("target"))
-                else {
-                    continue;
-                };
-                for key in ["value", "averageValue"] {
-                    if present(target, key).is_some() {
-                        canonical_quantity(target, key, "0");
-                    }
-                }
-            }
-        }
-        if let Some(behavior) = spec
-            .get_mut("behavior")
-            .filter(|behavior| behavior.is_object())
-        {
-            default_behavior(behavior);
-        }
-    }
-
     fn has_status(&self) -> bool {
         true
     }
@@ -190,20 +111,6 @@ impl Strategy for HorizontalPodAutoscaler {
         } else {
             self.validate_create(new, errors);
         }
-    }
-}
-
-fn default_behavior(behavior: &mut Value) {
-    let percent = json!({ "type": "Percent", "value": 100, "periodSeconds": 15 });
-    let pods = json!({ "type": "Pods", "value": 4, "periodSeconds": 15 });
-    if let Some(up) = ensure(behavior, "scaleUp") {
-        default_to(up, "stabilizationWindowSeconds", 0);
-        default_to(up, "selectPolicy", "Max");
-        default_to(up, "policies", json!([pods, percent]));
-    }
-    if let Some(down) = ensure(behavior, "scaleDown") {
-        default_to(down, "selectPolicy", "Max");
-        default_to(down, "policies", json!([percent]));
     }
 }
 

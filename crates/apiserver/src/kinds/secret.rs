@@ -6,35 +6,12 @@ use wavetank_json::Value;
 
 use super::config_map::{SIZE_LIMIT, decoded_len, validate_immutable};
 use super::field::{Errors, FieldError, Path};
-use super::json::{default_text, ensure, entries, present, restore, set, text};
+use super::json::{entries, present, restore, text};
 use super::{Env, Strategy, names};
 
 pub(super) struct Secret;
 
 impl Strategy for Secret {
-    /// Folds `stringData` into `data`, as the conversion at decode does.
-    fn default(&self, _version: &str, object: &mut Value) {
-        default_text(object, "type", "Opaque");
-        let Some(plain) = object
-            .as_object_mut()
-            .and_then(|members| members.remove("stringData"))
-        else {
-            return;
-        };
-        let Some(plain) = plain.as_object().filter(|plain| !plain.is_empty()) else {
-            return;
-        };
-        if let Some(data) = ensure(object, "data") {
-            for (key, value) in plain {
-                set(
-                    data,
-                    key,
-                    value.as_str().map(|value| STANDARD.encode(value).into()),
-                );
-            }
-        }
-    }
-
     fn prepare_for_update(
         &self,
         new: &mut Value,

@@ -1,23 +1,16 @@
 //! Service (API-286, API-287).
 
 use wavetank_json::Value;
+use wavetank_model::defaults::networking::load_balancer_status;
 
 use super::field::{Errors, FieldError};
-use super::json::{default_text, default_to, ensure, int, items, items_mut, present, set, text};
+use super::json::{items, text};
 use super::{Allocations, Env, NameRule, Strategy};
 
 mod allocate;
 mod validate;
 
 pub(super) struct Service;
-
-/// Whether the Service has a cluster IP (one that may be `None`).
-fn needs_cluster_ip(spec: &Value) -> bool {
-    matches!(
-        text(spec, "type"),
-        "ClusterIP" | "NodePort" | "LoadBalancer"
-    )
-}
 
 fn needs_node_ports(spec: &Value) -> bool {
     match text(spec, "type") {
@@ -38,62 +31,10 @@ fn is_headless(spec: &Value) -> bool {
         || text(spec, "clusterIP") == "None"
 }
 
-fn externally_accessible(spec: &Value) -> bool {
-    matches!(text(spec, "type"), "NodePort" | "LoadBalancer")
-        || (text(spec, "type") == "ClusterIP" && !items(spec, "externalIPs").is_empty())
-}
-
 impl Strategy for Service {
     fn name_rule(&self) -> NameRule {
         // Since 1.36; a DNS-1035 label before.
         NameRule::Label
-    }
-
-    fn default(&self, _version: &str, object: &mut Value) {
-        if let Some(status) = ensure(object, "status") {
-            ensure(status, "loadBalancer");
-        }
-        let Some(spec) = ensure(object, "spec") else {
-            return;
-        };
-        default_text(spec, "sessionAffinity", "None");
-        default_text(spec, "type", "ClusterIP");
-        match text(spec, "sessionAffinity") {
-            "None" => set(spec, "sessionAffinityConfig", None),
-            "ClientIP" => {
-                if let Some(client) = ensure(spec, "sessionAffinityConfig")
-                    .and_then(|config| ensure(config, "clientIP"))
-                {
-                    default_to(client, "timeoutSeconds", 10800);
-                }
-            }
-            _ => {}
-        }
-        for port in items_mut(spec, "ports") {
-            default_text(port, "protocol", "TCP");
-            let target = present(port, "targetPort");
-            if target.is_none_or(|target| target == 0 || target == "") {
-                let number = int(port, "port").unwrap_or(0);
-                set(port, "targetPort", Some(number.into()));
-            }
-        }
-        if externally_accessible(spec) {
-            default_text(spec, "externalTrafficPolicy", "Cluster");
-        }
-        if needs_cluster_ip(spec) {
-            default_to(spec, "internalTrafficPolicy", "Cluster");
-        }
-        if text(spec, "type") == "LoadBalancer" {
-            default_to(spec, "allocateLoadBalancerNodePorts", true);
-            for ingress in object
-                .pointer_mut("/status/loadBalancer")
-                .map_or(&mut [][..], |balancer| items_mut(balancer, "ingress"))
-            {
-                if !text(ingress, "ip").is_empty() {
-                    default_to(ingress, "ipMode", "VIP");
-                }
-            }
-        }
     }
 
     fn has_status(&self) -> bool {
@@ -105,9 +46,7 @@ impl Strategy for Service {
         object: &mut Value,
         env: &mut Env<'_>,
     ) -> Result<(), Vec<FieldError>> {
-        if let Some(status) = ensure(object, "status") {
-            ensure(status, "loadBalancer");
-        }
+        load_balancer_status(object);
         allocate::on_create(object, env.allocations)
     }
 

@@ -1,60 +1,16 @@
 //! `StatefulSet` (API-280).
 
 use wavetank_json::{Value, json};
+use wavetank_model::defaults::workload::stateful_set_status;
 use wavetank_model::object::At;
 
 use super::field::{Errors, FieldError, Path, quote};
-use super::json::{
-    default_text, default_to, ensure, int, items, items_mut, present, restore, set, text,
-};
+use super::json::{int, items, present, restore, set, text};
 use super::{Env, Strategy, names, pod_spec, workload};
 
 pub(super) struct StatefulSet;
 
 impl Strategy for StatefulSet {
-    fn default_status(&self, _version: &str, object: &mut Value) {
-        fill_status(object);
-    }
-
-    fn default(&self, version: &str, object: &mut Value) {
-        self.default_status(version, object);
-        let Some(spec) = ensure(object, "spec") else {
-            return;
-        };
-        pod_spec::default_template(spec);
-        default_text(spec, "podManagementPolicy", "OrderedReady");
-        if let Some(strategy) = ensure(spec, "updateStrategy") {
-            if text(strategy, "type").is_empty() {
-                default_text(strategy, "type", "RollingUpdate");
-                ensure(strategy, "rollingUpdate");
-            }
-            if text(strategy, "type") == "RollingUpdate"
-                && let Some(rolling) = strategy
-                    .get_mut("rollingUpdate")
-                    .filter(|rolling| rolling.is_object())
-            {
-                default_to(rolling, "partition", 0);
-            }
-        }
-        if let Some(policy) = ensure(spec, "persistentVolumeClaimRetentionPolicy") {
-            default_text(policy, "whenDeleted", "Retain");
-            default_text(policy, "whenScaled", "Retain");
-        }
-        default_to(spec, "replicas", 1);
-        default_to(spec, "revisionHistoryLimit", 10);
-        for claim in items_mut(spec, "volumeClaimTemplates") {
-            default_text(claim, "apiVersion", "v1");
-            default_text(claim, "kind", "PersistentVolumeClaim");
-            ensure(claim, "metadata");
-            if let Some(spec) = ensure(claim, "spec") {
-                pod_spec::defaults::default_claim_spec(spec);
-            }
-            if let Some(status) = ensure(claim, "status") {
-                default_text(status, "phase", "Pending");
-            }
-        }
-    }
-
     fn has_status(&self) -> bool {
         true
     }
@@ -68,7 +24,7 @@ impl Strategy for StatefulSet {
         object: &mut Value,
         _env: &mut Env<'_>,
     ) -> Result<(), Vec<FieldError>> {
-        fill_status(object);
+        stateful_set_status(object);
         drop_switched_off(object);
         Ok(())
     }
@@ -155,13 +111,6 @@ fn drop_switched_off(object: &mut Value) {
     let rolling = object.pointer_mut("/spec/updateStrategy/rollingUpdate");
     if let Some(rolling) = rolling.and_then(Value::as_object_mut) {
         rolling.remove("maxUnavailable");
-    }
-}
-
-fn fill_status(object: &mut Value) {
-    if let Some(status) = ensure(object, "status") {
-        default_to(status, "replicas", 0);
-        default_to(status, "availableReplicas", 0);
     }
 }
 

@@ -3,19 +3,12 @@
 use wavetank_json::{Value, json};
 
 use super::field::{Errors, Path};
-use super::json::{
-    default_text, default_to, ensure, flag, int, items, null_when_empty, present, set, text,
-};
+use super::json::{flag, int, items, present, set, text};
 use super::{Strategy, names};
 
 pub(super) struct StorageClass;
 
 impl Strategy for StorageClass {
-    fn default(&self, _version: &str, object: &mut Value) {
-        default_to(object, "reclaimPolicy", "Delete");
-        default_to(object, "volumeBindingMode", "Immediate");
-    }
-
     fn validate_create(&self, object: &Value, errors: &mut Errors) {
         let provisioner = text(object, "provisioner");
         let path = Path::new("provisioner");
@@ -59,25 +52,6 @@ impl Strategy for StorageClass {
 pub(super) struct CsiDriver;
 
 impl Strategy for CsiDriver {
-    fn default(&self, _version: &str, object: &mut Value) {
-        let Some(spec) = ensure(object, "spec") else {
-            return;
-        };
-        default_to(spec, "attachRequired", true);
-        for key in [
-            "podInfoOnMount",
-            "storageCapacity",
-            "requiresRepublish",
-            "seLinuxMount",
-        ] {
-            default_to(spec, key, false);
-        }
-        default_to(spec, "fsGroupPolicy", "ReadWriteOnceWithFSType");
-        if items(spec, "volumeLifecycleModes").is_empty() {
-            set(spec, "volumeLifecycleModes", Some(json!(["Persistent"])));
-        }
-    }
-
     fn validate_create(&self, object: &Value, errors: &mut Errors) {
         let (path, null) = (Path::new("spec"), Value::Null);
         let spec = object.get("spec").unwrap_or(&null);
@@ -117,12 +91,6 @@ impl Strategy for CsiDriver {
 pub(super) struct CsiNode;
 
 impl Strategy for CsiNode {
-    fn default(&self, _version: &str, object: &mut Value) {
-        if let Some(spec) = ensure(object, "spec") {
-            null_when_empty(spec, "drivers");
-        }
-    }
-
     fn validate_create(&self, _object: &Value, _errors: &mut Errors) {}
 
     fn validate_update(
@@ -146,12 +114,6 @@ impl Strategy for CsiNode {
 pub(super) struct VolumeAttachment;
 
 impl Strategy for VolumeAttachment {
-    fn default(&self, _version: &str, object: &mut Value) {
-        if let Some(status) = ensure(object, "status") {
-            default_to(status, "attached", false);
-        }
-    }
-
     fn has_status(&self) -> bool {
         true
     }
@@ -209,11 +171,6 @@ pub(super) struct PriorityClass;
 const HIGHEST_USER_PRIORITY: i64 = 1_000_000_000;
 
 impl Strategy for PriorityClass {
-    fn default(&self, _version: &str, object: &mut Value) {
-        default_to(object, "preemptionPolicy", "PreemptLowerPriority");
-        default_to(object, "value", 0);
-    }
-
     fn has_generation(&self) -> bool {
         true
     }
@@ -278,10 +235,6 @@ impl Strategy for PriorityClass {
 pub(super) struct RuntimeClass;
 
 impl Strategy for RuntimeClass {
-    fn default(&self, _version: &str, object: &mut Value) {
-        default_text(object, "handler", "");
-    }
-
     fn validate_create(&self, object: &Value, errors: &mut Errors) {
         let handler = text(object, "handler");
         if handler.is_empty() {

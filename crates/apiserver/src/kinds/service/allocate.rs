@@ -3,14 +3,13 @@
 use std::net::Ipv4Addr;
 
 use wavetank_json::{Value, json};
+use wavetank_model::defaults::networking::{externally_accessible, needs_cluster_ip};
 
 use crate::kinds::Allocations;
 use crate::kinds::field::{Errors, FieldError, Path};
 use crate::kinds::json::{default_to, entries, int, items, items_mut, present, restore, set, text};
 
-use super::{
-    externally_accessible, is_headless, needs_cluster_ip, needs_health_check_port, needs_node_ports,
-};
+use super::{is_headless, needs_health_check_port, needs_node_ports};
 
 /// Fills the IP fields and allocates addresses and ports of a new Service.
 pub(super) fn on_create(

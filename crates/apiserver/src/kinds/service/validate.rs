@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use wavetank_json::{Value, json};
+use wavetank_model::defaults::networking::externally_accessible;
 use wavetank_model::object::At;
 
 use crate::kinds::field::{Errors, Path};
@@ -11,7 +12,7 @@ use crate::kinds::json::{int, items, present, text};
 use crate::kinds::pod_spec::containers::{check_port, check_port_or_name};
 use crate::kinds::{meta, names};
 
-use super::{externally_accessible, is_headless, needs_health_check_port};
+use super::{is_headless, needs_health_check_port};
 
 const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
 

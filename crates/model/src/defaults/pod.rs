@@ -1,16 +1,28 @@
-//! Defaults of Pod specs and templates (API-272).
+//! Pod and `PodTemplate`, and the template that every workload has (API-272).
 
 use wavetank_json::{Value, json};
-use wavetank_model::object::At;
 
-use crate::kinds::json::{
+use super::empty_status;
+use super::resources::{canonical_list, canonical_quantity, default_pod_level, default_resources};
+use super::storage::default_claim_spec;
+use crate::fields::{
     default_int, default_text, default_to, ensure, flag, int, items_mut, present, set, text,
 };
+use crate::object::At;
 
-use super::resources::{canonical_list, default_pod_level};
+pub(super) fn pod(object: &mut Value) {
+    empty_status(object);
+    if let Some(spec) = ensure(object, "spec") {
+        default_pod_spec(spec);
+    }
+}
+
+pub(super) fn pod_template(object: &mut Value) {
+    default_template(object);
+}
 
 /// Fills `owner.template`, the Pod template of a workload.
-pub(in crate::kinds) fn default_template(owner: &mut Value) {
+pub(super) fn default_template(owner: &mut Value) {
     let Some(template) = ensure(owner, "template") else {
         return;
     };
@@ -21,7 +33,7 @@ pub(in crate::kinds) fn default_template(owner: &mut Value) {
 }
 
 /// Fills what only Pods get, templates do not.
-pub(in crate::kinds) fn default_pod_spec(spec: &mut Value) {
+fn default_pod_spec(spec: &mut Value) {
     default_spec(spec);
     for list in ["containers", "initContainers"] {
         for container in items_mut(spec, list) {
@@ -141,14 +153,6 @@ fn default_container(container: &mut Value) {
     }
 }
 
-fn default_resources(resources: &mut Value) {
-    for list in ["limits", "requests"] {
-        if let Some(list) = resources.get_mut(list) {
-            canonical_list(list);
-        }
-    }
-}
-
 fn default_handler(handler: &mut Value) {
     if let Some(http) = handler.get_mut("httpGet").filter(|http| http.is_object()) {
         default_text(http, "path", "/");
@@ -167,12 +171,12 @@ fn default_field_source(source: &mut Value) {
         .get_mut("resourceFieldRef")
         .filter(|resource| resource.is_object())
     {
-        super::resources::canonical_quantity(resource, "divisor", "0");
+        canonical_quantity(resource, "divisor", "0");
     }
 }
 
 /// Whether `image` has the tag `latest` or neither tag nor digest.
-pub(in crate::kinds) fn has_latest_tag(image: &str) -> bool {
+fn has_latest_tag(image: &str) -> bool {
     if image.contains('@') {
         return false;
     }
@@ -211,7 +215,7 @@ fn default_volume(volume: &mut Value) {
         "projected" => default_projected(source),
         "hostPath" => default_to(source, "type", ""),
         "emptyDir" if present(source, "sizeLimit").is_some() => {
-            super::resources::canonical_quantity(source, "sizeLimit", "0");
+            canonical_quantity(source, "sizeLimit", "0");
         }
         "ephemeral" => {
             if let Some(spec) = source
@@ -263,13 +267,5 @@ fn default_projected(source: &mut Value) {
                 .iter_mut()
                 .for_each(default_field_source);
         }
-    }
-}
-
-/// Fills the spec of a volume claim.
-pub(in crate::kinds) fn default_claim_spec(spec: &mut Value) {
-    default_to(spec, "volumeMode", "Filesystem");
-    if let Some(resources) = ensure(spec, "resources") {
-        default_resources(resources);
     }
 }

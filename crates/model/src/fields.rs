@@ -3,25 +3,25 @@
 use wavetank_json::{Map, Value};
 
 /// An object's members.
-pub(crate) type Members = Map;
+pub type Members = Map;
 
 /// The text at `key`, empty when absent or of another type.
-pub(crate) fn text<'a>(object: &'a Value, key: &str) -> &'a str {
+pub fn text<'a>(object: &'a Value, key: &str) -> &'a str {
     object.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The integer at `key`.
-pub(crate) fn int(object: &Value, key: &str) -> Option<i64> {
+pub fn int(object: &Value, key: &str) -> Option<i64> {
     object.get(key).and_then(Value::as_i64)
 }
 
 /// The boolean at `key`, false when absent.
-pub(crate) fn flag(object: &Value, key: &str) -> bool {
+pub fn flag(object: &Value, key: &str) -> bool {
     object.get(key).and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// The items at `key`, none when absent.
-pub(crate) fn items<'a>(object: &'a Value, key: &str) -> &'a [Value] {
+pub fn items<'a>(object: &'a Value, key: &str) -> &'a [Value] {
     object
         .get(key)
         .and_then(Value::as_array)
@@ -29,10 +29,7 @@ pub(crate) fn items<'a>(object: &'a Value, key: &str) -> &'a [Value] {
 }
 
 /// The entries of the map at `key`.
-pub(crate) fn entries<'a>(
-    object: &'a Value,
-    key: &str,
-) -> impl Iterator<Item = (&'a String, &'a Value)> {
+pub fn entries<'a>(object: &'a Value, key: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
     object
         .get(key)
         .and_then(Value::as_object)
@@ -41,12 +38,12 @@ pub(crate) fn entries<'a>(
 }
 
 /// The value at `key` unless it is absent or null.
-pub(crate) fn present<'a>(object: &'a Value, key: &str) -> Option<&'a Value> {
+pub fn present<'a>(object: &'a Value, key: &str) -> Option<&'a Value> {
     object.get(key).filter(|value| !value.is_null())
 }
 
 /// The items at `key`, to be changed.
-pub(crate) fn items_mut<'a>(object: &'a mut Value, key: &str) -> &'a mut [Value] {
+pub fn items_mut<'a>(object: &'a mut Value, key: &str) -> &'a mut [Value] {
     object
         .get_mut(key)
         .and_then(Value::as_array_mut)
@@ -54,7 +51,7 @@ pub(crate) fn items_mut<'a>(object: &'a mut Value, key: &str) -> &'a mut [Value]
 }
 
 /// The object at `key`, made when absent; `None` when `parent` or what is there is no object.
-pub(crate) fn ensure<'a>(parent: &'a mut Value, key: &str) -> Option<&'a mut Value> {
+pub fn ensure<'a>(parent: &'a mut Value, key: &str) -> Option<&'a mut Value> {
     let members = parent.as_object_mut()?;
     let child = members
         .entry(key)
@@ -66,7 +63,7 @@ pub(crate) fn ensure<'a>(parent: &'a mut Value, key: &str) -> Option<&'a mut Val
 }
 
 /// The list at `key`, made when absent; `None` when `parent` is no object or what is there is no list.
-pub(crate) fn ensure_list<'a>(parent: &'a mut Value, key: &str) -> Option<&'a mut Vec<Value>> {
+pub fn ensure_list<'a>(parent: &'a mut Value, key: &str) -> Option<&'a mut Vec<Value>> {
     let members = parent.as_object_mut()?;
     let child = members
         .entry(key)
@@ -78,7 +75,7 @@ pub(crate) fn ensure_list<'a>(parent: &'a mut Value, key: &str) -> Option<&'a mu
 }
 
 /// Sets `key` unless it is there (a pointer in Go).
-pub(crate) fn default_to(object: &mut Value, key: &str, value: impl Into<Value>) {
+pub fn default_to(object: &mut Value, key: &str, value: impl Into<Value>) {
     if let Some(members) = object.as_object_mut()
         && members.get(key).is_none_or(Value::is_null)
     {
@@ -87,7 +84,7 @@ pub(crate) fn default_to(object: &mut Value, key: &str, value: impl Into<Value>)
 }
 
 /// Sets the text `key` unless it is there and not empty (a string in Go).
-pub(crate) fn default_text(object: &mut Value, key: &str, value: &str) {
+pub fn default_text(object: &mut Value, key: &str, value: &str) {
     if let Some(members) = object.as_object_mut()
         && members
             .get(key)
@@ -98,7 +95,7 @@ pub(crate) fn default_text(object: &mut Value, key: &str, value: &str) {
 }
 
 /// Sets the number `key` unless it is there and not 0 (an int in Go).
-pub(crate) fn default_int(object: &mut Value, key: &str, value: i64) {
+pub fn default_int(object: &mut Value, key: &str, value: i64) {
     if let Some(members) = object.as_object_mut()
         && members
             .get(key)
@@ -109,7 +106,7 @@ pub(crate) fn default_int(object: &mut Value, key: &str, value: i64) {
 }
 
 /// Sets `key` to `value`, or removes it.
-pub(crate) fn set(object: &mut Value, key: &str, value: Option<Value>) {
+pub fn set(object: &mut Value, key: &str, value: Option<Value>) {
     if let Some(members) = object.as_object_mut() {
         match value {
             Some(value) => {
@@ -123,7 +120,7 @@ pub(crate) fn set(object: &mut Value, key: &str, value: Option<Value>) {
 }
 
 /// Takes `key` over from `old`, absent included.
-pub(crate) fn restore(new: &mut Value, old: &Value, key: &str) {
+pub fn restore(new: &mut Value, old: &Value, key: &str) {
     // What is the same stays one piece of memory.
     if new.get(key) != old.get(key) {
         set(new, key, old.get(key).cloned());
@@ -132,7 +129,7 @@ pub(crate) fn restore(new: &mut Value, old: &Value, key: &str) {
 
 /// Makes an absent or empty list null: built-in kinds are stored in a form that knows no empty lists, and one that is always
 /// written comes back as null.
-pub(crate) fn null_when_empty(object: &mut Value, key: &str) {
+pub fn null_when_empty(object: &mut Value, key: &str) {
     if items(object, key).is_empty() {
         set(object, key, Some(Value::Null));
     }
