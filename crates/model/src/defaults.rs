@@ -27,6 +27,8 @@ pub struct Defaults {
     whole: Fill,
     /// For a kind that tells those of the status apart.
     status: Option<fn(&mut Value)>,
+    /// What conversion to the stored form adds.
+    converted: Option<fn(&mut Value)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -43,12 +45,14 @@ impl Defaults {
     pub const NONE: Self = Self {
         whole: Fill::Nothing,
         status: None,
+        converted: None,
     };
 
     const fn new(fill: fn(&mut Value)) -> Self {
         Self {
             whole: Fill::Same(fill),
             status: None,
+            converted: None,
         }
     }
 
@@ -56,11 +60,21 @@ impl Defaults {
         Self {
             whole: Fill::Same(fill),
             status: Some(status),
+            converted: None,
         }
     }
 
     /// Fills in what is absent from `object`, which was decoded as of `version` (`v1`, without the group). Idempotent.
     pub fn fill(self, version: &str, object: &mut Value) {
+        self.fill_typed(version, object);
+        if let Some(convert) = self.converted {
+            convert(object);
+        }
+    }
+
+    /// Fills in what the kind's type says, as programs do that have the server's types and not its store: all that
+    /// [`Self::fill`] does but for what conversion to the stored form adds (the kind of claims in a `StatefulSet`).
+    pub fn fill_typed(self, version: &str, object: &mut Value) {
         match self.whole {
             Fill::Nothing => {}
             Fill::Same(fill) => fill(object),
@@ -112,9 +126,10 @@ fn of_apps(kind: &str) -> Defaults {
         "DaemonSet" => Defaults::with_status(workload::daemon_set, workload::daemon_set_status),
         "Deployment" => Defaults::with_status(workload::deployment, empty_status),
         "ReplicaSet" => Defaults::with_status(workload::replica_set, workload::replicas_status),
-        "StatefulSet" => {
-            Defaults::with_status(workload::stateful_set, workload::stateful_set_status)
-        }
+        "StatefulSet" => Defaults {
+            converted: Some(workload::claims_as_stored),
+            ..Defaults::with_status(workload::stateful_set, workload::stateful_set_status)
+        },
         _ => Defaults::NONE,
     }
 }
@@ -125,7 +140,7 @@ fn of_others(group: &str, kind: &str) -> Defaults {
         ("autoscaling", "HorizontalPodAutoscaler") => {
             return Defaults {
                 whole: Fill::ByVersion(scaling::horizontal_pod_autoscaler),
-                status: None,
+                ..Defaults::NONE
             };
         }
         ("admissionregistration.k8s.io", "MutatingWebhookConfiguration") => {
@@ -243,6 +258,18 @@ mod tests {
             json!({"status": {"attached": false}})
         );
         assert!(filled("", "Service").get("spec").is_some());
+    }
+
+    #[test]
+    fn claims_are_named_by_the_store_alone() {
+        let claims = json!({"spec": {"volumeClaimTemplates": [{"metadata": {"name": "data"}}]}});
+        let (mut typed, mut whole) = (claims.clone(), claims);
+        of("apps", "StatefulSet").fill_typed("v1", &mut typed);
+        of("apps", "StatefulSet").fill("v1", &mut whole);
+        let claim = |object: &Value| object["spec"]["volumeClaimTemplates"][0].clone();
+        assert_eq!(claim(&typed)["spec"]["volumeMode"], "Filesystem");
+        assert_eq!(claim(&typed)["kind"], Value::Null);
+        assert_eq!(claim(&whole)["kind"], "PersistentVolumeClaim");
     }
 
     #[test]

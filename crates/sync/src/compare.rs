@@ -9,11 +9,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use wavetank_json::Value;
-use wavetank_model::patch::apply::{FieldSet, ManagedFields, Tracked, Writer};
-use wavetank_model::{ArgoVersion, GroupVersionKind, ObjectKey, PatchType, argo, patch, schema};
+use wavetank_model::{ObjectKey, argo};
 
-use crate::apply::three_way;
-use crate::engine::AppIdentity;
+use crate::diff;
+use crate::engine::{AppIdentity, TrackingMethod};
 use crate::ignore;
 use crate::kinds::Kinds;
 use crate::options::SyncOptions;
@@ -91,7 +90,7 @@ pub fn compare(
     let mut resources: Vec<ResourceComparison> = pairs
         .iter()
         .filter(|pair| is_counted(pair, app, options))
-        .filter_map(|pair| status_of(pair, options, answers))
+        .filter_map(|pair| status_of(pair, app, options, answers))
         .collect();
     let differs =
         |resource: &ResourceComparison| resource.status != SyncCode::Synced && !resource.extraneous;
@@ -207,14 +206,19 @@ pub(crate) fn is_managed_namespace(pair: &Pair, app: &AppIdentity, options: &Syn
         && key.name == app.namespace
 }
 
-fn status_of(pair: &Pair, options: &SyncOptions, answers: &Answers) -> Option<ResourceComparison> {
+fn status_of(
+    pair: &Pair,
+    app: &AppIdentity,
+    options: &SyncOptions,
+    answers: &Answers,
+) -> Option<ResourceComparison> {
     let key = match (&pair.live, &pair.target) {
         (Some(live), _) => ObjectKey::of(live)?,
         (None, Some(target)) => target.key.clone(),
         (None, None) => return None,
     };
     let (status, requires_pruning) = match (&pair.target, &pair.live) {
-        (Some(target), Some(live)) if !differs(&target.object, live, options, answers) => {
+        (Some(target), Some(live)) if !differs(&target.object, live, app, options, answers) => {
             (SyncCode::Synced, false)
         }
         (Some(_), _) => (SyncCode::OutOfSync, false),
@@ -245,93 +249,24 @@ fn shared_with(pair: &Pair, app: &AppIdentity) -> Option<(ObjectKey, String)> {
 /// Whether an apply of `target` would change `live`, by what the server said of it, else by [`is_modified`].
 pub(crate) fn differs(
     target: &Value,
-    live: &Value,
+    live: &Arc<Value>,
+    app: &AppIdentity,
     options: &SyncOptions,
     answers: &Answers,
 ) -> bool {
     let asked = || answers.get(&ObjectKey::of(live)?).copied();
-    asked().unwrap_or_else(|| is_modified(target, live, options))
+    asked().unwrap_or_else(|| is_modified(target, live, app.tracking, options))
 }
 
-/// Whether an apply of `target` would change `live` (SYNC-149). What cannot be compared counts as modified.
-pub fn is_modified(target: &Value, live: &Value, options: &SyncOptions) -> bool {
-    // Since 3.6 the merge is the server's business: without a dry run the object is compared as any other.
-    if options.version < ArgoVersion::V3_6
-        && (options.server_side_apply || argo::has_option(target, "ServerSideApply=true"))
-        && let Some(modified) = is_modified_from_the_server(target, live, options)
-    {
-        return modified;
-    }
-    let (mut target, mut live) = (target.clone(), live.clone());
-    // The annotation is read before normalisation, and its ignored fields go with the others.
-    let mut original = match crate::apply::last_applied_of(&live) {
-        Value::Null => target.clone(),
-        original => original,
-    };
-    let ignored = options.ignored(&target);
-    ignore::normalise(&ignored, [&mut original, &mut target], &mut live);
-    strip_place(&mut original);
-    strip_place(&mut target);
-    let Some(gvk) = GroupVersionKind::of(&target) else {
-        return true;
-    };
-    let Ok((kind, patch)) = three_way(&gvk, &original, &target, &live) else {
-        return true;
-    };
-    if patch.as_object().is_none_or(wavetank_json::Map::is_empty) {
-        return false;
-    }
-    let mut predicted = live.clone();
-    let applied = match (kind, schema::builtin(&gvk)) {
-        (PatchType::Strategic, Some(schema)) => {
-            patch::strategic(&mut predicted, patch, schema).is_ok()
-        }
-        _ => patch::merge(&mut predicted, &patch).is_ok(),
-    };
-    !applied || predicted != live
-}
-
-/// Whether a server-side apply would change the object: a field that we own and no longer want goes by it. `None` where
-/// the merge is not known.
-fn is_modified_from_the_server(
+/// Whether an apply of `target` would change `live`, found out without asking the server (SYNC-149).
+pub fn is_modified(
     target: &Value,
-    live: &Value,
+    live: &Arc<Value>,
+    tracking: TrackingMethod,
     options: &SyncOptions,
-) -> Option<bool> {
-    let gvk = GroupVersionKind::of(target)?;
-    let schema = schema::builtin(&gvk)?;
-    let (mut target, mut live) = (target.clone(), live.clone());
-    let ignored = options.ignored(&target);
-    ignore::normalise(&ignored, [&mut target], &mut live);
-    let (version, reset) = (gvk.api_version(), FieldSet::default());
-    let writer = Writer {
-        manager: &options.manager,
-        api_version: &version,
-        subresource: "",
-        time: "",
-        reset: &reset,
-    };
-    let managed = ManagedFields::of(&live).ok()?;
-    target::metadata(&mut live).remove("managedFields");
-    let tracked = Tracked {
-        object: &live,
-        managed: &managed,
-    };
-    let (predicted, _) = patch::apply::apply(Some(tracked), &target, &writer, true, schema).ok()?;
-    Some(predicted != live)
-}
-
-/// Neither the namespace nor an empty map of annotations is a difference.
-fn strip_place(object: &mut Value) {
-    let meta = target::metadata(object);
-    meta.remove("namespace");
-    if meta
-        .get("annotations")
-        .and_then(Value::as_object)
-        .is_some_and(wavetank_json::Map::is_empty)
-    {
-        meta.remove("annotations");
-    }
+) -> bool {
+    let live = target::as_if_annotated(target, live, tracking);
+    diff::is_modified(target, &live, options)
 }
 
 #[cfg(test)]
@@ -420,69 +355,6 @@ mod tests {
         );
     }
 
-    /// SYNC-149: defaults of the server are no difference; a field that left the annotation's object is one.
-    #[test]
-    fn only_what_an_apply_would_change_is_a_difference() {
-        let target = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"a": "1"}});
-        let mut live = crate::apply::annotated(&target);
-        live["metadata"]["uid"] = "u".into();
-        live["data"]["defaulted"] = "x".into();
-        assert!(!is_modified(&target, &live, &SyncOptions::default()));
-        let mut before = target.clone();
-        before["data"]["gone"] = "x".into();
-        let live = crate::apply::annotated(&before);
-        assert!(is_modified(&target, &live, &SyncOptions::default()));
-        let ignored = ignore::IgnoredDifference {
-            kind: "ConfigMap".to_owned(),
-            json_pointers: vec!["/data/gone".to_owned()],
-            ..ignore::IgnoredDifference::default()
-        };
-        let options = SyncOptions {
-            ignore_differences: vec![ignored],
-            ..SyncOptions::default()
-        };
-        assert!(!is_modified(&target, &live, &options));
-    }
-
-    /// SYNC-149: what is applied from the server is merged as the server does: what we own and no longer want goes, what
-    /// others own is no difference.
-    #[test]
-    fn server_side_applied_objects_are_merged_as_the_server_does() {
-        let target = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "demo"}, "data": {"a": "1"}});
-        let mut live = target.clone();
-        live["data"]["b"] = "2".into();
-        let owned = |manager: &str, operation: &str, fields: Value| {
-            json!({"manager": manager, "operation": operation, "apiVersion": "v1", "fieldsType": "FieldsV1",
-                "time": "2026-01-01T00:00:00Z", "fieldsV1": {"f:data": fields}})
-        };
-        let before = SyncOptions {
-            version: ArgoVersion::V3_5,
-            ..SyncOptions::default()
-        };
-        let options = SyncOptions {
-            server_side_apply: true,
-            ..before.clone()
-        };
-        live["metadata"]["managedFields"] = json!([
-            owned("argocd-controller", "Apply", json!({"f:a": {}})),
-            owned("somebody", "Update", json!({"f:b": {}})),
-        ]);
-        assert!(!is_modified(&target, &live, &options));
-        live["metadata"]["managedFields"] = json!([owned(
-            "argocd-controller",
-            "Apply",
-            json!({"f:a": {}, "f:b": {}})
-        )]);
-        assert!(is_modified(&target, &live, &options));
-        assert!(!is_modified(&target, &live, &SyncOptions::default()));
-        let mut by_annotation = target.clone();
-        by_annotation["metadata"]["annotations"] =
-            json!({argo::SYNC_OPTIONS: "ServerSideApply=true"});
-        live["metadata"]["annotations"] = by_annotation["metadata"]["annotations"].clone();
-        assert!(is_modified(&by_annotation, &live, &before));
-        assert!(!is_modified(&by_annotation, &live, &SyncOptions::default()));
-    }
-
     /// SYNC-148, SYNC-010: what the project does not permit is not looked at where it is, and Unknown where it is desired.
     #[test]
     fn what_is_not_permitted_has_no_status() {
@@ -513,14 +385,6 @@ mod tests {
                 ("a".to_owned(), SyncCode::Synced, true)
             ]
         );
-    }
-
-    /// SYNC-149: Secrets are compared by `data`, whatever the manifest says it in.
-    #[test]
-    fn string_data_is_folded_into_data() {
-        let target = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"k": "v"}});
-        let live = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"k": "dg=="}, "type": "Opaque"});
-        assert!(!is_modified(&target, &live, &SyncOptions::default()));
     }
 
     /// SYNC-102.

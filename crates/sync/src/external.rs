@@ -100,7 +100,15 @@ impl External {
             .target
             .as_ref()
             .filter(|_| input.options.apply_out_of_sync_only)
-            .map(|target| compare::differs(&target.object, live, &input.options, &input.answers));
+            .map(|target| {
+                compare::differs(
+                    &target.object,
+                    live,
+                    &input.app,
+                    &input.options,
+                    &input.answers,
+                )
+            });
         self.live.push(ExternalLive {
             object: Arc::clone(live),
             foreign: pair.foreign_copy,

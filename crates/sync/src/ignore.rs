@@ -1,5 +1,6 @@
 //! Ignored differences, and what is never compared (SYNC-103, SYNC-149).
 
+mod form;
 mod jq;
 mod respect;
 mod updates;
@@ -8,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use wavetank_health::glob::matches as glob;
 use wavetank_json::{Map, Value};
 use wavetank_model::object::At;
-use wavetank_model::{ObjectKey, argo, object};
+use wavetank_model::patch::apply::{FieldSet, compare};
+use wavetank_model::schema::{self, DecodeError, Schema};
+use wavetank_model::{GroupVersionKind, ObjectKey, argo, object};
 
 pub(crate) use respect::with_live_values;
 pub use updates::{IgnoredFields, ResourceUpdates};
@@ -70,73 +73,110 @@ pub(crate) fn of_annotation(target: &Value) -> Option<IgnoredDifference> {
     })
 }
 
-/// Takes ignored fields out of desired objects and the live one, for comparison.
-pub(crate) fn normalise<const N: usize>(
-    ignored: &[IgnoredDifference],
-    mut desired: [&mut Value; N],
-    live: &mut Value,
-) {
-    strip_ignored(ignored, &mut desired, live);
-    for object in desired {
-        always(object);
+/// What the normalisation of a pair leaves of one of its objects, before they are compared: no ignored fields by path, no
+/// status, no time of creation; Secrets by their `data`, and small differences of form of two more kinds.
+pub(crate) fn normalise(ignored: &[IgnoredDifference], object: &mut Value) {
+    form::normalise(object);
+    strip_paths(ignored, object);
+    if let Value::Object(map) = object {
+        map.remove("status");
     }
-    always(live);
 }
 
-fn strip_ignored(ignored: &[IgnoredDifference], desired: &mut [&mut Value], live: &mut Value) {
-    let Some(key) = ObjectKey::of(live) else {
+/// Takes out what is ignored by its path.
+fn strip_paths(ignored: &[IgnoredDifference], object: &mut Value) {
+    let Some(key) = ObjectKey::of(object).filter(|_| !ignored.is_empty()) else {
         return;
     };
     for entry in ignored.iter().filter(|entry| entry.matches(&key)) {
-        let managers = &entry.managed_fields_managers;
-        let fields = owned_fields(live, |manager| managers.iter().any(|one| one == manager));
-        for object in desired
-            .iter_mut()
-            .map(|object| &mut **object)
-            .chain([&mut *live])
-        {
-            for pointer in &entry.json_pointers {
-                remove(object, pointer);
-            }
-            for path in &entry.jq_path_expressions {
-                jq::delete(object, path);
-            }
-            for fields in &fields {
-                strip_fields(object, fields);
-            }
+        for pointer in &entry.json_pointers {
+            remove(object, pointer);
+        }
+        for path in &entry.jq_path_expressions {
+            jq::delete(object, path);
         }
     }
 }
 
-/// What no comparison looks at: the status and the time of creation; Secrets are compared by `data`.
-fn always(object: &mut Value) {
-    if let Value::Object(map) = object {
-        map.remove("status");
-        if let Some(Value::Object(meta)) = map.get_mut("metadata") {
-            meta.remove("creationTimestamp");
-        }
-        if map.get("kind").is_some_and(|kind| kind == "Secret")
-            && map.get("apiVersion").is_some_and(|version| version == "v1")
-        {
-            fold_string_data(map);
-        }
-    }
+/// The managers whose fields are ignored in the object of this key.
+fn managers<'a>(ignored: &'a [IgnoredDifference], key: &ObjectKey) -> Vec<&'a str> {
+    let entries = ignored.iter().filter(|entry| entry.matches(key));
+    let names = entries.flat_map(|entry| &entry.managed_fields_managers);
+    names.map(String::as_str).collect()
 }
 
-fn fold_string_data(secret: &mut Map) {
-    use base64::Engine as _;
-    let Some(Value::Object(plain)) = secret.remove("stringData") else {
+/// Takes out of both objects what an ignored manager owns and the desired object has otherwise. What only one of them has
+/// stays: a field that is desired no longer is a difference, whoever owns it.
+pub(crate) fn strip_conflicts(ignored: &[IgnoredDifference], target: &mut Value, live: &mut Value) {
+    let Some(key) = ObjectKey::of(target) else {
         return;
     };
-    let data = secret
-        .entry("data")
-        .or_insert_with(|| Value::Object(Map::new()));
-    if let Value::Object(data) = data {
-        for (key, value) in plain {
-            let encoded = base64::engine::general_purpose::STANDARD
-                .encode(value.as_str().unwrap_or_default());
-            data.insert(key, encoded.into());
+    let managers = managers(ignored, &key);
+    if managers.is_empty() {
+        return;
+    }
+    let schema = GroupVersionKind::of(target).and_then(|gvk| schema::builtin(&gvk));
+    let untyped = Schema::schemaless();
+    // Fields by name, values by their JSON type: the types know no more of a quantity or a time.
+    let fits = |object: &Value| {
+        let read = schema.map(|schema| schema::decode(schema, &mut object.clone()));
+        match read {
+            Some(Ok(unknown)) => unknown.is_empty(),
+            Some(Err(error)) => !matches!(error, DecodeError::Type { .. }),
+            None => true,
         }
+    };
+    if !fits(target) || !fits(live) {
+        return;
+    }
+    let schema = schema.unwrap_or_else(|| untyped.root());
+    let Ok(differences) = compare(live, target, schema) else {
+        return;
+    };
+    for fields in owned_fields(live, |manager| managers.contains(&manager)) {
+        let Ok(owned) = FieldSet::from_fields_v1(&fields) else {
+            continue;
+        };
+        let conflicts = owned.intersection(&differences.modified).to_fields_v1();
+        for object in [&mut *target, &mut *live] {
+            strip_fields(object, &conflicts);
+            nothing_left(object, &conflicts);
+        }
+    }
+}
+
+/// What lost all it had is null.
+fn nothing_left(object: &mut Value, stripped: &Value) {
+    for (key, inner) in stripped.as_object().into_iter().flatten() {
+        let below = match (object as &mut Value, key.strip_prefix("f:")) {
+            (Value::Object(map), Some(field)) => map.get_mut(field),
+            (Value::Array(list), None) => {
+                element_place(list, key).and_then(|place| list.get_mut(place))
+            }
+            _ => None,
+        };
+        if let Some(below) = below {
+            nothing_left(below, inner);
+        }
+    }
+    if object.as_object().is_some_and(Map::is_empty) {
+        *object = Value::Null;
+    }
+}
+
+/// Takes all fields of ignored managers out of what the server predicts and of the live object.
+pub(crate) fn strip_managed(
+    ignored: &[IgnoredDifference],
+    predicted: &mut Value,
+    live: &mut Value,
+) {
+    let Some(key) = ObjectKey::of(live) else {
+        return;
+    };
+    let managers = managers(ignored, &key);
+    for fields in owned_fields(live, |manager| managers.contains(&manager)) {
+        strip_fields(predicted, &fields);
+        strip_fields(live, &fields);
     }
 }
 

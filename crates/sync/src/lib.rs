@@ -8,7 +8,7 @@
 //! - [`step`]: one pass over the tasks; decides, and asks for every effect
 //! - [`apply`]: carries the asks out through a `kube::Client`
 //! - [`operation`]: operations, retry, termination, timeout: what is due, and when
-//! - [`mod@compare`], [`mod@ignore`]: whether the app is in sync
+//! - [`mod@compare`], `diff`, [`mod@ignore`]: whether the app is in sync
 //! - [`project`]: what an `AppProject` permits, and its sync windows
 //! - [`deletion`]: what happens when the app is deleted
 //! - [`external`]: what an engine from outside is given
@@ -20,6 +20,7 @@
 pub mod apply;
 pub mod compare;
 pub mod deletion;
+mod diff;
 pub mod engine;
 pub mod external;
 pub mod ignore;

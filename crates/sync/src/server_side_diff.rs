@@ -71,6 +71,7 @@ pub fn questions(
             namespace: key.namespace.clone(),
             name: key.name.clone(),
         };
+        let live = target::as_if_annotated(&target.object, &live, app.tracking);
         Some(Question {
             key,
             resource,
@@ -101,8 +102,9 @@ pub fn is_modified(
     let of_anybody = options.version < ArgoVersion::V3_6;
     let owned_before = owned_fields(&live, |manager| of_anybody || is_ours(manager));
     let ignored = options.ignored(&question.target);
-    ignore::normalise(&ignored, [&mut predicted], &mut live);
+    ignore::strip_managed(&ignored, &mut predicted, &mut live);
     for object in [&mut predicted, &mut live] {
+        ignore::normalise(&ignored, object);
         without_bookkeeping(object, options.version);
     }
     if options.include_mutation_webhook {

@@ -273,7 +273,7 @@ impl<'a> Step<'a> {
         let compared = |task: &Task| !task.hook && !task.moved.contains(&Reason::AutoNamespace);
         let kept = |task: &Task| match (&task.target, &task.live) {
             (Some(target), Some(live)) if compared(task) => {
-                compare::differs(target, live, options, &self.input.answers)
+                compare::differs(target, live, &self.input.app, options, &self.input.answers)
             }
             _ => true,
         };

@@ -388,6 +388,43 @@ pub fn owner_app(live: &Value, tracking: TrackingMethod) -> Option<&str> {
     }
 }
 
+/// A live object as annotation tracking would have left it (SYNC-149): with the tracking id where it has only a label of an
+/// instance, and without that label where nobody desires it. So a change from label tracking, or from another tool that
+/// writes the label, is no difference.
+pub(crate) fn as_if_annotated(
+    target: &Value,
+    live: &Arc<Value>,
+    tracking: TrackingMethod,
+) -> Arc<Value> {
+    let instance = |object: &Value| {
+        let label = object::label(object, INSTANCE_LABEL);
+        label.is_some_and(|label| !label.is_empty())
+    };
+    let is_definition = || {
+        let key = ObjectKey::of(live);
+        key.is_some_and(|key| {
+            key.group == "apiextensions.k8s.io" && key.kind == "CustomResourceDefinition"
+        })
+    };
+    if tracking == TrackingMethod::Label || !instance(live) || is_definition() {
+        return Arc::clone(live);
+    }
+    let mut out = Value::clone(live);
+    let id = object::annotation(target, argo::TRACKING_ID).unwrap_or_default();
+    if object::annotation(live, argo::TRACKING_ID).is_none_or(str::is_empty) {
+        annotations(&mut out).insert(argo::TRACKING_ID.to_owned(), id.into());
+    }
+    if !instance(target) {
+        let meta = metadata(&mut out);
+        let labels = child_of(meta, "labels");
+        labels.remove(INSTANCE_LABEL);
+        if labels.is_empty() {
+            meta.remove("labels");
+        }
+    }
+    Arc::new(out)
+}
+
 /// Whether a live object's tracking id, if it has one, describes that very object (SYNC-013).
 pub fn is_self_referenced(live: &Value, tracking: TrackingMethod) -> bool {
     if tracking == TrackingMethod::Label {

@@ -72,14 +72,22 @@ pub(super) fn stateful_set(object: &mut Value) {
     default_to(spec, "replicas", 1);
     default_to(spec, "revisionHistoryLimit", 10);
     for claim in items_mut(spec, "volumeClaimTemplates") {
-        default_text(claim, "apiVersion", "v1");
-        default_text(claim, "kind", "PersistentVolumeClaim");
         ensure(claim, "metadata");
         if let Some(spec) = ensure(claim, "spec") {
             default_claim_spec(spec);
         }
         if let Some(status) = ensure(claim, "status") {
             default_text(status, "phase", "Pending");
+        }
+    }
+}
+
+/// Claims name their kind where they are stored.
+pub(super) fn claims_as_stored(object: &mut Value) {
+    if let Some(spec) = object.get_mut("spec") {
+        for claim in items_mut(spec, "volumeClaimTemplates") {
+            default_text(claim, "apiVersion", "v1");
+            default_text(claim, "kind", "PersistentVolumeClaim");
         }
     }
 }

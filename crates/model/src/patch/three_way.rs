@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use wavetank_json::{Map, Value};
 
+use super::directive;
 use super::strategic::{Mode, StrategicError, merge_map};
-use super::{directive, order};
 use crate::schema::{PatchStrategy, SchemaRef};
 
 /// The strategic merge patch for a built-in kind; an empty object when nothing differs.
@@ -95,10 +95,22 @@ fn deletions(original: &Map, modified: &Map) -> Map {
             _ => {}
         }
     }
-    let explicit = modified
-        .iter()
-        .filter(|(key, value)| value.is_null() && !original.contains_key(key));
-    out.extend(explicit.map(|(key, _)| (key.clone(), Value::Null)));
+    // Nulls that are said: where nothing was, and within a map where none was.
+    for (key, new) in modified {
+        match (original.get(key), new) {
+            (None, Value::Null) => {
+                out.insert(key.clone(), Value::Null);
+            }
+            (Some(Value::Object(_)), _) => {}
+            (_, Value::Object(new)) => {
+                let inner = deletions(&Map::new(), new);
+                if !inner.is_empty() {
+                    out.insert(key.clone(), Value::Object(inner));
+                }
+            }
+            _ => {}
+        }
+    }
     out
 }
 
@@ -111,6 +123,31 @@ fn overlay(patch: &mut Map, additions: Map) {
             }
         }
     }
+}
+
+/// What in `other` is the item at `place` of `list`: of items with one merge key, as two ports of one number, the last is the
+/// last, the one before it the one before it. (Kubernetes sorts both lists by the key, with a sort that turns equals round.)
+fn counterpart<'a>(
+    other: &'a [Value],
+    list: &[Value],
+    place: usize,
+    key: &str,
+) -> Option<&'a Value> {
+    let wanted = list[place].get(key);
+    let same = |item: &&Value| item.get(key) == wanted;
+    let behind = list[place + 1..].iter().filter(same).count();
+    other.iter().rev().filter(same).nth(behind)
+}
+
+/// The places of a list, those of items with one merge key turned round among themselves.
+fn equals_turned(list: &[Value], key: &str) -> Vec<usize> {
+    let turned = |place: usize| {
+        let wanted = list[place].get(key);
+        let same = |&at: &usize| list[at].get(key) == wanted;
+        let before = (0..place).filter(same).count();
+        (0..list.len()).rev().filter(same).nth(before)
+    };
+    (0..list.len()).filter_map(turned).collect()
 }
 
 /// Which differences a patch holds.
@@ -264,12 +301,10 @@ impl Diff {
                 .ok_or_else(|| StrategicError::no_merge_key(item, key))
         };
         let mut out = ListDiff::default();
-        for item in modified {
+        for place in equals_turned(modified, key) {
+            let item = &modified[place];
             let id = identity(item)?;
-            match (
-                order::position(original, item, Some(key)).map(|at| &original[at]),
-                item,
-            ) {
+            match (counterpart(original, modified, place, key), item) {
                 (Some(Value::Object(old)), Value::Object(new)) => {
                     let mut patch = self.maps(old, new, items, retain_keys)?;
                     if !patch.is_empty() {
@@ -282,9 +317,9 @@ impl Diff {
             }
         }
         let mut gone = Vec::new();
-        for item in original {
+        for (place, item) in original.iter().enumerate() {
             let id = identity(item)?;
-            if self.deletions && order::position(modified, item, Some(key)).is_none() {
+            if self.deletions && counterpart(modified, original, place, key).is_none() {
                 gone.push(id);
             }
         }

@@ -217,6 +217,11 @@ impl Decoder {
     ) -> Result<(), DecodeError> {
         match schema.shape() {
             Shape::Any | Shape::Raw => Ok(()),
+            // Nothing among the data of a Secret is stored as no bytes.
+            Shape::Scalar(Scalar::Bytes) if value.is_null() => {
+                *value = Value::String(String::new());
+                Ok(())
+            }
             _ if value.is_null() => {
                 *value = zero(schema);
                 Ok(())
@@ -518,6 +523,14 @@ mod tests {
             object,
             json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {}, "data": {"a": "", "b": ""}, "immutable": false})
         );
+    }
+
+    #[test]
+    fn null_among_the_data_of_a_secret_is_no_bytes() {
+        let (object, _) = run(
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {}, "data": {"a": null, "b": "eA=="}}),
+        );
+        assert_eq!(object["data"], json!({"a": "", "b": "eA=="}));
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use wavetank_json::{Map, Value};
 use wavetank_model::patch::apply::LAST_APPLIED;
-use wavetank_model::{GroupVersionKind, PatchType, Propagation, object, patch, schema};
+use wavetank_model::schema::{self, SchemaRef};
+use wavetank_model::{GroupVersionKind, PatchType, Propagation, object, patch};
 
 use super::output::{
     cannot_retrieve, clean_error, deleting, done, missing_annotation, with_warnings,
@@ -192,7 +193,7 @@ impl Patched {
 }
 
 /// What was applied last, by the annotation; null without one.
-pub(crate) fn last_applied_of(live: &Value) -> Value {
+fn last_applied_of(live: &Value) -> Value {
     object::annotation(live, LAST_APPLIED)
         .and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or_default()
@@ -235,16 +236,20 @@ fn last_applied(object: &Value) -> String {
 /// Groups that a real server has built in, but whose types kubectl does not know: it sends merge patches for them.
 const UNKNOWN_TO_KUBECTL: [&str; 2] = ["apiextensions.k8s.io", "apiregistration.k8s.io"];
 
+/// The type that clients know of a kind: they know none of CRDs and `APIServices`.
+pub(crate) fn typed(gvk: &GroupVersionKind) -> Option<SchemaRef<'static>> {
+    schema::builtin(gvk).filter(|_| !UNKNOWN_TO_KUBECTL.contains(&gvk.group.as_str()))
+}
+
 /// The patch from `live` to `modified` that also removes what `original` had and `modified` has not: strategic for
 /// built-in kinds, a merge patch for custom resources, CRDs and `APIServices`.
-pub(crate) fn three_way(
+pub(super) fn three_way(
     gvk: &GroupVersionKind,
     original: &Value,
     modified: &Value,
     live: &Value,
 ) -> Result<(PatchType, Value), CallError> {
-    let schema = schema::builtin(gvk).filter(|_| !UNKNOWN_TO_KUBECTL.contains(&gvk.group.as_str()));
-    let Some(schema) = schema else {
+    let Some(schema) = typed(gvk) else {
         return Ok((
             PatchType::Merge,
             patch::three_way_merge(original, modified, live),

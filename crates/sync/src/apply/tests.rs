@@ -576,7 +576,9 @@ fn definitions_are_patched_like_custom_resources() {
     let of = |api: &str, kind: &str| {
         let object = json!({"apiVersion": api, "kind": kind, "metadata": {"name": "x"}});
         let gvk = wavetank_model::GroupVersionKind::new(api, kind);
-        super::three_way(&gvk, &object, &object, &object).unwrap().0
+        super::client_side::three_way(&gvk, &object, &object, &object)
+            .unwrap()
+            .0
     };
     assert_eq!(
         of("apiextensions.k8s.io/v1", "CustomResourceDefinition"),

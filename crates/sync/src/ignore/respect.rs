@@ -4,7 +4,7 @@ use wavetank_json::{Map, Value};
 use wavetank_model::schema::SchemaRef;
 use wavetank_model::{ArgoVersion, GroupVersionKind, patch, schema};
 
-use super::{IgnoredDifference, strip_ignored};
+use super::{IgnoredDifference, strip_conflicts, strip_paths};
 
 /// The desired object with the live values of ignored fields (SYNC-103), and without `status`, which is ignored always.
 ///
@@ -19,7 +19,9 @@ pub(crate) fn with_live_values(
     version: ArgoVersion,
 ) -> Value {
     let (mut bare_target, mut bare_live) = (target.clone(), live.clone());
-    strip_ignored(ignored, &mut [&mut bare_target], &mut bare_live);
+    strip_conflicts(ignored, &mut bare_target, &mut bare_live);
+    strip_paths(ignored, &mut bare_target);
+    strip_paths(ignored, &mut bare_live);
     without_status(&mut bare_target);
     if bare_live == *live {
         return bare_target;

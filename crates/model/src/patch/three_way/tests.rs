@@ -113,6 +113,45 @@ fn merge_patches_replace_lists_and_delete_by_null() {
     );
 }
 
+/// Two items of one merge key, as two ports of one number: the last is compared with the last, and one that has no
+/// counterpart comes or goes.
+#[test]
+fn items_of_one_key_are_compared_from_the_end() {
+    let service = builtin(&GroupVersionKind::new("v1", "Service")).unwrap();
+    let ports = |list: Value| json!({"spec": {"ports": list}});
+    let (udp, tcp) = (
+        json!({"port": 53, "protocol": "UDP"}),
+        json!({"port": 53, "protocol": "TCP"}),
+    );
+    let both = ports(json!([udp, tcp]));
+    let patch = |original: &Value, modified: &Value, live: &Value| {
+        three_way_strategic(original, modified, live, service).unwrap()
+    };
+    assert_eq!(patch(&both, &both, &both), json!({}));
+    let one = ports(json!([tcp]));
+    assert_eq!(
+        patch(&one, &one, &both),
+        json!({"spec": {"$setElementOrder/ports": [{"port": 53}]}})
+    );
+    assert_eq!(
+        patch(&both, &one, &both),
+        json!({"spec": {"$setElementOrder/ports": [{"port": 53}], "ports": [{"port": 53, "$patch": "delete"}]}})
+    );
+}
+
+/// Nulls that a merge patch says in a map that was not there.
+#[test]
+fn nulls_below_what_is_new_are_said() {
+    let said = json!({"spec": {"nothing": null, "some": 1}});
+    let patch = |original: &Value, live: &Value| three_way_merge(original, &said, live);
+    assert_eq!(patch(&json!({}), &said), json!({"spec": {"nothing": null}}));
+    assert_eq!(
+        patch(&json!({"spec": null}), &json!({"spec": {"nothing": 1}})),
+        json!({"spec": {"nothing": null, "some": 1}})
+    );
+    assert_eq!(patch(&said, &said), json!({}));
+}
+
 fn env() -> impl Strategy<Value = Value> {
     proptest::collection::btree_map("[a-c]", "[0-2]", 0..3).prop_map(|map| {
         map.into_iter()

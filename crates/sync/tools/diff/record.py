@@ -1,0 +1,236 @@
+#!/usr/bin/env python3
+"""Asks Argo CD's comparison about the pairs of cases.yaml, or about random ones.
+
+  KUBEBUILDER_ASSETS=DIR tools/diff/record.py                 writes src/diff/recorded.json
+  KUBEBUILDER_ASSETS=DIR tools/diff/record.py --fuzz N SEED   N random pairs: Argo CD's answers beside ours
+
+Starts the control plane of that directory, which says what each object of cases.yaml is once it is stored, and builds the
+program in this folder, which is Argo CD's own code (Go fetches it). The test `recorded` of `src/diff.rs` has to answer as
+recorded. With --fuzz the objects are changed at random, and the example `diff` of this crate is asked the same: pairs that
+the two see otherwise are printed, and the exit code is 1."""
+import copy, json, os, random, subprocess, sys, time
+from pathlib import Path
+
+import yaml
+
+HERE = Path(__file__).resolve().parent
+CRATE = HERE.parent.parent
+sys.path.insert(0, str(CRATE.parent / "workload" / "tools"))
+from record import ControlPlane
+
+APPLIED, TRACKING = "kubectl.kubernetes.io/last-applied-configuration", "argocd.argoproj.io/tracking-id"
+PLURALS = {"Endpoints": "endpoints", "NetworkPolicy": "networkpolicies"}
+
+
+def plural(kind):
+    return PLURALS.get(kind, kind.lower() + "s")
+
+
+def store(plane, objects):
+    """What Argo CD would send of each object, and what the server makes of it."""
+    plane.ask("POST", "/api/v1/namespaces", {"metadata": {"name": "demo"}})
+    out = {}
+    for name, target in objects.items():
+        api, kind, meta = target["apiVersion"], target["kind"], target["metadata"]
+        namespace = meta.get("namespace", "")
+        group = api.rpartition("/")[0]
+        meta.setdefault("annotations", {})[TRACKING] = f"app:{group}/{kind}:{namespace}/{meta['name']}"
+        sent = copy.deepcopy(target)
+        sent["metadata"]["annotations"][APPLIED] = json.dumps(target, sort_keys=True, separators=(",", ":")) + "\n"
+        root = f"/apis/{api}" if group else f"/api/{api}"
+        place = f"{root}/namespaces/{namespace}/{plural(kind)}" if namespace else f"{root}/{plural(kind)}"
+        definition = kind == "CustomResourceDefinition"
+        code, live = plane.ask("POST", place + ("" if definition else "?dryRun=All"), sent)
+        if definition:
+            for _ in range(100):
+                time.sleep(0.1)
+                live = plane.ask("GET", f"{place}/{meta['name']}")[1]
+                if any(one["type"] == "Established" for one in live.get("status", {}).get("conditions", [])):
+                    break
+        if code != 201:
+            raise SystemExit(f"{name}: {live}")
+        out[name] = {"target": target, "live": live}
+    return out
+
+
+def parts(pointer):
+    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+
+
+def place(document, pointer):
+    *path, last = parts(pointer)
+    for part in path:
+        document = document[int(part)] if isinstance(document, list) else document[part]
+    return document, int(last) if isinstance(document, list) else last
+
+
+def patch(document, operations):
+    for operation in operations:
+        if operation["op"] == "move":
+            owner, key = place(document, operation["from"])
+            operation = {"op": "add", "path": operation["path"], "value": owner.pop(key)}
+        owner, key = place(document, operation["path"])
+        if operation["op"] == "remove":
+            del owner[key]
+        elif operation["op"] == "add" and isinstance(owner, list):
+            owner.insert(key, operation["value"])
+        else:
+            owner[key] = operation["value"]
+
+
+def pair(objects, case):
+    target, live = copy.deepcopy(objects[case["of"]]["target"]), copy.deepcopy(objects[case["of"]]["live"])
+    live["metadata"].pop("managedFields", None)
+    annotations = live["metadata"]["annotations"]
+    if "applied" in case and case["applied"] is None:
+        del annotations[APPLIED]
+    elif case.get("applied"):
+        applied = json.loads(annotations[APPLIED])
+        patch(applied, case["applied"])
+        annotations[APPLIED] = json.dumps(applied)
+    patch(target, case.get("target", []))
+    patch(live, case.get("live", []))
+    if "owners" in case:
+        live["metadata"]["managedFields"] = [
+            {"manager": name, "operation": "Update", "apiVersion": live["apiVersion"], "fieldsType": "FieldsV1", "fieldsV1": fields}
+            for name, fields in case["owners"].items()
+        ]
+    return {"target": target, "live": live, "ignored": case.get("ignored", [])}
+
+
+def ask(command, questions):
+    lines = "".join(json.dumps(question) + "\n" for question in questions)
+    answers = subprocess.run(command, input=lines, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
+    assert len(answers) == len(questions), f"{len(answers)} answers to {len(questions)} questions"
+    return [json.loads(answer) for answer in answers]
+
+
+def record(objects, cases, reference):
+    answers = ask(reference, [pair(objects, case) for case in cases])
+    for case, answer in zip(cases, answers):
+        case["modified"] = answer.get("error") or answer["modified"]
+    for one in objects.values():
+        one["live"]["metadata"].pop("managedFields", None)
+    lines = [f'    {json.dumps(name)}: {json.dumps(one, sort_keys=True)}' for name, one in objects.items()]
+    text = '{\n  "objects": {\n' + ",\n".join(lines) + '\n  },\n  "cases": [\n'
+    text += ",\n".join("    " + json.dumps(case) for case in cases) + "\n  ]\n}\n"
+    (CRATE / "src" / "diff" / "recorded.json").write_text(text)
+
+
+class Chance:
+    """Random changes of the pairs."""
+
+    def __init__(self, seed, objects):
+        self.random, self.objects = random.Random(seed), objects
+
+    def paths(self, value, path=()):
+        inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for key, below in inner:
+            if path + (key,) not in {("apiVersion",), ("kind",), ("metadata",), ("metadata", "name"), ("metadata", "namespace"), ("metadata", "managedFields")} and key != APPLIED:
+                yield path + (key,)
+            if path + (key,) != ("metadata", "managedFields"):
+                yield from self.paths(below, path + (key,))
+
+    def owner(self, document, path):
+        for key in path[:-1]:
+            document = document[key]
+        return document
+
+    def change(self, document, stored):
+        paths = list(self.paths(document))
+        if not paths:
+            return
+        path = self.random.choice(paths)
+        owner, key = self.owner(document, path), path[-1]
+        value = owner[key]
+        kinds = ["remove", "other", "label", "field"] + ([] if stored else ["empty", "null", "quantity"])
+        kinds += ["turn", "twice"] * (2 if isinstance(value, list) else isinstance(owner, list))
+        kind = self.random.choice(kinds)
+        if kind == "remove":
+            del owner[key]
+        elif kind == "other" and not isinstance(value, (dict, list)):
+            owner[key] = (not value) if isinstance(value, bool) else value + 1 if isinstance(value, (int, float)) else (value or "") + "x"
+        elif kind == "label" and isinstance(document["metadata"].setdefault("labels", {}), dict):
+            document["metadata"]["labels"]["new"] = "1"
+        elif kind == "field" and isinstance(owner, dict):
+            owner["newField"] = "x"
+        elif kind == "empty" and value is not None:
+            owner[key] = type(value)()
+        elif kind == "null":
+            owner[key] = None
+        elif kind == "quantity" and key in ("cpu", "memory", "storage", "averageValue"):
+            owner[key] = self.random.choice(["1", "1000m", "1024Mi", "1Gi", "0.5", "500m", 1, 0.5, 2, "1e3", "1.5Gi"])
+        elif kind in ("turn", "twice"):
+            items = value if isinstance(value, list) else owner
+            if kind == "turn":
+                items.reverse()
+            elif items:
+                items.append(copy.deepcopy(self.random.choice(items)))
+
+    def ignored(self, target, live):
+        # The live object has its labels and annotations.
+        path = self.random.choice(list(self.paths(self.random.choice([target, live]))) or [("metadata", "uid")])
+        entry = {"group": target["apiVersion"].rpartition("/")[0], "kind": target["kind"]}
+        kind = self.random.choice(["pointer", "jq", "manager"])
+        if kind == "pointer":
+            entry["jsonPointers"] = ["".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in path)]
+        elif kind == "jq":
+            entry["jqPathExpressions"] = ["." + "".join(f"[{json.dumps(key)}]" for key in path)]
+        else:
+            entry["managedFieldsManagers"] = [self.random.choice(["Python-urllib", "hpa"])]
+            for owner in live["metadata"].get("managedFields", [])[:1]:
+                owner["manager"] = "hpa"
+        return entry
+
+    def pair(self):
+        base = self.random.choice(list(self.objects.values()))
+        target, live = copy.deepcopy(base["target"]), copy.deepcopy(base["live"])
+        annotations = live["metadata"]["annotations"]
+        way = self.random.random()
+        if way < 0.35:
+            del annotations[APPLIED]
+        elif way < 0.6:
+            applied = json.loads(annotations[APPLIED])
+            self.change(applied, False)
+            annotations[APPLIED] = json.dumps(applied)
+        for _ in range(self.random.choice([0, 0, 1, 1, 2, 3])):
+            self.change(target, False)
+        for _ in range(self.random.choice([0, 0, 1, 1, 2])):
+            self.change(live, True)
+        some = self.random.choice([0, 0, 1, 2])
+        return {"target": target, "live": live, "ignored": [self.ignored(target, live) for _ in range(some)]}
+
+
+def fuzz(objects, reference, number, seed):
+    chance = Chance(seed, objects)
+    questions = [chance.pair() for _ in range(number)]
+    ours = ["cargo", "run", "--quiet", "--package", "wavetank-sync", "--example", "diff"]
+    answers = list(zip(questions, ask(reference, questions), ask(ours, questions)))
+    # What Argo CD cannot compare has no answer.
+    others = [one for one in answers if not one[1].get("error") and one[1]["modified"] != one[2]["modified"]]
+    for question, theirs, our in others:
+        print(json.dumps({"question": question, "argo": theirs, "ours": our}))
+    refused, modified = sum(bool(one[1].get("error")) for one in answers), sum(one[1]["modified"] for one in answers)
+    print(f"{number} pairs, {modified} modified, {refused} that Argo CD cannot compare, {len(others)} differ", file=sys.stderr)
+    return bool(others)
+
+
+def main():
+    environment = dict(os.environ, CGO_ENABLED="0", GOTOOLCHAIN="go1.27.0")
+    subprocess.run(["go", "build", "-o", "diff", "."], cwd=HERE, env=environment, check=True)
+    given = yaml.safe_load((HERE / "cases.yaml").read_text())
+    plane = ControlPlane()
+    try:
+        objects = store(plane, given["objects"])
+        types = plane.dir / "openapi.json"
+        types.write_text(json.dumps(plane.ask("GET", "/openapi/v2")[1]))
+        reference = [HERE / "diff", types]
+        if sys.argv[1:2] == ["--fuzz"]:
+            return fuzz(objects, reference, int(sys.argv[2]), int(sys.argv[3]))
+        record(objects, given["cases"], reference)
+    finally:
+        plane.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
