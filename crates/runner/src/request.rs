@@ -157,7 +157,12 @@ pub fn sync_options(app: &App, request: &SyncRequest) -> SyncOptions {
 pub(crate) fn app_options(app: &App, items: &[String]) -> SyncOptions {
     let mut options = SyncOptions::from_items(items);
     options.version = app.settings.version;
+    // What cannot be read was refused before the run. Those of the installation come after the app's own.
     options.ignore_differences = ignored(app).unwrap_or_default();
+    options
+        .ignore_differences
+        .extend(of_every_app(&app.settings));
+    options.ignore_aggregated_roles = app.settings.ignores_aggregated_roles;
     options.managed_namespace = app
         .sync_policy
         .managed_namespace_metadata
@@ -200,7 +205,9 @@ fn ignored(app: &App) -> Result<Vec<IgnoredDifference>, String> {
         .iter()
         .map(entry)
         .collect::<Result<_, _>>()?;
-    match entries.iter().find_map(IgnoredDifference::unreadable) {
+    let of_every_app: Vec<IgnoredDifference> = of_every_app(&app.settings).collect();
+    let mut all = entries.iter().chain(&of_every_app);
+    match all.find_map(IgnoredDifference::unreadable) {
         Some(path) => Err(format!(
             "`ignoreDifferences`: the jq path `{path}` cannot be read"
         )),
@@ -228,6 +235,21 @@ pub(crate) fn project(app: &App) -> Result<Option<Project>, String> {
     Ok(Some(project))
 }
 
+/// The differences that are ignored in every app.
+fn of_every_app(settings: &scenario::AppSettings) -> impl Iterator<Item = IgnoredDifference> {
+    settings.ignored_differences.iter().map(|(kind, fields)| {
+        let (group, kind) = kind.split_once('/').unwrap_or(("", kind));
+        IgnoredDifference {
+            group: group.to_owned(),
+            kind: kind.to_owned(),
+            json_pointers: fields.json_pointers.clone(),
+            jq_path_expressions: fields.jq_path_expressions.clone(),
+            managed_fields_managers: fields.managed_fields_managers.clone(),
+            ..IgnoredDifference::default()
+        }
+    })
+}
+
 /// Which changes of objects count.
 pub(crate) fn resource_updates(
     settings: &scenario::AppSettings,
@@ -239,7 +261,10 @@ pub(crate) fn resource_updates(
         };
         (kind.clone(), fields)
     });
-    ResourceUpdates::new(&rules.collect())
+    let differences: Vec<IgnoredDifference> = of_every_app(settings)
+        .filter(|_| settings.ignores_differences_on_updates)
+        .collect();
+    ResourceUpdates::new(&rules.collect(), &differences)
 }
 
 /// What in the app cannot be carried out.
@@ -309,6 +334,41 @@ mod tests {
             ..App::default()
         };
         assert!(check(&jq).unwrap_err().contains("`.spec[` cannot be read"));
+        let mut everywhere = App::default();
+        let fields = scenario::IgnoredFields {
+            jq_path_expressions: vec![".spec[".to_owned()],
+            ..scenario::IgnoredFields::default()
+        };
+        let differences = &mut everywhere.settings.ignored_differences;
+        differences.insert("apps/Deployment".to_owned(), fields);
+        let said = check(&everywhere).unwrap_err();
+        assert!(said.contains("`.spec[` cannot be read"), "{said}");
+    }
+
+    /// SYNC-149: what an installation ignores comes after what the app does.
+    #[test]
+    fn what_is_ignored_in_every_app_joins_the_app() {
+        let mut app = App {
+            ignore_differences: vec![json!({"kind": "A", "jsonPointers": ["/spec"]})],
+            ..App::default()
+        };
+        let fields = scenario::IgnoredFields {
+            managed_fields_managers: vec!["hpa".to_owned()],
+            ..scenario::IgnoredFields::default()
+        };
+        let differences = &mut app.settings.ignored_differences;
+        differences.insert("apps/Deployment".to_owned(), fields.clone());
+        differences.insert("*/*".to_owned(), fields);
+        let options = app_options(&app, &[]);
+        let ignored = options.ignore_differences.iter();
+        let kinds: Vec<String> = ignored
+            .map(|one| format!("{}/{}", one.group, one.kind))
+            .collect();
+        assert_eq!(kinds, ["/A", "*/*", "apps/Deployment"]);
+        assert_eq!(
+            options.ignore_differences[2].managed_fields_managers,
+            ["hpa"]
+        );
     }
 
     /// SYNC-029: labels and annotations that are no texts are passed over.

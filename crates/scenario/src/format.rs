@@ -503,7 +503,7 @@ static SETTINGS: Shape = shape(
         key(
             "resourceCustomizations",
             Ty::List(&Ty::Either(&[Ty::Text, Ty::Map(&CUSTOMIZATION)])),
-            "Health scripts in Lua, and changes of objects that bring no comparison.",
+            "Health scripts in Lua, and fields that comparisons pass over, or whose changes bring none.",
         ),
         key(
             "ignoreResourceUpdatesEnabled",
@@ -548,6 +548,43 @@ static CUSTOMIZATION: Shape = shape(
             "ignoreResourceUpdates",
             Ty::Map(&IGNORED_UPDATES),
             "Fields whose changes bring no comparison.",
+        ),
+        key(
+            "ignoreDifferences",
+            Ty::Map(&IGNORED_DIFFERENCES),
+            "Fields that comparisons pass over.",
+        ),
+    ],
+);
+
+/// `ignoreDifferences` of a kind.
+pub(crate) static IGNORED_DIFFERENCES: Shape = shape(
+    "ignoreDifferences of a kind",
+    &[
+        key("jsonPointers", TEXTS, "JSON pointers."),
+        key("jqPathExpressions", TEXTS, "jq paths."),
+        key("managedFieldsManagers", TEXTS, "Field managers."),
+    ],
+);
+
+/// `resource.compareoptions` of `argocd-cm`.
+pub(crate) static COMPARE_OPTIONS: Shape = shape(
+    "resource.compareoptions",
+    &[
+        key(
+            "ignoreAggregatedRoles",
+            Ty::Bool,
+            "Whether the rules of aggregated roles are passed over; default false.",
+        ),
+        key(
+            "ignoreDifferencesOnResourceUpdates",
+            Ty::Bool,
+            "Whether ignored differences are ignored updates; default true.",
+        ),
+        key(
+            "ignoreResourceStatusField",
+            Ty::Text,
+            "Of which kinds the status is passed over; default `all`.",
         ),
     ],
 );

@@ -42,6 +42,6 @@ pub use schema::schema;
 pub use shape::duration;
 pub use types::{
     App, AppSettings, Automated, Backoff, BoundAction, Cluster, Commit, Exception, Fault,
-    FaultEffect, IgnoredUpdates, Limits, Passes, Retry, Scenario, Step, StepAction, StorageBinding,
+    FaultEffect, IgnoredFields, Limits, Passes, Retry, Scenario, Step, StepAction, StorageBinding,
     SyncPolicy, SyncRequest, SyncStrategy,
 };

@@ -175,6 +175,9 @@ pub(crate) fn patched(app: &App, merge: &Value) -> Result<App, String> {
     patched.settings.health_scripts = app.settings.health_scripts.clone();
     patched.settings.ignored_updates = app.settings.ignored_updates.clone();
     patched.settings.ignores_resource_updates = app.settings.ignores_resource_updates;
+    patched.settings.ignored_differences = app.settings.ignored_differences.clone();
+    patched.settings.ignores_differences_on_updates = app.settings.ignores_differences_on_updates;
+    patched.settings.ignores_aggregated_roles = app.settings.ignores_aggregated_roles;
     patched.ignore_differences = list(&written, "ignoreDifferences");
     patched.finalizers = strings(node.get("finalizers"));
     patched.project = written.get("project").cloned();
@@ -316,14 +319,14 @@ impl Node {
         }
     }
 
-    fn string(&self) -> Option<String> {
+    pub(crate) fn string(&self) -> Option<String> {
         match self.value() {
             Value::String(text) => Some(text),
             _ => None,
         }
     }
 
-    fn boolean(&self) -> Option<bool> {
+    pub(crate) fn boolean(&self) -> Option<bool> {
         self.value().as_bool()
     }
 

@@ -201,16 +201,25 @@ pub struct AppSettings {
     /// `resource.ignoreResourceUpdatesEnabled`.
     pub ignores_resource_updates: bool,
     /// `ignoreResourceUpdates` by `<group>/<Kind>`, where it is not as Argo CD is installed.
-    pub ignored_updates: BTreeMap<String, IgnoredUpdates>,
+    pub ignored_updates: BTreeMap<String, IgnoredFields>,
+    /// `ignoreDifferences` of every app by `<group>/<Kind>`.
+    pub ignored_differences: BTreeMap<String, IgnoredFields>,
+    /// Whether differences that are ignored are updates that are ignored (`ignoreDifferencesOnResourceUpdates` of
+    /// `resource.compareoptions`).
+    pub ignores_differences_on_updates: bool,
+    /// Whether the rules of an aggregated role are ignored (`ignoreAggregatedRoles` there).
+    pub ignores_aggregated_roles: bool,
 }
 
-/// Fields whose changes the controller passes over.
+/// Fields of a kind that Argo CD passes over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct IgnoredUpdates {
+pub struct IgnoredFields {
     /// JSON pointers.
     pub json_pointers: Vec<String>,
     /// jq paths.
     pub jq_path_expressions: Vec<String>,
+    /// Field managers; in differences only.
+    pub managed_fields_managers: Vec<String>,
 }
 
 impl Default for AppSettings {
@@ -230,6 +239,9 @@ impl Default for AppSettings {
             health_scripts: BTreeMap::new(),
             ignores_resource_updates: true,
             ignored_updates: BTreeMap::new(),
+            ignored_differences: BTreeMap::new(),
+            ignores_differences_on_updates: true,
+            ignores_aggregated_roles: false,
         }
     }
 }

@@ -471,6 +471,14 @@ fn ignored_updates_are_read_from_a_config_map() {
   resource.customizations.ignoreResourceUpdates.ConfigMap: \"\"
   resource.customizations.ignoreDifferences.Service: |
     jsonPointers: [/spec]
+    managedFieldsManagers: [lb]
+  resource.customizations.ignoreDifferences.apps_Deployment: |
+    managedFieldsManagers: [hpa]
+  resource.customizations.knownTypeFields.apps_Deployment: \"[]\"
+  resource.compareoptions: |
+    ignoreAggregatedRoles: true
+    ignoreDifferencesOnResourceUpdates: false
+    ignoreResourceStatusField: crd
 ";
     let config =
         format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: argocd-cm}}\ndata:{data}");
@@ -503,6 +511,19 @@ fn ignored_updates_are_read_from_a_config_map() {
             "apps/ReplicaSet [\"/spec\"] []",
         ]
     );
+    assert!(settings.ignores_aggregated_roles && !settings.ignores_differences_on_updates);
+    let differences: Vec<String> = settings
+        .ignored_differences
+        .iter()
+        .map(|(kind, rule)| {
+            let managers = &rule.managed_fields_managers;
+            format!("{kind} {:?} {managers:?}", rule.json_pointers)
+        })
+        .collect();
+    assert_eq!(
+        differences,
+        ["Service [\"/spec\"] []", "apps/Deployment [] [\"hpa\"]"]
+    );
     let warnings: Vec<&str> = loaded
         .warnings
         .iter()
@@ -511,7 +532,9 @@ fn ignored_updates_are_read_from_a_config_map() {
     assert_eq!(
         warnings,
         [
-            "`resource.customizations.ignoreDifferences.Service` changes nothing here",
+            "`resource.customizations.knownTypeFields.apps_Deployment` changes nothing here",
+            "`ignoreResourceStatusField` changes nothing here",
+            "`managedFieldsManagers` changes nothing here",
             "`managedFieldsManagers` changes nothing here",
         ]
     );

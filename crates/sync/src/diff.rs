@@ -36,10 +36,10 @@ pub(crate) fn is_modified(target: &Value, live: &Value, options: &SyncOptions) -
             Some(read) => *object = read,
             None => whole_numbers(object),
         }
-        ignore::normalise(&ignored, object);
+        ignore::normalise(&ignored, options, object);
     }
     let with_original = last_applied(&live).and_then(|mut original| {
-        ignore::normalise(&ignored, &mut original);
+        ignore::normalise(&ignored, options, &mut original);
         differs(original, &target, &live)
     });
     with_original
@@ -206,8 +206,8 @@ fn is_modified_from_the_server(
     let (mut target, mut live) = (target.clone(), live.clone());
     let ignored = options.ignored(&target);
     ignore::strip_conflicts(&ignored, &mut target, &mut live);
-    ignore::normalise(&ignored, &mut target);
-    ignore::normalise(&ignored, &mut live);
+    ignore::normalise(&ignored, options, &mut target);
+    ignore::normalise(&ignored, options, &mut live);
     let (version, reset) = (gvk.api_version(), FieldSet::default());
     let writer = Writer {
         manager: &options.manager,

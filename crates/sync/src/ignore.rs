@@ -13,6 +13,7 @@ use wavetank_model::patch::apply::{FieldSet, compare};
 use wavetank_model::schema::{self, DecodeError, Schema};
 use wavetank_model::{GroupVersionKind, ObjectKey, argo, object};
 
+use crate::options::SyncOptions;
 pub(crate) use respect::with_live_values;
 pub use updates::{IgnoredFields, ResourceUpdates};
 
@@ -75,8 +76,8 @@ pub(crate) fn of_annotation(target: &Value) -> Option<IgnoredDifference> {
 
 /// What the normalisation of a pair leaves of one of its objects, before they are compared: no ignored fields by path, no
 /// status, no time of creation; Secrets by their `data`, and small differences of form of two more kinds.
-pub(crate) fn normalise(ignored: &[IgnoredDifference], object: &mut Value) {
-    form::normalise(object);
+pub(crate) fn normalise(ignored: &[IgnoredDifference], options: &SyncOptions, object: &mut Value) {
+    form::normalise(object, options.ignore_aggregated_roles);
     strip_paths(ignored, object);
     if let Value::Object(map) = object {
         map.remove("status");

@@ -117,6 +117,8 @@ pub struct SyncOptions {
     pub respect_ignore_differences: bool,
     /// Differences that do not count (SYNC-149), and keep their live value with `respect_ignore_differences`.
     pub ignore_differences: Vec<IgnoredDifference>,
+    /// Whether comparisons pass over the rules of aggregated roles (SYNC-149).
+    pub ignore_aggregated_roles: bool,
     /// Objects are compared by dry runs of the server (SYNC-149).
     pub server_side_diff: bool,
     /// What webhooks of the server add is a difference then, too.
@@ -153,6 +155,7 @@ impl Default for SyncOptions {
             fail_on_shared_resource: false,
             respect_ignore_differences: false,
             ignore_differences: Vec::new(),
+            ignore_aggregated_roles: false,
             server_side_diff: false,
             include_mutation_webhook: false,
             project: None,

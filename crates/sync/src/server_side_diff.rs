@@ -104,7 +104,7 @@ pub fn is_modified(
     let ignored = options.ignored(&question.target);
     ignore::strip_managed(&ignored, &mut predicted, &mut live);
     for object in [&mut predicted, &mut live] {
-        ignore::normalise(&ignored, object);
+        ignore::normalise(&ignored, options, object);
         without_bookkeeping(object, options.version);
     }
     if options.include_mutation_webhook {

@@ -9,7 +9,7 @@ use crate::problem::nearest;
 use crate::render::Destination;
 use crate::shape::{Ty, check};
 use crate::sources::Declared;
-use crate::sources::customizations::ignored_updates;
+use crate::sources::customizations::{ignored_differences, ignored_updates};
 use crate::types::{
     App, AppSettings, Automated, Backoff, Cluster, Passes, Retry, StorageBinding, SyncPolicy,
 };
@@ -260,8 +260,19 @@ impl Reader<'_, '_> {
                 let read = self.sources.customizations(path, item.span, self.context);
                 settings.health_scripts.extend(read.health);
                 settings.ignored_updates.extend(read.updates);
-                if let Some(enabled) = read.enabled {
-                    settings.ignores_resource_updates = enabled;
+                settings.ignored_differences.extend(read.differences);
+                for (switch, said) in [
+                    (&mut settings.ignores_resource_updates, read.enabled),
+                    (
+                        &mut settings.ignores_differences_on_updates,
+                        read.differences_on_updates,
+                    ),
+                    (
+                        &mut settings.ignores_aggregated_roles,
+                        read.aggregated_roles,
+                    ),
+                ] {
+                    *switch = said.unwrap_or(*switch);
                 }
                 continue;
             }
@@ -271,11 +282,12 @@ impl Reader<'_, '_> {
                 .filter(|group| !group.is_empty())
                 .map_or(kind.clone(), |group| format!("{group}/{kind}"));
             let (script, updates) = (text("health.lua"), item.get("ignoreResourceUpdates"));
-            if script.is_none() && updates.is_none() {
+            let differences = item.get("ignoreDifferences");
+            if script.is_none() && updates.is_none() && differences.is_none() {
                 self.context.error(
                     item.span,
                     "this customization says nothing",
-                    "expected `health.lua` or `ignoreResourceUpdates`",
+                    "expected `health.lua`, `ignoreDifferences` or `ignoreResourceUpdates`",
                 );
             }
             if let Some(script) = script {
@@ -283,7 +295,17 @@ impl Reader<'_, '_> {
             }
             if let Some(updates) = updates {
                 let fields = ignored_updates(updates, self.context);
-                settings.ignored_updates.insert(key, fields);
+                settings.ignored_updates.insert(key.clone(), fields);
+            }
+            if let Some(differences) = differences {
+                // Here the core group is said as none.
+                let kind = if key.contains('/') {
+                    &key
+                } else {
+                    &format!("/{key}")
+                };
+                let fields = ignored_differences(differences, kind, self.context);
+                settings.ignored_differences.insert(key, fields);
             }
         }
     }

@@ -7,11 +7,13 @@ use super::{Sources, collect_named, parse, reason};
 use crate::context::Context;
 use crate::format;
 use crate::shape::{Ty, check};
-use crate::types::IgnoredUpdates;
+use crate::types::IgnoredFields;
 use crate::yaml::{Node, Span};
 
 /// The switch in `argocd-cm`.
 const ENABLED: &str = "resource.ignoreResourceUpdatesEnabled";
+/// How it compares.
+const COMPARE_OPTIONS: &str = "resource.compareoptions";
 /// How its customizations begin.
 const CUSTOMIZATIONS: &str = "resource.customizations";
 
@@ -21,9 +23,17 @@ pub(crate) struct Customizations {
     /// Health scripts.
     pub health: Vec<(String, String)>,
     /// Fields whose changes are passed over.
-    pub updates: Vec<(String, IgnoredUpdates)>,
+    pub updates: Vec<(String, IgnoredFields)>,
     /// Whether any are.
     pub enabled: Option<bool>,
+    /// Fields that comparisons pass over.
+    pub differences: Vec<(String, IgnoredFields)>,
+    /// Whether those are passed over in updates.
+    pub differences_on_updates: Option<bool>,
+    /// Whether the rules of aggregated roles are.
+    pub aggregated_roles: Option<bool>,
+    /// Whether anything was read at all.
+    found: bool,
 }
 
 impl Sources<'_> {
@@ -41,6 +51,7 @@ impl Sources<'_> {
         };
         if path.is_dir() {
             out.health = scripts(&path, span, context);
+            out.found = !out.health.is_empty();
         } else {
             for document in self.documents(&path, span, context).unwrap_or_default() {
                 for (key, value) in document.get("data").map_or(&[][..], Node::entries) {
@@ -48,11 +59,11 @@ impl Sources<'_> {
                 }
             }
         }
-        if out.health.is_empty() && out.updates.is_empty() && out.enabled.is_none() {
+        if !out.found {
             context.warning(
                 span,
                 format!("there are no customizations in `{text}`"),
-                "`<group>/<Kind>/health.lua` in a folder, `resource.customizations.health.…` or `….ignoreResourceUpdates.…` in a ConfigMap",
+                "`<group>/<Kind>/health.lua` in a folder, `resource.customizations.health.…`, `….ignoreDifferences.…` or `….ignoreResourceUpdates.…` in a ConfigMap",
             );
         }
         out
@@ -69,6 +80,7 @@ impl Sources<'_> {
     ) {
         let (name, text) = (key.scalar_text().unwrap_or_default(), value.scalar_text());
         if name == ENABLED {
+            out.found = true;
             match text.map(enabled) {
                 Some(Ok(enabled)) => out.enabled = enabled,
                 _ => context.error(
@@ -76,6 +88,13 @@ impl Sources<'_> {
                     format!("`{name}` is neither true nor false"),
                     "Argo CD reads nothing of its settings then",
                 ),
+            }
+            return;
+        }
+        if name == COMPARE_OPTIONS {
+            out.found = true;
+            if let Some(node) = self.inner(file, name, text.unwrap_or_default(), context) {
+                compare_options(&node, context, out);
             }
             return;
         }
@@ -89,38 +108,91 @@ impl Sources<'_> {
                     || kind.to_owned(),
                     |(group, kind)| format!("{group}/{kind}"),
                 );
+                out.found = true;
                 out.health.push((kind, script.to_owned()));
             }
-            (Some("ignoreResourceUpdates"), Some(kind), Some(text)) => {
+            (
+                Some(what @ ("ignoreResourceUpdates" | "ignoreDifferences")),
+                Some(kind),
+                Some(text),
+            ) => {
                 let Some(kind) = kind_of(kind) else {
                     let label = "expected `<group>_<Kind>`, `<Kind>` or `all`";
                     context.error(key.span, format!("`{kind}` names no kind"), label);
                     return;
                 };
-                // Positions within the text are those of a file of its own.
-                let place = format!("{} ({name})", file.display());
-                let number = context.add_source(Path::new(&place), Arc::from(text));
-                let written = parse(number, self.options.limits, context);
-                let fields = written
-                    .first()
-                    .filter(|node| node.scalar_text() != Some(""));
-                let fields = fields.map(|node| {
-                    check(node, &Ty::Map(&format::IGNORED_UPDATES), context);
-                    ignored_updates(node, context)
-                });
-                out.updates.push((kind, fields.unwrap_or_default()));
+                out.found = true;
+                let fields = self.inner(file, name, text, context);
+                if what == "ignoreDifferences" {
+                    let fields = fields.map(|node| {
+                        check(&node, &Ty::Map(&format::IGNORED_DIFFERENCES), context);
+                        ignored_differences(&node, &kind, context)
+                    });
+                    out.differences.push((kind, fields.unwrap_or_default()));
+                } else {
+                    let fields = fields.map(|node| {
+                        check(&node, &Ty::Map(&format::IGNORED_UPDATES), context);
+                        ignored_updates(&node, context)
+                    });
+                    out.updates.push((kind, fields.unwrap_or_default()));
+                }
             }
             _ => context.warning(
                 key.span,
                 format!("`{name}` changes nothing here"),
-                "only `health` and `ignoreResourceUpdates` are read",
+                "only `health`, `ignoreDifferences` and `ignoreResourceUpdates` are read",
             ),
         }
     }
+
+    /// The document within an entry of `argocd-cm`; none in an empty one.
+    fn inner(&self, file: &Path, name: &str, text: &str, context: &mut Context) -> Option<Node> {
+        // Positions within the text are those of a file of its own.
+        let place = format!("{} ({name})", file.display());
+        let number = context.add_source(Path::new(&place), Arc::from(text));
+        let written = parse(number, self.options.limits, context);
+        let mut written = written.into_iter();
+        written.next().filter(|node| node.scalar_text() != Some(""))
+    }
+}
+
+/// What `resource.compareoptions` says.
+fn compare_options(node: &Node, context: &mut Context, out: &mut Customizations) {
+    check(node, &Ty::Map(&format::COMPARE_OPTIONS), context);
+    let flag = |key: &str| node.get(key).and_then(Node::boolean);
+    out.aggregated_roles = flag("ignoreAggregatedRoles");
+    out.differences_on_updates = flag("ignoreDifferencesOnResourceUpdates");
+    if let Some(status) = node.get("ignoreResourceStatusField")
+        && !matches!(status.string().as_deref(), Some("" | "all"))
+    {
+        context.warning(
+            status.span,
+            "`ignoreResourceStatusField` changes nothing here",
+            "comparisons pass over the status of every kind, as with `all`",
+        );
+    }
+}
+
+/// The fields of an `ignoreDifferences` of a kind, whose shape was checked.
+pub(crate) fn ignored_differences(node: &Node, kind: &str, context: &mut Context) -> IgnoredFields {
+    let mut fields = ignored_fields(node);
+    // Argo CD looks for managers by the whole name of the kind, with a group before the slash.
+    let is_found = kind == "*/*" || kind.contains('/') && !kind.contains(['*', '?', '[', '{']);
+    if let Some(managers) = node.get("managedFieldsManagers")
+        && !is_found
+    {
+        fields.managed_fields_managers.clear();
+        context.warning(
+            managers.span,
+            "`managedFieldsManagers` changes nothing here",
+            "Argo CD finds managers by `<group>_<Kind>` (`_<Kind>` in the core group) and by `all` only",
+        );
+    }
+    fields
 }
 
 /// The fields of an `ignoreResourceUpdates` whose shape was checked.
-pub(crate) fn ignored_updates(node: &Node, context: &mut Context) -> IgnoredUpdates {
+pub(crate) fn ignored_updates(node: &Node, context: &mut Context) -> IgnoredFields {
     if let Some(managers) = node.get("managedFieldsManagers") {
         context.warning(
             managers.span,
@@ -128,6 +200,13 @@ pub(crate) fn ignored_updates(node: &Node, context: &mut Context) -> IgnoredUpda
             "Argo CD looks at pointers and jq paths of ignored updates only",
         );
     }
+    IgnoredFields {
+        managed_fields_managers: Vec::new(),
+        ..ignored_fields(node)
+    }
+}
+
+fn ignored_fields(node: &Node) -> IgnoredFields {
     let texts = |key: &str| {
         let items = node.get(key).map_or(&[][..], Node::items);
         items
@@ -136,9 +215,10 @@ pub(crate) fn ignored_updates(node: &Node, context: &mut Context) -> IgnoredUpda
             .map(str::to_owned)
             .collect()
     };
-    IgnoredUpdates {
+    IgnoredFields {
         json_pointers: texts("jsonPointers"),
         jq_path_expressions: texts("jqPathExpressions"),
+        managed_fields_managers: texts("managedFieldsManagers"),
     }
 }
 

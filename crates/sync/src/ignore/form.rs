@@ -7,8 +7,8 @@ use wavetank_model::key::GroupKind;
 use wavetank_model::{GroupVersionKind, schema};
 
 /// Brings an object into the form in which it is compared: without a time of creation; the plain texts of a Secret among
-/// its data, no rules as null, addresses in order.
-pub(super) fn normalise(object: &mut Value) {
+/// its data, no rules as null (with `aggregated`, those that somebody else aggregates, too), addresses in order.
+pub(super) fn normalise(object: &mut Value, aggregated: bool) {
     let kind = GroupVersionKind::of(object).map(|gvk| gvk.group_kind());
     let Value::Object(map) = object else { return };
     if let Some(Value::Object(meta)) = map.get_mut("metadata")
@@ -21,12 +21,18 @@ pub(super) fn normalise(object: &mut Value) {
     };
     match (group.as_str(), kind.as_str()) {
         ("", "Secret") => secret(map),
-        ("rbac.authorization.k8s.io", "Role" | "ClusterRole") if matches!(map.get("rules"), Some(Value::Array(rules)) if rules.is_empty()) =>
-        {
-            map.insert("rules".to_owned(), Value::Null);
-        }
+        ("rbac.authorization.k8s.io", "Role" | "ClusterRole") => role(map, aggregated),
         ("", "Endpoints") => endpoints(object),
         _ => {}
+    }
+}
+
+/// No rules are null, and so are those that are aggregated, where they do not count.
+fn role(map: &mut Map, aggregated: bool) {
+    let is_aggregated = map.get("aggregationRule").is_some_and(Value::is_object);
+    let rules = map.get("rules").and_then(Value::as_array);
+    if aggregated && is_aggregated || rules.is_some_and(Vec::is_empty) {
+        map.insert("rules".to_owned(), Value::Null);
     }
 }
 

@@ -83,11 +83,15 @@ pub struct IgnoredFields {
 pub struct ResourceUpdates(Vec<IgnoredDifference>);
 
 impl ResourceUpdates {
-    /// The rules of the installed `argocd-cm`, those of `configured` in place of the ones of the same `<group>/<Kind>`.
+    /// The rules of the installed `argocd-cm`, those of `configured` in place of the ones of the same `<group>/<Kind>`;
+    /// and what is ignored in comparisons (`differences`), managers left out.
     ///
     /// # Errors
     /// A jq path that cannot be read.
-    pub fn new(configured: &BTreeMap<String, IgnoredFields>) -> Result<Self, String> {
+    pub fn new(
+        configured: &BTreeMap<String, IgnoredFields>,
+        differences: &[IgnoredDifference],
+    ) -> Result<Self, String> {
         let shipped = SHIPPED
             .iter()
             .filter(|(kind, _)| !configured.contains_key(*kind))
@@ -115,6 +119,7 @@ impl ResourceUpdates {
                     ..IgnoredDifference::default()
                 }
             })
+            .chain(differences.iter().cloned())
             .collect();
         match rules.iter().find_map(IgnoredDifference::unreadable) {
             Some(path) => Err(format!(
@@ -188,7 +193,7 @@ mod tests {
     }
 
     fn shipped() -> ResourceUpdates {
-        ResourceUpdates::new(&BTreeMap::new()).unwrap()
+        ResourceUpdates::new(&BTreeMap::new(), &[]).unwrap()
     }
 
     /// SYNC-129: the status does not count, nor what the server counts; everything else does.
@@ -228,7 +233,7 @@ mod tests {
             ..IgnoredFields::default()
         };
         let rules = BTreeMap::from([("ConfigMap".to_owned(), fields)]);
-        let rules = ResourceUpdates::new(&rules).unwrap();
+        let rules = ResourceUpdates::new(&rules, &[]).unwrap();
         assert!(!passes_over(&rules, &config("1", "x"), &config("2", "x")));
         assert!(passes_over(&rules, &config("1", "x"), &config("1", "y")));
         assert!(passes_over(
@@ -242,12 +247,33 @@ mod tests {
     #[test]
     fn the_status_never_counts() {
         let rules = BTreeMap::from([("*/*".to_owned(), IgnoredFields::default())]);
-        let rules = ResourceUpdates::new(&rules).unwrap();
+        let rules = ResourceUpdates::new(&rules, &[]).unwrap();
         assert!(passes_over(
             &rules,
             &deployment(1, 0, &[]),
             &deployment(1, 1, &[])
         ));
+    }
+
+    /// SYNC-129: what comparisons pass over in every app brings none; by its path, for nobody looks at owners here.
+    #[test]
+    fn ignored_differences_are_ignored_updates() {
+        let by_path = IgnoredDifference {
+            group: "apps".to_owned(),
+            kind: "Deployment".to_owned(),
+            json_pointers: vec!["/spec/replicas".to_owned()],
+            ..IgnoredDifference::default()
+        };
+        let by_manager = IgnoredDifference {
+            json_pointers: Vec::new(),
+            managed_fields_managers: vec!["hpa".to_owned()],
+            ..by_path.clone()
+        };
+        let (old, new) = (deployment(1, 0, &[]), deployment(2, 0, &[]));
+        for (rule, is_passed_over) in [(by_path, true), (by_manager, false)] {
+            let rules = ResourceUpdates::new(&BTreeMap::new(), &[rule]).unwrap();
+            assert_eq!(passes_over(&rules, &old, &new), is_passed_over);
+        }
     }
 
     /// SYNC-129: of what nobody tracks every change counts, unless it is an application or asks for it.
@@ -278,7 +304,7 @@ mod tests {
             ..IgnoredFields::default()
         };
         let rules = BTreeMap::from([("apps/Deployment".to_owned(), fields)]);
-        let error = ResourceUpdates::new(&rules).unwrap_err();
+        let error = ResourceUpdates::new(&rules, &[]).unwrap_err();
         assert!(error.contains("`.spec[`"), "{error}");
     }
 }
