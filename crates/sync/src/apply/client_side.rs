@@ -78,7 +78,9 @@ impl Writer<'_> {
 
     async fn create_annotated(&self) -> Result<String, String> {
         if !self.ask.dry_run {
-            let object = annotated(&self.ask.target);
+            let mut object = annotated(&self.ask.target);
+            // The annotation keeps them, as it would after a patch.
+            drop_nulls(&mut object);
             let outcome = self
                 .connection
                 .post(self.place, &object, &self.manager())
@@ -209,6 +211,29 @@ pub(crate) fn annotated(target: &Value) -> Value {
     object
 }
 
+/// Takes fields that are null away, items of lists left alone: what kubectl creates has none.
+fn drop_nulls(value: &mut Value) {
+    if !has_null(value) {
+        return;
+    }
+    match value {
+        Value::Object(map) => {
+            map.retain(|_, value| !value.is_null());
+            map.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
+fn has_null(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => map.values().any(|value| value.is_null() || has_null(value)),
+        Value::Array(items) => items.iter().any(has_null),
+        _ => false,
+    }
+}
+
 /// The object as Go's encoder writes it: keys sorted, `<`, `>`, `&` escaped, with a line end.
 fn last_applied(object: &Value) -> String {
     let mut text = object.to_string();
@@ -268,6 +293,15 @@ mod tests {
     use wavetank_json::json;
 
     use super::*;
+
+    /// SYNC-091: what is created has no null fields; those of lists stay.
+    #[test]
+    fn nulls_are_not_created() {
+        let mut object =
+            json!({"data": {"a": null, "b": {"c": null, "d": [null, {"e": null, "f": 1}]}}});
+        drop_nulls(&mut object);
+        assert_eq!(object, json!({"data": {"b": {"d": [null, {"f": 1}]}}}));
+    }
 
     /// SYNC-091: what is sent holds itself, without what it held before.
     #[test]
