@@ -5,12 +5,12 @@
 //! [`is_modified`] judges an answer; nothing here does I/O. What a mutating webhook adds is no difference: only fields
 //! that the engine's manager owns count, unless the app says `IncludeMutationWebhook=true`.
 //!
-//! Not here: types of fields, so that an answer is compared value by value.
+//! Not here: types of fields. An answer is compared value by value, and lists by the order of our items.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wavetank_json::Value;
+use wavetank_json::{Map, Value};
 use wavetank_model::patch::apply::LAST_APPLIED;
 use wavetank_model::{ArgoVersion, GroupVersionKind, ObjectKey};
 
@@ -110,9 +110,10 @@ pub fn is_modified(
     if options.include_mutation_webhook {
         return Ok(predicted != live);
     }
+    // What is not there is said as null, and goes only where it was ours.
     let differs = |fields| {
         any_leaf(fields, Some(&predicted), Some(&live), &|new, old| {
-            new != old
+            new.is_some_and(|new| !new.is_null()) && new != old
         })
     };
     let goes = |fields| {
@@ -120,7 +121,38 @@ pub fn is_modified(
             new.is_none() && old.is_some()
         })
     };
-    Ok(owned.iter().any(differs) || owned_before.iter().any(goes))
+    let in_order = |fields| is_in_order(fields, &predicted, &live);
+    Ok(owned.iter().any(differs) || owned_before.iter().any(goes) || !owned.iter().all(in_order))
+}
+
+/// Whether the items of lists that a `FieldsV1` trie names stand in one order in both objects; what others own between them
+/// says nothing.
+fn is_in_order(fields: &Value, new: &Value, old: &Value) -> bool {
+    let place = |list: &Value, key: &str| list.as_array().and_then(|list| item_place(list, key));
+    let keys = fields.as_object().into_iter().flat_map(Map::keys);
+    let places = keys.filter_map(|key| Some((place(new, key)?, place(old, key)?)));
+    let mut places: Vec<(usize, usize)> = places.collect();
+    places.sort_unstable();
+    places.is_sorted_by_key(|&(_, old)| old)
+        && fields
+            .as_object()
+            .into_iter()
+            .flatten()
+            .all(
+                |(key, inner)| match (step(Some(new), key), step(Some(old), key)) {
+                    (Some(new), Some(old)) => is_in_order(inner, new, old),
+                    _ => true,
+                },
+            )
+}
+
+/// The place of the item that one key of a `FieldsV1` trie names, by its keys or its value.
+fn item_place(list: &[Value], key: &str) -> Option<usize> {
+    let Some(text) = key.strip_prefix("v:") else {
+        return element_place(list, key);
+    };
+    let wanted: Value = serde_json::from_str(text).ok()?;
+    list.iter().position(|item| *item == wanted)
 }
 
 /// What no comparison looks at: who owns what, versions, and what client-side apply notes. Generations count before 3.6.
@@ -158,7 +190,8 @@ fn any_leaf(
             test(new, old)
         };
     }
-    let whole = fields.get(".").is_some() && new.is_some() != old.is_some() && test(new, old);
+    // What stands around ignored fields stays: a map that has only those is there in one object and not in the other.
+    let whole = new.is_some() != old.is_some() && test(new, old);
     whole
         || fields
             .as_object()
@@ -172,13 +205,9 @@ fn step<'a>(value: Option<&'a Value>, key: &str) -> Option<&'a Value> {
     let (kind, rest) = key.split_once(':')?;
     match kind {
         "f" => value?.get(rest),
-        "k" => {
+        "k" | "v" => {
             let list = value?.as_array()?;
-            list.get(element_place(list, key)?)
-        }
-        "v" => {
-            let wanted: Value = serde_json::from_str(rest).ok()?;
-            value?.as_array()?.iter().find(|item| **item == wanted)
+            list.get(item_place(list, key)?)
         }
         "i" => value?.as_array()?.get(rest.parse::<usize>().ok()?),
         _ => None,
@@ -283,6 +312,33 @@ mod tests {
         assert!(is_modified(&theirs, &predicted, &options).unwrap());
     }
 
+    /// SYNC-149: items of ours in another order are a difference; where those of others stand is none.
+    #[test]
+    fn the_order_of_our_items_counts() {
+        let with = |names: &[&str]| {
+            let items = names.iter().map(|name| json!({"name": name, "image": "a"}));
+            let mut object = deployment("a", 1);
+            object["spec"]["template"]["spec"]["containers"] = items.collect();
+            let owned = ["main", "side"].map(|name| {
+                (
+                    format!("k:{{\"name\":\"{name}\"}}"),
+                    json!({".": {}, "f:name": {}, "f:image": {}}),
+                )
+            });
+            let fields = Value::Object(owned.into_iter().collect());
+            let fields = json!({"f:spec": {"f:template": {"f:spec": {"f:containers": fields}}}});
+            let manager = crate::options::FIELD_MANAGER;
+            object["metadata"]["managedFields"] =
+                json!([{"manager": manager, "operation": "Apply", "fieldsV1": fields}]);
+            object
+        };
+        let question = asked(with(&["main", "theirs", "side"]));
+        let said =
+            |names: &[&str]| is_modified(&question, &with(names), &SyncOptions::default()).unwrap();
+        assert!(!said(&["main", "theirs", "side"]) && !said(&["theirs", "main", "side"]));
+        assert!(said(&["side", "theirs", "main"]));
+    }
+
     /// SYNC-149: ignored differences are taken from what the server predicts, too.
     #[test]
     fn ignored_differences_do_not_count() {
@@ -294,6 +350,28 @@ mod tests {
             ..SyncOptions::default()
         };
         assert!(!is_modified(&question, &ours(deployment("b", 1)), &options).unwrap());
+    }
+
+    /// SYNC-149: a label that is ignored leaves its map, and that is a difference where the live object has none.
+    #[test]
+    fn an_ignored_field_leaves_the_map_around_it() {
+        let labelled = |mut object: Value| {
+            object["metadata"]["labels"] = json!({"new": "1"});
+            let fields = json!({"f:metadata": {"f:labels": {"f:new": {}}}});
+            let manager = crate::options::FIELD_MANAGER;
+            object["metadata"]["managedFields"] =
+                json!([{"manager": manager, "operation": "Apply", "fieldsV1": fields}]);
+            object
+        };
+        let entry = json!({"group": "*", "kind": "*", "jsonPointers": ["/metadata/labels/new"]});
+        let options = SyncOptions {
+            ignore_differences: vec![wavetank_json::from_value(entry).unwrap()],
+            ..SyncOptions::default()
+        };
+        let predicted = labelled(deployment("a", 1));
+        let said = |live: Value| is_modified(&asked(live), &predicted, &options).unwrap();
+        assert!(said(deployment("a", 1)));
+        assert!(!said(labelled(deployment("a", 1))));
     }
 
     /// SYNC-149: a prediction without our fields cannot be judged.

@@ -1,6 +1,7 @@
 // Command diff asks Argo CD's comparison: of each line on standard input, a JSON object with a `target`, a `live` object and
-// what is `ignored`, it says on a line of its own whether they differ (`modified`), or what it cannot compare (`error`). Its
-// argument is the OpenAPI document (version 2) of the cluster.
+// what is `ignored`, it says on a line of its own whether they differ (`modified`), or what it cannot compare (`error`). With
+// what the server `predicted`, the answer to a dry run, it is the comparison by the server. Its argument is the OpenAPI
+// document (version 2) of the cluster.
 package main
 
 import (
@@ -23,6 +24,13 @@ type question struct {
 	Target  map[string]any                       `json:"target"`
 	Live    map[string]any                       `json:"live"`
 	Ignored []v1alpha1.ResourceIgnoreDifferences `json:"ignored"`
+	// What a dry run answered; empty for the comparison on the client's side.
+	Predicted json.RawMessage `json:"predicted"`
+}
+
+// Run gives the answer that is known already.
+func (asked question) Run(context.Context, *unstructured.Unstructured, string) (string, error) {
+	return string(asked.Predicted), nil
 }
 
 type answer struct {
@@ -91,12 +99,15 @@ func compare(asked question, types *managedfields.GvkParser) (out answer) {
 		ignored = []v1alpha1.ResourceIgnoreDifferences{}
 	}
 	status := v1alpha1.OverrideIgnoreDiff{JSONPointers: []string{"/status"}}
-	config, err := argodiff.NewDiffConfigBuilder().
+	builder := argodiff.NewDiffConfigBuilder().
 		WithDiffSettings(ignored, map[string]v1alpha1.ResourceOverride{"*/*": {IgnoreDifferences: status}}, false, normalizers.IgnoreNormalizerOpts{}).
 		WithTracking("app.kubernetes.io/instance", string(v1alpha1.TrackingMethodAnnotation)).
 		WithNoCache().
-		WithGVKParser(types).
-		Build()
+		WithGVKParser(types)
+	if asked.Predicted != nil {
+		builder.WithServerSideDiff(true).WithServerSideDryRunner(asked).WithIgnoreMutationWebhook(true).WithManager("argocd-controller")
+	}
+	config, err := builder.Build()
 	if err != nil {
 		return answer{Error: err.Error()}
 	}

@@ -3,6 +3,7 @@
 
   KUBEBUILDER_ASSETS=DIR tools/diff/record.py                 writes src/diff/recorded.json
   KUBEBUILDER_ASSETS=DIR tools/diff/record.py --fuzz N SEED   N random pairs: Argo CD's answers beside ours
+  KUBEBUILDER_ASSETS=DIR tools/diff/record.py --fuzz-server N SEED   so by dry runs of the server, N at most
 
 Starts the control plane of that directory, which says what each object of cases.yaml is once it is stored, and builds the
 program in this folder, which is Argo CD's own code (Go fetches it). The test `recorded` of `src/diff.rs` has to answer as
@@ -37,8 +38,7 @@ def store(plane, objects):
         meta.setdefault("annotations", {})[TRACKING] = f"app:{group}/{kind}:{namespace}/{meta['name']}"
         sent = copy.deepcopy(target)
         sent["metadata"]["annotations"][APPLIED] = json.dumps(target, sort_keys=True, separators=(",", ":")) + "\n"
-        root = f"/apis/{api}" if group else f"/api/{api}"
-        place = f"{root}/namespaces/{namespace}/{plural(kind)}" if namespace else f"{root}/{plural(kind)}"
+        place = address(target)
         definition = kind == "CustomResourceDefinition"
         code, live = plane.ask("POST", place + ("" if definition else "?dryRun=All"), sent)
         if definition:
@@ -96,6 +96,48 @@ def pair(objects, case):
             for name, fields in case["owners"].items()
         ]
     return {"target": target, "live": live, "ignored": case.get("ignored", [])}
+
+
+def address(target):
+    """The path of an object, and that of its kind."""
+    api, meta = target["apiVersion"], target["metadata"]
+    root = f"/apis/{api}" if "/" in api else f"/api/{api}"
+    namespace = f"/namespaces/{meta['namespace']}" if "namespace" in meta else ""
+    return f"{root}{namespace}/{plural(target['kind'])}"
+
+
+def predicted(plane, chance, number):
+    """A random change of an object that was applied from the server and changed by somebody, and what a dry run says of it."""
+    base = copy.deepcopy(chance.random.choice(list(chance.objects.values()))["target"])
+    if base["kind"] == "CustomResourceDefinition":
+        return None
+    base["metadata"]["name"] = f"n{number}"
+    annotations = base["metadata"]["annotations"]
+    annotations[TRACKING] = annotations[TRACKING].rpartition("/")[0] + f"/n{number}"
+    place, apply = f"{address(base)}/n{number}", "application/apply-patch+yaml"
+    first = copy.deepcopy(base)
+    if chance.random.random() < 0.4:
+        chance.change(first, False)
+    if plane.ask("PATCH", place + "?fieldManager=argocd-controller&force=true", first, apply)[0] not in (200, 201):
+        return None
+    for manager in chance.random.choice([[], ["hpa"], ["hpa", "somebody"]]):
+        changed = plane.ask("GET", place)[1]
+        if changed["metadata"].get("managedFields"):
+            del changed["metadata"]["managedFields"]
+        chance.change(changed, True)
+        plane.ask("PUT", place + f"?fieldManager={manager}", changed)
+    live = plane.ask("GET", place)[1]
+    target = copy.deepcopy(base)
+    for _ in range(chance.random.choice([0, 0, 1, 1, 2, 3])):
+        chance.change(target, False)
+    code, answer = plane.ask("PATCH", place + "?fieldManager=argocd-controller&force=true&dryRun=All", target, apply)
+    plane.ask("DELETE", place)
+    if code != 200 or live.get("kind") == "Status":
+        return None
+    ignored = [chance.ignored(target, copy.deepcopy(live))] if chance.random.random() < 0.3 else []
+    # What managers own is taken out before the server is asked: here it was asked without.
+    ignored = [entry for entry in ignored if "managedFieldsManagers" not in entry]
+    return {"target": target, "live": live, "ignored": ignored, "predicted": answer}
 
 
 def ask(command, questions):
@@ -201,9 +243,10 @@ class Chance:
         return {"target": target, "live": live, "ignored": [self.ignored(target, live) for _ in range(some)]}
 
 
-def fuzz(objects, reference, number, seed):
+def fuzz(objects, reference, number, seed, plane=None):
     chance = Chance(seed, objects)
-    questions = [chance.pair() for _ in range(number)]
+    questions = [predicted(plane, chance, one) if plane else chance.pair() for one in range(number)]
+    questions = [question for question in questions if question]
     ours = ["cargo", "run", "--quiet", "--package", "wavetank-sync", "--example", "diff"]
     answers = list(zip(questions, ask(reference, questions), ask(ours, questions)))
     # What Argo CD cannot compare has no answer.
@@ -211,7 +254,7 @@ def fuzz(objects, reference, number, seed):
     for question, theirs, our in others:
         print(json.dumps({"question": question, "argo": theirs, "ours": our}))
     refused, modified = sum(bool(one[1].get("error")) for one in answers), sum(one[1]["modified"] for one in answers)
-    print(f"{number} pairs, {modified} modified, {refused} that Argo CD cannot compare, {len(others)} differ", file=sys.stderr)
+    print(f"{len(questions)} pairs, {modified} modified, {refused} that Argo CD cannot compare, {len(others)} differ", file=sys.stderr)
     return bool(others)
 
 
@@ -227,6 +270,8 @@ def main():
         reference = [HERE / "diff", types]
         if sys.argv[1:2] == ["--fuzz"]:
             return fuzz(objects, reference, int(sys.argv[2]), int(sys.argv[3]))
+        if sys.argv[1:2] == ["--fuzz-server"]:
+            return fuzz(objects, reference, int(sys.argv[2]), int(sys.argv[3]), plane)
         record(objects, given["cases"], reference)
     finally:
         plane.stop()
