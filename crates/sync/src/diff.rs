@@ -23,12 +23,8 @@ use crate::target;
 pub(crate) fn is_modified(target: &Value, live: &Value, options: &SyncOptions) -> bool {
     let ignored = options.ignored(target);
     // Since 3.6 the merge is the server's business: without a dry run the object is compared as any other.
-    if options.version < ArgoVersion::V3_6
-        && (options.server_side_apply || argo::has_option(target, "ServerSideApply=true"))
-        && let Some(modified) = is_modified_from_the_server(target, live, options)
-    {
-        return modified;
-    }
+    let merges_as_the_server = options.version < ArgoVersion::V3_6
+        && (options.server_side_apply || argo::has_option(target, "ServerSideApply=true"));
     let (mut target, mut live) = (target.clone(), live.clone());
     ignore::strip_conflicts(&ignored, &mut target, &mut live);
     for object in [&mut target, &mut live] {
@@ -37,6 +33,10 @@ pub(crate) fn is_modified(target: &Value, live: &Value, options: &SyncOptions) -
             None => whole_numbers(object),
         }
         ignore::normalise(&ignored, options, object);
+    }
+    if merges_as_the_server && let Some(modified) = differs_from_the_server(&target, &live, options)
+    {
+        return modified;
     }
     let with_original = last_applied(&live).and_then(|mut original| {
         ignore::normalise(&ignored, options, &mut original);
@@ -133,10 +133,7 @@ fn differs(mut original: Value, target: &Value, live: &Value) -> Option<bool> {
         return Some(false);
     }
     patch::strategic(&mut predicted, patch, schema).ok()?;
-    Some(
-        predicted != *live
-            && filled(&gvk, schema, predicted)? != filled(&gvk, schema, live.clone())?,
-    )
+    differs_when_filled(&gvk, schema, predicted, live)
 }
 
 /// Neither the namespace nor an empty map of annotations is a difference.
@@ -178,6 +175,19 @@ fn without_claim_defaults<'a>(
     Cow::Owned(out)
 }
 
+/// Whether two objects differ when both have the defaults of their type; `None` where they cannot be given.
+fn differs_when_filled(
+    gvk: &GroupVersionKind,
+    schema: SchemaRef<'_>,
+    predicted: Value,
+    live: &Value,
+) -> Option<bool> {
+    if predicted == *live {
+        return Some(false);
+    }
+    Some(filled(gvk, schema, predicted)? != filled(gvk, schema, live.clone())?)
+}
+
 /// The object with the defaults of its type; what does not fit the type gets none.
 fn filled(gvk: &GroupVersionKind, schema: SchemaRef<'_>, mut object: Value) -> Option<Value> {
     let mut before = object.clone();
@@ -196,18 +206,9 @@ fn filled(gvk: &GroupVersionKind, schema: SchemaRef<'_>, mut object: Value) -> O
 
 /// Whether a server-side apply would change the object: a field that we own and no longer want goes by it. `None` where
 /// the merge is not known.
-fn is_modified_from_the_server(
-    target: &Value,
-    live: &Value,
-    options: &SyncOptions,
-) -> Option<bool> {
+fn differs_from_the_server(target: &Value, live: &Value, options: &SyncOptions) -> Option<bool> {
     let gvk = GroupVersionKind::of(target)?;
     let schema = schema::builtin(&gvk)?;
-    let (mut target, mut live) = (target.clone(), live.clone());
-    let ignored = options.ignored(&target);
-    ignore::strip_conflicts(&ignored, &mut target, &mut live);
-    ignore::normalise(&ignored, options, &mut target);
-    ignore::normalise(&ignored, options, &mut live);
     let (version, reset) = (gvk.api_version(), FieldSet::default());
     let writer = Writer {
         manager: &options.manager,
@@ -216,14 +217,15 @@ fn is_modified_from_the_server(
         time: "",
         reset: &reset,
     };
-    let managed = ManagedFields::of(&live).ok()?;
+    let managed = ManagedFields::of(live).ok()?;
+    let mut live = live.clone();
     target::metadata(&mut live).remove("managedFields");
     let tracked = Tracked {
         object: &live,
         managed: &managed,
     };
-    let (predicted, _) = patch::apply::apply(Some(tracked), &target, &writer, true, schema).ok()?;
-    Some(predicted != live)
+    let (predicted, _) = patch::apply::apply(Some(tracked), target, &writer, true, schema).ok()?;
+    differs_when_filled(&gvk, schema, predicted, &live)
 }
 
 #[cfg(test)]
@@ -351,6 +353,30 @@ mod tests {
             ..SyncOptions::default()
         };
         assert!(!is_modified(&target, &live, &options));
+    }
+
+    /// SYNC-149: before 3.6, too, quantities in other words are none, nor are defaults.
+    #[test]
+    fn server_side_applied_objects_have_types() {
+        let target = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "demo"},
+            "spec": {"containers": [{"name": "a", "image": "b:1", "resources": {"requests": {"cpu": "1000m"}}}]}});
+        let mut live = target.clone();
+        let container = &mut live["spec"]["containers"][0];
+        container["resources"]["requests"]["cpu"] = "1".into();
+        container["imagePullPolicy"] = "IfNotPresent".into();
+        let items = json!({"f:name": {}, "f:image": {}, "f:imagePullPolicy": {}, "f:resources": {"f:requests": {"f:cpu": {}}}});
+        let fields = json!({"f:spec": {"f:containers": {"k:{\"name\":\"a\"}": items}}});
+        live["metadata"]["managedFields"] = json!([{"manager": "argocd-controller", "operation": "Apply",
+            "apiVersion": "v1", "fieldsType": "FieldsV1", "time": "2026-01-01T00:00:00Z", "fieldsV1": fields}]);
+        let options = SyncOptions {
+            version: ArgoVersion::V3_5,
+            server_side_apply: true,
+            ..SyncOptions::default()
+        };
+        assert!(!is_modified(&target, &live, &options));
+        let mut other = target;
+        other["spec"]["containers"][0]["resources"]["requests"]["cpu"] = "1001m".into();
+        assert!(is_modified(&other, &live, &options));
     }
 
     /// SYNC-149: what is applied from the server is merged as the server does: what we own and no longer want goes, what
