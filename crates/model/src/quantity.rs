@@ -66,11 +66,14 @@ impl Quantity {
     /// Rounded up to thousandths, as those of resource lists are when they are decoded.
     #[must_use]
     pub fn rounded_up_to_milli(self) -> Self {
-        let rounded = Self {
+        // What is whole so already may be more than thousandths can count.
+        if self.nanos % (NANO / 1000) == 0 {
+            return self;
+        }
+        Self {
             nanos: i128::from(self.millis()) * (NANO / 1000),
             format: Format::DecimalSi,
-        };
-        if rounded == self { self } else { rounded }
+        }
     }
 
     /// Whether it is a whole number of units.
@@ -340,6 +343,17 @@ mod tests {
             (rounded("1u"), rounded("1.5Gi")),
             ("1m".to_owned(), "1536Mi".to_owned())
         );
+        // As a real server stores them.
+        for (written, stored) in [
+            ("10P", "10P"),
+            ("9Pi", "9Pi"),
+            ("9223372036854775807", "9223372036854775807"),
+            ("0.0001", "1m"),
+            ("1e16", "10e15"),
+            ("9300000000000000", "9300T"),
+        ] {
+            assert_eq!(rounded(written), stored);
+        }
         let is_whole = |text: &str| text.parse::<Quantity>().unwrap().is_whole();
         assert!(is_whole("1Gi") && !is_whole("1500m"));
     }
