@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::Request;
 use http::header::USER_AGENT;
+use wavetank_model::boolean;
 
 use crate::asked::header;
 use crate::request::Query;
@@ -27,7 +28,7 @@ pub(crate) fn is_asked(request: &Request<Bytes>) -> bool {
         let query = Query::parse(query);
         let said = query.text("pretty");
         if !said.is_empty() {
-            return matches!(said, "1" | "t" | "T" | "TRUE" | "true" | "True");
+            return boolean::parse(said) == Some(true);
         }
     }
     let agent = header(request, &USER_AGENT);

@@ -60,7 +60,13 @@ impl Input {
                 StorageBinding::Immediate => Binding::Immediate,
                 StorageBinding::WaitForFirstConsumer => Binding::FirstConsumer,
             },
-            scripted: app.settings.health_scripts.keys().cloned().collect(),
+            scripted: app
+                .settings
+                .customizations
+                .health_scripts
+                .keys()
+                .cloned()
+                .collect(),
             allowed: scenario
                 .annotations
                 .get(ALLOW)

@@ -7,7 +7,7 @@ use wavetank_json::Value;
 use wavetank_model::{ObjectKey, Reference, Verb, argo};
 use wavetank_scenario as scenario;
 use wavetank_scenario::{App, SyncRequest};
-use wavetank_sync::ignore::{IgnoredDifference, IgnoredFields, ResourceUpdates};
+use wavetank_sync::ignore::{IgnoredDifference, ResourceUpdates};
 use wavetank_sync::operation::{Backoff, OperationState, RetryStrategy};
 use wavetank_sync::options::{ManagedNamespaceMetadata, SyncStrategy};
 use wavetank_sync::project::Project;
@@ -162,7 +162,7 @@ pub(crate) fn app_options(app: &App, items: &[String]) -> SyncOptions {
     options
         .ignore_differences
         .extend(of_every_app(&app.settings));
-    options.ignore_aggregated_roles = app.settings.ignores_aggregated_roles;
+    options.ignore_aggregated_roles = app.settings.customizations.ignores_aggregated_roles;
     options.managed_namespace = app
         .sync_policy
         .managed_namespace_metadata
@@ -237,32 +237,28 @@ pub(crate) fn project(app: &App) -> Result<Option<Project>, String> {
 
 /// The differences that are ignored in every app.
 fn of_every_app(settings: &scenario::AppSettings) -> impl Iterator<Item = IgnoredDifference> {
-    settings.ignored_differences.iter().map(|(kind, fields)| {
-        let (group, kind) = kind.split_once('/').unwrap_or(("", kind));
-        IgnoredDifference {
-            group: group.to_owned(),
-            kind: kind.to_owned(),
-            json_pointers: fields.json_pointers.clone(),
-            jq_path_expressions: fields.jq_path_expressions.clone(),
-            managed_fields_managers: fields.managed_fields_managers.clone(),
-            ..IgnoredDifference::default()
-        }
-    })
+    let differences = settings.customizations.ignored_differences.iter();
+    differences.map(|(kind, fields)| of_kind(kind, fields))
+}
+
+fn of_kind(kind: &str, fields: &scenario::IgnoredFields) -> IgnoredDifference {
+    IgnoredDifference {
+        json_pointers: fields.json_pointers.clone(),
+        jq_path_expressions: fields.jq_path_expressions.clone(),
+        managed_fields_managers: fields.managed_fields_managers.clone(),
+        ..IgnoredDifference::of_kind(kind)
+    }
 }
 
 /// Which changes of objects count.
 pub(crate) fn resource_updates(
     settings: &scenario::AppSettings,
 ) -> Result<ResourceUpdates, String> {
-    let rules = settings.ignored_updates.iter().map(|(kind, fields)| {
-        let fields = IgnoredFields {
-            json_pointers: fields.json_pointers.clone(),
-            jq_path_expressions: fields.jq_path_expressions.clone(),
-        };
-        (kind.clone(), fields)
-    });
+    let customizations = &settings.customizations;
+    let rules = customizations.ignored_updates.iter();
+    let rules = rules.map(|(kind, fields)| (kind.clone(), of_kind(kind, fields)));
     let differences: Vec<IgnoredDifference> = of_every_app(settings)
-        .filter(|_| settings.ignores_differences_on_updates)
+        .filter(|_| customizations.ignores_differences_on_updates)
         .collect();
     ResourceUpdates::new(&rules.collect(), &differences)
 }
@@ -339,7 +335,7 @@ mod tests {
             jq_path_expressions: vec![".spec[".to_owned()],
             ..scenario::IgnoredFields::default()
         };
-        let differences = &mut everywhere.settings.ignored_differences;
+        let differences = &mut everywhere.settings.customizations.ignored_differences;
         differences.insert("apps/Deployment".to_owned(), fields);
         let said = check(&everywhere).unwrap_err();
         assert!(said.contains("`.spec[` cannot be read"), "{said}");
@@ -356,7 +352,7 @@ mod tests {
             managed_fields_managers: vec!["hpa".to_owned()],
             ..scenario::IgnoredFields::default()
         };
-        let differences = &mut app.settings.ignored_differences;
+        let differences = &mut app.settings.customizations.ignored_differences;
         differences.insert("apps/Deployment".to_owned(), fields.clone());
         differences.insert("*/*".to_owned(), fields);
         let options = app_options(&app, &[]);

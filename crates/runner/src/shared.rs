@@ -169,6 +169,7 @@ impl Shared {
         let settings = &scenario.app.settings;
         // What cannot be read was refused before the run.
         let updates = settings
+            .customizations
             .ignores_resource_updates
             .then(|| resource_updates(settings).ok())
             .flatten();

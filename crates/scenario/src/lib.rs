@@ -41,7 +41,7 @@ pub use problem::{Location, Problem, Problems, Severity, Source};
 pub use schema::schema;
 pub use shape::duration;
 pub use types::{
-    App, AppSettings, Automated, Backoff, BoundAction, Cluster, Commit, Exception, Fault,
-    FaultEffect, IgnoredFields, Limits, Passes, Retry, Scenario, Step, StepAction, StorageBinding,
-    SyncPolicy, SyncRequest, SyncStrategy,
+    App, AppSettings, Automated, Backoff, BoundAction, Cluster, Commit, Customizations, Exception,
+    Fault, FaultEffect, IgnoredFields, Limits, Passes, Retry, Scenario, Step, StepAction,
+    StorageBinding, SyncPolicy, SyncRequest, SyncStrategy,
 };

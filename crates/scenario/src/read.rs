@@ -172,12 +172,7 @@ pub(crate) fn patched(app: &App, merge: &Value) -> Result<App, String> {
     let mut patched = app.clone();
     patched.sync_policy = reader.sync_policy(node.get("syncPolicy"));
     patched.settings = reader.settings(node.get("settings"));
-    patched.settings.health_scripts = app.settings.health_scripts.clone();
-    patched.settings.ignored_updates = app.settings.ignored_updates.clone();
-    patched.settings.ignores_resource_updates = app.settings.ignores_resource_updates;
-    patched.settings.ignored_differences = app.settings.ignored_differences.clone();
-    patched.settings.ignores_differences_on_updates = app.settings.ignores_differences_on_updates;
-    patched.settings.ignores_aggregated_roles = app.settings.ignores_aggregated_roles;
+    patched.settings.customizations = app.settings.customizations.clone();
     patched.ignore_differences = list(&written, "ignoreDifferences");
     patched.finalizers = strings(node.get("finalizers"));
     patched.project = written.get("project").cloned();

@@ -196,6 +196,13 @@ pub struct AppSettings {
     pub passes: Passes,
     /// Which Argo CD.
     pub version: ArgoVersion,
+    /// What the installation of Argo CD says of kinds.
+    pub customizations: Customizations,
+}
+
+/// What an installation of Argo CD says of kinds, inline, in folders of scripts and in `argocd-cm`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Customizations {
     /// Health scripts: `<group>/<Kind>` to Lua.
     pub health_scripts: BTreeMap<String, String>,
     /// `resource.ignoreResourceUpdatesEnabled`.
@@ -236,6 +243,14 @@ impl Default for AppSettings {
             resource_tracking_method: "annotation".to_owned(),
             passes: Passes::default(),
             version: ArgoVersion::default(),
+            customizations: Customizations::default(),
+        }
+    }
+}
+
+impl Default for Customizations {
+    fn default() -> Self {
+        Self {
             health_scripts: BTreeMap::new(),
             ignores_resource_updates: true,
             ignored_updates: BTreeMap::new(),

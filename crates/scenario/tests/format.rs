@@ -491,8 +491,9 @@ fn ignored_updates_are_read_from_a_config_map() {
     let read = |text: &str| load_bytes(&file, text.as_bytes(), &LoadOptions::default());
     let loaded = read(&text).unwrap();
     let settings = &loaded.scenarios[0].app.settings;
-    assert!(!settings.ignores_resource_updates);
+    assert!(!settings.customizations.ignores_resource_updates);
     let rules: Vec<String> = settings
+        .customizations
         .ignored_updates
         .iter()
         .map(|(kind, rule)| {
@@ -511,8 +512,12 @@ fn ignored_updates_are_read_from_a_config_map() {
             "apps/ReplicaSet [\"/spec\"] []",
         ]
     );
-    assert!(settings.ignores_aggregated_roles && !settings.ignores_differences_on_updates);
+    assert!(
+        settings.customizations.ignores_aggregated_roles
+            && !settings.customizations.ignores_differences_on_updates
+    );
     let differences: Vec<String> = settings
+        .customizations
         .ignored_differences
         .iter()
         .map(|(kind, rule)| {
@@ -546,6 +551,7 @@ fn ignored_updates_are_read_from_a_config_map() {
         read(&on).unwrap().scenarios[0]
             .app
             .settings
+            .customizations
             .ignores_resource_updates
     );
 }

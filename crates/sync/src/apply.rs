@@ -29,7 +29,7 @@ use discovery::Discovery;
 
 #[cfg(test)]
 pub(crate) use client_side::annotated;
-pub(crate) use client_side::typed;
+pub(crate) use client_side::{last_applied_of, typed};
 pub use connection::USER_AGENT;
 pub use output::clean_error;
 

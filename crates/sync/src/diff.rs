@@ -10,11 +10,11 @@
 use std::borrow::Cow;
 
 use wavetank_json::{Map, Value};
-use wavetank_model::patch::apply::{FieldSet, LAST_APPLIED, ManagedFields, Tracked, Writer};
+use wavetank_model::patch::apply::{FieldSet, ManagedFields, Tracked, Writer};
 use wavetank_model::schema::SchemaRef;
-use wavetank_model::{ArgoVersion, GroupVersionKind, argo, defaults, object, patch, schema};
+use wavetank_model::{ArgoVersion, GroupVersionKind, argo, defaults, patch, schema};
 
-use crate::apply::typed;
+use crate::apply::{last_applied_of, typed};
 use crate::ignore;
 use crate::options::SyncOptions;
 use crate::target;
@@ -83,8 +83,7 @@ fn only_what_is_in(mask: &Value, object: &Value) -> Value {
 
 /// What was applied last, if the live object says so.
 fn last_applied(live: &Value) -> Option<Value> {
-    let text = object::annotation(live, LAST_APPLIED)?;
-    let mut written: Value = serde_json::from_str(text).ok()?;
+    let mut written = last_applied_of(live);
     whole_numbers(&mut written);
     let kind = written.get("kind").and_then(Value::as_str);
     kind.is_some_and(|kind| !kind.is_empty()).then_some(written)
@@ -231,6 +230,7 @@ fn differs_from_the_server(target: &Value, live: &Value, options: &SyncOptions) 
 #[cfg(test)]
 mod tests {
     use wavetank_json::json;
+    use wavetank_model::patch::apply::LAST_APPLIED;
 
     use super::*;
     use crate::engine::TrackingMethod;

@@ -15,7 +15,7 @@ use wavetank_model::{GroupVersionKind, ObjectKey, argo, object};
 
 use crate::options::SyncOptions;
 pub(crate) use respect::with_live_values;
-pub use updates::{IgnoredFields, ResourceUpdates};
+pub use updates::ResourceUpdates;
 
 /// One entry of an Application's `ignoreDifferences`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +38,16 @@ pub struct IgnoredDifference {
 }
 
 impl IgnoredDifference {
+    /// An entry about all objects of a kind, `<group>/<Kind>` or `<Kind>`, that ignores nothing yet.
+    pub fn of_kind(kind: &str) -> Self {
+        let (group, kind) = kind.split_once('/').unwrap_or(("", kind));
+        Self {
+            group: group.to_owned(),
+            kind: kind.to_owned(),
+            ..Self::default()
+        }
+    }
+
     /// The first jq path that cannot be read.
     pub fn unreadable(&self) -> Option<&str> {
         let mut paths = self.jq_path_expressions.iter();

@@ -144,7 +144,7 @@ pub fn assessor(scenario: &Scenario, cluster: &dyn Cluster) -> Result<Assessor, 
     let now: wavetank_health::LuaClock = Arc::new(move || epoch.wall(clock.now()).as_second());
     let settings = &scenario.app.settings;
     let assessor = Assessor::new().with_version(settings.version);
-    Ok(assessor.with_scripts(&settings.health_scripts, &now))
+    Ok(assessor.with_scripts(&settings.customizations.health_scripts, &now))
 }
 
 /// The rules of health that `scenario` asks for, which must be the built-in ones.
@@ -154,7 +154,7 @@ pub fn assessor(scenario: &Scenario, cluster: &dyn Cluster) -> Result<Assessor, 
 #[cfg(not(feature = "lua"))]
 pub fn assessor(scenario: &Scenario, _cluster: &dyn Cluster) -> Result<Assessor, String> {
     let settings = &scenario.app.settings;
-    if settings.health_scripts.is_empty() {
+    if settings.customizations.health_scripts.is_empty() {
         return Ok(Assessor::new().with_version(settings.version));
     }
     Err("`resourceCustomizations` needs Lua, and this program was built without it".to_owned())

@@ -17,6 +17,7 @@ use kube_cel::cel::common::ast::{
 };
 use kube_cel::cel::objects::{Key, OptionalValue};
 use kube_cel::cel::{Context, ExecutionError, Value};
+use wavetank_model::boolean;
 
 use super::pairs::{self, INSERT, MERGE, PAIRS};
 use super::parts::parts;
@@ -245,11 +246,7 @@ fn ordered(range: Value) -> Value {
 fn as_bool(value: &Value) -> Result<Value, ExecutionError> {
     let known = match value {
         Value::Bool(flag) => Some(*flag),
-        Value::String(text) => match text.as_str() {
-            "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-            "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-            _ => None,
-        },
+        Value::String(text) => boolean::parse(text),
         _ => return Err(ExecutionError::NoSuchOverload),
     };
     known.map(Value::Bool).ok_or_else(|| {

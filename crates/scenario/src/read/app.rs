@@ -11,7 +11,8 @@ use crate::shape::{Ty, check};
 use crate::sources::Declared;
 use crate::sources::customizations::{ignored_differences, ignored_updates};
 use crate::types::{
-    App, AppSettings, Automated, Backoff, Cluster, Passes, Retry, StorageBinding, SyncPolicy,
+    App, AppSettings, Automated, Backoff, Cluster, Customizations, Passes, Retry, StorageBinding,
+    SyncPolicy,
 };
 use crate::unsupported;
 use crate::yaml::{Node, NodeValue};
@@ -244,36 +245,24 @@ impl Reader<'_, '_> {
                 .unwrap_or(default.version),
             ..default
         };
-        self.customizations(node.get("resourceCustomizations"), &mut settings);
+        self.customizations(
+            node.get("resourceCustomizations"),
+            &mut settings.customizations,
+        );
         // What the scenario says itself wins over the file of a ConfigMap.
         let written = node.get("ignoreResourceUpdatesEnabled");
         if let Some(enabled) = written.and_then(Node::boolean) {
-            settings.ignores_resource_updates = enabled;
+            settings.customizations.ignores_resource_updates = enabled;
         }
         settings
     }
 
     /// Inline ones, folders, and the `ConfigMap` `argocd-cm`; later ones win.
-    fn customizations(&mut self, node: Option<&Node>, settings: &mut AppSettings) {
+    fn customizations(&mut self, node: Option<&Node>, out: &mut Customizations) {
         for item in node.into_iter().flat_map(Node::items) {
             if let Some(path) = item.scalar_text() {
-                let read = self.sources.customizations(path, item.span, self.context);
-                settings.health_scripts.extend(read.health);
-                settings.ignored_updates.extend(read.updates);
-                settings.ignored_differences.extend(read.differences);
-                for (switch, said) in [
-                    (&mut settings.ignores_resource_updates, read.enabled),
-                    (
-                        &mut settings.ignores_differences_on_updates,
-                        read.differences_on_updates,
-                    ),
-                    (
-                        &mut settings.ignores_aggregated_roles,
-                        read.aggregated_roles,
-                    ),
-                ] {
-                    *switch = said.unwrap_or(*switch);
-                }
+                self.sources
+                    .customizations(path, item.span, self.context, out);
                 continue;
             }
             let text = |key: &str| item.get(key).and_then(Node::string);
@@ -291,11 +280,11 @@ impl Reader<'_, '_> {
                 );
             }
             if let Some(script) = script {
-                settings.health_scripts.insert(key.clone(), script);
+                out.health_scripts.insert(key.clone(), script);
             }
             if let Some(updates) = updates {
                 let fields = ignored_updates(updates, self.context);
-                settings.ignored_updates.insert(key.clone(), fields);
+                out.ignored_updates.insert(key.clone(), fields);
             }
             if let Some(differences) = differences {
                 // Here the core group is said as none.
@@ -305,7 +294,7 @@ impl Reader<'_, '_> {
                     &format!("/{key}")
                 };
                 let fields = ignored_differences(differences, kind, self.context);
-                settings.ignored_differences.insert(key, fields);
+                out.ignored_differences.insert(key, fields);
             }
         }
     }

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use wavetank_model::boolean;
+
 use super::{Sources, collect_named, parse, reason};
 use crate::context::Context;
 use crate::format;
 use crate::shape::{Ty, check};
-use crate::types::IgnoredFields;
+use crate::types::{Customizations, IgnoredFields};
 use crate::yaml::{Node, Span};
 
 /// The switch in `argocd-cm`.
@@ -17,59 +19,41 @@ const COMPARE_OPTIONS: &str = "resource.compareoptions";
 /// How its customizations begin.
 const CUSTOMIZATIONS: &str = "resource.customizations";
 
-/// What a folder or an `argocd-cm` says, by `<group>/<Kind>`.
-#[derive(Debug, Default)]
-pub(crate) struct Customizations {
-    /// Health scripts.
-    pub health: Vec<(String, String)>,
-    /// Fields whose changes are passed over.
-    pub updates: Vec<(String, IgnoredFields)>,
-    /// Whether any are.
-    pub enabled: Option<bool>,
-    /// Fields that comparisons pass over.
-    pub differences: Vec<(String, IgnoredFields)>,
-    /// Whether those are passed over in updates.
-    pub differences_on_updates: Option<bool>,
-    /// Whether the rules of aggregated roles are.
-    pub aggregated_roles: Option<bool>,
-    /// Whether anything was read at all.
-    found: bool,
-}
-
 impl Sources<'_> {
-    /// What a folder laid out as `<group>/<Kind>/health.lua` says (in its names `_` stands for `*`), or the `argocd-cm`
-    /// `ConfigMap` in a file.
+    /// Takes over what a folder laid out as `<group>/<Kind>/health.lua` says (in its names `_` stands for `*`), or the
+    /// `argocd-cm` `ConfigMap` in a file. What was said before stays where nothing else is said.
     pub(crate) fn customizations(
         &mut self,
         text: &str,
         span: Span,
         context: &mut Context,
-    ) -> Customizations {
-        let mut out = Customizations::default();
+        out: &mut Customizations,
+    ) {
         let Some(path) = self.resolve(text, span, context) else {
-            return out;
+            return;
         };
+        let mut found = false;
         if path.is_dir() {
-            out.health = scripts(&path, span, context);
-            out.found = !out.health.is_empty();
+            let scripts = scripts(&path, span, context);
+            found = !scripts.is_empty();
+            out.health_scripts.extend(scripts);
         } else {
             for document in self.documents(&path, span, context).unwrap_or_default() {
                 for (key, value) in document.get("data").map_or(&[][..], Node::entries) {
-                    self.setting(&path, key, value, context, &mut out);
+                    found |= self.setting(&path, key, value, context, out);
                 }
             }
         }
-        if !out.found {
+        if !found {
             context.warning(
                 span,
                 format!("there are no customizations in `{text}`"),
                 "`<group>/<Kind>/health.lua` in a folder, `resource.customizations.health.…`, `….ignoreDifferences.…` or `….ignoreResourceUpdates.…` in a ConfigMap",
             );
         }
-        out
     }
 
-    /// One entry of `argocd-cm`.
+    /// One entry of `argocd-cm`; says whether it is one that is read.
     fn setting(
         &self,
         file: &Path,
@@ -77,29 +61,29 @@ impl Sources<'_> {
         value: &Node,
         context: &mut Context,
         out: &mut Customizations,
-    ) {
+    ) -> bool {
         let (name, text) = (key.scalar_text().unwrap_or_default(), value.scalar_text());
         if name == ENABLED {
-            out.found = true;
-            match text.map(enabled) {
-                Some(Ok(enabled)) => out.enabled = enabled,
+            match text.map(|text| (text, boolean::parse(text))) {
+                Some((_, Some(enabled))) => out.ignores_resource_updates = enabled,
+                // The default.
+                Some(("", None)) => {}
                 _ => context.error(
                     value.span,
                     format!("`{name}` is neither true nor false"),
                     "Argo CD reads nothing of its settings then",
                 ),
             }
-            return;
+            return true;
         }
         if name == COMPARE_OPTIONS {
-            out.found = true;
             if let Some(node) = self.inner(file, name, text.unwrap_or_default(), context) {
                 compare_options(&node, context, out);
             }
-            return;
+            return true;
         }
         let Some(rest) = name.strip_prefix(CUSTOMIZATIONS) else {
-            return;
+            return false;
         };
         let mut parts = rest.splitn(3, '.').skip(1);
         match (parts.next(), parts.next(), text) {
@@ -108,8 +92,7 @@ impl Sources<'_> {
                     || kind.to_owned(),
                     |(group, kind)| format!("{group}/{kind}"),
                 );
-                out.found = true;
-                out.health.push((kind, script.to_owned()));
+                out.health_scripts.insert(kind, script.to_owned());
             }
             (
                 Some(what @ ("ignoreResourceUpdates" | "ignoreDifferences")),
@@ -119,30 +102,34 @@ impl Sources<'_> {
                 let Some(kind) = kind_of(kind) else {
                     let label = "expected `<group>_<Kind>`, `<Kind>` or `all`";
                     context.error(key.span, format!("`{kind}` names no kind"), label);
-                    return;
+                    return false;
                 };
-                out.found = true;
                 let fields = self.inner(file, name, text, context);
                 if what == "ignoreDifferences" {
                     let fields = fields.map(|node| {
                         check(&node, &Ty::Map(&format::IGNORED_DIFFERENCES), context);
                         ignored_differences(&node, &kind, context)
                     });
-                    out.differences.push((kind, fields.unwrap_or_default()));
+                    out.ignored_differences
+                        .insert(kind, fields.unwrap_or_default());
                 } else {
                     let fields = fields.map(|node| {
                         check(&node, &Ty::Map(&format::IGNORED_UPDATES), context);
                         ignored_updates(&node, context)
                     });
-                    out.updates.push((kind, fields.unwrap_or_default()));
+                    out.ignored_updates.insert(kind, fields.unwrap_or_default());
                 }
             }
-            _ => context.warning(
-                key.span,
-                format!("`{name}` changes nothing here"),
-                "only `health`, `ignoreDifferences` and `ignoreResourceUpdates` are read",
-            ),
+            _ => {
+                context.warning(
+                    key.span,
+                    format!("`{name}` changes nothing here"),
+                    "only `health`, `ignoreDifferences` and `ignoreResourceUpdates` are read",
+                );
+                return false;
+            }
         }
+        true
     }
 
     /// The document within an entry of `argocd-cm`; none in an empty one.
@@ -159,9 +146,16 @@ impl Sources<'_> {
 /// What `resource.compareoptions` says.
 fn compare_options(node: &Node, context: &mut Context, out: &mut Customizations) {
     check(node, &Ty::Map(&format::COMPARE_OPTIONS), context);
-    let flag = |key: &str| node.get(key).and_then(Node::boolean);
-    out.aggregated_roles = flag("ignoreAggregatedRoles");
-    out.differences_on_updates = flag("ignoreDifferencesOnResourceUpdates");
+    for (key, switch) in [
+        ("ignoreAggregatedRoles", &mut out.ignores_aggregated_roles),
+        (
+            "ignoreDifferencesOnResourceUpdates",
+            &mut out.ignores_differences_on_updates,
+        ),
+    ] {
+        let said = node.get(key).and_then(Node::boolean);
+        *switch = said.unwrap_or(*switch);
+    }
     if let Some(status) = node.get("ignoreResourceStatusField")
         && !matches!(status.string().as_deref(), Some("" | "all"))
     {
@@ -219,16 +213,6 @@ fn ignored_fields(node: &Node) -> IgnoredFields {
         json_pointers: texts("jsonPointers"),
         jq_path_expressions: texts("jqPathExpressions"),
         managed_fields_managers: texts("managedFieldsManagers"),
-    }
-}
-
-/// As Go's `ParseBool` reads it; nothing is the default.
-fn enabled(text: &str) -> Result<Option<bool>, ()> {
-    match text {
-        "" => Ok(None),
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Some(true)),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Some(false)),
-        _ => Err(()),
     }
 }
 

@@ -195,7 +195,7 @@ impl Patched {
 }
 
 /// What was applied last, by the annotation; null without one.
-fn last_applied_of(live: &Value) -> Value {
+pub(crate) fn last_applied_of(live: &Value) -> Value {
     object::annotation(live, LAST_APPLIED)
         .and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or_default()

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use wavetank_json::{Map, Value};
 use wavetank_model::key::GroupKind;
-use wavetank_model::{GroupVersionKind, schema};
+use wavetank_model::{GroupVersionKind, defaults, schema};
 
 /// Brings an object into the form in which it is compared: without a time of creation; the plain texts of a Secret among
 /// its data, no rules as null (with `aggregated`, those that somebody else aggregates, too), addresses in order.
@@ -75,8 +75,8 @@ fn secret(map: &mut Map) {
     }
 }
 
-/// Endpoints are read into their type, where there is no unknown field; the order of subsets, addresses and ports says
-/// nothing, and the protocol is TCP where none is named.
+/// Endpoints are read into their type, where there is no unknown field, and get their defaults; the order of subsets,
+/// addresses and ports says nothing.
 fn endpoints(object: &mut Value) {
     let schema = GroupVersionKind::of(object).and_then(|gvk| schema::builtin(&gvk));
     let mut read = object.clone();
@@ -84,18 +84,11 @@ fn endpoints(object: &mut Value) {
         Some(Ok(_)) => *object = read,
         Some(Err(_)) | None => return,
     }
+    defaults::of("", "Endpoints").fill_typed("v1", object);
     let Some(Value::Array(subsets)) = object.get_mut("subsets") else {
         return;
     };
     for subset in subsets.iter_mut() {
-        if let Some(Value::Array(ports)) = subset.get_mut("ports") {
-            for port in ports.iter_mut().filter_map(Value::as_object_mut) {
-                let protocol = port.get("protocol").and_then(Value::as_str);
-                if protocol.unwrap_or_default().is_empty() {
-                    port.insert("protocol".to_owned(), "TCP".into());
-                }
-            }
-        }
         for list in ["addresses", "notReadyAddresses", "ports"] {
             if let Some(Value::Array(items)) = subset.get_mut(list) {
                 items.sort_by_cached_key(Value::to_string);

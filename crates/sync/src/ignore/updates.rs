@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 
 use wavetank_json::Value;
-use wavetank_model::{ObjectKey, object};
+use wavetank_model::{ObjectKey, boolean, object};
 
-use super::{IgnoredDifference, jq, remove};
+use super::{IgnoredDifference, strip_paths};
 use crate::engine::TrackingMethod;
 use crate::target;
 
 /// With `true` an object that nobody tracks takes part, too.
 const ANNOTATION: &str = "argocd.argoproj.io/ignore-resource-updates";
 
-/// Fields that count for no object, whatever is configured.
-const ALWAYS: [&str; 3] = [
+/// Fields that count for no object, whatever is configured. The status counts in no comparison, and what does not count
+/// there does not count here.
+const ALWAYS: [&str; 4] = [
+    "/status",
     "/metadata/resourceVersion",
     "/metadata/generation",
     "/metadata/managedFields",
@@ -69,15 +71,6 @@ const SHIPPED: [(&str, &[&str]); 8] = [
     ("Endpoints", &["/metadata", "/subsets"]),
 ];
 
-/// Fields whose changes do not count.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct IgnoredFields {
-    /// JSON pointers.
-    pub json_pointers: Vec<String>,
-    /// jq paths.
-    pub jq_path_expressions: Vec<String>,
-}
-
 /// Which changes of live objects count.
 #[derive(Clone, Debug)]
 pub struct ResourceUpdates(Vec<IgnoredDifference>);
@@ -89,36 +82,20 @@ impl ResourceUpdates {
     /// # Errors
     /// A jq path that cannot be read.
     pub fn new(
-        configured: &BTreeMap<String, IgnoredFields>,
+        configured: &BTreeMap<String, IgnoredDifference>,
         differences: &[IgnoredDifference],
     ) -> Result<Self, String> {
         let shipped = SHIPPED
             .iter()
-            .filter(|(kind, _)| !configured.contains_key(*kind))
-            .map(|(kind, pointers)| (*kind, owned(pointers), Vec::new()));
-        let configured = configured.iter().map(|(kind, fields)| {
-            let IgnoredFields {
-                json_pointers,
-                jq_path_expressions,
-            } = fields.clone();
-            (kind.as_str(), json_pointers, jq_path_expressions)
-        });
-        // The status counts in no comparison, and what does not count there does not count here.
-        let always = ["/status"].iter().chain(&ALWAYS).copied();
-        let always = ("*/*", always.map(str::to_owned).collect(), Vec::new());
+            .filter(|(kind, _)| !configured.contains_key(*kind));
+        let fixed = |kind, pointers: &[&str]| IgnoredDifference {
+            json_pointers: pointers.iter().map(|&pointer| pointer.to_owned()).collect(),
+            ..IgnoredDifference::of_kind(kind)
+        };
         let rules: Vec<IgnoredDifference> = shipped
-            .chain(configured)
-            .chain([always])
-            .map(|(kind, json_pointers, jq_path_expressions)| {
-                let (group, kind) = kind.split_once('/').unwrap_or(("", kind));
-                IgnoredDifference {
-                    group: group.to_owned(),
-                    kind: kind.to_owned(),
-                    json_pointers,
-                    jq_path_expressions,
-                    ..IgnoredDifference::default()
-                }
-            })
+            .map(|(kind, pointers)| fixed(kind, pointers))
+            .chain(configured.values().cloned())
+            .chain([fixed("*/*", &ALWAYS)])
             .chain(differences.iter().cloned())
             .collect();
         match rules.iter().find_map(IgnoredDifference::unreadable) {
@@ -138,23 +115,11 @@ impl ResourceUpdates {
             && self.without(old) == self.without(new)
     }
 
-    fn without(&self, object: &Value) -> Option<Value> {
-        let key = ObjectKey::of(object)?;
+    fn without(&self, object: &Value) -> Value {
         let mut left = object.clone();
-        for rule in self.0.iter().filter(|rule| rule.matches(&key)) {
-            for pointer in &rule.json_pointers {
-                remove(&mut left, pointer);
-            }
-            for path in &rule.jq_path_expressions {
-                jq::delete(&mut left, path);
-            }
-        }
-        Some(left)
+        strip_paths(&self.0, &mut left);
+        left
     }
-}
-
-fn owned(pointers: &[&str]) -> Vec<String> {
-    pointers.iter().map(|&pointer| pointer.to_owned()).collect()
 }
 
 fn is_looked_at(live: &Value, tracking: TrackingMethod) -> bool {
@@ -162,8 +127,7 @@ fn is_looked_at(live: &Value, tracking: TrackingMethod) -> bool {
         let key = ObjectKey::of(live);
         key.is_some_and(|key| key.group == "argoproj.io" && key.kind == "Application")
     };
-    // As Go's ParseBool reads it.
-    let is_true = |text| matches!(text, "1" | "t" | "T" | "TRUE" | "true" | "True");
+    let is_true = |text: &str| boolean::parse(text) == Some(true);
     target::owner_app(live, tracking).is_some_and(|app| !app.is_empty())
         || is_application()
         || object::annotation(live, ANNOTATION).is_some_and(is_true)
@@ -228,9 +192,9 @@ mod tests {
             &config("1", "x"),
             &config("1", "y")
         ));
-        let fields = IgnoredFields {
+        let fields = IgnoredDifference {
             jq_path_expressions: vec![".data".to_owned()],
-            ..IgnoredFields::default()
+            ..IgnoredDifference::of_kind("ConfigMap")
         };
         let rules = BTreeMap::from([("ConfigMap".to_owned(), fields)]);
         let rules = ResourceUpdates::new(&rules, &[]).unwrap();
@@ -246,7 +210,7 @@ mod tests {
     /// SYNC-129: without the rule for all kinds the status is left out as in comparisons.
     #[test]
     fn the_status_never_counts() {
-        let rules = BTreeMap::from([("*/*".to_owned(), IgnoredFields::default())]);
+        let rules = BTreeMap::from([("*/*".to_owned(), IgnoredDifference::of_kind("*/*"))]);
         let rules = ResourceUpdates::new(&rules, &[]).unwrap();
         assert!(passes_over(
             &rules,
@@ -259,10 +223,8 @@ mod tests {
     #[test]
     fn ignored_differences_are_ignored_updates() {
         let by_path = IgnoredDifference {
-            group: "apps".to_owned(),
-            kind: "Deployment".to_owned(),
             json_pointers: vec!["/spec/replicas".to_owned()],
-            ..IgnoredDifference::default()
+            ..IgnoredDifference::of_kind("apps/Deployment")
         };
         let by_manager = IgnoredDifference {
             json_pointers: Vec::new(),
@@ -299,9 +261,9 @@ mod tests {
 
     #[test]
     fn a_path_that_cannot_be_read_is_named() {
-        let fields = IgnoredFields {
+        let fields = IgnoredDifference {
             jq_path_expressions: vec![".spec[".to_owned()],
-            ..IgnoredFields::default()
+            ..IgnoredDifference::of_kind("apps/Deployment")
         };
         let rules = BTreeMap::from([("apps/Deployment".to_owned(), fields)]);
         let error = ResourceUpdates::new(&rules, &[]).unwrap_err();
