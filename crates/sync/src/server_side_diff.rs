@@ -110,10 +110,10 @@ pub fn is_modified(
     if options.include_mutation_webhook {
         return Ok(predicted != live);
     }
-    // What is not there is said as null, and goes only where it was ours.
+    // What is not there goes only where it was ours. Null is a value: custom resources keep it.
     let differs = |fields| {
         any_leaf(fields, Some(&predicted), Some(&live), &|new, old| {
-            new.is_some_and(|new| !new.is_null()) && new != old
+            new.is_some() && new != old
         })
     };
     let goes = |fields| {
@@ -350,6 +350,21 @@ mod tests {
             ..SyncOptions::default()
         };
         assert!(!is_modified(&question, &ours(deployment("b", 1)), &options).unwrap());
+    }
+
+    /// SYNC-149: a field that becomes null is one that changes.
+    #[test]
+    fn null_is_a_value() {
+        let with = |value: Value| {
+            let fields = json!({"f:spec": {"f:nothing": {}}});
+            let manager = crate::options::FIELD_MANAGER;
+            json!({"apiVersion": "example.org/v1", "kind": "Widget", "spec": {"nothing": value}, "metadata": {"name": "web",
+                "namespace": "demo", "managedFields": [{"manager": manager, "operation": "Apply", "fieldsV1": fields}]}})
+        };
+        let mut question = asked(ours(deployment("a", 1)));
+        question.live = Arc::new(with("x".into()));
+        let said = |value| is_modified(&question, &with(value), &SyncOptions::default()).unwrap();
+        assert!(said(Value::Null) && !said("x".into()));
     }
 
     /// SYNC-149: a label that is ignored leaves its map, and that is a difference where the live object has none.
