@@ -2,7 +2,7 @@
 //!
 //! One navigable type, [`SchemaRef`], stands for the types of built-in kinds ([`builtin`], from a table generated out of
 //! the published `OpenAPI` facts, read lazily) and for those of custom resources ([`Schema::from_structural`]). Where nothing
-//! is known, maps are granular and lists atomic ([`Schema::schemaless`]; API-154).
+//! is known, maps are granular and lists atomic ([`schemaless`]; API-154).
 //!
 //! [`decode`] brings a body of a built-in kind into the form a real server stores: unknown fields and nulls dropped, wrong
 //! types refused, empty optional fields omitted; [`complete`] adds the fields that are serialised even when empty.
@@ -15,7 +15,7 @@ mod structural;
 mod table;
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use wavetank_json::Value;
 
@@ -101,12 +101,13 @@ enum Owner {
     Shared(Arc<Node>),
 }
 
-impl Schema {
-    /// The schema of custom resources without one: metadata is typed, the rest is [`Shape::Any`].
-    pub fn schemaless() -> Self {
-        Self(Owner::Shared(Arc::new(structural::root(None))))
-    }
+/// The type of custom resources without a schema: metadata is typed, the rest is [`Shape::Any`].
+pub fn schemaless() -> SchemaRef<'static> {
+    static ROOT: LazyLock<Node> = LazyLock::new(|| structural::root(None));
+    SchemaRef(&ROOT)
+}
 
+impl Schema {
     /// The schema of custom resources with `openAPIV3Schema` = `schema` and its `x-kubernetes-*` extensions.
     ///
     /// `apiVersion`, `kind` and `metadata` are typed as a real server types them, whatever `schema` says.

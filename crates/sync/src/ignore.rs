@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use wavetank_health::glob::matches as glob;
 use wavetank_json::{Map, Value};
 use wavetank_model::object::At;
-use wavetank_model::patch::apply::{FieldSet, compare};
-use wavetank_model::schema::{self, DecodeError, Schema};
-use wavetank_model::{GroupVersionKind, ObjectKey, argo, object};
+use wavetank_model::patch::apply::{Emptied, FieldSet, compare, remove_items, validate};
+use wavetank_model::schema;
+use wavetank_model::{ArgoVersion, GroupVersionKind, ObjectKey, argo, object};
 
 use crate::options::SyncOptions;
-pub(crate) use respect::with_live_values;
+pub use respect::with_live_values;
 pub use updates::ResourceUpdates;
 
 /// One entry of an Application's `ignoreDifferences`.
@@ -54,6 +54,11 @@ impl IgnoredDifference {
         paths.find(|path| !jq::check(path)).map(String::as_str)
     }
 
+    /// Whether fields are ignored by who owns them.
+    pub const fn names_managers(&self) -> bool {
+        !self.managed_fields_managers.is_empty()
+    }
+
     /// Whether the entry is about `key`.
     pub fn matches(&self, key: &ObjectKey) -> bool {
         glob(&self.group, &key.group)
@@ -87,11 +92,16 @@ pub(crate) fn of_annotation(target: &Value) -> Option<IgnoredDifference> {
 /// What the normalisation of a pair leaves of one of its objects, before they are compared: no ignored fields by path, no
 /// status, no time of creation; Secrets by their `data`, and small differences of form of two more kinds.
 pub(crate) fn normalise(ignored: &[IgnoredDifference], options: &SyncOptions, object: &mut Value) {
-    form::normalise(object, options.ignore_aggregated_roles);
+    normalise_form(object, options);
     strip_paths(ignored, object);
     if let Value::Object(map) = object {
         map.remove("status");
     }
+}
+
+/// Brings an object into the form in which it is compared; what is ignored stays.
+pub(crate) fn normalise_form(object: &mut Value, options: &SyncOptions) {
+    form::normalise(object, options.ignore_aggregated_roles);
 }
 
 /// Takes out what is ignored by its path.
@@ -118,7 +128,12 @@ fn managers<'a>(ignored: &'a [IgnoredDifference], key: &ObjectKey) -> Vec<&'a st
 
 /// Takes out of both objects what an ignored manager owns and the desired object has otherwise. What only one of them has
 /// stays: a field that is desired no longer is a difference, whoever owns it.
-pub(crate) fn strip_conflicts(ignored: &[IgnoredDifference], target: &mut Value, live: &mut Value) {
+pub(crate) fn strip_conflicts(
+    ignored: &[IgnoredDifference],
+    version: ArgoVersion,
+    target: &mut Value,
+    live: &mut Value,
+) {
     let Some(key) = ObjectKey::of(target) else {
         return;
     };
@@ -126,68 +141,31 @@ pub(crate) fn strip_conflicts(ignored: &[IgnoredDifference], target: &mut Value,
     if managers.is_empty() {
         return;
     }
-    let schema = GroupVersionKind::of(target).and_then(|gvk| schema::builtin(&gvk));
-    let untyped = Schema::schemaless();
-    // Fields by name, values by their JSON type: the types know no more of a quantity or a time.
-    let fits = |object: &Value| {
-        let read = schema.map(|schema| schema::decode(schema, &mut object.clone()));
-        match read {
-            Some(Ok(unknown)) => unknown.is_empty(),
-            Some(Err(error)) => !matches!(error, DecodeError::Type { .. }),
-            None => true,
-        }
-    };
-    if !fits(target) || !fits(live) {
+    let known = GroupVersionKind::of(target).and_then(|gvk| schema::builtin(&gvk));
+    let schema = known.unwrap_or_else(schema::schemaless);
+    // What does not fit its type ignores nothing, and neither do two items of one key.
+    if [&*target, live]
+        .iter()
+        .any(|object| validate(object, schema, false).is_some())
+    {
         return;
     }
-    let schema = schema.unwrap_or_else(|| untyped.root());
     let Ok(differences) = compare(live, target, schema) else {
         return;
+    };
+    let emptied = if version < ArgoVersion::V3_6 {
+        Emptied::Stays
+    } else {
+        Emptied::IsNull
     };
     for fields in owned_fields(live, |manager| managers.contains(&manager)) {
         let Ok(owned) = FieldSet::from_fields_v1(&fields) else {
             continue;
         };
-        let conflicts = owned.intersection(&differences.modified).to_fields_v1();
+        let conflicts = owned.intersection(&differences.modified);
         for object in [&mut *target, &mut *live] {
-            strip_fields(object, &conflicts);
-            nothing_left(object, &conflicts);
+            remove_items(object, &conflicts, schema, emptied);
         }
-    }
-}
-
-/// What lost all it had is null.
-fn nothing_left(object: &mut Value, stripped: &Value) {
-    for (key, inner) in stripped.as_object().into_iter().flatten() {
-        let below = match (object as &mut Value, key.strip_prefix("f:")) {
-            (Value::Object(map), Some(field)) => map.get_mut(field),
-            (Value::Array(list), None) => {
-                element_place(list, key).and_then(|place| list.get_mut(place))
-            }
-            _ => None,
-        };
-        if let Some(below) = below {
-            nothing_left(below, inner);
-        }
-    }
-    if object.as_object().is_some_and(Map::is_empty) {
-        *object = Value::Null;
-    }
-}
-
-/// Takes all fields of ignored managers out of what the server predicts and of the live object.
-pub(crate) fn strip_managed(
-    ignored: &[IgnoredDifference],
-    predicted: &mut Value,
-    live: &mut Value,
-) {
-    let Some(key) = ObjectKey::of(live) else {
-        return;
-    };
-    let managers = managers(ignored, &key);
-    for fields in owned_fields(live, |manager| managers.contains(&manager)) {
-        strip_fields(predicted, &fields);
-        strip_fields(live, &fields);
     }
 }
 
@@ -255,28 +233,6 @@ pub(crate) fn element_place(list: &[Value], key: &str) -> Option<usize> {
             .iter()
             .all(|(field, value)| item.get(field) == Some(value))
     })
-}
-
-/// Removes the fields that a `FieldsV1` trie names.
-fn strip_fields(object: &mut Value, fields: &Value) {
-    for (key, inner) in fields.as_object().into_iter().flatten() {
-        let leaf = inner.as_object().is_none_or(Map::is_empty);
-        match (object as &mut Value, key.strip_prefix("f:")) {
-            (Value::Object(map), Some(field)) => {
-                if leaf {
-                    map.remove(field);
-                } else if let Some(child) = map.get_mut(field) {
-                    strip_fields(child, inner);
-                }
-            }
-            (Value::Array(list), None) => {
-                if let Some(place) = element_place(list, key) {
-                    strip_fields(&mut list[place], inner);
-                }
-            }
-            _ => {}
-        }
-    }
 }
 
 /// Whether the compare options of an object hold `option`.

@@ -178,7 +178,7 @@ impl SyncOptions {
     }
 
     /// What is ignored of a desired object: by the app, and since 3.6 by an annotation of its own (SYNC-103, SYNC-149).
-    pub(crate) fn ignored(&self, target: &Value) -> Cow<'_, [IgnoredDifference]> {
+    pub fn ignored(&self, target: &Value) -> Cow<'_, [IgnoredDifference]> {
         let by_app = self.ignore_differences.as_slice();
         let own = (self.version >= ArgoVersion::V3_6)
             .then(|| ignore::of_annotation(target))

@@ -14,8 +14,9 @@ use wavetank_json::{Map, Value};
 use wavetank_model::patch::apply::LAST_APPLIED;
 use wavetank_model::{ArgoVersion, GroupVersionKind, ObjectKey};
 
+use crate::diff;
 use crate::engine::{AppIdentity, ResourceRef};
-use crate::ignore::{self, element_place, owned_fields};
+use crate::ignore::{self, IgnoredDifference, element_place, owned_fields};
 use crate::kinds::Kinds;
 use crate::options::SyncOptions;
 use crate::reconcile::reconcile;
@@ -31,13 +32,46 @@ pub struct Question {
     pub key: ObjectKey,
     /// Where it is.
     pub resource: ResourceRef,
-    /// The desired object, as it is sent.
+    /// The desired object as it is sent: in the form in which it is compared, and without the fields of ignored managers
+    /// that are otherwise in the live one.
     pub target: Arc<Value>,
-    /// The live object, with its `managedFields`.
+    /// The live object, with its `managedFields` and without those fields.
     pub live: Arc<Value>,
 }
 
 impl Question {
+    /// The question about a pair; `None` where the live object has no kind.
+    pub fn new(
+        mut target: Arc<Value>,
+        mut live: Arc<Value>,
+        options: &SyncOptions,
+    ) -> Option<Self> {
+        let key = ObjectKey::of(&live)?;
+        let resource = ResourceRef {
+            gvk: GroupVersionKind::of(&target)?,
+            resource: None,
+            namespace: key.namespace.clone(),
+            name: key.name.clone(),
+        };
+        let mut wanted = Value::clone(&target);
+        let ignored = options.ignored(&target);
+        if ignored.iter().any(IgnoredDifference::names_managers) {
+            let live = Arc::make_mut(&mut live);
+            ignore::strip_conflicts(&ignored, options.version, &mut wanted, live);
+        }
+        diff::read(&mut wanted);
+        ignore::normalise_form(&mut wanted, options);
+        if wanted != *target {
+            target = Arc::new(wanted);
+        }
+        Some(Self {
+            key,
+            resource,
+            target,
+            live,
+        })
+    }
+
     /// The text of a comparison that could not be made, as the app's condition `ComparisonError` has it.
     pub(crate) fn failed(&self, at: &str, error: &str) -> String {
         let gvk = &self.resource.gvk;
@@ -63,21 +97,9 @@ pub fn questions(
     let targets = target::normalise(given, app, kinds);
     let pairs = reconcile(&targets, live, app).pairs;
     let question = |pair: crate::reconcile::Pair| {
-        let (target, live) = (pair.target?, pair.live?);
-        let key = ObjectKey::of(&live)?;
-        let resource = ResourceRef {
-            gvk: GroupVersionKind::clone(&target.gvk),
-            resource: None,
-            namespace: key.namespace.clone(),
-            name: key.name.clone(),
-        };
-        let live = target::as_if_annotated(&target.object, &live, app.tracking);
-        Some(Question {
-            key,
-            resource,
-            target: target.object.clone(),
-            live,
-        })
+        let (target, live) = (pair.target?.object.clone(), pair.live?);
+        let live = target::as_if_annotated(&target, &live, app.tracking);
+        Question::new(target, live, options)
     };
     pairs.into_iter().filter_map(question).collect()
 }
@@ -102,7 +124,6 @@ pub fn is_modified(
     let of_anybody = options.version < ArgoVersion::V3_6;
     let owned_before = owned_fields(&live, |manager| of_anybody || is_ours(manager));
     let ignored = options.ignored(&question.target);
-    ignore::strip_managed(&ignored, &mut predicted, &mut live);
     for object in [&mut predicted, &mut live] {
         ignore::normalise(&ignored, options, object);
         without_bookkeeping(object, options.version);
@@ -337,6 +358,38 @@ mod tests {
             |names: &[&str]| is_modified(&question, &with(names), &SyncOptions::default()).unwrap();
         assert!(!said(&["main", "theirs", "side"]) && !said(&["theirs", "main", "side"]));
         assert!(said(&["side", "theirs", "main"]));
+    }
+
+    /// SYNC-149: what is sent is in the form in which objects are compared, without what an ignored manager has otherwise;
+    /// neither has the live object it then.
+    #[test]
+    fn the_form_of_comparison_is_sent() {
+        let options = SyncOptions {
+            ignore_differences: vec![IgnoredDifference {
+                managed_fields_managers: vec!["hpa".to_owned()],
+                ..IgnoredDifference::of_kind("apps/Deployment")
+            }],
+            ..SyncOptions::default()
+        };
+        let asked = |target: Value, live: Value| {
+            Question::new(Arc::new(target), Arc::new(live), &options).unwrap()
+        };
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "demo"},
+            "stringData": {"a": "b"}});
+        let question = asked(secret.clone(), secret);
+        assert_eq!(question.target["data"], json!({"a": "Yg=="}));
+        assert_eq!(question.target.get("stringData"), None);
+        let mut live = deployment("a", 5);
+        live["metadata"]["managedFields"] = json!([
+            {"manager": "hpa", "operation": "Update", "fieldsV1": {"f:spec": {"f:replicas": {}}}}]);
+        let question = asked(deployment("b", 1), live);
+        for object in [&question.target, &question.live] {
+            assert_eq!(object["spec"].get("replicas"), None);
+        }
+        assert_eq!(
+            *asked(deployment("a", 1), deployment("a", 5)).target,
+            deployment("a", 1)
+        );
     }
 
     /// SYNC-149: ignored differences are taken from what the server predicts, too.

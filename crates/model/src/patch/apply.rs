@@ -22,7 +22,9 @@ use wavetank_json::{Map, Value};
 
 pub use conflict::{ApplyError, Conflict};
 pub use element::{Atom, PathElement};
+pub use merge::{Emptied, remove_items};
 pub use set::FieldSet;
+pub use validate::validate;
 use walk::compare_outside;
 pub use walk::{Comparison, compare, fields};
 
@@ -305,14 +307,14 @@ fn check_config(
             object::name(object)
         )
     };
-    if let Some(text) = validate::validate(config, schema, false) {
+    if let Some(text) = validate(config, schema, false) {
         return Err(ApplyError::Typed(format!(
             "failed to create typed patch object ({}): {text}",
             named(config)
         )));
     }
     if let Some(live) = live
-        && let Some(text) = validate::validate(live, schema, true)
+        && let Some(text) = validate(live, schema, true)
     {
         return Err(ApplyError::Typed(format!(
             "failed to create typed live object ({}): {text}",
@@ -410,7 +412,7 @@ fn prune(
     let all = members(fields(&merged, schema)?);
     let last = members(last.clone());
     let mut pruned = merged.clone();
-    merge::remove(&mut pruned, &last, schema);
+    remove_items(&mut pruned, &last, schema, Emptied::Stays);
     let owned = others
         .entries
         .iter()
@@ -418,11 +420,21 @@ fn prune(
     let kept = members(fields(&pruned, schema)?).union(members(owned));
     // What others own comes back…
     let mut pruned = merged.clone();
-    merge::remove(&mut pruned, &all.clone().difference(&kept), schema);
+    remove_items(
+        &mut pruned,
+        &all.clone().difference(&kept),
+        schema,
+        Emptied::Stays,
+    );
     // …and so does what nobody owns: it hung below something removed, and was never this manager's.
     let kept = members(fields(&pruned, schema)?);
     let mut out = merged;
-    merge::remove(&mut out, &all.difference(&kept).intersection(&last), schema);
+    remove_items(
+        &mut out,
+        &all.difference(&kept).intersection(&last),
+        schema,
+        Emptied::Stays,
+    );
     Ok(out)
 }
 

@@ -185,7 +185,7 @@ mod tests {
             &ListType::Set
         );
         assert!(matches!(
-            Schema::schemaless().root().field("spec").unwrap().shape(),
+            super::super::schemaless().field("spec").unwrap().shape(),
             Shape::Any
         ));
     }

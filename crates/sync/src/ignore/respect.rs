@@ -12,14 +12,14 @@ use super::{IgnoredDifference, strip_conflicts, strip_paths};
 /// them. A list without a merge key is taken whole from the live object, elements that nobody ignores with it; maps that
 /// patches replace whole keep what is not ignored. An error of the patch leaves the object as it is without the
 /// ignored fields.
-pub(crate) fn with_live_values(
+pub fn with_live_values(
     ignored: &[IgnoredDifference],
     target: &Value,
     live: &Value,
     version: ArgoVersion,
 ) -> Value {
     let (mut bare_target, mut bare_live) = (target.clone(), live.clone());
-    strip_conflicts(ignored, &mut bare_target, &mut bare_live);
+    strip_conflicts(ignored, version, &mut bare_target, &mut bare_live);
     strip_paths(ignored, &mut bare_target);
     strip_paths(ignored, &mut bare_live);
     without_status(&mut bare_target);

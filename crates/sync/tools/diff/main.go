@@ -1,43 +1,85 @@
 // Command diff asks Argo CD's comparison: of each line on standard input, a JSON object with a `target`, a `live` object and
-// what is `ignored`, it says on a line of its own whether they differ (`modified`), or what it cannot compare (`error`). With
-// what the server `predicted`, the answer to a dry run, it is the comparison by the server. Its argument is the OpenAPI
-// document (version 2) of the cluster.
+// what is `ignored`, it says on a line of its own whether they differ (`modified`), or what it cannot compare (`error`).
+// `byServer` asks for the comparison by the server: a line says what it wants to know the answer to a dry run of (`dryRun`),
+// and takes that answer from standard input. `merged` asks for the comparison of objects that are applied from the server,
+// `respected` for the object that is sent instead (`sent`) where the sync respects ignored differences. Its argument is the
+// OpenAPI document (version 2) of the cluster.
 package main
 
 import (
 	"bufio"
 	"context"
-	"encoding/json"
+	encoding "encoding/json"
 	"fmt"
 	"os"
 
+	"github.com/argoproj/argo-cd/gitops-engine/v3/pkg/sync"
 	"github.com/argoproj/argo-cd/v3/pkg/apis/application/v1alpha1"
 	argodiff "github.com/argoproj/argo-cd/v3/util/argo/diff"
 	"github.com/argoproj/argo-cd/v3/util/argo/normalizers"
-	openapi "github.com/google/gnostic-models/openapiv2"
+	openapiv2 "github.com/google/gnostic-models/openapiv2"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/kube-openapi/pkg/util/proto"
+	"k8s.io/kubectl/pkg/util/openapi"
 )
 
 type question struct {
-	Target  map[string]any                       `json:"target"`
-	Live    map[string]any                       `json:"live"`
-	Ignored []v1alpha1.ResourceIgnoreDifferences `json:"ignored"`
-	// What a dry run answered; empty for the comparison on the client's side.
-	Predicted json.RawMessage `json:"predicted"`
+	Target    map[string]any                       `json:"target"`
+	Live      map[string]any                       `json:"live"`
+	Ignored   []v1alpha1.ResourceIgnoreDifferences `json:"ignored"`
+	ByServer  bool                                 `json:"byServer"`
+	Merged    bool                                 `json:"merged"`
+	Respected bool                                 `json:"respected"`
 }
 
-// Run gives the answer that is known already.
-func (asked question) Run(context.Context, *unstructured.Unstructured, string) (string, error) {
-	return string(asked.Predicted), nil
+// wire is who asks, and who is asked about dry runs.
+type wire struct {
+	lines *bufio.Scanner
+	out   *encoding.Encoder
+}
+
+// Run asks for a dry run.
+func (asker *wire) Run(_ context.Context, object *unstructured.Unstructured, _ string) (string, error) {
+	if err := asker.out.Encode(map[string]any{"dryRun": object.Object}); err != nil {
+		return "", err
+	}
+	if !asker.lines.Scan() {
+		return "", fmt.Errorf("no answer to a dry run: %w", asker.lines.Err())
+	}
+	predicted := &unstructured.Unstructured{}
+	if err := predicted.UnmarshalJSON(asker.lines.Bytes()); err != nil {
+		return "", err
+	}
+	if predicted.GetKind() == "Status" {
+		return "", fmt.Errorf("%v", predicted.Object["message"])
+	}
+	return asker.lines.Text(), nil
 }
 
 type answer struct {
-	Modified  bool            `json:"modified"`
-	Error     string          `json:"error,omitempty"`
-	Live      json.RawMessage `json:"live,omitempty"`
-	Predicted json.RawMessage `json:"predicted,omitempty"`
+	Modified  bool                `json:"modified"`
+	Error     string              `json:"error,omitempty"`
+	Live      encoding.RawMessage `json:"live,omitempty"`
+	Predicted encoding.RawMessage `json:"predicted,omitempty"`
+	Sent      map[string]any      `json:"sent,omitempty"`
+}
+
+// types are those of the cluster, as the comparison and the sync read them.
+type types struct {
+	managed   *managedfields.GvkParser
+	resources openapi.Resources
+}
+
+// comparison has the fields of the controller's result of a comparison, as far as the sync reads them for what it respects.
+type comparison struct {
+	status   *v1alpha1.SyncStatus
+	health   healthFields
+	reported []v1alpha1.ResourceStatus
+	managed  []struct{}
+	pairs    sync.ReconciliationResult
+	config   argodiff.DiffConfig
 }
 
 func main() {
@@ -51,31 +93,31 @@ func serve() error {
 	if len(os.Args) != 2 {
 		return fmt.Errorf("usage: diff OPENAPI.json")
 	}
-	types, err := readTypes(os.Args[1])
+	known, err := readTypes(os.Args[1])
 	if err != nil {
 		return err
 	}
-	lines := bufio.NewScanner(os.Stdin)
-	lines.Buffer(nil, 1<<28)
-	out := json.NewEncoder(os.Stdout)
-	for lines.Scan() {
+	asker := &wire{bufio.NewScanner(os.Stdin), encoding.NewEncoder(os.Stdout)}
+	asker.lines.Buffer(nil, 1<<28)
+	for asker.lines.Scan() {
 		var asked question
-		if err := json.Unmarshal(lines.Bytes(), &asked); err != nil {
+		// Whole numbers are so in the objects, as the controller has them.
+		if err := json.Unmarshal(asker.lines.Bytes(), &asked); err != nil {
 			return err
 		}
-		if err := out.Encode(compare(asked, types)); err != nil {
+		if err := asker.out.Encode(compare(asked, known, asker)); err != nil {
 			return err
 		}
 	}
-	return lines.Err()
+	return asker.lines.Err()
 }
 
-func readTypes(file string) (*managedfields.GvkParser, error) {
+func readTypes(file string) (*types, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	document, err := openapi.ParseDocument(text)
+	document, err := openapiv2.ParseDocument(text)
 	if err != nil {
 		return nil, err
 	}
@@ -83,12 +125,20 @@ func readTypes(file string) (*managedfields.GvkParser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return managedfields.NewGVKParser(models, false)
+	managed, err := managedfields.NewGVKParser(models, false)
+	if err != nil {
+		return nil, err
+	}
+	resources, err := openapi.NewOpenAPIData(document)
+	if err != nil {
+		return nil, err
+	}
+	return &types{managed, resources}, nil
 }
 
 // compare says what Argo CD does of one pair, with the settings of a fresh installation. It panics on some objects that no
 // server would take: that is an answer, too.
-func compare(asked question, types *managedfields.GvkParser) (out answer) {
+func compare(asked question, known *types, asker *wire) (out answer) {
 	defer func() {
 		if trouble := recover(); trouble != nil {
 			out = answer{Error: fmt.Sprint("panic: ", trouble)}
@@ -103,18 +153,35 @@ func compare(asked question, types *managedfields.GvkParser) (out answer) {
 		WithDiffSettings(ignored, map[string]v1alpha1.ResourceOverride{"*/*": {IgnoreDifferences: status}}, false, normalizers.IgnoreNormalizerOpts{}).
 		WithTracking("app.kubernetes.io/instance", string(v1alpha1.TrackingMethodAnnotation)).
 		WithNoCache().
-		WithGVKParser(types)
-	if asked.Predicted != nil {
-		builder.WithServerSideDiff(true).WithServerSideDryRunner(asked).WithIgnoreMutationWebhook(true).WithManager("argocd-controller")
+		WithGVKParser(known.managed)
+	switch {
+	case asked.ByServer:
+		builder.WithServerSideDiff(true).WithServerSideDryRunner(asker).WithIgnoreMutationWebhook(true).WithManager("argocd-controller")
+	case asked.Merged:
+		mergeAsTheServer(builder.WithManager("argocd-controller"))
 	}
 	config, err := builder.Build()
 	if err != nil {
 		return answer{Error: err.Error()}
 	}
 	live, target := &unstructured.Unstructured{Object: asked.Live}, &unstructured.Unstructured{Object: asked.Target}
-	result, err := argodiff.StateDiff(context.Background(), live, target, config)
+	if asked.Respected {
+		return respected(target, live, config, known)
+	}
+	result, err := stateDiff(live, target, config)
 	if err != nil {
 		return answer{Error: err.Error()}
 	}
 	return answer{Modified: result.Modified, Live: result.NormalizedLive, Predicted: result.PredictedLive}
+}
+
+// respected is what a sync sends of the desired object, so that what is ignored keeps its live value.
+func respected(target, live *unstructured.Unstructured, config argodiff.DiffConfig, known *types) answer {
+	compared := comparison{config: config}
+	compared.pairs.Target, compared.pairs.Live = []*unstructured.Unstructured{target}, []*unstructured.Unstructured{live}
+	sent, err := normalizeTargetResources(&compared, known)
+	if err != nil {
+		return answer{Error: err.Error()}
+	}
+	return answer{Sent: sent[0].Object}
 }

@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
 """Asks Argo CD's comparison about the pairs of cases.yaml, or about random ones.
 
-  KUBEBUILDER_ASSETS=DIR tools/diff/record.py                 writes src/diff/recorded.json
-  KUBEBUILDER_ASSETS=DIR tools/diff/record.py --fuzz N SEED   N random pairs: Argo CD's answers beside ours
-  KUBEBUILDER_ASSETS=DIR tools/diff/record.py --fuzz-server N SEED   so by dry runs of the server, N at most
+  KUBEBUILDER_ASSETS=DIR tools/diff/record.py                     writes src/diff/recorded.json
+  KUBEBUILDER_ASSETS=DIR tools/diff/record.py --fuzz N SEED       N random pairs: Argo CD's answers beside ours
+  KUBEBUILDER_ASSETS=DIR tools/diff/record.py --respected N SEED  what is sent where ignored differences are respected
+  KUBEBUILDER_ASSETS=DIR tools/diff/record.py --server N SEED     comparisons by dry runs of the server, N at most
+  KUBEBUILDER_ASSETS=DIR tools/diff/record.py --merged N SEED     objects that are applied from the server (3.5), N at most
+
+With `--argo 3.5` before them that version is asked instead of 3.6.
 
 Starts the control plane of that directory, which says what each object of cases.yaml is once it is stored, and builds the
 program in this folder, which is Argo CD's own code (Go fetches it). The test `recorded` of `src/diff.rs` has to answer as
-recorded. With --fuzz the objects are changed at random, and the example `diff` of this crate is asked the same: pairs that
-the two see otherwise are printed, and the exit code is 1."""
+recorded. With a number and a seed the objects are changed at random, and the example `diff` of this crate is asked the same: pairs
+that the two see otherwise are printed, and the exit code is 1."""
 import copy, json, os, random, subprocess, sys, time
 from pathlib import Path
 
@@ -20,6 +24,7 @@ sys.path.insert(0, str(CRATE.parent / "workload" / "tools"))
 from record import ControlPlane
 
 APPLIED, TRACKING = "kubectl.kubernetes.io/last-applied-configuration", "argocd.argoproj.io/tracking-id"
+NEWEST, MANAGER = "3.6", "argocd-controller"
 PLURALS = {"Endpoints": "endpoints", "NetworkPolicy": "networkpolicies"}
 
 
@@ -92,10 +97,11 @@ def pair(objects, case):
     patch(live, case.get("live", []))
     if "owners" in case:
         live["metadata"]["managedFields"] = [
-            {"manager": name, "operation": "Update", "apiVersion": live["apiVersion"], "fieldsType": "FieldsV1", "fieldsV1": fields}
+            {"manager": name, "operation": "Apply" if name == MANAGER else "Update", "apiVersion": live["apiVersion"], "fieldsType": "FieldsV1", "fieldsV1": fields}
             for name, fields in case["owners"].items()
         ]
-    return {"target": target, "live": live, "ignored": case.get("ignored", [])}
+    ways = {way: case.get(way, False) for way in ("merged", "respected")}
+    return {"target": target, "live": live, "ignored": case.get("ignored", []), **ways}
 
 
 def address(target):
@@ -106,11 +112,11 @@ def address(target):
     return f"{root}{namespace}/{plural(target['kind'])}"
 
 
-def predicted(plane, chance, number):
-    """A random change of an object that was applied from the server and changed by somebody, and what a dry run says of it."""
+def applied(plane, chance, number, kind):
+    """A random change of an object that was applied from the server and changed by somebody: the question, and a dry run."""
     base = copy.deepcopy(chance.random.choice(list(chance.objects.values()))["target"])
     if base["kind"] == "CustomResourceDefinition":
-        return None
+        return None, None
     base["metadata"]["name"] = f"n{number}"
     annotations = base["metadata"]["annotations"]
     annotations[TRACKING] = annotations[TRACKING].rpartition("/")[0] + f"/n{number}"
@@ -118,8 +124,8 @@ def predicted(plane, chance, number):
     first = copy.deepcopy(base)
     if chance.random.random() < 0.4:
         chance.change(first, False)
-    if plane.ask("PATCH", place + "?fieldManager=argocd-controller&force=true", first, apply)[0] not in (200, 201):
-        return None
+    if plane.ask("PATCH", place + f"?fieldManager={MANAGER}&force=true", first, apply)[0] not in (200, 201):
+        return None, None
     for manager in chance.random.choice([[], ["hpa"], ["hpa", "somebody"]]):
         changed = plane.ask("GET", place)[1]
         if changed["metadata"].get("managedFields"):
@@ -130,27 +136,34 @@ def predicted(plane, chance, number):
     target = copy.deepcopy(base)
     for _ in range(chance.random.choice([0, 0, 1, 1, 2, 3])):
         chance.change(target, False)
-    code, answer = plane.ask("PATCH", place + "?fieldManager=argocd-controller&force=true&dryRun=All", target, apply)
-    plane.ask("DELETE", place)
-    if code != 200 or live.get("kind") == "Status":
-        return None
-    ignored = [chance.ignored(target, copy.deepcopy(live))] if chance.random.random() < 0.3 else []
-    # What managers own is taken out before the server is asked: here it was asked without.
-    ignored = [entry for entry in ignored if "managedFieldsManagers" not in entry]
-    return {"target": target, "live": live, "ignored": ignored, "predicted": answer}
+    ignored = [chance.ignored(target, live, ["hpa", "somebody"])] if chance.random.random() < 0.4 else []
+    question = {"target": target, "live": live, "ignored": ignored, kind: True}
+    return question, lambda sent: plane.ask("PATCH", place + f"?fieldManager={MANAGER}&force=true&dryRun=All", sent, apply)[1]
 
 
-def ask(command, questions):
-    lines = "".join(json.dumps(question) + "\n" for question in questions)
-    answers = subprocess.run(command, input=lines, stdout=subprocess.PIPE, text=True, check=True).stdout.splitlines()
-    assert len(answers) == len(questions), f"{len(answers)} answers to {len(questions)} questions"
-    return [json.loads(answer) for answer in answers]
+class Program:
+    """A program that answers lines with lines, and asks for dry runs between."""
+
+    def __init__(self, *command):
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, question, dry_run=None):
+        self.say(question)
+        while "dryRun" in (answer := json.loads(self.process.stdout.readline())):
+            self.say(dry_run(answer["dryRun"]))
+        return answer
+
+    def say(self, value):
+        self.process.stdin.write(json.dumps(value) + "\n")
+        self.process.stdin.flush()
 
 
-def record(objects, cases, reference):
-    answers = ask(reference, [pair(objects, case) for case in cases])
-    for case, answer in zip(cases, answers):
-        case["modified"] = answer.get("error") or answer["modified"]
+def record(objects, cases, types):
+    asked = {version: Program(build(version), types) for version in {case.get("argo", NEWEST) for case in cases}}
+    for case in cases:
+        answer = asked[case.get("argo", NEWEST)].ask(pair(objects, case))
+        answered = "sent" if case.get("respected") else "modified"
+        case[answered] = answer.get("error") or answer[answered]
     for one in objects.values():
         one["live"]["metadata"].pop("managedFields", None)
     lines = [f'    {json.dumps(name)}: {json.dumps(one, sort_keys=True)}' for name, one in objects.items()]
@@ -209,7 +222,7 @@ class Chance:
             elif items:
                 items.append(copy.deepcopy(self.random.choice(items)))
 
-    def ignored(self, target, live):
+    def ignored(self, target, live, managers=("Python-urllib", "hpa")):
         # The live object has its labels and annotations.
         path = self.random.choice(list(self.paths(self.random.choice([target, live]))) or [("metadata", "uid")])
         entry = {"group": target["apiVersion"].rpartition("/")[0], "kind": target["kind"]}
@@ -219,12 +232,10 @@ class Chance:
         elif kind == "jq":
             entry["jqPathExpressions"] = ["." + "".join(f"[{json.dumps(key)}]" for key in path)]
         else:
-            entry["managedFieldsManagers"] = [self.random.choice(["Python-urllib", "hpa"])]
-            for owner in live["metadata"].get("managedFields", [])[:1]:
-                owner["manager"] = "hpa"
+            entry["managedFieldsManagers"] = [self.random.choice(managers)]
         return entry
 
-    def pair(self):
+    def pair(self, respected=False):
         base = self.random.choice(list(self.objects.values()))
         target, live = copy.deepcopy(base["target"]), copy.deepcopy(base["live"])
         annotations = live["metadata"]["annotations"]
@@ -239,40 +250,63 @@ class Chance:
             self.change(target, False)
         for _ in range(self.random.choice([0, 0, 1, 1, 2])):
             self.change(live, True)
-        some = self.random.choice([0, 0, 1, 2])
-        return {"target": target, "live": live, "ignored": [self.ignored(target, live) for _ in range(some)]}
+        for owner in live["metadata"].get("managedFields", [])[:1]:
+            owner["manager"] = self.random.choice(["Python-urllib", "hpa"])
+        some = self.random.choice([1, 2] if respected else [0, 0, 1, 2])
+        return {"target": target, "live": live, "ignored": [self.ignored(target, live) for _ in range(some)], "respected": respected}
 
 
-def fuzz(objects, reference, number, seed, plane=None):
-    chance = Chance(seed, objects)
-    questions = [predicted(plane, chance, one) if plane else chance.pair() for one in range(number)]
-    questions = [question for question in questions if question]
-    ours = ["cargo", "run", "--quiet", "--package", "wavetank-sync", "--example", "diff"]
-    answers = list(zip(questions, ask(reference, questions), ask(ours, questions)))
-    # What Argo CD cannot compare has no answer.
-    others = [one for one in answers if not one[1].get("error") and one[1]["modified"] != one[2]["modified"]]
-    for question, theirs, our in others:
-        print(json.dumps({"question": question, "argo": theirs, "ours": our}))
-    refused, modified = sum(bool(one[1].get("error")) for one in answers), sum(one[1]["modified"] for one in answers)
-    print(f"{len(questions)} pairs, {modified} modified, {refused} that Argo CD cannot compare, {len(others)} differ", file=sys.stderr)
+def fuzz(objects, reference, version, plane, kind, number, seed):
+    chance, ours = Chance(seed, objects), Program("cargo", "run", "--quiet", "--package", "wavetank-sync", "--example", "diff", version)
+    answered = "sent" if kind == "--respected" else "modified"
+    asked = refused = modified = others = 0
+    for one in range(number):
+        if kind in ("--fuzz", "--respected"):
+            question, dry_run = chance.pair(respected=kind == "--respected"), None
+        else:
+            question, dry_run = applied(plane, chance, one, "byServer" if kind == "--server" else "merged")
+        if not question:
+            continue
+        theirs, our = reference.ask(question, dry_run), ours.ask(question, dry_run)
+        asked, refused, modified = asked + 1, refused + bool(theirs.get("error")), modified + theirs["modified"]
+        # What Argo CD cannot compare has no answer.
+        if not theirs.get("error") and theirs[answered] != our[answered]:
+            others += 1
+            print(json.dumps({"question": question, "argo": theirs, "ours": our}))
+        if dry_run:
+            plane.ask("DELETE", f"{address(question['target'])}/n{one}")
+    print(f"{asked} pairs, {modified} modified, {refused} that Argo CD cannot compare, {others} differ", file=sys.stderr)
     return bool(others)
 
 
-def main():
+def build(version):
+    """Argo CD's code of a version behind main.go; that of before 3.6 has other paths."""
+    folder, flags = HERE, []
+    if version != NEWEST:
+        folder, flags = HERE / "build" / version, ["-tags", "before_3_6"]
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in [*HERE.glob("*.go"), *HERE.glob("*.s"), *(HERE / "versions" / f"argocd-{version}").iterdir()]:
+            (folder / file.name).write_text(file.read_text().replace("/gitops-engine/v3/", "/gitops-engine/") if file.suffix == ".go" else file.read_text())
     environment = dict(os.environ, CGO_ENABLED="0", GOTOOLCHAIN="go1.27.0")
-    subprocess.run(["go", "build", "-o", "diff", "."], cwd=HERE, env=environment, check=True)
+    subprocess.run(["go", "build", *flags, "-o", "diff", "."], cwd=folder, env=environment, check=True)
+    return folder / "diff"
+
+
+def main():
+    arguments = sys.argv[1:]
+    version = NEWEST
+    if arguments[:1] == ["--argo"]:
+        _, version, *arguments = arguments
     given = yaml.safe_load((HERE / "cases.yaml").read_text())
     plane = ControlPlane()
     try:
         objects = store(plane, given["objects"])
         types = plane.dir / "openapi.json"
         types.write_text(json.dumps(plane.ask("GET", "/openapi/v2")[1]))
-        reference = [HERE / "diff", types]
-        if sys.argv[1:2] == ["--fuzz"]:
-            return fuzz(objects, reference, int(sys.argv[2]), int(sys.argv[3]))
-        if sys.argv[1:2] == ["--fuzz-server"]:
-            return fuzz(objects, reference, int(sys.argv[2]), int(sys.argv[3]), plane)
-        record(objects, given["cases"], reference)
+        if arguments:
+            kind, number, seed = arguments
+            return fuzz(objects, Program(build(version), types), version, plane, kind, int(number), int(seed))
+        record(objects, given["cases"], types)
     finally:
         plane.stop()
 

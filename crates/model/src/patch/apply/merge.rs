@@ -119,12 +119,21 @@ fn merge_lists(
     Ok(out)
 }
 
-/// Takes the members of `set` out of `value`. Containers stay, even when they become empty.
-pub(super) fn remove(value: &mut Value, set: &FieldSet, schema: SchemaRef<'_>) {
+/// What becomes of a map or list that loses all it had: structured-merge-diff does it in both ways.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Emptied {
+    /// It stays, empty (up to 6.4.0).
+    Stays,
+    /// It is null (since 6.4.2).
+    IsNull,
+}
+
+/// Takes the fields and items of `set` out of `value`, whose type is `schema`.
+pub fn remove_items(value: &mut Value, set: &FieldSet, schema: SchemaRef<'_>, emptied: Emptied) {
     if set.is_empty() {
         return;
     }
-    match (kind(schema, value), value) {
+    match (kind(schema, value), &mut *value) {
         (Kind::Map, Value::Object(map)) => {
             for (element, member, below) in set.elements() {
                 let PathElement::Field(name) = element else {
@@ -135,7 +144,7 @@ pub(super) fn remove(value: &mut Value, set: &FieldSet, schema: SchemaRef<'_>) {
                 } else if let (Some(value), Some(field)) =
                     (map.get_mut(name.as_ref()), schema.field(name))
                 {
-                    remove(value, below, field);
+                    remove_items(value, below, field, emptied);
                 }
             }
         }
@@ -147,7 +156,7 @@ pub(super) fn remove(value: &mut Value, set: &FieldSet, schema: SchemaRef<'_>) {
                 match set.get(&element) {
                     Some((true, _)) => false,
                     Some((false, below)) => {
-                        remove(item, below, items);
+                        remove_items(item, below, items, emptied);
                         true
                     }
                     None => true,
@@ -155,6 +164,14 @@ pub(super) fn remove(value: &mut Value, set: &FieldSet, schema: SchemaRef<'_>) {
             });
         }
         _ => {}
+    }
+    let is_empty = match value {
+        Value::Object(map) => map.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        _ => false,
+    };
+    if is_empty && emptied == Emptied::IsNull {
+        *value = Value::Null;
     }
 }
 
@@ -212,14 +229,19 @@ mod tests {
     }
 
     #[test]
-    fn removed_members_leave_their_containers() {
+    fn removed_members_leave_their_containers_or_null() {
         let mut object = json!({"list": [{"name": "a", "v": "1"}, {"name": "b"}], "map": {"x": "1"}, "set": ["s"]});
         let gone = json!({"list": [{"name": "b"}], "map": {"x": "1"}, "set": ["s"]});
         let set = fields(&gone, schema().root()).unwrap();
-        remove(&mut object, &set, schema().root());
+        remove_items(&mut object, &set, schema().root(), Emptied::Stays);
         assert_eq!(
             object,
             json!({"list": [{"name": "a", "v": "1"}], "map": {}, "set": []})
+        );
+        remove_items(&mut object, &set, schema().root(), Emptied::IsNull);
+        assert_eq!(
+            object,
+            json!({"list": [{"name": "a", "v": "1"}], "map": null, "set": null})
         );
     }
 }

@@ -2,7 +2,7 @@ use wavetank_json::json;
 
 use super::*;
 use crate::key::GroupVersionKind;
-use crate::schema::{Schema, builtin, complete, decode};
+use crate::schema::{builtin, complete, decode, schemaless};
 
 const EARLY: &str = "2026-01-01T00:00:00Z";
 static NO_RESET: FieldSet = FieldSet::EMPTY;
@@ -463,27 +463,15 @@ fn reset_fields_are_owned_by_nobody() {
 
 #[test]
 fn custom_resources_are_tracked_by_their_schema_or_without() {
-    let schema = Schema::schemaless();
+    let schema = schemaless();
     let config = json!({"apiVersion": "x.io/v1", "kind": "Foo", "metadata": {"name": "f"}, "spec": {"a": 1, "l": [1]}});
-    let object = apply(
-        None,
-        &config,
-        &writer("m", &config, EARLY),
-        false,
-        schema.root(),
-    )
-    .unwrap();
+    let object = apply(None, &config, &writer("m", &config, EARLY), false, schema).unwrap();
     assert_eq!(
         entries(&object),
         [r#"m Apply {"f:spec":{".":{},"f:a":{},"f:l":{}}}"#]
     );
     let mut created = config.clone();
-    update(
-        None,
-        &mut created,
-        &writer("u", &config, EARLY),
-        schema.root(),
-    );
+    update(None, &mut created, &writer("u", &config, EARLY), schema);
     assert_eq!(
         entries(&created),
         [r#"u Update {"f:spec":{".":{},"f:a":{},"f:l":{}}}"#]

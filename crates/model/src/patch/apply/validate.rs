@@ -5,14 +5,11 @@ use wavetank_json::Value;
 use super::element::PathElement;
 use crate::schema::{ListType, Scalar, SchemaRef, Shape};
 
-/// Checks `object` against `schema`; the text is the server's, `None` when all is well.
+/// Checks `object` against `schema`: all fields are known, values have the JSON types that belong to them, and items have
+/// their keys. The text is the server's, `None` when all is well.
 ///
 /// Items that stand twice in an associative list are wrong unless `allow_duplicates`.
-pub(super) fn validate(
-    object: &Value,
-    schema: SchemaRef<'_>,
-    allow_duplicates: bool,
-) -> Option<String> {
+pub fn validate(object: &Value, schema: SchemaRef<'_>, allow_duplicates: bool) -> Option<String> {
     let mut checker = Checker {
         problems: Vec::new(),
         allow_duplicates,

@@ -2,7 +2,7 @@ use wavetank_json::json;
 
 use super::*;
 use crate::key::GroupVersionKind;
-use crate::schema::{Schema, builtin};
+use crate::schema::{builtin, schemaless};
 
 fn deployment() -> SchemaRef<'static> {
     builtin(&GroupVersionKind::new("apps/v1", "Deployment")).unwrap()
@@ -22,10 +22,10 @@ fn an_object_sets_its_leaves_and_list_items() {
 
 #[test]
 fn where_nothing_is_declared_every_key_is_a_member() {
-    let schema = Schema::schemaless();
+    let schema = schemaless();
     let object = json!({"spec": {"a": {"b": 1, "c": [{"d": 1}]}}});
     assert_eq!(
-        fields(&object, schema.root()).unwrap().to_fields_v1(),
+        fields(&object, schema).unwrap().to_fields_v1(),
         json!({"f:spec": {".": {}, "f:a": {".": {}, "f:b": {}, "f:c": {}}}})
     );
 }
@@ -63,7 +63,7 @@ fn objects_are_compared_by_item_and_leaf() {
         compare(
             &json!({"spec": {"a": 1.0}}),
             &json!({"spec": {"a": 1}}),
-            Schema::schemaless().root()
+            schemaless()
         )
         .unwrap()
         .is_empty()
@@ -72,11 +72,11 @@ fn objects_are_compared_by_item_and_leaf() {
 
 #[test]
 fn a_map_that_becomes_a_scalar_is_modified_and_its_entries_removed() {
-    let schema = Schema::schemaless();
+    let schema = schemaless();
     let comparison = compare(
         &json!({"spec": {"a": {"b": 1}}}),
         &json!({"spec": {"a": 1}}),
-        schema.root(),
+        schema,
     )
     .unwrap();
     assert_eq!(

@@ -1,0 +1,1 @@
+// A package with functions that have no body needs a file of this kind.
