@@ -147,6 +147,10 @@ impl<'a> Https<'a> {
                 if tries == 200 {
                     return Err(format!("{uri} does not go away"));
                 }
+                // A controller that applies what it watches makes it anew when it was a moment too late.
+                if tries % 20 == 19 {
+                    self.send(&delete)?;
+                }
                 tries += 1;
                 pause(Duration::from_millis(100));
             }
