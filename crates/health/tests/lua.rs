@@ -83,7 +83,7 @@ fn empty() -> Result<Option<Health>, String> {
 #[case::holds_itself("local t = {}\nt.status = t\nreturn t", Err("cannot encode recursively nested tables to JSON".to_owned()))]
 #[case::error("error('boom')", Err("<string>:1: boom".to_owned()))]
 #[case::index("\nreturn obj.status.phase", Err("<string>:2: attempt to index field 'status' (a nil value)".to_owned()))]
-#[case::syntax("return {", Err("<string>:1: unexpected symbol near '<eof>'".to_owned()))]
+#[case::syntax("return {", Err("<string>:1: unexpected symbol near <eof>".to_owned()))]
 fn what_a_script_returns(#[case] script: &str, #[case] expected: Result<Option<Health>, String>) {
     assert_eq!(run(script), expected);
 }
@@ -98,6 +98,11 @@ fn what_a_script_returns(#[case] script: &str, #[case] expected: Result<Option<H
     "nil"
 )]
 #[case::kind("return {status = 'Healthy', message = obj.kind}", "Widget")]
+#[case::labels(
+    "local names = '' for _, name in ipairs({'a', 'b', 'c'}) do if name == 'b' then goto continue end names = names .. name \
+     ::continue:: end return {status = 'Healthy', message = names .. table.getn({1, 2}) .. table.maxn({[3] = 1})}",
+    "ac23"
+)]
 #[case::tables(
     "local t = {3, 1}\ntable.sort(t)\nreturn {status = 'Healthy', message = tostring(t[1])}",
     "1"
@@ -128,6 +133,10 @@ fn lists_of_the_object_are_lists() {
 #[case("os.getenv", "nil")]
 #[case("table", "table")]
 #[case("package", "table")]
+#[case("unpack", "function")]
+#[case("table.getn", "function")]
+#[case("table.unpack", "nil")]
+#[case("rawlen", "nil")]
 #[case("os.time", "function")]
 fn libraries_are_those_of_argo_cd(#[case] name: &str, #[case] expected: &str) {
     assert_eq!(
@@ -217,7 +226,7 @@ fn syntax_errors_are_known_beforehand() {
     assert!(LuaHealth::new("return {}").syntax_error().is_none());
     assert_eq!(
         LuaHealth::new("if").syntax_error().unwrap().to_string(),
-        "<string>:1: unexpected symbol near '<eof>'"
+        "<string>:1: unexpected symbol near <eof>"
     );
 }
 

@@ -26,11 +26,11 @@ const MEMORY: usize = 64 << 20;
 /// What Argo CD says when a script took too long.
 const EXHAUSTED: &str = "context deadline exceeded";
 
-/// What is taken from every script.
-const REMOVED: [&str; 5] = ["dofile", "loadfile", "load", "loadstring", "newproxy"];
+/// What is taken from every script: the outside, and what only Lua 5.2 has.
+const REMOVED: [&str; 4] = ["dofile", "loadfile", "load", "rawlen"];
 
-/// Takes away what is left of the outside, and makes sure that a script that spent its budget cannot go on by catching
-/// the error.
+/// Takes away what is left of the outside, makes sure that a script that spent its budget cannot go on by catching the
+/// error, and gives the libraries the functions of Lua 5.1, which Argo CD's interpreter has beside the `goto` of 5.2.
 const PRELUDE: &str = r#"
 local exhausted, error = ...
 local function check(...)
@@ -45,8 +45,23 @@ function collectgarbage() return 0 end
 function require(name) error("module " .. tostring(name) .. " not found") end
 function module() error("modules cannot be defined") end
 package = {loaded = {}, preload = {}, path = "", cpath = ""}
-if math then math.random, math.randomseed = nil, nil end
-if string then string.dump = nil end
+unpack = table.unpack
+table.pack, table.unpack = nil, nil
+function table.getn(list) return #list end
+function table.maxn(list)
+  local most = 0
+  for key in pairs(list) do
+    if type(key) == "number" and key > most then most = key end
+  end
+  return most
+end
+if math then
+  math.random, math.randomseed = nil, nil
+  math.mod = math.fmod
+  function math.pow(base, power) return base ^ power end
+  function math.log10(of) return math.log(of, 10) end
+end
+if string then string.dump, string.gfind = nil, string.gmatch end
 "#;
 
 /// A Lua state with one script in it.
@@ -68,7 +83,7 @@ impl Sandbox {
 
     fn make(script: &str, open_libs: bool, clock: &LuaClock) -> mlua::Result<Self> {
         let libs = if open_libs {
-            StdLib::TABLE | StdLib::STRING | StdLib::MATH
+            StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::COROUTINE
         } else {
             StdLib::TABLE
         };
@@ -89,9 +104,6 @@ impl Sandbox {
         let globals = lua.globals();
         for name in REMOVED {
             globals.raw_remove(name)?;
-        }
-        if !open_libs {
-            globals.raw_remove("coroutine")?;
         }
         globals.raw_set("os", times(&lua, clock)?)?;
         let counter = Arc::clone(&ticks);
