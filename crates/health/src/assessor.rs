@@ -115,7 +115,7 @@ impl Assessor {
             return Ok(Some(health));
         }
         if self.bundled
-            && let Some(health) = bundled::assess(object)
+            && let Some(health) = bundled::assess(object, self.version)
         {
             return health
                 .map(Some)

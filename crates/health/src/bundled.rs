@@ -8,12 +8,13 @@ mod custom_resource_definition;
 mod pod_disruption_budget;
 
 use wavetank_json::Value;
+use wavetank_model::ArgoVersion;
 use wavetank_model::key::split_api_version;
 
 use crate::status::{Health, HealthError};
 
 /// The health of `object` by a bundled rule; `None` when there is none for its kind.
-pub(crate) fn assess(object: &Value) -> Option<Result<Health, HealthError>> {
+pub(crate) fn assess(object: &Value, version: ArgoVersion) -> Option<Result<Health, HealthError>> {
     let text = |field: &str| {
         object
             .get(field)
@@ -23,7 +24,7 @@ pub(crate) fn assess(object: &Value) -> Option<Result<Health, HealthError>> {
     let (group, _) = split_api_version(text("apiVersion"));
     match (group, text("kind")) {
         ("apiextensions.k8s.io", "CustomResourceDefinition") => {
-            Some(custom_resource_definition::assess(object))
+            Some(custom_resource_definition::assess(object, version))
         }
         ("batch", "CronJob") => Some(cron_job::assess(object)),
         ("policy", "PodDisruptionBudget") => Some(pod_disruption_budget::assess(object)),

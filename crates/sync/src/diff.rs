@@ -357,7 +357,7 @@ mod tests {
         pair
     }
 
-    /// SYNC-103, SYNC-149: as Argo CD 3.6.1 and 3.5.7 answer (`tools/diff/record.py`).
+    /// SYNC-103, SYNC-149: as Argo CD 3.6.1 and 3.5.7 answer (`tools/argo/record.py`).
     #[test]
     fn the_recorded_comparisons_of_argo_cd() {
         let recorded: Recorded = serde_json::from_str(include_str!("diff/recorded.json")).unwrap();

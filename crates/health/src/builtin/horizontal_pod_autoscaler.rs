@@ -20,18 +20,20 @@ pub(crate) fn assess(
 ) -> std::result::Result<Health, HealthError> {
     match version {
         "v1" => {
-            let text = object::annotation(autoscaler, CONDITIONS).unwrap_or_default();
-            if text.is_empty() {
+            let Some(text) = object::annotation(autoscaler, CONDITIONS) else {
                 return Ok(Health::progressing(WAITING));
-            }
+            };
             let failed = |error: String| {
                 HealthError(format!(
                     "failed to convert conditions annotation to typed: {error}"
                 ))
             };
-            let entries: Vec<Value> =
+            if text.is_empty() {
+                return Err(failed("unexpected end of JSON input".to_owned()));
+            }
+            let entries: Option<Vec<Value>> =
                 serde_json::from_str(text).map_err(|error| failed(error.to_string()))?;
-            read(&entries)
+            read(&entries.unwrap_or_default())
                 .map(|conditions| judge(&conditions, argo))
                 .map_err(|error| error.of(KIND))
         }

@@ -1,10 +1,11 @@
-//! Answers as `tools/diff` does, by our own comparison: a line for each line of standard input. The argument is the version
+//! Answers as `tools/argo` does, by our own comparison: a line for each line of standard input. The argument is the version
 //! of Argo CD.
 
 use std::io::Write;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use wavetank_health::Assessor;
 use wavetank_json::{Value, json};
 use wavetank_model::ArgoVersion;
 use wavetank_sync::compare::is_modified;
@@ -13,34 +14,52 @@ use wavetank_sync::server_side_diff::{self, Question};
 use wavetank_sync::{SyncOptions, TrackingMethod};
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Asked {
+    #[serde(default)]
     target: Value,
     live: Value,
+    #[serde(default)]
     ignored: Vec<IgnoredDifference>,
-    #[serde(default)]
-    by_server: bool,
-    #[serde(default)]
-    merged: bool,
-    #[serde(default)]
-    respected: bool,
+    way: Way,
 }
 
-/// What is sent where ignored differences are respected, or whether the two differ; `None` where there is no answer.
+/// What is asked of the objects.
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+enum Way {
+    Compared,
+    ByServer,
+    Merged,
+    Respected,
+    Assessed,
+}
+
+/// The health, what is sent where ignored differences are respected, or whether the two differ; `None` where there is no
+/// answer.
 fn answer(asked: Asked, version: ArgoVersion) -> Option<Value> {
+    if asked.way == Way::Assessed {
+        let assessor = Assessor::new().with_version(version);
+        let health = assessor
+            .assess(&asked.live)
+            .map_err(|error| error.to_string());
+        return Some(match health {
+            Ok(health) => json!({"health": wavetank_json::to_value(&health).ok()?}),
+            Err(error) => json!({"error": error}),
+        });
+    }
     let options = SyncOptions {
         ignore_differences: asked.ignored,
-        server_side_apply: asked.merged,
+        server_side_apply: asked.way == Way::Merged,
         version,
         ..SyncOptions::default()
     };
     let live = Arc::new(asked.live);
-    if asked.respected {
+    if asked.way == Way::Respected {
         let ignored = options.ignored(&asked.target);
         let sent = with_live_values(&ignored, &asked.target, &live, version);
         return Some(json!({"sent": sent}));
     }
-    if !asked.by_server {
+    if asked.way != Way::ByServer {
         let modified = is_modified(&asked.target, &live, TrackingMethod::Annotation, &options);
         return Some(json!({"modified": modified}));
     }

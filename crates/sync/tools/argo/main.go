@@ -1,9 +1,10 @@
-// Command diff asks Argo CD's comparison: of each line on standard input, a JSON object with a `target`, a `live` object and
-// what is `ignored`, it says on a line of its own whether they differ (`modified`), or what it cannot compare (`error`).
-// `byServer` asks for the comparison by the server: a line says what it wants to know the answer to a dry run of (`dryRun`),
-// and takes that answer from standard input. `merged` asks for the comparison of objects that are applied from the server,
-// `respected` for the object that is sent instead (`sent`) where the sync respects ignored differences. Its argument is the
-// OpenAPI document (version 2) of the cluster.
+// Command argo asks Argo CD's own code: of each line on standard input, a JSON object with a `target`, a `live` object and
+// what is `ignored`, it says on a line of its own what its `way` asks for, or what Argo CD cannot do with it (`error`).
+// `compared`, `byServer` and `merged` (of objects that are applied from the server) ask whether the two differ (`modified`);
+// for `byServer` a line says what it wants to know the answer to a dry run of (`dryRun`), and takes that answer from standard
+// input. `respected` asks for the object that is sent instead (`sent`) where the sync respects ignored differences, `assessed`
+// for the health of the live object (`health`, null where nobody assesses its kind). Its argument is the OpenAPI document
+// (version 2) of the cluster; health needs none.
 package main
 
 import (
@@ -13,10 +14,12 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/argoproj/argo-cd/gitops-engine/v3/pkg/health"
 	"github.com/argoproj/argo-cd/gitops-engine/v3/pkg/sync"
 	"github.com/argoproj/argo-cd/v3/pkg/apis/application/v1alpha1"
 	argodiff "github.com/argoproj/argo-cd/v3/util/argo/diff"
 	"github.com/argoproj/argo-cd/v3/util/argo/normalizers"
+	"github.com/argoproj/argo-cd/v3/util/lua"
 	openapiv2 "github.com/google/gnostic-models/openapiv2"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/json"
@@ -26,12 +29,10 @@ import (
 )
 
 type question struct {
-	Target    map[string]any                       `json:"target"`
-	Live      map[string]any                       `json:"live"`
-	Ignored   []v1alpha1.ResourceIgnoreDifferences `json:"ignored"`
-	ByServer  bool                                 `json:"byServer"`
-	Merged    bool                                 `json:"merged"`
-	Respected bool                                 `json:"respected"`
+	Target  map[string]any                       `json:"target"`
+	Live    map[string]any                       `json:"live"`
+	Ignored []v1alpha1.ResourceIgnoreDifferences `json:"ignored"`
+	Way     string                               `json:"way"`
 }
 
 // wire is who asks, and who is asked about dry runs.
@@ -59,11 +60,12 @@ func (asker *wire) Run(_ context.Context, object *unstructured.Unstructured, _ s
 }
 
 type answer struct {
-	Modified  bool                `json:"modified"`
-	Error     string              `json:"error,omitempty"`
-	Live      encoding.RawMessage `json:"live,omitempty"`
-	Predicted encoding.RawMessage `json:"predicted,omitempty"`
-	Sent      map[string]any      `json:"sent,omitempty"`
+	Modified  bool                 `json:"modified"`
+	Error     string               `json:"error,omitempty"`
+	Live      encoding.RawMessage  `json:"live,omitempty"`
+	Predicted encoding.RawMessage  `json:"predicted,omitempty"`
+	Sent      map[string]any       `json:"sent,omitempty"`
+	Health    *health.HealthStatus `json:"health"`
 }
 
 // types are those of the cluster, as the comparison and the sync read them.
@@ -90,12 +92,12 @@ func main() {
 }
 
 func serve() error {
-	if len(os.Args) != 2 {
-		return fmt.Errorf("usage: diff OPENAPI.json")
-	}
-	known, err := readTypes(os.Args[1])
-	if err != nil {
-		return err
+	known := &types{}
+	if len(os.Args) > 1 {
+		var err error
+		if known, err = readTypes(os.Args[1]); err != nil {
+			return err
+		}
 	}
 	asker := &wire{bufio.NewScanner(os.Stdin), encoding.NewEncoder(os.Stdout)}
 	asker.lines.Buffer(nil, 1<<28)
@@ -144,6 +146,9 @@ func compare(asked question, known *types, asker *wire) (out answer) {
 			out = answer{Error: fmt.Sprint("panic: ", trouble)}
 		}
 	}()
+	if asked.Way == "assessed" {
+		return assessed(&unstructured.Unstructured{Object: asked.Live})
+	}
 	ignored := asked.Ignored
 	if ignored == nil {
 		ignored = []v1alpha1.ResourceIgnoreDifferences{}
@@ -154,10 +159,10 @@ func compare(asked question, known *types, asker *wire) (out answer) {
 		WithTracking("app.kubernetes.io/instance", string(v1alpha1.TrackingMethodAnnotation)).
 		WithNoCache().
 		WithGVKParser(known.managed)
-	switch {
-	case asked.ByServer:
+	switch asked.Way {
+	case "byServer":
 		builder.WithServerSideDiff(true).WithServerSideDryRunner(asker).WithIgnoreMutationWebhook(true).WithManager("argocd-controller")
-	case asked.Merged:
+	case "merged":
 		mergeAsTheServer(builder.WithManager("argocd-controller"))
 	}
 	config, err := builder.Build()
@@ -165,7 +170,7 @@ func compare(asked question, known *types, asker *wire) (out answer) {
 		return answer{Error: err.Error()}
 	}
 	live, target := &unstructured.Unstructured{Object: asked.Live}, &unstructured.Unstructured{Object: asked.Target}
-	if asked.Respected {
+	if asked.Way == "respected" {
 		return respected(target, live, config, known)
 	}
 	result, err := stateDiff(live, target, config)
@@ -184,4 +189,13 @@ func respected(target, live *unstructured.Unstructured, config argodiff.DiffConf
 		return answer{Error: err.Error()}
 	}
 	return answer{Sent: sent[0].Object}
+}
+
+// assessed is the health of an object, by the checks that are shipped.
+func assessed(live *unstructured.Unstructured) answer {
+	status, err := health.GetResourceHealth(live, lua.ResourceHealthOverrides{})
+	if err != nil {
+		return answer{Error: err.Error()}
+	}
+	return answer{Health: status}
 }

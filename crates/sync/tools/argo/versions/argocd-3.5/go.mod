@@ -1,4 +1,4 @@
-module wavetank.dev/diff
+module wavetank.dev/argo
 
 go 1.26.3
 

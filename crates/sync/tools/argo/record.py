@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 """Asks Argo CD's comparison about the pairs of cases.yaml, or about random ones.
 
-  KUBEBUILDER_ASSETS=DIR tools/diff/record.py                     writes src/diff/recorded.json
-  KUBEBUILDER_ASSETS=DIR tools/diff/record.py --fuzz N SEED       N random pairs: Argo CD's answers beside ours
-  KUBEBUILDER_ASSETS=DIR tools/diff/record.py --respected N SEED  what is sent where ignored differences are respected
-  KUBEBUILDER_ASSETS=DIR tools/diff/record.py --server N SEED     comparisons by dry runs of the server, N at most
-  KUBEBUILDER_ASSETS=DIR tools/diff/record.py --merged N SEED     objects that are applied from the server (3.5), N at most
+  KUBEBUILDER_ASSETS=DIR tools/argo/record.py                     writes src/diff/recorded.json
+  KUBEBUILDER_ASSETS=DIR tools/argo/record.py --fuzz N SEED       N random pairs: Argo CD's answers beside ours
+  KUBEBUILDER_ASSETS=DIR tools/argo/record.py --respected N SEED  what is sent where ignored differences are respected
+  KUBEBUILDER_ASSETS=DIR tools/argo/record.py --server N SEED     comparisons by dry runs of the server, N at most
+  KUBEBUILDER_ASSETS=DIR tools/argo/record.py --merged N SEED     objects that are applied from the server (3.5), N at most
+  tools/argo/record.py --health N SEED                            the health of random objects
 
 With `--argo 3.5` before them that version is asked instead of 3.6.
 
 Starts the control plane of that directory, which says what each object of cases.yaml is once it is stored, and builds the
 program in this folder, which is Argo CD's own code (Go fetches it). The test `recorded` of `src/diff.rs` has to answer as
-recorded. With a number and a seed the objects are changed at random, and the example `diff` of this crate is asked the same: pairs
+recorded. With a number and a seed the objects are changed at random, and the example `argo` of this crate is asked the same: pairs
 that the two see otherwise are printed, and the exit code is 1."""
 import copy, json, os, random, subprocess, sys, time
 from pathlib import Path
@@ -20,10 +21,8 @@ import yaml
 
 HERE = Path(__file__).resolve().parent
 CRATE = HERE.parent.parent
-sys.path.insert(0, str(CRATE.parent / "workload" / "tools"))
-from record import ControlPlane
-
 APPLIED, TRACKING = "kubectl.kubernetes.io/last-applied-configuration", "argocd.argoproj.io/tracking-id"
+OURS = ["cargo", "run", "--quiet", "--package", "wavetank-sync", "--example", "argo"]
 NEWEST, MANAGER = "3.6", "argocd-controller"
 PLURALS = {"Endpoints": "endpoints", "NetworkPolicy": "networkpolicies"}
 
@@ -100,8 +99,8 @@ def pair(objects, case):
             {"manager": name, "operation": "Apply" if name == MANAGER else "Update", "apiVersion": live["apiVersion"], "fieldsType": "FieldsV1", "fieldsV1": fields}
             for name, fields in case["owners"].items()
         ]
-    ways = {way: case.get(way, False) for way in ("merged", "respected")}
-    return {"target": target, "live": live, "ignored": case.get("ignored", []), **ways}
+    way = next((way for way in ("merged", "respected") if case.get(way)), "compared")
+    return {"target": target, "live": live, "ignored": case.get("ignored", []), "way": way}
 
 
 def address(target):
@@ -137,7 +136,7 @@ def applied(plane, chance, number, kind):
     for _ in range(chance.random.choice([0, 0, 1, 1, 2, 3])):
         chance.change(target, False)
     ignored = [chance.ignored(target, live, ["hpa", "somebody"])] if chance.random.random() < 0.4 else []
-    question = {"target": target, "live": live, "ignored": ignored, kind: True}
+    question = {"target": target, "live": live, "ignored": ignored, "way": kind}
     return question, lambda sent: plane.ask("PATCH", place + f"?fieldManager={MANAGER}&force=true&dryRun=All", sent, apply)[1]
 
 
@@ -253,11 +252,89 @@ class Chance:
         for owner in live["metadata"].get("managedFields", [])[:1]:
             owner["manager"] = self.random.choice(["Python-urllib", "hpa"])
         some = self.random.choice([1, 2] if respected else [0, 0, 1, 2])
-        return {"target": target, "live": live, "ignored": [self.ignored(target, live) for _ in range(some)], "respected": respected}
+        return {"target": target, "live": live, "ignored": [self.ignored(target, live) for _ in range(some)], "way": "respected" if respected else "compared"}
+
+
+class Statuses:
+    """Random changes of the objects of health.yaml: values of one name and type move between all of them."""
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+        self.objects = [one for one in yaml.safe_load_all((HERE / "health.yaml").read_text()) if one]
+        self.values = {}
+        for one in self.objects:
+            self.learn(one)
+
+    def learn(self, value):
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                known = self.values.setdefault(key, [])
+                if inner not in known:
+                    known.append(inner)
+                self.learn(inner)
+        elif isinstance(value, list):
+            for inner in value:
+                self.learn(inner)
+
+    def places(self, value):
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                if key not in ("apiVersion", "kind"):
+                    yield value, key
+                    yield from self.places(inner)
+        elif isinstance(value, list):
+            for at, inner in enumerate(value):
+                yield value, at
+                yield from self.places(inner)
+
+    def change(self, value):
+        places = list(self.places(value))
+        if not places:
+            return
+        owner, key = self.random.choice(places)
+        way = self.random.random()
+        if way < 0.25:
+            del owner[key]
+        elif way < 0.3:
+            owner[key] = type(owner[key])()
+        elif isinstance(owner, list) and way < 0.4:
+            owner.append(copy.deepcopy(self.random.choice(owner)))
+        elif type(owner[key]) is int and way < 0.7:
+            owner[key] = self.random.randrange(4)
+        elif isinstance(owner, dict):
+            other = self.random.choice([name for name in owner if name not in ("apiVersion", "kind")] + [key] * 3)
+            same = [value for value in self.values.get(other, []) if type(value) is type(owner[other]) is not dict]
+            owner[other] = copy.deepcopy(self.random.choice(same or [owner[other]]))
+
+    def question(self):
+        live = copy.deepcopy(self.random.choice(self.objects))
+        for _ in range(self.random.choice([0, 1, 1, 2, 3, 5])):
+            self.change(live)
+        if not isinstance(live.get("metadata"), dict):
+            live["metadata"] = {}
+        live["metadata"].update(name="n", namespace="demo")
+        if self.random.random() < 0.05:
+            live["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+        return {"live": live, "way": "assessed"}
+
+
+def fuzz_health(reference, version, number, seed):
+    statuses, ours = Statuses(seed), Program(*OURS, version)
+    refused = others = 0
+    for _ in range(number):
+        question = statuses.question()
+        theirs, our = reference.ask(question), ours.ask(question)
+        refused += bool(theirs.get("error"))
+        seen = [(bool(one.get("error")), {key: value for key, value in (one.get("health") or {}).items() if value}) for one in (theirs, our)]
+        if seen[0] != seen[1]:
+            others += 1
+            print(json.dumps({"question": question, "argo": theirs, "ours": our}))
+    print(f"{number} objects, {refused} that Argo CD cannot assess, {others} differ", file=sys.stderr)
+    return bool(others)
 
 
 def fuzz(objects, reference, version, plane, kind, number, seed):
-    chance, ours = Chance(seed, objects), Program("cargo", "run", "--quiet", "--package", "wavetank-sync", "--example", "diff", version)
+    chance, ours = Chance(seed, objects), Program(*OURS, version)
     answered = "sent" if kind == "--respected" else "modified"
     asked = refused = modified = others = 0
     for one in range(number):
@@ -288,8 +365,8 @@ def build(version):
         for file in [*HERE.glob("*.go"), *HERE.glob("*.s"), *(HERE / "versions" / f"argocd-{version}").iterdir()]:
             (folder / file.name).write_text(file.read_text().replace("/gitops-engine/v3/", "/gitops-engine/") if file.suffix == ".go" else file.read_text())
     environment = dict(os.environ, CGO_ENABLED="0", GOTOOLCHAIN="go1.27.0")
-    subprocess.run(["go", "build", *flags, "-o", "diff", "."], cwd=folder, env=environment, check=True)
-    return folder / "diff"
+    subprocess.run(["go", "build", *flags, "-o", "argo", "."], cwd=folder, env=environment, check=True)
+    return folder / "argo"
 
 
 def main():
@@ -297,6 +374,12 @@ def main():
     version = NEWEST
     if arguments[:1] == ["--argo"]:
         _, version, *arguments = arguments
+    if arguments[:1] == ["--health"]:
+        _, number, seed = arguments
+        return fuzz_health(Program(build(version)), version, int(number), int(seed))
+    sys.path.insert(0, str(CRATE.parent / "workload" / "tools"))
+    from record import ControlPlane
+
     given = yaml.safe_load((HERE / "cases.yaml").read_text())
     plane = ControlPlane()
     try:
