@@ -425,7 +425,11 @@ static SYNC_WINDOW: Shape = shape(
             Ty::Bool,
             "Whether applications, namespaces and clusters must all fit.",
         ),
-        key("timeZone", Ty::Text, "Only UTC is known."),
+        key(
+            "timeZone",
+            Ty::Text,
+            "Time zone of the schedule, such as `Europe/Paris`; UTC without.",
+        ),
         key("description", Ty::Text, "Prose."),
     ],
 );

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 use wavetank_health::Assessor;
 use wavetank_json::{Value, json};
-use wavetank_model::ArgoVersion;
+use wavetank_model::{ArgoVersion, ObjectKey};
 use wavetank_sync::compare::is_modified;
 use wavetank_sync::ignore::{IgnoredDifference, with_live_values};
+use wavetank_sync::project::{Project, SyncWindow, WindowVerdict, can_sync};
 use wavetank_sync::server_side_diff::{self, Question};
 use wavetank_sync::{SyncOptions, TrackingMethod};
 
@@ -17,10 +18,17 @@ use wavetank_sync::{SyncOptions, TrackingMethod};
 struct Asked {
     #[serde(default)]
     target: Value,
+    #[serde(default)]
     live: Value,
     #[serde(default)]
     ignored: Vec<IgnoredDifference>,
     way: Way,
+    #[serde(default)]
+    windows: Vec<SyncWindow>,
+    project: Option<Project>,
+    #[serde(default)]
+    manual: bool,
+    at: Option<jiff::Timestamp>,
 }
 
 /// What is asked of the objects.
@@ -32,11 +40,27 @@ enum Way {
     Merged,
     Respected,
     Assessed,
+    Permitted,
+    InProject,
 }
 
-/// The health, what is sent where ignored differences are respected, or whether the two differ; `None` where there is no
+/// Whether windows permit a sync, the health, what is sent where ignored differences are respected, or whether the two differ; `None` where there is no
 /// answer.
 fn answer(asked: Asked, version: ArgoVersion) -> Option<Value> {
+    if asked.way == Way::Permitted {
+        // Virtual time counts milliseconds.
+        let at = jiff::Timestamp::from_millisecond(asked.at?.as_millisecond()).ok()?;
+        let verdict = can_sync(&asked.windows, "app", "demo", asked.manual, at, None);
+        return Some(match verdict {
+            WindowVerdict::Allowed => json!({"permitted": true}),
+            WindowVerdict::Blocked(text) if text.contains("invalid") => json!({"error": text}),
+            WindowVerdict::Blocked(_) => json!({"permitted": false}),
+        });
+    }
+    if asked.way == Way::InProject {
+        let permitted = asked.project?.permits_live(&ObjectKey::of(&asked.live)?);
+        return Some(json!({"permitted": permitted}));
+    }
     if asked.way == Way::Assessed {
         let assessor = Assessor::new().with_version(version);
         let health = assessor

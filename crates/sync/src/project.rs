@@ -3,7 +3,7 @@
 mod window;
 
 use serde::{Deserialize, Serialize};
-use wavetank_health::glob::matches as glob;
+use wavetank_health::glob::{matches as glob, matches_as_file};
 use wavetank_model::{GroupKind, ObjectKey};
 
 pub use window::{SyncWindow, WindowKind, WindowVerdict, can_sync};
@@ -27,11 +27,11 @@ pub struct KindPattern {
 
 impl KindPattern {
     fn matches(&self, kind: &GroupKind) -> bool {
-        glob(&self.group, &kind.group) && glob(&self.kind, &kind.kind)
+        matches_as_file(&self.group, &kind.group) && matches_as_file(&self.kind, &kind.kind)
     }
 
     fn matches_named(&self, kind: &GroupKind, name: &str) -> bool {
-        self.matches(kind) && (self.name.is_empty() || glob(&self.name, name))
+        self.matches(kind) && (self.name.is_empty() || matches_as_file(&self.name, name))
     }
 }
 

@@ -92,7 +92,8 @@ impl RetryStrategy {
 fn read(text: &str) -> Result<SignedDuration, BackoffError> {
     match text.parse::<i64>() {
         Ok(seconds) => Ok(SignedDuration::from_secs(seconds)),
-        Err(_) => duration::parse(text).map_err(BackoffError),
+        Err(_) => duration::parse(text)
+            .map_err(|_| BackoffError(format!("unable to parse {text} as a duration"))),
     }
 }
 
@@ -122,7 +123,7 @@ mod tests {
         assert_eq!((millis("7"), millis("1m30s")), (Ok(7_000), Ok(90_000)));
         assert_eq!(
             millis("soon").unwrap_err().to_string(),
-            "time: invalid duration \"soon\""
+            "unable to parse soon as a duration"
         );
     }
 

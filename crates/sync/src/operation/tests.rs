@@ -170,7 +170,7 @@ fn limits_and_errors_of_a_retry() {
     assert_eq!(state.phase, OperationPhase::Error);
     assert_eq!(
         state.message,
-        "boom (failed to retry: time: invalid duration \"soon\")"
+        "boom (failed to retry: unable to parse soon as a duration)"
     );
 }
 

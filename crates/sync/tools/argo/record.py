@@ -7,6 +7,8 @@
   KUBEBUILDER_ASSETS=DIR tools/argo/record.py --server N SEED     comparisons by dry runs of the server, N at most
   KUBEBUILDER_ASSETS=DIR tools/argo/record.py --merged N SEED     objects that are applied from the server (3.5), N at most
   tools/argo/record.py --health N SEED                            the health of random objects
+  tools/argo/record.py --windows N SEED                           whether random sync windows permit a sync
+  tools/argo/record.py --projects N SEED                          whether random projects permit an object
 
 With `--argo 3.5` before them that version is asked instead of 3.6.
 
@@ -318,19 +320,105 @@ class Statuses:
         return {"live": live, "way": "assessed"}
 
 
-def fuzz_health(reference, version, number, seed):
-    statuses, ours = Statuses(seed), Program(*OURS, version)
+class Windows:
+    """Random sync windows and times. Zones count by their offset at the time of asking: times are of the days around."""
+
+    FIELDS = [(0, 59, []), (0, 23, []), (1, 31, []), (1, 12, ["jan", "NOV", "dec"]), (0, 6, ["sun", "mon", "Sat"])]
+    ZONES = ["", "UTC", "Europe/Paris", "America/New_York", "Asia/Kolkata", "Pacific/Auckland", "Nowhere/Land"]
+
+    def __init__(self, seed):
+        self.random, self.day = random.Random(seed), int(time.time() // 86400) * 86400
+
+    def field(self, low, high, names):
+        one = lambda: str(self.random.randint(low, high)) if not names or self.random.random() < 0.7 else self.random.choice(names)
+        kind = self.random.random()
+        if kind < 0.45:
+            return "*"
+        if kind < 0.6:
+            return f"*/{self.random.choice([1, 2, 3, 5, 7, 15, 40])}"
+        if kind < 0.8:
+            return one()
+        if kind < 0.9:
+            return f"{one()}-{one()}" + self.random.choice(["", "/2", "/3"])
+        return self.random.choice([f"{one()},{one()},{one()}", f"{one()}/4", "?", f"{high + 1}", "x", f"{one()}-{one()},{one()}"])
+
+    def window(self):
+        schedule = " ".join(self.field(*field) for field in self.FIELDS)
+        if self.random.random() < 0.02:
+            schedule = self.random.choice(["", "@daily", "* * * *", "* * * * * *", "  5  *  * * * "])
+        return {
+            "kind": self.random.choice(["allow", "deny"]),
+            "schedule": schedule,
+            "duration": self.random.choice(["1h", "30m", "90s", "24h", "1h30m", "36h", "200h", "0s", "1.5h", "-1h", "1", ""][: 8 if self.random.random() < 0.9 else None]),
+            "applications": ["*"],
+            "manualSync": self.random.random() < 0.4,
+            "timeZone": self.random.choice(self.ZONES),
+        }
+
+    def question(self):
+        at = self.day + self.random.choice([self.random.randrange(86400 * 3), self.random.randrange(48) * 3600])
+        # A moment later than ours: there a window opens just after the time that its schedule names.
+        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + self.random.choice([".000000001Z", ".5Z"])
+        windows = [self.window() for _ in range(self.random.choice([1, 1, 2, 3]))]
+        return {"windows": windows, "manual": self.random.random() < 0.4, "at": at, "way": "permitted"}
+
+
+class Projects:
+    """Random projects, and an object."""
+
+    SERVERS = ["https://kubernetes.default.svc", "https://kubernetes.*", "https://*", "*", "https://other", "!https://other", "!*.svc", ""]
+    NAMES = ["", "", "in-cluster", "in-*", "other", "!other", "!in-cluster", "*"]
+    GROUPS, KINDS = ["", "apps", "batch", "*", "a*", "{apps,batch}", "[a-b]*"], ["ConfigMap", "Job", "Namespace", "*", "*Map", "Jo?", "{Job,Namespace}"]
+    TEXTS = ["team-a", "team-b", "team-*", "*", "t?am-a", "team-[ab]", "team-[!b]", "{team-a,prod}", "prod", "team-a*b", "**", "te*-a", "", "[", "team-\\*"]
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+
+    def some(self, make):
+        return [make() for _ in range(self.random.choice([0, 1, 1, 2]))]
+
+    def kind(self):
+        named = {"name": self.random.choice(self.TEXTS)} if self.random.random() < 0.4 else {}
+        return {"group": self.random.choice(self.GROUPS), "kind": self.random.choice(self.KINDS), **named}
+
+    def destination(self):
+        server, name = self.random.choice(self.SERVERS), self.random.choice(self.NAMES)
+        # One without either is of this cluster here, and of none there.
+        server = server if server or name else "*"
+        return {"server": server, "name": name, "namespace": self.random.choice(["", "", "!"]) + self.random.choice(self.TEXTS)}
+
+    def question(self):
+        lists = ["clusterResourceWhitelist", "clusterResourceBlacklist", "namespaceResourceWhitelist", "namespaceResourceBlacklist"]
+        project = {name: self.some(self.kind) for name in lists if self.random.random() < 0.7}
+        project["destinations"] = self.some(self.destination) + self.some(self.destination)
+        api, kind = self.random.choice([("v1", "ConfigMap"), ("batch/v1", "Job"), ("v1", "Namespace"), ("apps/v1", "Deployment")])
+        live = {"apiVersion": api, "kind": kind, "metadata": {"name": self.random.choice(["team-a", "prod", "x"])}}
+        if kind != "Namespace":
+            live["metadata"]["namespace"] = self.random.choice(["team-a", "team-b", "prod", "team-axb"])
+        return {"project": project, "live": live, "way": "inProject"}
+
+
+def fuzz_alone(kind, reference, version, number, seed):
+    source, key = (ALONE[kind](seed), "health" if kind == "--health" else "permitted")
+    ours = Program(*OURS, version)
     refused = others = 0
+
+    def seen(answer):
+        value = answer.get(key)
+        return bool(answer.get("error")) or ({part: text for part, text in value.items() if text} if isinstance(value, dict) else value)
+
     for _ in range(number):
-        question = statuses.question()
+        question = source.question()
         theirs, our = reference.ask(question), ours.ask(question)
         refused += bool(theirs.get("error"))
-        seen = [(bool(one.get("error")), {key: value for key, value in (one.get("health") or {}).items() if value}) for one in (theirs, our)]
-        if seen[0] != seen[1]:
+        if seen(theirs) != seen(our):
             others += 1
             print(json.dumps({"question": question, "argo": theirs, "ours": our}))
-    print(f"{number} objects, {refused} that Argo CD cannot assess, {others} differ", file=sys.stderr)
+    print(f"{number} questions, {refused} that Argo CD refuses, {others} differ", file=sys.stderr)
     return bool(others)
+
+
+ALONE = {"--health": Statuses, "--windows": Windows, "--projects": Projects}
 
 
 def fuzz(objects, reference, version, plane, kind, number, seed):
@@ -374,9 +462,9 @@ def main():
     version = NEWEST
     if arguments[:1] == ["--argo"]:
         _, version, *arguments = arguments
-    if arguments[:1] == ["--health"]:
-        _, number, seed = arguments
-        return fuzz_health(Program(build(version)), version, int(number), int(seed))
+    if arguments and arguments[0] in ALONE:
+        kind, number, seed = arguments
+        return fuzz_alone(kind, Program(build(version)), version, int(number), int(seed))
     sys.path.insert(0, str(CRATE.parent / "workload" / "tools"))
     from record import ControlPlane
 
