@@ -37,6 +37,26 @@ pub(crate) async fn discover(client: &kube::Client) -> Result<Vec<Resource>, Str
     Ok(one_version_each(out))
 }
 
+/// Whether the server lists the kind of a definition in every version that it serves.
+///
+/// # Errors
+/// What went wrong, in words.
+pub(crate) async fn lists(client: &kube::Client, definition: &Value) -> Result<bool, String> {
+    let spec = &definition["spec"];
+    let group = spec["group"].as_str().unwrap_or_default();
+    let versions = spec["versions"].as_array().into_iter().flatten();
+    for version in versions.filter(|version| version["served"] == true) {
+        let name = version["name"].as_str().unwrap_or_default();
+        let list: Option<Value> = find(client, &format!("/apis/{group}/{name}")).await?;
+        let list = list.unwrap_or_default();
+        let mut resources = list["resources"].as_array().into_iter().flatten();
+        if !resources.any(|resource| resource["name"] == spec["names"]["plural"]) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Reads a JSON document.
 pub(crate) async fn get<T: DeserializeOwned>(
     client: &kube::Client,

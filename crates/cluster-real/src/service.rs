@@ -9,7 +9,7 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use kube::client::Body;
 use serde::Deserialize;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tower::{BoxError, Service};
 use wavetank_cluster::ApiBody;
 use wavetank_json::Value;
@@ -17,6 +17,7 @@ use wavetank_kernel::BoxFuture;
 use wavetank_model::{Actor, Status, object};
 
 use crate::confine::Confinement;
+use crate::discovery;
 use crate::hub::Hub;
 
 /// How long the answer to a write waits for its change.
@@ -25,6 +26,11 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const ANSWER: Duration = Duration::from_secs(60);
 /// How long the answer to a read waits: a revision may never be seen.
 const READ_PATIENCE: Duration = Duration::from_millis(100);
+/// How long the server may take to list what a definition serves, and the pause between two looks.
+const DISCOVERY_PATIENCE: Duration = Duration::from_secs(3);
+const DISCOVERY_PAUSE: Duration = Duration::from_millis(5);
+/// The paths of definitions.
+const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/";
 
 /// Sends the requests of one actor.
 #[derive(Clone)]
@@ -95,6 +101,9 @@ impl RealService {
             confinement.made(&path, &serde_json::from_slice(&body).unwrap_or_default());
         }
         self.await_change(verb, &body).await;
+        if verb == Verb::Read && path.starts_with(DEFINITIONS) {
+            self.await_discovery(&body).await;
+        }
         let body = Full::new(body).map_err(|never| match never {});
         Ok(Response::from_parts(parts, ApiBody::new(body)))
     }
@@ -147,6 +156,26 @@ impl RealService {
         };
         self.hub.reached(revision, patience).await;
     }
+
+    /// Holds back that a definition is Established until the server lists its kind.
+    ///
+    /// The list follows some milliseconds later (API-257). kubectl, which Argo CD goes through, spends them on files and
+    /// documents of its own; an engine that does not would find no such kind in one of some dozens of runs.
+    async fn await_discovery(&self, definition: &[u8]) {
+        let Ok(definition) = serde_json::from_slice::<Value>(definition) else {
+            return;
+        };
+        if !object::is_true(&definition, "Established") {
+            return;
+        }
+        let listed = async {
+            // A look that fails ends the wait: who asks next meets the failure.
+            while let Ok(false) = discovery::lists(&self.client, &definition).await {
+                sleep(DISCOVERY_PAUSE).await;
+            }
+        };
+        timeout(DISCOVERY_PATIENCE, listed).await.ok();
+    }
 }
 
 /// Lets a write through that stays inside of what the run made; another is answered here.
@@ -184,5 +213,84 @@ impl Service<Request<Body>> for RealService {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let service = self.clone();
         Box::pin(async move { service.pass(request).await })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures::channel::mpsc::unbounded;
+    use wavetank_json::json;
+
+    use super::*;
+    use crate::clock::RealClock;
+
+    /// A service on a server that lists the kind of its one definition from the `listed`th look on, and how often it was
+    /// looked.
+    fn service(established: &str, listed: usize) -> (RealService, Arc<AtomicUsize>) {
+        let looks = Arc::new(AtomicUsize::new(0));
+        let definition = json!({
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": "widgets.example.com"},
+            "spec": {
+                "group": "example.com",
+                "names": {"plural": "widgets"},
+                "versions": [{"name": "v1", "served": true}, {"name": "v2", "served": false}],
+            },
+            "status": {"conditions": [{"type": "Established", "status": established}]},
+        });
+        let counted = Arc::clone(&looks);
+        let server = tower::service_fn(move |request: Request<Body>| {
+            let (code, answer) = match request.uri().path() {
+                "/apis/example.com/v1" => {
+                    let look = counted.fetch_add(1, Ordering::SeqCst) + 1;
+                    let before = json!({"resources": [{"name": "gadgets"}]});
+                    let after = json!({"resources": [{"name": "gadgets"}, {"name": "widgets"}]});
+                    match look {
+                        1 if listed > 1 => (404, Status::new(404, "NotFound", "no").to_json()),
+                        _ if look < listed => (200, before),
+                        _ => (200, after),
+                    }
+                }
+                _ => (200, definition.clone()),
+            };
+            let response = Response::builder().status(code);
+            let body = Full::new(Bytes::from(answer.to_string()));
+            std::future::ready(response.body(body))
+        });
+        let (kinds, _) = unbounded();
+        let clock = RealClock::start();
+        let hub = Hub::new(clock, Vec::new(), BTreeMap::new(), 0, kinds, None);
+        let service = RealService {
+            client: kube::Client::new(server, "default"),
+            actor: Actor::new(Actor::ENGINE),
+            hub: Arc::new(hub),
+            confinement: None,
+        };
+        (service, looks)
+    }
+
+    async fn read(service: &RealService) {
+        let path = format!("{DEFINITIONS}widgets.example.com");
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let answer = service.pass(request).await.unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+
+    /// API-257, API-393.
+    #[tokio::test]
+    async fn established_is_told_when_the_kind_is_listed() {
+        let (service, looks) = service("True", 3);
+        read(&service).await;
+        assert_eq!(looks.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn other_definitions_are_told_at_once() {
+        let (service, looks) = service("False", 3);
+        read(&service).await;
+        assert_eq!(looks.load(Ordering::SeqCst), 0);
     }
 }
