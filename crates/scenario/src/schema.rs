@@ -93,7 +93,7 @@ fn object(shape: &'static Shape, todo: &mut Vec<&'static Shape>) -> Value {
 fn of(ty: &'static Ty, todo: &mut Vec<&'static Shape>) -> Value {
     match ty {
         Ty::Object => json!({"type": "object"}),
-        Ty::Text | Ty::Message | Ty::Cel => json!({"type": "string"}),
+        Ty::Text | Ty::Message | Ty::Cel | Ty::TimeZone => json!({"type": "string"}),
         Ty::Bool => json!({"type": "boolean"}),
         Ty::Exactly(value) => json!({"const": value}),
         Ty::Int(low, high) => {
@@ -152,7 +152,7 @@ fn of(ty: &'static Ty, todo: &mut Vec<&'static Shape>) -> Value {
 
 /// In files with cases a parameter may stand wherever a value may.
 fn or_parameter(ty: &Ty, schema: Value) -> Value {
-    if matches!(ty, Ty::Text | Ty::Message) {
+    if matches!(ty, Ty::Text | Ty::Message | Ty::TimeZone) {
         return schema;
     }
     json!({"anyOf": [schema, {"$ref": "#/$defs/parameter"}]})

@@ -5,7 +5,7 @@
 //! take what they find for granted and pass over what they cannot read.
 
 use wavetank_json::Value;
-use wavetank_model::{EventPattern, Phase, Reference, Subject, Verb, WaveNumber};
+use wavetank_model::{EventPattern, Phase, Reference, Subject, Verb, WaveNumber, time_zone};
 
 use crate::context::Context;
 use crate::problem::nearest;
@@ -62,6 +62,8 @@ pub(crate) enum Ty {
     Message,
     /// An expression of the Common Expression Language.
     Cel,
+    /// `Europe/Paris`; another text is no error.
+    TimeZone,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A list.
@@ -130,6 +132,7 @@ impl Ty {
             Self::Reference => "a reference such as `Job/smoke`".to_owned(),
             Self::Message => "text, or a regular expression `/…/`".to_owned(),
             Self::Cel => "an expression such as `operation.retries == 0`".to_owned(),
+            Self::TimeZone => "a time zone such as `Europe/Paris`".to_owned(),
             Self::Choice(words) => words
                 .iter()
                 .map(|word| format!("`{word}`"))
@@ -233,7 +236,9 @@ fn wrong_type(node: &Node, value: &Value, ty: &Ty, context: &mut Context) {
         _ => "text",
     };
     let hint = match (ty, value, &node.value) {
-        (Ty::Text | Ty::Message, Value::Bool(_) | Value::Number(_), _) => "; quote it",
+        (Ty::Text | Ty::Message | Ty::TimeZone, Value::Bool(_) | Value::Number(_), _) => {
+            "; quote it"
+        }
         (Ty::Map(_) | Ty::Object, Value::Null, NodeValue::Scalar(_)) => {
             "; write `{}` for one without keys"
         }
@@ -361,6 +366,7 @@ fn text(node: &Node, text: &str, ty: &Ty, context: &mut Context) {
         Ty::Reference => reference(node, text, context),
         Ty::Message => message(node, text, context),
         Ty::Cel => cel(node, text, context),
+        Ty::TimeZone => zone(node, text, context),
         Ty::Wave if text != "*" && wave(text).is_none() => {
             context.error(
                 node.span,
@@ -409,6 +415,22 @@ fn cel(node: &Node, text: &str, context: &mut Context) {
         words.join(" ")
     });
     context.error(span, "this expression cannot be read", reason);
+}
+
+/// Argo CD goes by UTC where it does not know the zone.
+fn zone(node: &Node, text: &str, context: &mut Context) {
+    if text.is_empty() || time_zone::named(text).is_some() {
+        return;
+    }
+    let hint = nearest(text, time_zone::names()).map(|name| format!("; did you mean `{name}`?"));
+    context.warning(
+        node.span,
+        format!("there is no time zone `{text}`"),
+        format!(
+            "it is taken for UTC, as in Argo CD{}",
+            hint.unwrap_or_default()
+        ),
+    );
 }
 
 fn message(node: &Node, text: &str, context: &mut Context) {

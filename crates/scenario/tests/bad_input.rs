@@ -163,6 +163,22 @@ fn a_pattern_that_a_comment_cuts_off_is_a_warning() {
     insta::assert_snapshot!(said(file(spec, WEB)));
 }
 
+/// SYNC-140: Argo CD logs it, and goes by UTC.
+#[test]
+fn a_time_zone_that_nobody_knows_is_a_warning() {
+    let spec = "
+app:
+  project:
+    syncWindows:
+      - {kind: allow, schedule: 0 8 * * *, duration: 1h, timeZone: Europe/Pariss}
+      - {kind: allow, schedule: 0 8 * * *, duration: 1h, timeZone: Local}
+      - {kind: allow, schedule: 0 8 * * *, duration: 1h, timeZone: Asia/Tokyo}
+expect:
+  operation: {phase: Succeeded}
+";
+    insta::assert_snapshot!(said(file(spec.trim_start(), WEB)));
+}
+
 #[test]
 fn references_must_be_able_to_come_into_being() {
     let spec = "
