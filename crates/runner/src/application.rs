@@ -21,7 +21,7 @@ use wavetank_sync::operation::auto_sync::{
     AutoSync, AutomatedPolicy, AutomaticOperation, Decision, SelfHealBackoff, decide,
 };
 use wavetank_sync::operation::{OperationState, RetryStrategy};
-use wavetank_sync::project::{IN_CLUSTER, Project, WindowVerdict, can_sync};
+use wavetank_sync::project::{IN_CLUSTER, WindowVerdict, can_sync};
 use wavetank_sync::{AppIdentity, Comparison, SyncCode, SyncOptions, compare};
 use wavetank_trace::{self as trace, AppResource, Event};
 
@@ -43,8 +43,9 @@ const DELETION_ERROR: &str = "DeletionError";
 const LATE: Duration = Duration::from_secs(1);
 
 /// Message of the condition `InvalidSpecError` when the project does not permit the destination.
-pub(crate) fn invalid_destination(app: &AppIdentity, project: &Project) -> Option<String> {
-    (!project.permits_namespace(&app.namespace)).then(|| {
+pub(crate) fn invalid_destination(app: &AppIdentity, options: &SyncOptions) -> Option<String> {
+    let project = options.project.as_deref()?;
+    (!project.permits_namespace(&app.namespace, options.version)).then(|| {
         format!(
             "application destination server '{IN_CLUSTER}' and namespace '{}' do not match any of the allowed destinations in project '{}'",
             app.namespace, project.name
@@ -276,10 +277,7 @@ impl Controller {
             live,
             known,
         } = self.open_refresh();
-        let project = options.project.as_deref();
-        if let Some(message) =
-            project.and_then(|project| invalid_destination(&self.identity, project))
-        {
+        if let Some(message) = invalid_destination(&self.identity, &options) {
             return self.refuse_refresh(message);
         }
         let kinds = self.kinds();

@@ -100,9 +100,7 @@ impl Controller {
             }
         }
         errors.sort();
-        let project = input.options.project.as_deref();
-        if let Some(message) = project.and_then(|project| invalid_destination(&input.app, project))
-        {
+        if let Some(message) = invalid_destination(&input.app, &input.options) {
             errors.push(format!("InvalidSpecError: {message}"));
         }
         if errors.is_empty() {

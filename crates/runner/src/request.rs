@@ -292,6 +292,7 @@ pub(crate) fn retry_strategy(retry: &scenario::Retry) -> RetryStrategy {
 #[cfg(test)]
 mod tests {
     use wavetank_json::json;
+    use wavetank_model::ArgoVersion;
 
     use super::*;
 
@@ -305,16 +306,19 @@ mod tests {
     /// SYNC-032: what a project does not speak of is permitted.
     #[test]
     fn a_project_permits_what_it_does_not_speak_of() {
+        let version = ArgoVersion::default();
         let namespace = ObjectKey::new("", "Namespace", "", "x");
         let project = project(&app(json!({"destinations": [{"namespace": "a-*"}]})))
             .unwrap()
             .unwrap();
-        assert_eq!(project.validate(&namespace, false), Ok(()));
-        assert!(project.permits_namespace("a-b") && !project.permits_namespace("b"));
+        assert_eq!(project.validate(&namespace, false, version), Ok(()));
+        assert!(
+            project.permits_namespace("a-b", version) && !project.permits_namespace("b", version)
+        );
         let none = json!({"clusterResourceWhitelist": []});
         let project = super::project(&app(none)).unwrap().unwrap();
-        assert!(project.validate(&namespace, false).is_err());
-        assert!(project.permits_namespace("b"));
+        assert!(project.validate(&namespace, false, version).is_err());
+        assert!(project.permits_namespace("b", version));
     }
 
     #[test]

@@ -162,8 +162,9 @@ fn permitted_pairs(
     let Some(project) = options.project.as_deref() else {
         return reconcile(targets, live, app).pairs;
     };
-    let permits =
-        |live: &&Arc<Value>| ObjectKey::of(live).is_none_or(|key| project.permits_live(&key));
+    let permits = |live: &&Arc<Value>| {
+        ObjectKey::of(live).is_none_or(|key| project.permits_live(&key, options.version))
+    };
     let permitted: Vec<Arc<Value>> = live.iter().filter(permits).cloned().collect();
     reconcile(targets, &permitted, app).pairs
 }

@@ -157,9 +157,10 @@ impl Pass<'_> {
     /// The app's live objects without an owner, but for those that its project does not permit (SYNC-010).
     fn owned(&self) -> Vec<Arc<Value>> {
         let app = &self.input.app;
-        let project = self.input.options.project.as_deref();
+        let options = &self.input.options;
+        let project = options.project.as_deref();
         let permitted = |live: &Value| match (project, ObjectKey::of(live)) {
-            (Some(project), Some(key)) => project.permits_live(&key),
+            (Some(project), Some(key)) => project.permits_live(&key, options.version),
             _ => true,
         };
         let own = |live: &&Arc<Value>| {
@@ -321,8 +322,11 @@ impl Pass<'_> {
         namespaced: bool,
         phase: Phase,
     ) -> Result<(), String> {
-        let project = self.input.options.project.as_deref();
-        let verdict = project.map_or(Ok(()), |project| project.validate(&hook.key, namespaced));
+        let options = &self.input.options;
+        let project = options.project.as_deref();
+        let verdict = project.map_or(Ok(()), |project| {
+            project.validate(&hook.key, namespaced, options.version)
+        });
         verdict.map_err(|error| {
             let name = in_braces(&hook.key);
             format!("{phase} hook {name} is not permitted: {error}")

@@ -73,7 +73,9 @@ fn takes_part(pair: &Pair, input: &StepInput) -> bool {
         &input.options.project,
         pair.live.as_deref().and_then(ObjectKey::of),
     ) {
-        (Some(project), Some(key)) if pair.target.is_none() => project.permits_live(&key),
+        (Some(project), Some(key)) if pair.target.is_none() => {
+            project.permits_live(&key, input.options.version)
+        }
         _ => true,
     };
     permitted && !compare::is_managed_namespace(pair, &input.app, &input.options)
@@ -130,7 +132,7 @@ impl External {
         };
         self.kinds.push((key.group_kind(), namespaced));
         if let Some(project) = &input.options.project
-            && let Err(text) = project.validate(task, namespaced)
+            && let Err(text) = project.validate(task, namespaced, input.options.version)
         {
             self.denied.push((task.clone(), text));
         }

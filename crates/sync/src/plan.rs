@@ -104,7 +104,7 @@ fn resource_tasks(input: &StepInput, pairs: &[Pair]) -> Vec<Task> {
     // Live objects that the project does not permit are none of the app's (SYNC-010).
     let permitted = |pair: &Pair| match (&input.options.project, &pair.live, &pair.target) {
         (Some(project), Some(live), None) => {
-            ObjectKey::of(live).is_none_or(|key| project.permits_live(&key))
+            ObjectKey::of(live).is_none_or(|key| project.permits_live(&key, input.options.version))
         }
         _ => true,
     };
@@ -359,9 +359,10 @@ async fn check(
         match &known[&task.gvk] {
             Ok(resource) => {
                 task.resource = Some(resource.clone());
-                let project = input.options.project.as_deref();
-                if let Some(Err(error)) =
-                    project.map(|project| project.validate(&task.key, resource.namespaced))
+                let options = &input.options;
+                if let Some(project) = options.project.as_deref()
+                    && let Err(error) =
+                        project.validate(&task.key, resource.namespaced, options.version)
                 {
                     valid = false;
                     ledger.record(task, Some(ResultCode::SyncFailed), None, &error);

@@ -4,7 +4,7 @@ mod window;
 
 use serde::{Deserialize, Serialize};
 use wavetank_health::glob::{matches as glob, matches_as_file};
-use wavetank_model::{GroupKind, ObjectKey};
+use wavetank_model::{ArgoVersion, GroupKind, ObjectKey};
 
 pub use window::{SyncWindow, WindowKind, WindowVerdict, can_sync};
 
@@ -56,7 +56,7 @@ enum Says {
 }
 
 impl Destination {
-    fn says(&self, namespace: &str) -> Says {
+    fn says(&self, namespace: &str, version: ArgoVersion) -> Says {
         let fits = |pattern: &str, text: &str| match pattern.strip_prefix('!') {
             Some(denied) => !glob(denied, text),
             None => glob(pattern, text),
@@ -66,10 +66,17 @@ impl Destination {
             fits(&self.server, IN_CLUSTER) || (self.server.is_empty() && self.name.is_empty());
         let name = fits(&self.name, IN_CLUSTER_NAME);
         let is_there = fits(&self.namespace, namespace);
-        let elsewhere = (!name && denies(&self.name)) || (!server && denies(&self.server));
+        let by_name = !name && denies(&self.name);
+        let by_server = !server && denies(&self.server);
+        let elsewhere = if version < ArgoVersion::V3_6 {
+            // A name denied every namespace.
+            by_name || (by_server && is_there)
+        } else {
+            (by_name || by_server) && is_there
+        };
         if (server || name) && is_there {
             Says::Permitted
-        } else if (is_there && elsewhere) || (!is_there && server && denies(&self.namespace)) {
+        } else if elsewhere || (!is_there && server && denies(&self.namespace)) {
             Says::Denied
         } else {
             Says::Nothing
@@ -132,33 +139,38 @@ impl Project {
     }
 
     /// Whether objects may go to the namespace: one destination says so, and none denies it.
-    pub fn permits_namespace(&self, namespace: &str) -> bool {
+    pub fn permits_namespace(&self, namespace: &str, version: ArgoVersion) -> bool {
         let said = |wanted| {
             let mut entries = self.destinations.iter();
-            entries.any(|entry| entry.says(namespace) == wanted)
+            entries.any(|entry| entry.says(namespace, version) == wanted)
         };
         said(Says::Permitted) && !said(Says::Denied)
     }
 
     /// Whether a live object may be touched at all (SYNC-010).
-    pub fn permits_live(&self, key: &ObjectKey) -> bool {
+    pub fn permits_live(&self, key: &ObjectKey, version: ArgoVersion) -> bool {
         let namespaced = !key.namespace.is_empty();
         self.permits_kind(&key.group_kind(), &key.name, namespaced)
-            && (!namespaced || self.permits_namespace(&key.namespace))
+            && (!namespaced || self.permits_namespace(&key.namespace, version))
     }
 
     /// The permission validator for a task's object (SYNC-032).
     ///
     /// # Errors
     /// Argo CD's text for a kind or namespace that is not permitted.
-    pub fn validate(&self, key: &ObjectKey, namespaced: bool) -> Result<(), String> {
+    pub fn validate(
+        &self,
+        key: &ObjectKey,
+        namespaced: bool,
+        version: ArgoVersion,
+    ) -> Result<(), String> {
         if !self.permits_kind(&key.group_kind(), &key.name, namespaced) {
             return Err(format!(
                 "resource {}:{} is not permitted in project {}",
                 key.group, key.kind, self.name
             ));
         }
-        if namespaced && !self.permits_namespace(&key.namespace) {
+        if namespaced && !self.permits_namespace(&key.namespace, version) {
             return Err(format!(
                 "namespace {} is not permitted in project '{}'",
                 key.namespace, self.name
@@ -171,6 +183,8 @@ impl Project {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NEWEST: ArgoVersion = ArgoVersion::V3_6;
 
     fn project() -> Project {
         let pattern = |group: &str, kind: &str| KindPattern {
@@ -198,6 +212,7 @@ mod tests {
             project().validate(
                 &ObjectKey::new(group, kind, namespace, "x"),
                 !namespace.is_empty(),
+                NEWEST,
             )
         };
         assert_eq!(check("", "ConfigMap", "team-a"), Ok(()));
@@ -221,7 +236,7 @@ mod tests {
         let permits = |destination: wavetank_json::Value| {
             let written = wavetank_json::json!({"destinations": [destination]});
             let project: Project = wavetank_json::from_value(written).unwrap();
-            project.permits_namespace("team-a")
+            project.permits_namespace("team-a", NEWEST)
         };
         let here = wavetank_json::json!({"server": "https://kubernetes.*", "namespace": "*"});
         assert!(permits(here));
@@ -252,12 +267,33 @@ mod tests {
             ..Project::default()
         };
         let but_one = project(&[to("!kube-system")]);
-        assert!(but_one.permits_namespace("team-a") && !but_one.permits_namespace("kube-system"));
+        assert!(
+            but_one.permits_namespace("team-a", NEWEST)
+                && !but_one.permits_namespace("kube-system", NEWEST)
+        );
         let all_but_one = project(&[to("*"), to("!kube-*")]);
-        assert!(all_but_one.permits_namespace("team-a"));
-        assert!(!all_but_one.permits_namespace("kube-public"));
+        assert!(all_but_one.permits_namespace("team-a", NEWEST));
+        assert!(!all_but_one.permits_namespace("kube-public", NEWEST));
         let of_two = project(&[to("{team-a,team-b}")]);
-        assert!(of_two.permits_namespace("team-b") && !of_two.permits_namespace("team-c"));
+        assert!(
+            of_two.permits_namespace("team-b", NEWEST)
+                && !of_two.permits_namespace("team-c", NEWEST)
+        );
+    }
+
+    /// SYNC-010: a name that denies this cluster denies its namespace; before 3.6 all of them.
+    #[test]
+    fn a_denied_name_denied_every_namespace() {
+        let written = wavetank_json::json!({"destinations": [
+            {"server": "*", "namespace": "*"},
+            {"server": "https://other", "name": "!in-cluster", "namespace": "secret"},
+        ]});
+        let project: Project = wavetank_json::from_value(written).unwrap();
+        for version in ArgoVersion::ALL {
+            assert!(!project.permits_namespace("secret", version));
+            let permitted = project.permits_namespace("shop", version);
+            assert_eq!(permitted, version == NEWEST, "{version:?}");
+        }
     }
 
     /// A pattern of a cluster-scoped kind may name the objects it is for.
@@ -268,8 +304,9 @@ mod tests {
             "clusterResourceBlacklist": [{"group": "", "kind": "Namespace", "name": "team-x"}],
         }))
         .unwrap();
-        let check =
-            |name: &str| project.validate(&ObjectKey::new("", "Namespace", "", name), false);
+        let check = |name: &str| {
+            project.validate(&ObjectKey::new("", "Namespace", "", name), false, NEWEST)
+        };
         assert_eq!(check("team-a"), Ok(()));
         assert!(check("team-x").is_err() && check("other").is_err());
     }
@@ -277,7 +314,7 @@ mod tests {
     #[test]
     fn the_default_project_permits_everything() {
         let all = Project::permissive();
-        assert!(all.permits_live(&ObjectKey::new("a", "B", "", "x")));
-        assert!(all.permits_live(&ObjectKey::new("a", "B", "c", "x")));
+        assert!(all.permits_live(&ObjectKey::new("a", "B", "", "x"), NEWEST));
+        assert!(all.permits_live(&ObjectKey::new("a", "B", "c", "x"), NEWEST));
     }
 }

@@ -4,8 +4,11 @@
 // for `byServer` a line says what it wants to know the answer to a dry run of (`dryRun`), and takes that answer from standard
 // input. `respected` asks for the object that is sent instead (`sent`) where the sync respects ignored differences, `assessed`
 // for the health of the live object (`health`, null where nobody assesses its kind), `permitted` whether sync `windows` let a
-// sync run at a time (`permitted`), perhaps a `manual` one, `inProject` whether the spec of a `project` permits the live object. Its
-// argument is the OpenAPI document (version 2) of the cluster, which the last three do not need.
+// sync run at a time (`permitted`), perhaps a `manual` one, `overrun` whether they let one go on now that `started`, `inProject`
+// whether the spec of a `project` permits the live object. `decided` asks what auto-sync does with an `app` that compares as `sync`
+// and `resources` say (`decision`), `appHealth` for the health of an app with these `pairs` (`app`), `retried` for the seconds
+// before a `retry` when `count` are past (`wait`). Its argument is the OpenAPI document (version 2) of the cluster, which only
+// comparisons and `respected` need.
 package main
 
 import (
@@ -23,6 +26,7 @@ import (
 	"github.com/argoproj/argo-cd/v3/util/argo/normalizers"
 	"github.com/argoproj/argo-cd/v3/util/lua"
 	openapiv2 "github.com/google/gnostic-models/openapiv2"
+	"github.com/sirupsen/logrus"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/managedfields"
@@ -39,6 +43,14 @@ type question struct {
 	Project v1alpha1.AppProjectSpec              `json:"project"`
 	Manual  bool                                 `json:"manual"`
 	At      time.Time                            `json:"at"`
+
+	Started   *time.Time                `json:"started"`
+	App       v1alpha1.Application      `json:"app"`
+	Sync      v1alpha1.SyncStatus       `json:"sync"`
+	Resources []v1alpha1.ResourceStatus `json:"resources"`
+	Pairs     []pair                    `json:"pairs"`
+	Retry     v1alpha1.RetryStrategy    `json:"retry"`
+	Count     int64                     `json:"count"`
 }
 
 // wire is who asks, and who is asked about dry runs.
@@ -73,6 +85,9 @@ type answer struct {
 	Sent      map[string]any       `json:"sent,omitempty"`
 	Permitted bool                 `json:"permitted"`
 	Health    *health.HealthStatus `json:"health"`
+	Decision  *decision            `json:"decision,omitempty"`
+	App       *appStatus           `json:"app,omitempty"`
+	Wait      float64              `json:"wait"`
 }
 
 // types are those of the cluster, as the comparison and the sync read them.
@@ -92,6 +107,8 @@ type comparison struct {
 }
 
 func main() {
+	// The controller tells of each decision.
+	logrus.SetLevel(logrus.PanicLevel)
 	if err := serve(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -153,23 +170,26 @@ func compare(asked question, known *types, asker *wire) (out answer) {
 			out = answer{Error: fmt.Sprint("panic: ", trouble)}
 		}
 	}()
-	if asked.Way == "permitted" {
-		permitted, err := canSyncAtTime(&asked.Windows, asked.Manual, asked.At)
-		if err != nil {
-			return answer{Error: err.Error()}
-		}
-		return answer{Permitted: permitted}
-	}
-	if asked.Way == "inProject" {
+	switch asked.Way {
+	case "permitted":
+		return permitted(canSyncAtTime(&asked.Windows, asked.Manual, asked.At))
+	case "overrun":
+		return permitted(asked.Windows.CanSync(asked.Manual, asked.Started))
+	case "inProject":
 		project, cluster := v1alpha1.AppProject{Spec: asked.Project}, &v1alpha1.Cluster{Server: v1alpha1.KubernetesInternalAPIServerAddr, Name: "in-cluster"}
-		permitted, err := project.IsLiveResourcePermitted(&unstructured.Unstructured{Object: asked.Live}, cluster, nil)
+		return permitted(project.IsLiveResourcePermitted(&unstructured.Unstructured{Object: asked.Live}, cluster, nil))
+	case "assessed":
+		return assessed(&unstructured.Unstructured{Object: asked.Live})
+	case "decided":
+		return decided(asked)
+	case "appHealth":
+		return appHealth(asked)
+	case "retried":
+		at, err := asked.Retry.NextRetryAt(asked.At, asked.Count)
 		if err != nil {
 			return answer{Error: err.Error()}
 		}
-		return answer{Permitted: permitted}
-	}
-	if asked.Way == "assessed" {
-		return assessed(&unstructured.Unstructured{Object: asked.Live})
+		return answer{Wait: at.Sub(asked.At).Seconds()}
 	}
 	ignored := asked.Ignored
 	if ignored == nil {
@@ -200,6 +220,13 @@ func compare(asked question, known *types, asker *wire) (out answer) {
 		return answer{Error: err.Error()}
 	}
 	return answer{Modified: result.Modified, Live: result.NormalizedLive, Predicted: result.PredictedLive}
+}
+
+func permitted(permitted bool, err error) answer {
+	if err != nil {
+		return answer{Error: err.Error()}
+	}
+	return answer{Permitted: permitted}
 }
 
 // respected is what a sync sends of the desired object, so that what is ignored keeps its live value.

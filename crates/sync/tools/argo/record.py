@@ -9,6 +9,10 @@
   tools/argo/record.py --health N SEED                            the health of random objects
   tools/argo/record.py --windows N SEED                           whether random sync windows permit a sync
   tools/argo/record.py --projects N SEED                          whether random projects permit an object
+  tools/argo/record.py --overruns N SEED                          whether random windows let a sync go on that is under way
+  tools/argo/record.py --auto-sync N SEED                         what auto-sync does with random apps
+  tools/argo/record.py --app-health N SEED                        the health of apps with random objects
+  tools/argo/record.py --retries N SEED                           the wait of random retries
 
 With `--argo 3.5` before them that version is asked instead of 3.6.
 
@@ -16,7 +20,7 @@ Starts the control plane of that directory, which says what each object of cases
 program in this folder, which is Argo CD's own code (Go fetches it). The test `recorded` of `src/diff.rs` has to answer as
 recorded. With a number and a seed the objects are changed at random, and the example `argo` of this crate is asked the same: pairs
 that the two see otherwise are printed, and the exit code is 1."""
-import copy, json, os, random, subprocess, sys, time
+import copy, json, os, random, re, subprocess, sys, time
 from pathlib import Path
 
 import yaml
@@ -364,6 +368,120 @@ class Windows:
         return {"windows": windows, "manual": self.random.random() < 0.4, "at": at, "way": "permitted"}
 
 
+class Overruns(Windows):
+    """Random windows that are perhaps open now, and when a sync began."""
+
+    def window(self):
+        window = super().window()
+        if self.random.random() < 0.8:
+            around = time.gmtime(time.time() + self.random.randrange(-7200, 1800))
+            window["schedule"] = f"{around.tm_min} {around.tm_hour} * * *"
+            window["timeZone"] = ""
+        window["syncOverrun"] = self.random.random() < 0.7
+        return window
+
+    def question(self):
+        # Not within a moment at which a window may open or close: each asks its own clock.
+        if not 0.2 < (now := time.time()) % 30 < 29.5:
+            time.sleep(1)
+            now = time.time()
+        stamp = lambda at: time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + ".5Z"
+        started = {"started": stamp(now - self.random.randrange(14400))} if self.random.random() < 0.9 else {}
+        windows = [self.window() for _ in range(self.random.choice([1, 1, 2, 3]))]
+        return {"windows": windows, "manual": self.random.random() < 0.4, "at": stamp(now), "way": "overrun", **started}
+
+
+class AutoSyncs:
+    """Random apps that were perhaps synced before, and how they compare."""
+
+    SOURCE = {"repoURL": "https://example.com/repo.git", "path": "app", "targetRevision": "main"}
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+
+    def maybe(self, chance, **values):
+        return values if self.random.random() < chance else {}
+
+    def policy(self):
+        switches = {name: self.random.random() < 0.6 for name in ("prune", "selfHeal", "allowEmpty", "enabled") if self.random.random() < 0.8}
+        retry = {"limit": self.random.randrange(-1, 6), **self.maybe(0.5, backoff={"duration": "5s", "factor": 2, "maxDuration": "3m"})}
+        return {**self.maybe(0.95, automated=switches), **self.maybe(0.3, retry=retry)}
+
+    def state(self, now):
+        over = now - self.random.choice([0, 1, 3, 7, 20, 50, 100, 200, 290, 400])
+        phase = self.random.choice(["Succeeded"] * 5 + ["Failed", "Error", "Running", "Terminating"])
+        sync = self.maybe(0.7, autoHealAttemptsCount=self.random.choice([1, 2, 3, 4, 5, 6, 7, 30]))
+        source = {**self.SOURCE, **self.maybe(0.15, path="other")}
+        ended = self.maybe(1 if phase in ("Succeeded", "Failed", "Error") else 0, finishedAt=self.stamp(over))
+        result = self.maybe(0.9, syncResult={"revision": self.random.choice(["r1", "r1", "r2"]), "source": source})
+        return {"phase": phase, "message": "why", "startedAt": self.stamp(over - 5), "operation": {"sync": sync}, **ended, **result}
+
+    def stamp(self, at):
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+
+    def resource(self, number):
+        status, pruned = self.random.choice([("Synced", False), ("OutOfSync", False), ("OutOfSync", True), ("Unknown", False), ("", False)])
+        group, kind = self.random.choice([("", "ConfigMap"), ("apps", "Deployment"), ("batch", "Job")])
+        return {"group": group, "kind": kind, "namespace": "demo", "name": f"n{number}", "status": status, "requiresPruning": pruned}
+
+    def question(self):
+        # Half a second away from the moments at which a wait is over: each asks its own clock.
+        if not 0.3 < (now := time.time()) % 1 < 0.7:
+            time.sleep((1.4 - now % 1) % 1)
+            now = time.time()
+        state = self.maybe(0.85, operationState=self.state(int(now)))
+        under_way = state and state["operationState"]["phase"] in ("Running", "Terminating")
+        app = {
+            "metadata": {"name": "app", "namespace": "argocd", **self.maybe(0.05, deletionTimestamp=self.stamp(now))},
+            "spec": {"source": self.SOURCE, "destination": {"server": "https://kubernetes.default.svc"}, "project": "default", "syncPolicy": self.policy()},
+            "status": state,
+            **self.maybe(1 if under_way else 0.05, operation={"sync": {}}),
+        }
+        sync = {"status": self.random.choice(["OutOfSync"] * 8 + ["Synced", "Unknown"]), "revision": "r1"}
+        only = self.random.choice([None, None, {"status": "OutOfSync", "requiresPruning": True}])
+        resources = [{**self.resource(number), **(only or {})} for number in range(self.random.choice([0, 1, 2, 3, 5]))]
+        return {"app": app, "sync": sync, "resources": resources, "at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f"{now % 1:.6f}"[1:] + "Z", "way": "decided"}
+
+
+class AppHealths(Statuses):
+    """Apps with random objects: some desired, some in the cluster, hooks and copies among them."""
+
+    MARKS = [{}] * 12 + [{"argocd.argoproj.io/hook": "PreSync"}, {"argocd.argoproj.io/hook": "Skip"}, {"helm.sh/hook": "post-install"}, {"helm.sh/hook": "crd-install"}, {"argocd.argoproj.io/ignore-healthcheck": "true"}, {"argocd.argoproj.io/ignore-healthcheck": "True"}]
+
+    def pair(self, number):
+        live = super().question()["live"]
+        live["metadata"].update(name=self.random.choice(["app", f"n{number}"]), namespace=self.random.choice(["demo", "argocd"]))
+        live["metadata"]["annotations"] = dict(self.random.choice(self.MARKS))
+        target = copy.deepcopy(live)
+        target["metadata"]["annotations"] = dict(self.random.choice(self.MARKS))
+        # A hook that is desired and not there is none of the objects that are compared.
+        way = self.random.random()
+        if way < 0.2 and not any(key.endswith("/hook") for key in target["metadata"]["annotations"]):
+            return {"target": target}
+        return {"live": live} if way < 0.35 else {"live": live, "target": target}
+
+    def question(self):
+        pairs = [self.pair(number) for number in range(self.random.choice([0, 1, 1, 2, 3, 5, 8]))]
+        return {"app": {"metadata": {"name": "app", "namespace": "argocd"}}, "pairs": pairs, "way": "appHealth"}
+
+
+class Retries:
+    """Random back-offs."""
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+
+    def question(self):
+        duration = lambda: self.random.choice(["", "5s", "1m30s", "7", "0", "0s", "1.5h", "250ms", "2h", "soon", "1d", " 5s", "+4", "5.5"])
+        backoff = {name: duration() for name in ("duration", "maxDuration") if self.random.random() < 0.7}
+        if self.random.random() < 0.7:
+            backoff["factor"] = self.random.choice([0, 1, 2, 3, 5, 10, -1])
+        retry = {"limit": 5, **({"backoff": backoff} if self.random.random() < 0.95 else {})}
+        # Without a limit a wait goes beyond what Go has durations for, and is any time then.
+        limited = backoff.get("maxDuration") not in ("0", "0s")
+        return {"retry": retry, "count": self.random.randrange(40 if limited else 6), "at": "2026-01-01T00:00:00Z", "way": "retried"}
+
+
 class Projects:
     """Random projects, and an object."""
 
@@ -399,29 +517,62 @@ class Projects:
         return {"project": project, "live": live, "way": "inProject"}
 
 
+def started(operation):
+    """What is looked at of an operation that Argo CD starts: what is skipped has no status, and is no part of a sync."""
+    if "attempts" in operation:
+        return operation
+    sync, retry = operation["sync"], operation.get("retry", {})
+    resources = [{"group": "", **one} for one in sync.get("resources") or []]
+    return {"prune": sync.get("prune", False), "attempts": sync.get("autoHealAttemptsCount", 0), "resources": resources, "retry": retry}
+
+
+def seen(question, answer):
+    """What has to be the same of two answers."""
+    if answer.get("error"):
+        return "error"
+    way = question["way"]
+    if way == "decided":
+        decision = dict(answer["decision"])
+        if "start" in decision:
+            decision["start"] = operation = dict(started(decision["start"]))
+            counted = {(one["kind"], one["name"]) for one in question["resources"] if one["status"]}
+            operation["resources"] = [one for one in operation["resources"] if (one["kind"], one["name"]) in counted]
+            operation["retry"] = {"refresh": False, "limit": 0, **operation["retry"]}
+        return decision
+    if way == "appHealth":
+        # What a script breaks at is told without its line.
+        app = json.loads(re.sub(r"<string>:\d+: ", "", json.dumps(answer["app"])))
+        app["resources"] = [one and {part: text for part, text in one.items() if text} for one in app["resources"] or []]
+        return app
+    if way == "retried":
+        return round(answer["wait"], 3)
+    value = answer["health" if way == "assessed" else "permitted"]
+    return {part: text for part, text in value.items() if text} if isinstance(value, dict) else value
+
+
 def fuzz_alone(kind, reference, version, number, seed):
-    source, key = (ALONE[kind](seed), "health" if kind == "--health" else "permitted")
-    ours = Program(*OURS, version)
+    source, ours = ALONE[kind](seed), Program(*OURS, version)
     refused = others = 0
-
-    def seen(answer):
-        if answer.get("error"):
-            return "error"
-        value = answer[key]
-        return {part: text for part, text in value.items() if text} if isinstance(value, dict) else value
-
     for _ in range(number):
         question = source.question()
         theirs, our = reference.ask(question), ours.ask(question)
         refused += bool(theirs.get("error"))
-        if seen(theirs) != seen(our):
+        if seen(question, theirs) != seen(question, our):
             others += 1
             print(json.dumps({"question": question, "argo": theirs, "ours": our}))
     print(f"{number} questions, {refused} that Argo CD refuses, {others} differ", file=sys.stderr)
     return bool(others)
 
 
-ALONE = {"--health": Statuses, "--windows": Windows, "--projects": Projects}
+ALONE = {
+    "--health": Statuses,
+    "--windows": Windows,
+    "--projects": Projects,
+    "--overruns": Overruns,
+    "--auto-sync": AutoSyncs,
+    "--app-health": AppHealths,
+    "--retries": Retries,
+}
 
 
 def fuzz(objects, reference, version, plane, kind, number, seed):

@@ -7,11 +7,13 @@ package main
 
 import (
 	"context"
-	_ "unsafe" // for the link to a function of the controller
+	"time"
+	_ "unsafe" // for the links to functions of the controller
 
 	"github.com/argoproj/argo-cd/gitops-engine/v3/pkg/diff"
 	"github.com/argoproj/argo-cd/gitops-engine/v3/pkg/health"
-	_ "github.com/argoproj/argo-cd/v3/controller" // has the function that is linked
+	"github.com/argoproj/argo-cd/v3/controller"
+	"github.com/argoproj/argo-cd/v3/pkg/apis/application/v1alpha1"
 	argodiff "github.com/argoproj/argo-cd/v3/util/argo/diff"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/kubectl/pkg/util/openapi"
@@ -35,4 +37,19 @@ func stateDiff(live, target *unstructured.Unstructured, config argodiff.DiffConf
 
 func mergeAsTheServer(*argodiff.DiffConfigBuilder) {
 	panic("the merge is the server's since 3.6")
+}
+
+//go:linkname linkedAutoSync github.com/argoproj/argo-cd/v3/controller.(*ApplicationController).autoSync
+func linkedAutoSync(*controller.ApplicationController, context.Context, *v1alpha1.Application, *v1alpha1.SyncStatus, []v1alpha1.ResourceStatus, bool) (*v1alpha1.ApplicationCondition, time.Duration)
+
+func autoSync(ctrl *controller.ApplicationController, app *v1alpha1.Application, status *v1alpha1.SyncStatus, resources []v1alpha1.ResourceStatus) (*v1alpha1.ApplicationCondition, time.Duration) {
+	return linkedAutoSync(ctrl, context.Background(), app, status, resources, true)
+}
+
+//go:linkname linkedHealth github.com/argoproj/argo-cd/v3/controller.setApplicationHealth
+func linkedHealth([]managedResource, []v1alpha1.ResourceStatus, map[string]v1alpha1.ResourceOverride, *v1alpha1.Application, bool) (health.HealthStatusCode, string, error)
+
+func setApplicationHealth(managed []managedResource, statuses []v1alpha1.ResourceStatus, app *v1alpha1.Application) (*appStatus, error) {
+	status, message, err := linkedHealth(managed, statuses, nil, app, true)
+	return &appStatus{Status: string(status), Message: message}, err
 }
