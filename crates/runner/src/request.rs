@@ -308,9 +308,11 @@ mod tests {
     fn a_project_permits_what_it_does_not_speak_of() {
         let version = ArgoVersion::default();
         let namespace = ObjectKey::new("", "Namespace", "", "x");
-        let project = project(&app(json!({"destinations": [{"namespace": "a-*"}]})))
-            .unwrap()
-            .unwrap();
+        let project = project(&app(
+            json!({"destinations": [{"server": "*", "namespace": "a-*"}]}),
+        ))
+        .unwrap()
+        .unwrap();
         assert_eq!(project.validate(&namespace, false, version), Ok(()));
         assert!(
             project.permits_namespace("a-b", version) && !project.permits_namespace("b", version)

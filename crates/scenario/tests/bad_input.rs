@@ -179,6 +179,19 @@ expect:
     insta::assert_snapshot!(said(file(spec.trim_start(), WEB)));
 }
 
+/// SYNC-010.
+#[test]
+fn a_destination_without_a_cluster_is_a_warning() {
+    let spec = "
+app:
+  project:
+    destinations: [{namespace: shop}, {name: in-cluster, namespace: shop}, {server: '', namespace: '*'}]
+expect:
+  operation: {phase: Succeeded}
+";
+    insta::assert_snapshot!(said(file(spec.trim_start(), WEB)));
+}
+
 #[test]
 fn references_must_be_able_to_come_into_being() {
     let spec = "

@@ -361,7 +361,7 @@ mod tests {
     fn what_is_not_permitted_has_no_status() {
         let entry = |text: &str| wavetank_json::from_value(serde_json::from_str(text).unwrap());
         let project = entry(
-            r#"{"destinations": [{"namespace": "demo"}], "namespaceResourceBlacklist": [{"group": "", "kind": "Secret"}]}"#,
+            r#"{"destinations": [{"name": "in-cluster", "namespace": "demo"}], "namespaceResourceBlacklist": [{"group": "", "kind": "Secret"}]}"#,
         );
         let options = SyncOptions {
             project: Some(Arc::new(project.unwrap())),

@@ -39,9 +39,9 @@ impl KindPattern {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Destination {
-    /// Address of the cluster, perhaps a pattern; any where neither this nor the name is given.
+    /// Address of the cluster, perhaps a pattern.
     pub server: String,
-    /// Name of the cluster, perhaps a pattern; one of both must fit.
+    /// Name of the cluster, perhaps a pattern; one of both must fit, and an empty one never does.
     pub name: String,
     /// Namespace, perhaps a pattern.
     pub namespace: String,
@@ -62,8 +62,7 @@ impl Destination {
             None => glob(pattern, text),
         };
         let denies = |pattern: &str| pattern.starts_with('!');
-        let server =
-            fits(&self.server, IN_CLUSTER) || (self.server.is_empty() && self.name.is_empty());
+        let server = fits(&self.server, IN_CLUSTER);
         let name = fits(&self.name, IN_CLUSTER_NAME);
         let is_there = fits(&self.namespace, namespace);
         let by_name = !name && denies(&self.name);
@@ -193,6 +192,7 @@ mod tests {
             name: String::new(),
         };
         let to = |namespace: &str| Destination {
+            server: IN_CLUSTER.to_owned(),
             namespace: namespace.to_owned(),
             ..Destination::default()
         };
@@ -243,7 +243,8 @@ mod tests {
         assert!(permits(
             wavetank_json::json!({"name": "in-cluster", "server": "https://other", "namespace": "team-a"})
         ));
-        assert!(permits(wavetank_json::json!({"namespace": "team-a"})));
+        // SYNC-010: one without either is on none.
+        assert!(!permits(wavetank_json::json!({"namespace": "team-a"})));
         assert!(!permits(
             wavetank_json::json!({"server": "https://other", "namespace": "*"})
         ));
@@ -259,6 +260,7 @@ mod tests {
     #[test]
     fn patterns_that_deny_permit_the_rest() {
         let to = |namespace: &str| Destination {
+            server: IN_CLUSTER.to_owned(),
             namespace: namespace.to_owned(),
             ..Destination::default()
         };

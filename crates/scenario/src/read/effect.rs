@@ -243,6 +243,19 @@ impl Reader<'_, '_> {
         }
     }
 
+    /// A destination that says nothing of the cluster.
+    fn idle_destination(&mut self, destination: &Node) {
+        let says = |key: &str| destination.get(key).and_then(Node::string);
+        let nothing = |key: &str| says(key).is_none_or(|text| text.is_empty());
+        if nothing("server") && nothing("name") {
+            self.context.warning(
+                destination.span,
+                "this destination permits nothing",
+                "Argo CD looks for a cluster by `server` or `name`; here it is `https://kubernetes.default.svc`, called `in-cluster`",
+            );
+        }
+    }
+
     /// Keys of a project that no part of a run looks at.
     pub(super) fn idle_project(&mut self, project: Option<&Node>) {
         const IDLE: &[&str] = &[
@@ -256,6 +269,12 @@ impl Reader<'_, '_> {
             "permitOnlyProjectScopedClusters",
         ];
         for (key, value) in project.map_or(&[][..], Node::entries) {
+            if key.scalar_text() == Some("destinations") {
+                value
+                    .items()
+                    .iter()
+                    .for_each(|item| self.idle_destination(item));
+            }
             let name = key.scalar_text().unwrap_or_default();
             let everything = value
                 .items()

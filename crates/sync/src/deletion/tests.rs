@@ -176,6 +176,7 @@ fn delete_hooks_must_be_permitted() {
 
 fn only_here() -> Arc<crate::project::Project> {
     let here = crate::project::Destination {
+        server: "*".to_owned(),
         namespace: "demo".to_owned(),
         ..crate::project::Destination::default()
     };

@@ -487,6 +487,7 @@ fn what_the_project_does_not_permit_is_an_error() {
     let project = crate::project::Project {
         name: "team".to_owned(),
         destinations: vec![crate::project::Destination {
+            server: "*".to_owned(),
             namespace: "demo".to_owned(),
             ..Default::default()
         }],

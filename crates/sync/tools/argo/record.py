@@ -501,10 +501,7 @@ class Projects:
         return {"group": self.random.choice(self.GROUPS), "kind": self.random.choice(self.KINDS), **named}
 
     def destination(self):
-        server, name = self.random.choice(self.SERVERS), self.random.choice(self.NAMES)
-        # One without either is of this cluster here, and of none there.
-        server = server if server or name else "*"
-        return {"server": server, "name": name, "namespace": self.random.choice(["", "", "!"]) + self.random.choice(self.TEXTS)}
+        return {"server": self.random.choice(self.SERVERS), "name": self.random.choice(self.NAMES), "namespace": self.random.choice(["", "", "!"]) + self.random.choice(self.TEXTS)}
 
     def question(self):
         lists = ["clusterResourceWhitelist", "clusterResourceBlacklist", "namespaceResourceWhitelist", "namespaceResourceBlacklist"]
