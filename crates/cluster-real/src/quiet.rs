@@ -19,8 +19,9 @@ use wavetank_workload::latency;
 pub(crate) const QUIET: Duration = Duration::from_secs(3);
 /// How much later than due a controller may act.
 const GRACE: SignedDuration = SignedDuration::from_secs(8);
-/// How long a deletion may take that nothing holds: controllers learn of new kinds every half minute.
-const DELETION: SignedDuration = SignedDuration::from_secs(45);
+/// How long a deletion may take that nothing holds: the garbage collector learns of new kinds every half minute, and may
+/// miss a round.
+const DELETION: SignedDuration = SignedDuration::from_secs(80);
 
 /// How long a Pod on a real node may take to start: images are pulled.
 const START: SignedDuration = SignedDuration::from_mins(5);
