@@ -9,7 +9,7 @@ use wavetank_model::argo::{self, DeletePolicy};
 use wavetank_model::{GroupVersionKind, ObjectKey, Phase, Propagation, WaveNumber, object};
 
 use crate::engine::{
-    AppIdentity, ApplyAsk, Asks, DeleteAsk, DeleteReason, Note, ResourceRef, Strategy,
+    AppIdentity, ApplyAsk, Asks, CallError, DeleteAsk, DeleteReason, Note, ResourceRef, Strategy,
 };
 use crate::kinds::Kinds;
 use crate::options::SyncOptions;
@@ -196,7 +196,11 @@ impl Pass<'_> {
         let asks = wave
             .filter_map(|live| delete_ask(live, Phase::Sync, propagation))
             .collect();
-        self.delete(asks).await
+        // What is gone already is an error, too.
+        match self.delete(asks).await.first() {
+            Some(error) => Err(error.to_string()),
+            None => Ok(()),
+        }
     }
 
     /// Not a CRD, and nothing says that it stays (SYNC-145, SYNC-211).
@@ -228,14 +232,10 @@ impl Pass<'_> {
         desired.any(|target| keys.contains(&target.key) && asks(&target.object))
     }
 
-    async fn delete(&mut self, asks: Vec<DeleteAsk>) -> Result<(), String> {
-        for outcome in self.asks.delete(asks).await {
-            match outcome {
-                Err(error) if !error.is_not_found() => return Err(error.to_string()),
-                _ => {}
-            }
-        }
-        Ok(())
+    /// Deletes, and gives what failed.
+    async fn delete(&mut self, asks: Vec<DeleteAsk>) -> Vec<CallError> {
+        let outcomes = self.asks.delete(asks).await.into_iter();
+        outcomes.filter_map(Result::err).collect()
     }
 
     fn live_hooks(&self, phase: Phase) -> Vec<Arc<Value>> {
@@ -290,7 +290,7 @@ impl Pass<'_> {
                 .filter_map(|live| delete_ask(live, phase, Propagation::Foreground));
             let asks: Vec<DeleteAsk> = asks.collect();
             // A failing deletion is only logged there: the hooks are deleted again by the next pass.
-            drop(self.asks.delete(asks).await);
+            drop(self.delete(asks).await);
             self.output.failed = Some(phase);
             return Err(format!("{phase} hook(s) failed: {}", names.join(", ")));
         }
@@ -410,7 +410,10 @@ impl Pass<'_> {
             .filter_map(|live| delete_ask(live, phase, Propagation::Foreground))
             .collect();
         if !asks.is_empty() {
-            self.delete(asks).await?;
+            let mut failed = self.delete(asks).await.into_iter();
+            if let Some(error) = failed.find(|error| !error.is_not_found()) {
+                return Err(error.to_string());
+            }
         }
         Ok(going.is_empty())
     }

@@ -52,6 +52,23 @@ impl Deletion {
     }
 }
 
+/// SYNC-145, SYNC-147: who deletes a resource that is gone by then is told; a hook that is gone is what was wanted.
+#[test]
+fn a_resource_that_is_gone_is_an_error() {
+    let mut cluster = cluster_with("ConfigMap/a");
+    cluster.refuse_delete.insert("a".to_owned(), 404);
+    let output = Deletion::new("", &[RESOURCES_FINALIZER]).pass(&mut cluster);
+    assert_eq!(output.error.as_deref(), Some("refused with 404"));
+
+    let mut cluster = cluster_with("ConfigMap/h hook=PostDelete,Sync policy=HookSucceeded");
+    cluster.refuse_delete.insert("h".to_owned(), 404);
+    let mut deletion = Deletion::new("", &[POST_DELETE_CLEANUP_FINALIZER]);
+    assert_eq!(deletion.pass(&mut cluster).error, None);
+    cluster.refuse_delete.insert("h".to_owned(), 403);
+    let output = deletion.pass(&mut cluster);
+    assert_eq!(output.error.as_deref(), Some("refused with 403"));
+}
+
 /// SYNC-145: highest wave first, each gone before the next; leftover hooks go like resources, CRDs stay (SYNC-211).
 #[test]
 fn waves_are_deleted_in_descending_order() {
