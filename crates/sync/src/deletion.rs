@@ -117,10 +117,12 @@ impl Pass<'_> {
         self.output.finalizers.iter().any(|own| own == finalizer)
     }
 
+    /// The last finalizer takes the place of one that goes, as in Argo CD.
     fn drop_finalizers(&mut self, gone: &[&str]) {
-        self.output
-            .finalizers
-            .retain(|own| !gone.contains(&own.as_str()));
+        let own = &mut self.output.finalizers;
+        while let Some(place) = own.iter().position(|name| gone.contains(&name.as_str())) {
+            own.swap_remove(place);
+        }
     }
 
     async fn run(&mut self) -> Result<(), String> {
@@ -185,7 +187,12 @@ impl Pass<'_> {
             self.drop_finalizers(&CASCADE);
             return Ok(());
         };
-        let propagation = if self.has(BACKGROUND_FINALIZER) {
+        // The first of several decides.
+        let finalizers = &self.output.finalizers;
+        let policy = finalizers
+            .iter()
+            .find(|name| CASCADE.contains(&name.as_str()));
+        let propagation = if policy.is_some_and(|name| name == BACKGROUND_FINALIZER) {
             Propagation::Background
         } else {
             Propagation::Foreground
@@ -310,7 +317,14 @@ impl Pass<'_> {
             } else {
                 format!(".{}", kind.group)
             };
-            let name = in_braces(&hook.key);
+            // The namespace is settled later: this is the key as it is written.
+            let bare = ObjectKey {
+                namespace: String::new(),
+                ..hook.key.clone()
+            };
+            let mut written = self.input.targets.iter();
+            let is_bare = written.any(|target| ObjectKey::of(target).as_ref() == Some(&bare));
+            let name = in_braces(if is_bare { &bare } else { &hook.key });
             format!("failed to determine scope of {phase} hook {name}: {group} \"\" not found")
         })
     }

@@ -7,7 +7,8 @@ use wavetank_health::Assessor;
 use wavetank_json::{Value, json};
 use wavetank_kernel::BoxFuture;
 use wavetank_model::{
-    GroupVersionKind, ObjectKey, OperationPhase, Phase, Status, WaveNumber, argo, kinds, object,
+    GroupVersionKind, ObjectKey, OperationPhase, Phase, Propagation, Status, WaveNumber, argo,
+    kinds, object,
 };
 
 use crate::engine::{
@@ -107,6 +108,8 @@ pub(crate) struct Cluster {
     pub(crate) reject: BTreeMap<String, String>,
     /// Names whose dry apply is rejected.
     pub(crate) reject_dry: BTreeMap<String, String>,
+    /// What was asked of each deletion for the dependents.
+    pub(crate) propagations: Vec<Propagation>,
     /// Names whose deletion is refused with that code.
     pub(crate) refuse_delete: BTreeMap<String, u16>,
     /// Every read is refused with that code.
@@ -258,6 +261,7 @@ impl Cluster {
 
     fn delete_one(&mut self, ask: &DeleteAsk) -> Result<(), CallError> {
         let key = self.full_key(&ask.resource);
+        self.propagations.push(ask.propagation);
         self.log
             .push(format!("delete {}/{}", key.kind, key.name).to_lowercase());
         if let Some(&code) = self.refuse_delete.get(&key.name) {

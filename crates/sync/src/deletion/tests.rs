@@ -52,6 +52,21 @@ impl Deletion {
     }
 }
 
+/// SYNC-145, SYNC-142: the first of several finalizers says how; the last takes the place of one that goes.
+#[test]
+fn the_first_finalizer_says_how_resources_are_deleted() {
+    let mut cluster = cluster_with("ConfigMap/a");
+    let both = [FOREGROUND_FINALIZER, BACKGROUND_FINALIZER];
+    Deletion::new("", &both).pass(&mut cluster);
+    assert_eq!(cluster.propagations, [Propagation::Foreground]);
+
+    let mut cluster = cluster_with("ConfigMap/a");
+    let mut deletion = Deletion::new("", &[PRE_DELETE_FINALIZER, both[0], both[1]]);
+    deletion.pass(&mut cluster);
+    assert_eq!(cluster.propagations, [Propagation::Background]);
+    assert_eq!(deletion.finalizers, [both[1], both[0]]);
+}
+
 /// SYNC-145, SYNC-147: who deletes a resource that is gone by then is told; a hook that is gone is what was wanted.
 #[test]
 fn a_resource_that_is_gone_is_an_error() {
@@ -268,7 +283,7 @@ fn delete_hooks_must_have_a_scope() {
     assert_eq!(
         error.as_deref(),
         Some(
-            "failed to determine scope of PostDelete hook {example.com Widget demo w}: \
+            "failed to determine scope of PostDelete hook {example.com Widget  w}: \
              .example.com \"\" not found"
         )
     );

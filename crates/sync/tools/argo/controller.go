@@ -47,8 +47,9 @@ type apps struct {
 	clientset.Interface
 	typed.ArgoprojV1alpha1Interface
 	typed.ApplicationInterface
-	app     *v1alpha1.Application
-	started *v1alpha1.Operation
+	app        *v1alpha1.Application
+	started    *v1alpha1.Operation
+	finalizers []string
 }
 
 var errTaken = errors.New("taken")

@@ -6,7 +6,8 @@
 // for the health of the live object (`health`, null where nobody assesses its kind), `permitted` whether sync `windows` let a
 // sync run at a time (`permitted`), perhaps a `manual` one, `overrun` whether they let one go on now that `started`, `inProject`
 // whether the spec of a `project` permits the live object. `decided` asks what auto-sync does with an `app` that compares as `sync`
-// and `resources` say (`decision`), `appHealth` for the health of an app with these `pairs` (`app`), `retried` for the seconds
+// and `resources` say (`decision`), `appHealth` for the health of an app with these `pairs` (`app`), `deleted` what one pass
+// of its deletion does (`passed`), where nobody knows the kinds that are `unknown`, `retried` for the seconds
 // before a `retry` when `count` are past (`wait`). Its argument is the OpenAPI document (version 2) of the cluster, which only
 // comparisons and `respected` need.
 package main
@@ -51,6 +52,7 @@ type question struct {
 	Pairs     []pair                    `json:"pairs"`
 	Retry     v1alpha1.RetryStrategy    `json:"retry"`
 	Count     int64                     `json:"count"`
+	Unknown   []string                  `json:"unknown"`
 }
 
 // wire is who asks, and who is asked about dry runs.
@@ -88,6 +90,7 @@ type answer struct {
 	Decision  *decision            `json:"decision,omitempty"`
 	App       *appStatus           `json:"app,omitempty"`
 	Wait      float64              `json:"wait"`
+	Passed    *passed              `json:"passed,omitempty"`
 }
 
 // types are those of the cluster, as the comparison and the sync read them.
@@ -184,6 +187,8 @@ func compare(asked question, known *types, asker *wire) (out answer) {
 		return decided(asked)
 	case "appHealth":
 		return appHealth(asked)
+	case "deleted":
+		return deleted(asked)
 	case "retried":
 		at, err := asked.Retry.NextRetryAt(asked.At, asked.Count)
 		if err != nil {

@@ -13,6 +13,7 @@
   tools/argo/record.py --auto-sync N SEED                         what auto-sync does with random apps
   tools/argo/record.py --app-health N SEED                        the health of apps with random objects
   tools/argo/record.py --retries N SEED                           the wait of random retries
+  tools/argo/record.py --deletions N SEED                         one pass of the deletion of random apps
 
 With `--argo 3.5` before them that version is asked instead of 3.6.
 
@@ -465,6 +466,84 @@ class AppHealths(Statuses):
         return {"app": {"metadata": {"name": "app", "namespace": "argocd"}}, "pairs": pairs, "way": "appHealth"}
 
 
+class Deletions:
+    """Random apps that are being deleted, with hooks, waves and objects that stay; some names say what a request brings."""
+
+    CASCADE = ["resources-finalizer.argocd.argoproj.io", "resources-finalizer.argocd.argoproj.io/foreground", "resources-finalizer.argocd.argoproj.io/background"]
+    PHASES = ["pre-delete-finalizer.argocd.argoproj.io", "post-delete-finalizer.argocd.argoproj.io", "post-delete-finalizer.argocd.argoproj.io/cleanup", "pre-delete-finalizer.argocd.argoproj.io/cleanup"]
+    HOOKS = [{"argocd.argoproj.io/hook": text} for text in ("PreDelete", "PostDelete", "PreDelete,PostDelete", " PostDelete , Sync", "PreSync", "predelete", "Skip")]
+    HOOKS += [{"helm.sh/hook": text} for text in ("pre-delete", "post-delete", "pre-delete,post-install", "pre-install")]
+    POLICIES = [{"argocd.argoproj.io/hook-delete-policy": text} for text in ("HookSucceeded", "HookFailed", "BeforeHookCreation", "HookFailed,HookSucceeded", "HookFailed, BeforeHookCreation", "never")]
+    POLICIES += [{"helm.sh/hook-delete-policy": text} for text in ("hook-succeeded", "hook-failed", "before-hook-creation,hook-succeeded")]
+    OPTIONS = [{"argocd.argoproj.io/sync-options": text} for text in ("Delete=false", "Delete=confirm", "Prune=confirm", "Prune=false", "Delete=false,Prune=confirm", "Delete=true")]
+    OPTIONS += [{"helm.sh/resource-policy": "keep"}, {"helm.sh/resource-policy": "stay"}]
+    KINDS = [("batch/v1", "Job"), ("batch/v1", "Job"), ("v1", "Pod"), ("v1", "ConfigMap"), ("rbac.authorization.k8s.io/v1", "ClusterRole"), ("apiextensions.k8s.io/v1", "CustomResourceDefinition")]
+    ENDS = {
+        "Job": [{}, {"active": 1}, {"conditions": [{"type": "Complete", "status": "True"}]}, {"conditions": [{"type": "Failed", "status": "True"}]}, {"conditions": [{"type": "Suspended", "status": "True"}]}],
+        "Pod": [{"phase": phase} for phase in ("Pending", "Running", "Succeeded", "Failed", "Unknown", "")],
+    }
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+
+    def some(self, chance, choices):
+        return dict(self.random.choice(choices)) if self.random.random() < chance else {}
+
+    def pair(self, number, alike):
+        api, kind = self.random.choice(self.KINDS)
+        scoped = kind in ("ClusterRole", "CustomResourceDefinition")
+        name = self.random.choice([f"n{number}"] * 6 + ["there", "gone", "forbidden"])
+        marks = {**self.some(alike, self.HOOKS), **self.some(0.4, self.POLICIES), **self.some(0.2, self.OPTIONS)}
+        marks.update({"argocd.argoproj.io/sync-wave": self.random.choice(["-1", "1", "2", "x"])} if self.random.random() < 0.3 else {})
+        space = {} if scoped or self.random.random() < 0.2 else {"namespace": self.random.choice(["demo", "demo", "other"])}
+        target = {"apiVersion": api, "kind": kind, "metadata": {"name": name, **space, "annotations": marks}}
+        if kind == "CustomResourceDefinition":
+            target["spec"] = {"group": "example.com", "names": {"kind": "Widget", "plural": "widgets"}}
+        live = copy.deepcopy(target)
+        live["metadata"].update({} if scoped else {"namespace": space.get("namespace", "demo")}, uid=f"u{number}")
+        # A hook that is desired is not compared, and what it asks for is not known.
+        is_hook = any(key.endswith("/hook") for key in marks)
+        live["metadata"]["annotations"].update({TRACKING: "app:x/y:z/n"}, **self.some(0 if is_hook else 0.1, self.OPTIONS))
+        if self.random.random() < 0.05:
+            live["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:10Z"
+        if kind == "Pod":
+            target["spec"] = live["spec"] = {"restartPolicy": "Never", "containers": [{"name": "main", "image": "a"}]}
+        live["status"] = self.random.choice(self.ENDS.get(kind, [{}]))
+        way = self.random.random()
+        return {"target": target} if way < 0.25 else {"live": live} if way < 0.45 else {"target": target, "live": live}
+
+    def project(self):
+        project = {"name": "default", "destinations": [{"server": "*", "namespace": self.random.choice(["*"] * 5 + ["demo"])}], "clusterResourceWhitelist": [{"group": "*", "kind": "*"}]}
+        if self.random.random() < 0.1:
+            project["namespaceResourceBlacklist"] = [{"group": "batch", "kind": "Job"}]
+        if self.random.random() < 0.1:
+            project["clusterResourceWhitelist"] = []
+        return project
+
+    def question(self):
+        # Behind the first ones there is something that ends the pass.
+        phases = [phase for phase in self.PHASES[:1] if self.random.random() < 0.4]
+        rest = self.random.choice([self.CASCADE] * 2 + [self.PHASES[1:]])
+        finalizers = phases + self.random.sample(rest, self.random.choice([1, 1, 2, 3]))
+        alike = self.random.choice([0.2, 0.7, 0.95])
+        pairs, known = [], set()
+        for number in range(self.random.choice([0, 1, 2, 2, 3, 5])):
+            pair = self.pair(number, alike)
+            of = (pair.get("live") or pair["target"])
+            key = (of["kind"], of["metadata"].get("namespace", "demo"), of["metadata"]["name"])
+            if key not in known:
+                known.add(key)
+                pairs.append(pair)
+        options = [option for option in ("Delete=confirm", "Delete=false", "Prune=confirm") if self.random.random() < 0.05]
+        approved = self.random.choice([{}, {}, {"argocd.argoproj.io/deletion-approved": "2026-01-01T00:00:00Z"}, {"argocd.argoproj.io/deletion-approved": "2025-12-31T23:59:59Z"}])
+        app = {
+            "metadata": {"name": "app", "namespace": "argocd", "deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": finalizers, "annotations": approved},
+            "spec": {"source": AutoSyncs.SOURCE, "destination": {"server": "https://kubernetes.default.svc", "namespace": "demo"}, "project": "default", "syncPolicy": {"syncOptions": options}},
+        }
+        unknown = ["Job"] if self.random.random() < 0.03 else []
+        return {"app": app, "pairs": pairs, "project": self.project(), "unknown": unknown, "way": "deleted"}
+
+
 class Retries:
     """Random back-offs."""
 
@@ -541,6 +620,16 @@ def seen(question, answer):
         app = json.loads(re.sub(r"<string>:\d+: ", "", json.dumps(answer["app"])))
         app["resources"] = [one and {part: text for part, text in one.items() if text} for one in app["resources"] or []]
         return app
+    if way == "deleted":
+        passed = dict(answer["passed"])
+        if passed["failure"] and " hook" not in passed["failure"]:
+            # No more requests are made once one has failed: which ones were is chance.
+            return {"failed": True, "finalizers": passed["finalizers"]}
+        # The words for a kind that is not served are the cluster's; failed hooks are told in any order.
+        before, told, names = passed["failure"].partition("failed: ")
+        passed["failure"] = before + told + ", ".join(sorted(names.split(", ")))
+        passed["failure"] = re.sub(r"(failed to determine scope of [^:]*):.*", r"\1", passed["failure"])
+        return passed
     if way == "retried":
         return round(answer["wait"], 3)
     value = answer["health" if way == "assessed" else "permitted"]
@@ -569,6 +658,7 @@ ALONE = {
     "--auto-sync": AutoSyncs,
     "--app-health": AppHealths,
     "--retries": Retries,
+    "--deletions": Deletions,
 }
 
 
