@@ -61,6 +61,11 @@ pub fn find(group: &str, kind: &str) -> Option<&'static Kind> {
         .find(|entry| entry.kind == kind && entry.group == group)
 }
 
+/// Whether the kind is that of definitions of kinds, `CustomResourceDefinition`.
+pub fn is_definition(group: &str, kind: &str) -> bool {
+    group == "apiextensions.k8s.io" && kind == "CustomResourceDefinition"
+}
+
 /// Whether `kind` of `group` is built in.
 pub fn is_builtin(group: &str, kind: &str) -> bool {
     find(group, kind).is_some()

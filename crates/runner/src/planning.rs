@@ -27,7 +27,7 @@ impl Shared {
         let whole = options.read_managed_fields(&commit.manifests);
         let live = self.view.snapshot(whole);
         let identity = identity(&app);
-        let targets = normalise(&commit.manifests, &identity, &kinds);
+        let targets = normalise(&commit.manifests, &identity, &kinds, options.version);
         let input = StepInput {
             app: identity,
             revision: commit.name,

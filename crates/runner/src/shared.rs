@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use wavetank_cluster::{Capability, Cluster};
 use wavetank_kernel::{Clock, SimTime};
+use wavetank_model::kinds::is_definition;
 use wavetank_model::{ArgoVersion, ObjectKey};
 use wavetank_scenario::{App, Scenario};
 use wavetank_sync::AppIdentity;
@@ -208,7 +209,7 @@ impl Shared {
         object: &wavetank_json::Value,
     ) -> Option<CustomKind> {
         let mut state = self.state();
-        let is_crd = key.group == "apiextensions.k8s.io" && key.kind == "CustomResourceDefinition";
+        let is_crd = is_definition(&key.group, &key.kind);
         let kind = if is_crd { state.note_crd(object) } else { None };
         let versions = || old.into_iter().chain([object]);
         let managed = versions().any(|version| is_managed(&self.identity, version));

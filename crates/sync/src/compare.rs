@@ -85,7 +85,7 @@ pub fn compare(
     options: &SyncOptions,
     answers: &Answers,
 ) -> Comparison {
-    let targets = target::normalise(given, app, kinds);
+    let targets = target::normalise(given, app, kinds, options.version);
     let pairs = permitted_pairs(&targets, live, app, options);
     let mut resources: Vec<ResourceComparison> = pairs
         .iter()
@@ -141,7 +141,7 @@ pub fn standing(
     kinds: &Kinds,
     options: &SyncOptions,
 ) -> Standing {
-    let targets = target::normalise(given, app, kinds);
+    let targets = target::normalise(given, app, kinds, options.version);
     let pairs = permitted_pairs(&targets, live, app, options);
     let counted = pairs.iter().filter(|pair| is_counted(pair, app, options));
     let counted = counted.map(|pair| (pair.target.is_some(), pair.live.clone()));

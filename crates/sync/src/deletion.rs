@@ -234,7 +234,12 @@ impl Pass<'_> {
             .iter()
             .filter_map(|live| ObjectKey::of(live))
             .collect();
-        let desired = target::normalise(&self.input.targets, &self.input.app, &self.input.kinds);
+        let desired = target::normalise(
+            &self.input.targets,
+            &self.input.app,
+            &self.input.kinds,
+            options.version,
+        );
         let mut desired = desired.list.iter();
         desired.any(|target| keys.contains(&target.key) && asks(&target.object))
     }

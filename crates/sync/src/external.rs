@@ -45,7 +45,12 @@ pub struct External {
 
 /// Does the controller's part of a pass.
 pub fn prepare(input: &StepInput, memo: &mut TargetMemo, assessor: &Assessor) -> External {
-    let targets = memo.targets(&input.targets, &input.app, &input.kinds);
+    let targets = memo.targets(
+        &input.targets,
+        &input.app,
+        &input.kinds,
+        input.options.version,
+    );
     let reconciled = reconcile(&targets, &input.live, &input.app);
     let mut out = External::default();
     for pair in &reconciled.pairs {

@@ -167,7 +167,12 @@ mod tests {
     fn tasks(text: &str) -> Vec<Task> {
         let mut cluster = Cluster::new();
         let input = Operation::new(text).input(&cluster);
-        let targets = crate::target::normalise(&input.targets, &input.app, &input.kinds);
+        let targets = crate::target::normalise(
+            &input.targets,
+            &input.app,
+            &input.kinds,
+            input.options.version,
+        );
         let ledger = &mut Ledger::default();
         let mut tasks = block_on(plan::build(&input, &targets, ledger, &mut cluster)).tasks;
         let place = |task: &Task| text.find(&format!("/{} ", task.key.name));

@@ -185,7 +185,12 @@ mod tests {
             namespace: "shop".to_owned(),
             tracking: TrackingMethod::Annotation,
         };
-        let targets = target::normalise(targets, &app, &Kinds::builtin());
+        let targets = target::normalise(
+            targets,
+            &app,
+            &Kinds::builtin(),
+            wavetank_model::ArgoVersion::default(),
+        );
         let reconciled = reconcile(&targets, live, &app);
         let show = |pair: &Pair| {
             let target = pair
@@ -259,7 +264,12 @@ mod tests {
         for (written, seen) in [("v2", "v2"), ("v1", "v1"), ("v3", "v1")] {
             let written = config(&format!("example.com/{written}"), "a", &json!({}));
             let live = [config("example.com/v1", "a", &json!({}))];
-            let targets = target::normalise(&[written], &app, &kinds);
+            let targets = target::normalise(
+                &[written],
+                &app,
+                &kinds,
+                wavetank_model::ArgoVersion::default(),
+            );
             let reconciled = reconcile(&targets, &live, &app);
             let live = reconciled.pairs[0].live.as_deref().unwrap();
             assert_eq!(live["apiVersion"], format!("example.com/{seen}"));

@@ -87,7 +87,7 @@ pub fn questions(
     if !options.server_side_diff {
         return Vec::new();
     }
-    let targets = target::normalise(given, app, kinds);
+    let targets = target::normalise(given, app, kinds, options.version);
     let pairs = reconcile(&targets, live, app).pairs;
     let question = |pair: crate::reconcile::Pair| {
         let (target, live) = (&pair.target?.object, pair.live?);

@@ -78,7 +78,12 @@ impl<'a> Step<'a> {
         memo: &mut TargetMemo,
         asks: &'a mut dyn Asks,
     ) -> (Self, bool) {
-        let targets = memo.targets(&input.targets, &input.app, &input.kinds);
+        let targets = memo.targets(
+            &input.targets,
+            &input.app,
+            &input.kinds,
+            input.options.version,
+        );
         let plan = plan::build(input, &targets, &mut ledger, asks).await;
         (
             Self {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use indexmap::{Equivalent, IndexMap};
 use wavetank_json::{Map, Value};
 use wavetank_model::argo::{self, DeletePolicy};
+use wavetank_model::kinds::is_definition;
 use wavetank_model::object::At;
-use wavetank_model::{GroupVersionKind, ObjectKey, Phase, object};
+use wavetank_model::{ArgoVersion, GroupVersionKind, ObjectKey, Phase, object};
 
 use crate::engine::{AppIdentity, TrackingMethod};
 use crate::kinds::Kinds;
@@ -74,6 +75,7 @@ struct Remembered {
     given: Arc<[Arc<Value>]>,
     app: AppIdentity,
     kinds: Arc<Kinds>,
+    version: ArgoVersion,
     targets: Arc<Targets>,
 }
 
@@ -84,19 +86,22 @@ impl TargetMemo {
         given: &Arc<[Arc<Value>]>,
         app: &AppIdentity,
         kinds: &Arc<Kinds>,
+        version: ArgoVersion,
     ) -> Arc<Targets> {
         if let Some(old) = &self.0
             && Arc::ptr_eq(&old.given, given)
             && old.app == *app
+            && old.version == version
             && (Arc::ptr_eq(&old.kinds, kinds) || old.kinds == *kinds)
         {
             return old.targets.clone();
         }
-        let targets = Arc::new(normalise(given, app, kinds));
+        let targets = Arc::new(normalise(given, app, kinds, version));
         self.0 = Some(Remembered {
             given: given.clone(),
             app: app.clone(),
             kinds: kinds.clone(),
+            version,
             targets: targets.clone(),
         });
         targets
@@ -104,12 +109,17 @@ impl TargetMemo {
 }
 
 /// Normalises the desired objects (SYNC-011) and drops those the engine never sees (SYNC-012, SYNC-018).
-pub fn normalise(given: &[Arc<Value>], app: &AppIdentity, kinds: &Kinds) -> Targets {
+pub fn normalise(
+    given: &[Arc<Value>],
+    app: &AppIdentity,
+    kinds: &Kinds,
+    version: ArgoVersion,
+) -> Targets {
     let mut warnings = Vec::new();
     let mut unique: IndexMap<ObjectKey, (usize, Target)> = IndexMap::with_capacity(given.len());
     let mut unnamed = Vec::new();
     for (place, object) in given.iter().enumerate() {
-        let Some(target) = read(object, app, kinds, true) else {
+        let Some(target) = read(object, app, kinds, Purpose::Sync(version)) else {
             continue;
         };
         if target.key.name.is_empty() {
@@ -224,7 +234,7 @@ pub fn delete_hooks(
         .iter()
         .filter(|object| argo::is_delete_hook(object, phase));
     hooks
-        .filter_map(|object| read(object, app, kinds, false))
+        .filter_map(|object| read(object, app, kinds, Purpose::Deletion))
         .collect()
 }
 
@@ -253,13 +263,17 @@ fn admit(target: Target, warnings: &mut Vec<Warning>) -> Option<Target> {
     Some(target)
 }
 
-/// Reads one desired object; `None` when it has no kind.
-fn read(
-    given: &Arc<Value>,
-    app: &AppIdentity,
-    kinds: &Kinds,
-    with_finalizer: bool,
-) -> Option<Target> {
+/// What a desired object is read for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// A sync, or a comparison, by this version of Argo CD.
+    Sync(ArgoVersion),
+    /// A hook of the deletion of the app.
+    Deletion,
+}
+
+/// Reads one desired object, as a sync takes it or the deletion of the app; `None` when it has no kind.
+fn read(given: &Arc<Value>, app: &AppIdentity, kinds: &Kinds, purpose: Purpose) -> Option<Target> {
     let gvk = GroupVersionKind::of(given)?;
     let namespaced = kinds.namespaced(&gvk.group_kind());
     let mut key = ObjectKey::of(given)?;
@@ -273,14 +287,25 @@ fn read(
         meta.insert("namespace".to_owned(), app.namespace.clone().into());
         key.namespace.clone_from(&app.namespace);
     }
-    let tracked_namespace = if stated.is_empty() {
-        app.namespace.as_str()
-    } else {
-        &stated
-    };
-    track(meta, app, &tracking_id(&app.name, &key, tracked_namespace));
+    // What is settled of the namespace is tracked anew since 3.5.
+    let anew = matches!(purpose, Purpose::Sync(version) if version > ArgoVersion::V3_4)
+        && stated != key.namespace;
+    let places = [
+        if anew { "" } else { &stated },
+        &key.namespace,
+        &app.namespace,
+    ];
+    let place = places.into_iter().find(|place| !place.is_empty());
+    // Argo CD does not track a definition, but for that.
+    if anew || purpose == Purpose::Deletion || !is_definition(&gvk.group, &gvk.kind) {
+        track(
+            meta,
+            app,
+            &tracking_id(&app.name, &key, place.unwrap_or_default()),
+        );
+    }
     let (hook, phases) = (argo::is_hook(&object), argo::phases(&object));
-    if with_finalizer
+    if purpose != Purpose::Deletion
         && hook
         && !object::finalizers(&object).any(|entry| entry == argo::HOOK_FINALIZER)
     {
@@ -400,13 +425,11 @@ pub(crate) fn as_if_annotated(
         let label = object::label(object, INSTANCE_LABEL);
         label.is_some_and(|label| !label.is_empty())
     };
-    let is_definition = || {
+    let defines = || {
         let key = ObjectKey::of(live);
-        key.is_some_and(|key| {
-            key.group == "apiextensions.k8s.io" && key.kind == "CustomResourceDefinition"
-        })
+        key.is_some_and(|key| is_definition(&key.group, &key.kind))
     };
-    if tracking == TrackingMethod::Label || !instance(live) || is_definition() {
+    if tracking == TrackingMethod::Label || !instance(live) || defines() {
         return Arc::clone(live);
     }
     let mut out = Value::clone(live);
@@ -452,6 +475,7 @@ pub fn is_self_referenced(live: &Value, tracking: TrackingMethod) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
     use wavetank_json::json;
 
     use super::*;
@@ -465,23 +489,63 @@ mod tests {
     }
 
     fn normalised(objects: Vec<Value>) -> Targets {
-        let objects: Vec<Arc<Value>> = objects.into_iter().map(Arc::new).collect();
-        normalise(
-            &objects,
-            &app(TrackingMethod::Annotation),
-            &Kinds::builtin(),
-        )
+        normalised_by(objects, ArgoVersion::default())
     }
 
-    /// SYNC-011, U-193: scope decides about the namespace.
+    fn normalised_by(objects: Vec<Value>, version: ArgoVersion) -> Targets {
+        let objects: Vec<Arc<Value>> = objects.into_iter().map(Arc::new).collect();
+        let app = app(TrackingMethod::Annotation);
+        normalise(&objects, &app, &Kinds::builtin(), version)
+    }
+
+    /// SYNC-011, SYNC-013: a definition has the tracking id that is written in it, or since 3.5 one because a namespace is
+    /// taken from it; a hook of the deletion always has one.
     #[test]
-    fn cluster_scoped_targets_lose_their_namespace_and_others_get_one() {
-        let targets = normalised(vec![
+    fn definitions_are_not_tracked() {
+        let definition = |namespace: &str, marks: Value| {
+            json!({
+                "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+                "metadata": {"name": "ws.example.com", "namespace": namespace, "annotations": marks},
+            })
+        };
+        let id = |namespace: &str, marks: Value, version| {
+            let targets = normalised_by(vec![definition(namespace, marks)], version);
+            let id = object::annotation(&targets.list[0].object, argo::TRACKING_ID);
+            id.map(str::to_owned)
+        };
+        let all = "shop:apiextensions.k8s.io/CustomResourceDefinition:prod/ws.example.com";
+        let own = || json!({argo::TRACKING_ID: "mine:x/y:z/n"});
+        for version in ArgoVersion::ALL {
+            assert_eq!(id("", json!({}), version), None);
+            assert_eq!(id("", own(), version).as_deref(), Some("mine:x/y:z/n"));
+            let moved = (version > ArgoVersion::V3_4).then_some(all);
+            assert_eq!(id("x", json!({}), version).as_deref(), moved, "{version:?}");
+        }
+        let hook = Arc::new(definition("", json!({argo::HOOK: "PreDelete"})));
+        let app = app(TrackingMethod::Annotation);
+        let hooks = delete_hooks(&[hook], &app, &Kinds::builtin(), Phase::PreDelete);
+        assert_eq!(
+            object::annotation(&hooks[0].object, argo::TRACKING_ID),
+            Some(all)
+        );
+    }
+
+    /// SYNC-011, U-193: scope decides about the namespace; before 3.5 the tracking id kept that of a cluster-scoped object.
+    #[rstest]
+    #[case(ArgoVersion::V3_4, "x")]
+    #[case(ArgoVersion::V3_5, "prod")]
+    #[case(ArgoVersion::V3_6, "prod")]
+    fn cluster_scoped_targets_lose_their_namespace_and_others_get_one(
+        #[case] version: ArgoVersion,
+        #[case] tracked: &str,
+    ) {
+        let objects = vec![
             json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "r", "namespace": "x"}}),
             json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}),
             json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "d", "namespace": "other"}}),
             json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}}),
-        ]);
+        ];
+        let targets = normalised_by(objects, version);
         let shown: Vec<String> = targets
             .list
             .iter()
@@ -495,7 +559,9 @@ mod tests {
             [
                 "ConfigMap/prod/c shop:/ConfigMap:prod/c",
                 "ConfigMap/other/d shop:/ConfigMap:other/d",
-                "ClusterRole.rbac.authorization.k8s.io/r shop:rbac.authorization.k8s.io/ClusterRole:x/r",
+                &format!(
+                    "ClusterRole.rbac.authorization.k8s.io/r shop:rbac.authorization.k8s.io/ClusterRole:{tracked}/r"
+                ),
                 "Widget.example.com/prod/w shop:example.com/Widget:prod/w",
             ]
         );
@@ -551,7 +617,7 @@ mod tests {
             let given = [Arc::new(
                 json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}),
             )];
-            let targets = normalise(&given, &app, &Kinds::builtin());
+            let targets = normalise(&given, &app, &Kinds::builtin(), ArgoVersion::default());
             object::label(&targets.list[0].object, INSTANCE_LABEL).map(str::to_owned)
         };
         assert_eq!(

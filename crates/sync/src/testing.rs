@@ -92,7 +92,12 @@ pub(crate) fn object(line: &str) -> Value {
 
 /// As [`objects`], tracked by the app: live objects without a target.
 pub(crate) fn tracked(text: &str) -> Vec<Arc<Value>> {
-    let targets = crate::target::normalise(&objects(text), &app(), &Kinds::builtin());
+    let targets = crate::target::normalise(
+        &objects(text),
+        &app(),
+        &Kinds::builtin(),
+        wavetank_model::ArgoVersion::default(),
+    );
     targets
         .list
         .iter()

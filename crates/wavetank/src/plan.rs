@@ -49,7 +49,12 @@ pub fn plan(scenario: &Scenario) -> Result<Plan, PlanError> {
     })?;
     let kinds = Arc::new(kinds(scenario));
     let identity = wavetank_runner::identity(&scenario.app);
-    let targets = normalise(&scenario.app.manifests, &identity, &kinds);
+    let targets = normalise(
+        &scenario.app.manifests,
+        &identity,
+        &kinds,
+        scenario.app.settings.version,
+    );
     let live = live(scenario, &kinds);
     let options = options(scenario, request, &targets, &live);
     let prune = options.prune;

@@ -4,7 +4,12 @@ use crate::testing::{Cluster, Operation, block_on, tracked};
 /// The tasks by wave, each with what moved it.
 fn shown(operation: &Operation, cluster: &mut Cluster) -> String {
     let input = operation.input(cluster);
-    let targets = crate::target::normalise(&input.targets, &input.app, &input.kinds);
+    let targets = crate::target::normalise(
+        &input.targets,
+        &input.app,
+        &input.kinds,
+        input.options.version,
+    );
     let mut ledger = Ledger::new(input.results.clone());
     let plan = block_on(build(&input, &targets, &mut ledger, cluster));
     let mut lines: Vec<String> = Vec::new();
@@ -318,7 +323,12 @@ fn managed_metadata_is_that_of_the_namespace() {
                 });
             })
             .input(&cluster);
-        let targets = crate::target::normalise(&input.targets, &input.app, &input.kinds);
+        let targets = crate::target::normalise(
+            &input.targets,
+            &input.app,
+            &input.kinds,
+            input.options.version,
+        );
         let tasks = block_on(build(
             &input,
             &targets,
@@ -393,7 +403,12 @@ fn hooks_find_their_live_object() {
     let operation =
         Operation::new("Job/migrate hook=PreSync,PostSync\nJob/migrate ns=other hook=Sync");
     let input = operation.input(&cluster);
-    let targets = crate::target::normalise(&input.targets, &input.app, &input.kinds);
+    let targets = crate::target::normalise(
+        &input.targets,
+        &input.app,
+        &input.kinds,
+        input.options.version,
+    );
     let plan = block_on(build(
         &input,
         &targets,
@@ -457,7 +472,12 @@ fn the_group_does_not_matter_for_the_rank() {
 fn cluster_scoped_results_carry_a_namespace() {
     let mut cluster = Cluster::new();
     let input = Operation::new("ClusterRole/r").input(&cluster);
-    let targets = crate::target::normalise(&input.targets, &input.app, &input.kinds);
+    let targets = crate::target::normalise(
+        &input.targets,
+        &input.app,
+        &input.kinds,
+        input.options.version,
+    );
     let plan = block_on(build(
         &input,
         &targets,
@@ -474,7 +494,12 @@ fn a_plan_can_be_made_from_the_view_alone() {
     let input = Operation::new("ConfigMap/a")
         .with(|options| options.create_namespace = true)
         .input(&cluster);
-    let targets = crate::target::normalise(&input.targets, &input.app, &input.kinds);
+    let targets = crate::target::normalise(
+        &input.targets,
+        &input.app,
+        &input.kinds,
+        input.options.version,
+    );
     let mut asks = ViewAsks::new(input.kinds.clone(), input.live.clone());
     let plan = block_on(build(&input, &targets, &mut Ledger::default(), &mut asks));
     assert!(plan.valid);
