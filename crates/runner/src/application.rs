@@ -504,6 +504,12 @@ fn status(
             .and_then(|health| health.status)
             .map(|status| status.as_str().to_owned()),
     });
+    let unpermitted = found.unpermitted.iter().map(|key| AppResource {
+        key: key.clone(),
+        sync: word(SyncCode::Unknown).to_owned(),
+        health: None,
+    });
+    let resources = resources.chain(unpermitted);
     trace::AppState {
         sync: word(found.status).to_owned(),
         health: health.status.as_str().to_owned(),

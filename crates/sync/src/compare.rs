@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use wavetank_json::Value;
-use wavetank_model::{ObjectKey, argo};
+use wavetank_model::{ObjectKey, Phase, argo};
 
 use crate::diff;
 use crate::engine::{AppIdentity, TrackingMethod};
@@ -58,6 +58,8 @@ pub struct Comparison {
     pub others: bool,
     /// Live objects without a target and without a status whose health counts all the same: copies (SYNC-126).
     pub copies: Vec<Arc<Value>>,
+    /// Objects without a status whose kind the project does not permit: they are Unknown.
+    pub unpermitted: Vec<ObjectKey>,
     /// Live objects that another app claims, with its name (SYNC-102).
     pub shared: Vec<(ObjectKey, String)>,
     /// Remarks about the desired state.
@@ -89,7 +91,7 @@ pub fn compare(
     let pairs = permitted_pairs(&targets, live, app, options);
     let mut resources: Vec<ResourceComparison> = pairs
         .iter()
-        .filter(|pair| is_counted(pair, app, options))
+        .filter(|pair| is_counted(pair))
         .filter_map(|pair| status_of(pair, app, options, answers))
         .collect();
     let differs =
@@ -100,17 +102,22 @@ pub fn compare(
         SyncCode::Synced
     };
     // Their difference counts for the app all the same.
-    for resource in &mut resources {
-        let ObjectKey {
-            name, namespace, ..
-        } = &resource.key;
-        let kind = resource.key.group_kind();
+    let is_permitted = |key: &ObjectKey| {
         let project = options.project.as_deref();
-        if project.is_some_and(|project| !project.permits_kind(&kind, name, !namespace.is_empty()))
-        {
+        project.is_none_or(|project| {
+            project.permits_kind(&key.group_kind(), &key.name, !key.namespace.is_empty())
+        })
+    };
+    for resource in &mut resources {
+        if !is_permitted(&resource.key) {
             resource.status = SyncCode::Unknown;
         }
     }
+    let uncounted = pairs.iter().filter(|pair| !is_counted(pair));
+    let unpermitted = uncounted
+        .filter_map(key_of)
+        .filter(|key| !is_permitted(key))
+        .collect();
     let others = pairs
         .iter()
         .any(|pair| pair.foreign_copy || (pair.target.is_some() && !counts(pair)));
@@ -119,6 +126,7 @@ pub fn compare(
         resources,
         others,
         copies: copies(&pairs),
+        unpermitted,
         shared: shared(&pairs, app),
         warnings: targets.warnings,
     }
@@ -143,7 +151,7 @@ pub fn standing(
 ) -> Standing {
     let targets = target::normalise(given, app, kinds, options.version);
     let pairs = permitted_pairs(&targets, live, app, options);
-    let counted = pairs.iter().filter(|pair| is_counted(pair, app, options));
+    let counted = pairs.iter().filter(|pair| is_counted(pair));
     let counted = counted.map(|pair| (pair.target.is_some(), pair.live.clone()));
     let copies = copies(&pairs).into_iter().map(|copy| (false, Some(copy)));
     Standing {
@@ -160,17 +168,17 @@ fn permitted_pairs(
     options: &SyncOptions,
 ) -> Vec<Pair> {
     let Some(project) = options.project.as_deref() else {
-        return reconcile(targets, live, app).pairs;
+        return reconcile(targets, live, app, options).pairs;
     };
     let permits = |live: &&Arc<Value>| {
         ObjectKey::of(live).is_none_or(|key| project.permits_live(&key, options.version))
     };
     let permitted: Vec<Arc<Value>> = live.iter().filter(permits).cloned().collect();
-    reconcile(targets, &permitted, app).pairs
+    reconcile(targets, &permitted, app, options).pairs
 }
 
-fn is_counted(pair: &Pair, app: &AppIdentity, options: &SyncOptions) -> bool {
-    !pair.foreign_copy && counts(pair) && !is_managed_namespace(pair, app, options)
+fn is_counted(pair: &Pair) -> bool {
+    !pair.foreign_copy && counts(pair)
 }
 
 fn shared(pairs: &[Pair], app: &AppIdentity) -> Vec<(ObjectKey, String)> {
@@ -185,26 +193,25 @@ fn copies(pairs: &[Pair]) -> Vec<Arc<Value>> {
 
 /// Hooks, by the live object where there is one, ignored objects and skipped targets have no status.
 fn counts(pair: &Pair) -> bool {
-    let is_hook = pair.live.as_deref().is_some_and(argo::is_hook);
+    let is_hook = pair.live.as_deref().is_some_and(is_any_hook);
     let is_skipped = |target: &Arc<target::Target>| target.hook || target.phases.is_empty();
     !is_hook && !pair.target.as_ref().is_some_and(is_skipped)
 }
 
-/// The destination namespace, kept by `managedNamespaceMetadata` although no target names it (SYNC-104).
-pub(crate) fn is_managed_namespace(pair: &Pair, app: &AppIdentity, options: &SyncOptions) -> bool {
-    let Some(key) = pair
-        .live
-        .as_deref()
-        .filter(|_| pair.target.is_none())
-        .and_then(ObjectKey::of)
-    else {
-        return false;
-    };
-    options.create_namespace
-        && options.managed_namespace.is_some()
-        && key.group.is_empty()
-        && key.kind == "Namespace"
-        && key.name == app.namespace
+fn key_of(pair: &Pair) -> Option<ObjectKey> {
+    match (&pair.live, &pair.target) {
+        (Some(live), _) => ObjectKey::of(live),
+        (None, target) => target.as_ref().map(|target| target.key.clone()),
+    }
+}
+
+/// Whether it is a hook of a sync or of a deletion; one that is skipped may be one for Helm.
+fn is_any_hook(live: &Value) -> bool {
+    let phases = [Phase::PreDelete, Phase::PostDelete];
+    argo::is_hook(live)
+        || phases
+            .iter()
+            .any(|phase| argo::is_delete_hook(live, *phase))
 }
 
 fn status_of(
@@ -213,12 +220,10 @@ fn status_of(
     options: &SyncOptions,
     answers: &Answers,
 ) -> Option<ResourceComparison> {
-    let key = match (&pair.live, &pair.target) {
-        (Some(live), _) => ObjectKey::of(live)?,
-        (None, Some(target)) => target.key.clone(),
-        (None, None) => return None,
-    };
+    let key = key_of(pair)?;
     let (status, requires_pruning) = match (&pair.target, &pair.live) {
+        // The sync makes it (SYNC-104).
+        (Some(_), None) if options.manages_namespace(&key, app) => (SyncCode::Synced, false),
         (Some(target), Some(live)) if !differs(&target.object, live, app, options, answers) => {
             (SyncCode::Synced, false)
         }
@@ -240,9 +245,7 @@ fn status_of(
 }
 
 fn shared_with(pair: &Pair, app: &AppIdentity) -> Option<(ObjectKey, String)> {
-    let (Some(_), Some(live)) = (&pair.target, &pair.live) else {
-        return None;
-    };
+    let live = pair.live.as_ref()?;
     let other = target::owner_app(live, app.tracking).filter(|other| *other != app.name)?;
     Some((ObjectKey::of(live)?, other.to_owned()))
 }
@@ -412,20 +415,66 @@ mod tests {
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "demo"}});
         namespace["metadata"]["annotations"][argo::TRACKING_ID] =
             "shop:/Namespace:demo/demo".into();
-        let live = [Arc::new(namespace)];
-        let compared = |managed_namespace| {
+        let compared = |namespace: &Value, managed_namespace| {
             let options = SyncOptions {
-                create_namespace: true,
                 managed_namespace,
                 ..SyncOptions::default()
             };
             let (kinds, answers) = (Kinds::builtin(), Answers::new());
-            compare(&[], &live, &app(), &kinds, &options, &answers)
+            let live = [Arc::new(namespace.clone())];
+            let found = compare(&[], &live, &app(), &kinds, &options, &answers);
+            (found.status, found.resources[0].requires_pruning)
         };
-        let kept = compared(Some(ManagedNamespaceMetadata::default()));
-        assert_eq!((kept.status, kept.resources.len()), (SyncCode::Synced, 0));
-        let extra = compared(None);
-        assert_eq!(extra.status, SyncCode::OutOfSync);
-        assert!(extra.resources[0].requires_pruning);
+        let metadata = ManagedNamespaceMetadata::default();
+        assert_eq!(compared(&namespace, None), (SyncCode::OutOfSync, true));
+        // The sync applies it from the server, and says so in it.
+        let kept = compared(&namespace, Some(metadata.clone()));
+        assert_eq!(kept, (SyncCode::OutOfSync, false));
+        namespace["metadata"]["annotations"][argo::SYNC_OPTIONS] = "ServerSideApply=true".into();
+        let kept = compared(&namespace, Some(metadata));
+        assert_eq!(kept, (SyncCode::Synced, false));
+    }
+
+    /// SYNC-104, SYNC-148: the sync makes a managed namespace that is desired and missing.
+    #[test]
+    fn a_missing_managed_namespace_is_in_sync() {
+        let status = |managed_namespace| {
+            let options = SyncOptions {
+                managed_namespace,
+                ..SyncOptions::default()
+            };
+            let (kinds, answers) = (Kinds::builtin(), Answers::new());
+            let targets = objects("Namespace/demo");
+            compare(&targets, &[], &app(), &kinds, &options, &answers).status
+        };
+        assert_eq!(status(None), SyncCode::OutOfSync);
+        let managed = Some(ManagedNamespaceMetadata::default());
+        assert_eq!(status(managed), SyncCode::Synced);
+    }
+
+    /// SYNC-010, SYNC-148: what has the key of a delete hook is looked at, whoever made it; what is not permitted is Unknown,
+    /// a hook too.
+    #[test]
+    fn delete_hooks_are_compared_in_part() {
+        let mut live = Value::clone(&tracked("ConfigMap/a")[0]);
+        live["metadata"]["annotations"][argo::TRACKING_ID] = "other:/ConfigMap:demo/a".into();
+        let live = [Arc::new(live)];
+        let found = |project: &str| {
+            let options = SyncOptions {
+                project: Some(Arc::new(
+                    wavetank_json::from_slice(project.as_bytes()).unwrap(),
+                )),
+                ..SyncOptions::default()
+            };
+            let (kinds, answers) = (Kinds::builtin(), Answers::new());
+            let targets = objects("ConfigMap/a hook=PreDelete\nJob/h hook=Skip");
+            compare(&targets, &live, &app(), &kinds, &options, &answers)
+        };
+        let everywhere = r#"{"destinations": [{"server": "*", "namespace": "*"}]}"#;
+        let all = found(everywhere);
+        assert!(all.resources[0].requires_pruning && all.unpermitted.is_empty());
+        assert_eq!(all.shared[0].1, "other");
+        let jobs = r#"{"destinations": [{"server": "*", "namespace": "*"}], "namespaceResourceBlacklist": [{"group": "batch", "kind": "Job"}]}"#;
+        assert_eq!(found(jobs).unpermitted[0].short("demo"), "Job/h");
     }
 }

@@ -51,7 +51,7 @@ pub fn prepare(input: &StepInput, memo: &mut TargetMemo, assessor: &Assessor) ->
         &input.kinds,
         input.options.version,
     );
-    let reconciled = reconcile(&targets, &input.live, &input.app);
+    let reconciled = reconcile(&targets, &input.live, &input.app, &input.options);
     let mut out = External::default();
     for pair in &reconciled.pairs {
         if let Some(target) = &pair.target {
@@ -71,10 +71,9 @@ pub fn prepare(input: &StepInput, memo: &mut TargetMemo, assessor: &Assessor) ->
     out
 }
 
-/// The destination namespace that is kept by its metadata (SYNC-104) and what the project does not permit (SYNC-010)
-/// are not the app's.
+/// What the project does not permit is not the app's (SYNC-010).
 fn takes_part(pair: &Pair, input: &StepInput) -> bool {
-    let permitted = match (
+    match (
         &input.options.project,
         pair.live.as_deref().and_then(ObjectKey::of),
     ) {
@@ -82,8 +81,7 @@ fn takes_part(pair: &Pair, input: &StepInput) -> bool {
             project.permits_live(&key, input.options.version)
         }
         _ => true,
-    };
-    permitted && !compare::is_managed_namespace(pair, &input.app, &input.options)
+    }
 }
 
 impl External {

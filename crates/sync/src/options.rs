@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wavetank_json::Value;
+use wavetank_json::{Value, json};
 use wavetank_model::{ArgoVersion, ObjectKey, Propagation, argo};
 
+use crate::engine::AppIdentity;
 use crate::ignore::{self, IgnoredDifference};
 use crate::project::Project;
 
@@ -56,6 +57,20 @@ pub struct ManagedNamespaceMetadata {
     pub labels: BTreeMap<String, String>,
     /// Annotations of the namespace.
     pub annotations: BTreeMap<String, String>,
+}
+
+impl ManagedNamespaceMetadata {
+    /// Puts it into the metadata of a namespace, which is then applied by the server (SYNC-029).
+    pub(crate) fn put_into(&self, namespace: &mut Value) {
+        let mut annotations = self.annotations.clone();
+        let option = "ServerSideApply=true".to_owned();
+        annotations.insert(argo::SYNC_OPTIONS.to_owned(), option);
+        let meta = crate::target::metadata(namespace);
+        if !self.labels.is_empty() {
+            meta.insert("labels".to_owned(), json!(self.labels));
+        }
+        meta.insert("annotations".to_owned(), json!(annotations));
+    }
 }
 
 /// Which hooks run (SYNC-023).
@@ -198,6 +213,13 @@ impl SyncOptions {
             || self.server_side_diff
             || self.ignore_differences.iter().any(ignores)
             || targets.iter().any(applies)
+    }
+
+    /// Whether it is the namespace of the app, and its metadata are managed (SYNC-104).
+    pub(crate) fn manages_namespace(&self, key: &ObjectKey, app: &AppIdentity) -> bool {
+        self.managed_namespace.is_some()
+            && (key.group.as_str(), key.kind.as_str()) == ("", "Namespace")
+            && key.name == app.namespace
     }
 
     /// Reads an operation's option list; items are compared exactly, without trimming (SYNC-006).

@@ -43,12 +43,12 @@ pub async fn build(
     ledger: &mut Ledger,
     asks: &mut dyn Asks,
 ) -> Plan {
-    let reconciled = reconcile(targets, &input.live, &input.app);
+    let reconciled = reconcile(targets, &input.live, &input.app, &input.options);
     let mut tasks = resource_tasks(input, &reconciled.pairs);
     if !input.options.skip_hooks() {
         hook_tasks(input, &reconciled.hooks, &mut tasks);
     }
-    auto_namespace(input, targets, &mut tasks, ledger, asks).await;
+    auto_namespace(input, &reconciled.pairs, &mut tasks, ledger, asks).await;
     find_live(&mut tasks, &reconciled.pairs);
     let valid = check(input, targets, &mut tasks, ledger, asks).await;
     order::mirror_prune_waves(&mut tasks);
@@ -108,11 +108,9 @@ fn resource_tasks(input: &StepInput, pairs: &[Pair]) -> Vec<Task> {
         }
         _ => true,
     };
-    let managed =
-        |pair: &Pair| crate::compare::is_managed_namespace(pair, &input.app, &input.options);
     for pair in pairs
         .iter()
-        .filter(|pair| !pair.foreign_copy && !managed(pair) && permitted(pair))
+        .filter(|pair| !pair.foreign_copy && permitted(pair))
     {
         let task = match (&pair.target, &pair.live) {
             (Some(target), live) => {
@@ -251,7 +249,7 @@ fn generated_name(hook: &Value, revision: &str, phase: Phase, started_at: i64) -
 /// The task that makes the destination namespace (SYNC-028, SYNC-029).
 async fn auto_namespace(
     input: &StepInput,
-    targets: &Targets,
+    pairs: &[Pair],
     tasks: &mut Vec<Task>,
     ledger: &mut Ledger,
     asks: &mut dyn Asks,
@@ -262,12 +260,10 @@ async fn auto_namespace(
     }
     // A filtered-out target counts, one that is a hook does not (SYNC-185, SYNC-186).
     let desired = |target: &Arc<Target>| {
-        !target.hook
-            && target.key.group.is_empty()
-            && target.key.kind == "Namespace"
-            && target.key.name == *name
+        target.key.group.is_empty() && target.key.kind == "Namespace" && target.key.name == *name
     };
-    if targets.list.iter().any(desired) {
+    let mut targets = pairs.iter().filter_map(|pair| pair.target.as_ref());
+    if targets.any(desired) {
         return;
     }
     let gvk = GroupVersionKind::new("v1", "Namespace");
@@ -321,16 +317,7 @@ fn modify_namespace(input: &StepInput, namespace: &mut Value, exists: bool) -> b
     let Some(managed) = &input.options.managed_namespace else {
         return !exists;
     };
-    let mut annotations = managed.annotations.clone();
-    annotations.insert(
-        argo::SYNC_OPTIONS.to_owned(),
-        "ServerSideApply=true".to_owned(),
-    );
-    let meta = crate::target::metadata(namespace);
-    if !managed.labels.is_empty() {
-        meta.insert("labels".to_owned(), json!(managed.labels));
-    }
-    meta.insert("annotations".to_owned(), json!(annotations));
+    managed.put_into(namespace);
     true
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use wavetank_json::Value;
-use wavetank_model::{GroupVersionKind, kinds, object};
+use wavetank_model::{GroupVersionKind, ObjectKey, kinds, object};
 
 use crate::engine::AppIdentity;
+use crate::options::SyncOptions;
 use crate::target::{self, KeyRef, Target, Targets};
 
 /// A desired object and the live one of the same key; at least one side is there.
@@ -32,9 +33,15 @@ pub(crate) struct Reconciled {
 
 /// Pairs `targets` with the app's objects among `live`.
 ///
-/// The pool is what is tracked by the app and has no owner, and what has the key of a target (SYNC-010). The order is
-/// that of the targets, then that of `live`.
-pub(crate) fn reconcile(targets: &Targets, live: &[Arc<Value>], app: &AppIdentity) -> Reconciled {
+/// The pool is what is tracked by the app and has no owner, and what has the key of a desired object, of a delete hook
+/// too (SYNC-010). A tracked namespace of the app whose metadata are managed is desired, though nothing names it (SYNC-104).
+/// The order is that of the targets, then that of `live`.
+pub(crate) fn reconcile(
+    targets: &Targets,
+    live: &[Arc<Value>],
+    app: &AppIdentity,
+    options: &SyncOptions,
+) -> Reconciled {
     let mut matched: Vec<Option<&Arc<Value>>> = vec![None; targets.list.len()];
     let mut extra: Vec<&Arc<Value>> = Vec::new();
     for object in live {
@@ -51,8 +58,9 @@ pub(crate) fn reconcile(targets: &Targets, live: &[Arc<Value>], app: &AppIdentit
                 Some(object)
             };
             extra.extend(displaced);
-        } else if target::owner_app(object, app.tracking) == Some(app.name.as_str())
-            && object::owners(object).next().is_none()
+        } else if targets.passes_over(key)
+            || (target::owner_app(object, app.tracking) == Some(app.name.as_str())
+                && object::owners(object).next().is_none())
         {
             extra.push(object);
         }
@@ -72,6 +80,14 @@ pub(crate) fn reconcile(targets: &Targets, live: &[Arc<Value>], app: &AppIdentit
         });
     }
     for object in extra {
+        if let Some(target) = managed_namespace(object, targets, app, options) {
+            out.pairs.push(Pair {
+                target: Some(target),
+                live: Some(Arc::clone(object)),
+                foreign_copy: false,
+            });
+            continue;
+        }
         let foreign_copy = !target::is_self_referenced(object, app.tracking);
         out.pairs.push(Pair {
             target: None,
@@ -80,6 +96,22 @@ pub(crate) fn reconcile(targets: &Targets, live: &[Arc<Value>], app: &AppIdentit
         });
     }
     out
+}
+
+/// The namespace of the app as its managed metadata make it; `None` for another object, and where it is desired itself.
+fn managed_namespace(
+    live: &Value,
+    targets: &Targets,
+    app: &AppIdentity,
+    options: &SyncOptions,
+) -> Option<Arc<Target>> {
+    let metadata = options.managed_namespace.as_ref()?;
+    let key = ObjectKey::of(live).filter(|key| options.manages_namespace(key, app))?;
+    let desired = KeyRef::of(live)?;
+    if targets.place(desired).is_some() || targets.passes_over(desired) {
+        return None;
+    }
+    Target::managed_namespace(&key.name, metadata, app).map(Arc::new)
 }
 
 /// A live custom resource in the version of its target: where that is served Argo CD reads it again in it, and without
@@ -191,7 +223,7 @@ mod tests {
             &Kinds::builtin(),
             wavetank_model::ArgoVersion::default(),
         );
-        let reconciled = reconcile(&targets, live, &app);
+        let reconciled = reconcile(&targets, live, &app, &SyncOptions::default());
         let show = |pair: &Pair| {
             let target = pair
                 .target
@@ -270,7 +302,7 @@ mod tests {
                 &kinds,
                 wavetank_model::ArgoVersion::default(),
             );
-            let reconciled = reconcile(&targets, &live, &app);
+            let reconciled = reconcile(&targets, &live, &app, &SyncOptions::default());
             let live = reconciled.pairs[0].live.as_deref().unwrap();
             assert_eq!(live["apiVersion"], format!("example.com/{seen}"));
         }

@@ -88,7 +88,7 @@ pub fn questions(
         return Vec::new();
     }
     let targets = target::normalise(given, app, kinds, options.version);
-    let pairs = reconcile(&targets, live, app).pairs;
+    let pairs = reconcile(&targets, live, app, options).pairs;
     let question = |pair: crate::reconcile::Pair| {
         let (target, live) = (&pair.target?.object, pair.live?);
         let live = target::as_if_annotated(target, &live, app.tracking);

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use indexmap::{Equivalent, IndexMap};
-use wavetank_json::{Map, Value};
+use indexmap::{Equivalent, IndexMap, IndexSet};
+use wavetank_json::{Map, Value, json};
 use wavetank_model::argo::{self, DeletePolicy};
 use wavetank_model::kinds::is_definition;
 use wavetank_model::object::At;
@@ -11,6 +11,7 @@ use wavetank_model::{ArgoVersion, GroupVersionKind, ObjectKey, Phase, object};
 
 use crate::engine::{AppIdentity, TrackingMethod};
 use crate::kinds::Kinds;
+use crate::options::ManagedNamespaceMetadata;
 
 /// The label of label tracking.
 pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
@@ -64,6 +65,8 @@ pub struct Targets {
     pub warnings: Vec<Warning>,
     /// Places in the list by key.
     index: IndexMap<ObjectKey, usize>,
+    /// Desired objects that are not in the list: delete hooks, and hooks without a type.
+    passed_over: IndexSet<ObjectKey>,
 }
 
 /// Remembers the last normalisation: a pure function of its inputs, so this is no state (SYNC-002).
@@ -143,7 +146,15 @@ pub fn normalise(
     }
     let named = unique.into_values().map(|(_, target)| target);
     let list = named.chain(unnamed.into_iter().map(|(_, target)| target));
-    let list = list.filter_map(|target| admit(target, &mut warnings));
+    let mut passed_over = IndexSet::new();
+    let list = list.filter_map(|target| {
+        let key = target.key.clone();
+        let admitted = admit(target, &mut warnings);
+        if admitted.is_none() {
+            passed_over.insert(key);
+        }
+        admitted
+    });
     let mut list: Vec<Arc<Target>> = list.map(Arc::new).collect();
     list.sort_by(|a, b| {
         (a.wave, a.kind_rank, &a.key.name, &a.key).cmp(&(b.wave, b.kind_rank, &b.key.name, &b.key))
@@ -159,6 +170,7 @@ pub fn normalise(
         defined,
         warnings,
         index: IndexMap::default(),
+        passed_over,
     };
     targets.index_keys();
     targets
@@ -200,6 +212,11 @@ impl Targets {
     /// The place of the target with that key; a kind of unknown scope is also found without namespace (SYNC-009).
     pub(crate) fn place(&self, key: KeyRef<'_>) -> Option<usize> {
         self.index.get(&key).copied()
+    }
+
+    /// Whether that is the key of a desired object that a sync passes over.
+    pub(crate) fn passes_over(&self, key: KeyRef<'_>) -> bool {
+        !self.passed_over.is_empty() && self.passed_over.contains(&key)
     }
 
     fn index_keys(&mut self) {
@@ -270,6 +287,27 @@ enum Purpose {
     Sync(ArgoVersion),
     /// A hook of the deletion of the app.
     Deletion,
+    /// The namespace of the app, which nobody desires by itself.
+    Namespace,
+}
+
+impl Target {
+    /// The namespace called `name` as its managed metadata make it; it is not tracked.
+    pub(crate) fn managed_namespace(
+        name: &str,
+        metadata: &ManagedNamespaceMetadata,
+        app: &AppIdentity,
+    ) -> Option<Self> {
+        let mut namespace =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        metadata.put_into(&mut namespace);
+        read(
+            &Arc::new(namespace),
+            app,
+            &Kinds::builtin(),
+            Purpose::Namespace,
+        )
+    }
 }
 
 /// Reads one desired object, as a sync takes it or the deletion of the app; `None` when it has no kind.
@@ -297,7 +335,12 @@ fn read(given: &Arc<Value>, app: &AppIdentity, kinds: &Kinds, purpose: Purpose) 
     ];
     let place = places.into_iter().find(|place| !place.is_empty());
     // Argo CD does not track a definition, but for that.
-    if anew || purpose == Purpose::Deletion || !is_definition(&gvk.group, &gvk.kind) {
+    let tracked = match purpose {
+        Purpose::Sync(_) => anew || !is_definition(&gvk.group, &gvk.kind),
+        Purpose::Deletion => true,
+        Purpose::Namespace => false,
+    };
+    if tracked {
         track(
             meta,
             app,

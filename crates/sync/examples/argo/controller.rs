@@ -45,6 +45,7 @@ pub(crate) fn decided(
         resources: resources.iter().filter_map(compared).collect(),
         others: resources.iter().any(|resource| resource["status"] == ""),
         copies: Vec::new(),
+        unpermitted: Vec::new(),
         shared: Vec::new(),
         warnings: Vec::new(),
     };

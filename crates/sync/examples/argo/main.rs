@@ -1,6 +1,7 @@
 //! Answers as `tools/argo` does, by our own code: a line for each line of standard input. The argument is the version
 //! of Argo CD.
 
+mod comparison;
 mod controller;
 mod deletion;
 
@@ -74,6 +75,7 @@ enum Way {
     AppHealth,
     Retried,
     Deleted,
+    Refreshed,
 }
 
 /// What our own code says; `None` where there is no answer.
@@ -126,6 +128,7 @@ fn answer(mut asked: Asked, version: ArgoVersion) -> Option<Value> {
             Err(error) => json!({"error": error.to_string()}),
         },
         Way::Deleted => deletion::passed(&asked, version)?,
+        Way::Refreshed => comparison::found(&asked, version),
     })
 }
 

@@ -45,11 +45,17 @@ type world struct {
 	controller.AppStateManager
 	db.ArgoDB
 	asked question
+	// byTracking says that only what belongs to the app is its own, not all that is there.
+	byTracking bool
+
 	mutex sync.Mutex
 	did   passed
 }
 
-func (known *world) GetManagedLiveObjs(*v1alpha1.Cluster, *v1alpha1.Application, []*unstructured.Unstructured) (map[kube.ResourceKey]*unstructured.Unstructured, error) {
+func (known *world) GetManagedLiveObjs(_ *v1alpha1.Cluster, _ *v1alpha1.Application, targets []*unstructured.Unstructured) (map[kube.ResourceKey]*unstructured.Unstructured, error) {
+	if known.byTracking {
+		return known.managed(targets), nil
+	}
 	out := map[kube.ResourceKey]*unstructured.Unstructured{}
 	for _, pair := range known.asked.Pairs {
 		if pair.Live != nil {

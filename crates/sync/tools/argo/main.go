@@ -7,7 +7,8 @@
 // sync run at a time (`permitted`), perhaps a `manual` one, `overrun` whether they let one go on now that `started`, `inProject`
 // whether the spec of a `project` permits the live object. `decided` asks what auto-sync does with an `app` that compares as `sync`
 // and `resources` say (`decision`), `appHealth` for the health of an app with these `pairs` (`app`), `deleted` what one pass
-// of its deletion does (`passed`), where nobody knows the kinds that are `unknown`, `retried` for the seconds
+// of its deletion does (`passed`), where nobody knows the kinds that are `unknown`, `refreshed` what a comparison of an app
+// with these `pairs` finds (`found`), `retried` for the seconds
 // before a `retry` when `count` are past (`wait`). Its argument is the OpenAPI document (version 2) of the cluster, which only
 // comparisons and `respected` need.
 package main
@@ -91,6 +92,7 @@ type answer struct {
 	App       *appStatus           `json:"app,omitempty"`
 	Wait      float64              `json:"wait"`
 	Passed    *passed              `json:"passed,omitempty"`
+	Found     *found               `json:"found,omitempty"`
 }
 
 // types are those of the cluster, as the comparison and the sync read them.
@@ -187,6 +189,8 @@ func compare(asked question, known *types, asker *wire) (out answer) {
 		return decided(asked)
 	case "appHealth":
 		return appHealth(asked)
+	case "refreshed":
+		return compared(asked)
 	case "deleted":
 		return deleted(asked)
 	case "retried":

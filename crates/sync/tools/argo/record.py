@@ -14,6 +14,7 @@
   tools/argo/record.py --app-health N SEED                        the health of apps with random objects
   tools/argo/record.py --retries N SEED                           the wait of random retries
   tools/argo/record.py --deletions N SEED                         one pass of the deletion of random apps
+  tools/argo/record.py --apps N SEED                              what a comparison finds of random apps
 
 With `--argo 3.5` before them that version is asked instead of 3.6.
 
@@ -544,6 +545,68 @@ class Deletions:
         return {"app": app, "pairs": pairs, "project": self.project(), "unknown": unknown, "way": "deleted"}
 
 
+class Apps(Deletions):
+    """Random apps, and what is there of them: hooks and copies, objects of other apps, doubles, owned ones and namespaces."""
+
+    KINDS = [("v1", "ConfigMap"), ("v1", "ConfigMap"), ("batch/v1", "Job"), ("rbac.authorization.k8s.io/v1", "ClusterRole"), ("apiextensions.k8s.io/v1", "CustomResourceDefinition"), ("v1", "Namespace")]
+    COMPARED = [{"argocd.argoproj.io/compare-options": text} for text in ("IgnoreExtraneous", "IgnoreExtraneous,ServerSideDiff=false", "other")]
+
+    def pair(self, number, alike):
+        api, kind = self.random.choice(self.KINDS)
+        group = api.rpartition("/")[0]
+        scoped = kind in ("ClusterRole", "CustomResourceDefinition", "Namespace")
+        name = self.random.choice(["demo", "demo", "other"]) if kind == "Namespace" else f"n{self.random.choice([number, number, number, 0])}"
+        stated = self.random.choice(["", "", "", "demo", "other"] if scoped else ["", "demo", "demo", "other"])
+        marks = {**self.some(alike, self.HOOKS), **self.some(0.2, self.COMPARED), **self.some(0.1, self.OPTIONS)}
+        target = {"apiVersion": api, "kind": kind, "metadata": {"name": name, **({"namespace": stated} if stated else {}), "annotations": marks}}
+        if kind == "ConfigMap":
+            target["data"] = {"k": self.random.choice("12")}
+        live = copy.deepcopy(target)
+        meta = live["metadata"]
+        space = "" if scoped else stated or "demo"
+        meta.pop("namespace", None)
+        meta.update({"namespace": space} if space else {}, uid=f"u{number}")
+        place = space or self.random.choice(["demo", stated or "demo"])
+        own = f"app:{group}/{kind}:{place}/{name}"
+        ids = [own] * 6 + [None, own.replace("app:", "other:", 1), own + "x", own.replace(kind, "Pod"), own.replace(place, "elsewhere"), "app"]
+        if (chosen := self.random.choice(ids)) and (kind != "CustomResourceDefinition" or self.random.random() < 0.5):
+            meta["annotations"][TRACKING] = chosen
+        if self.random.random() < 0.1:
+            meta["labels"] = {"app.kubernetes.io/instance": self.random.choice(["app", "other"])}
+        if self.random.random() < 0.1:
+            meta["ownerReferences"] = [{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": "o"}]
+        if kind == "CustomResourceDefinition":
+            live["status"] = {"conditions": [{"type": "Established", "status": "True"}]}
+        if kind == "ConfigMap" and self.random.random() < 0.3:
+            live["data"]["k"] = "3"
+        if self.random.random() < 0.15:
+            meta["annotations"].update(self.some(1, self.HOOKS + self.COMPARED))
+        way = self.random.random()
+        return {"target": target} if way < 0.2 else {"live": live} if way < 0.45 else {"target": target, "live": live}
+
+    def question(self):
+        alike, pairs, known = self.random.choice([0.05, 0.2, 0.6]), [], set()
+        for number in range(self.random.choice([1, 1, 2, 3, 5])):
+            pair = self.pair(number, alike)
+            if live := pair.get("live"):
+                key = (live["kind"], live["metadata"].get("namespace"), live["metadata"]["name"])
+                if key in known:
+                    pair.pop("live")
+                known.add(key)
+            if pair:
+                pairs.append(pair)
+        if not any("target" in pair for pair in pairs):
+            pairs.append({"target": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one"}}})
+        policy = {"syncOptions": self.random.choice([[], [], ["CreateNamespace=true"]])}
+        if self.random.random() < 0.15:
+            policy["managedNamespaceMetadata"] = {"labels": {"a": "b"}}
+        app = {
+            "metadata": {"name": "app", "namespace": "argocd"},
+            "spec": {"source": AutoSyncs.SOURCE, "destination": {"server": "https://kubernetes.default.svc", "namespace": "demo"}, "project": "default", "syncPolicy": policy},
+        }
+        return {"app": app, "pairs": pairs, "project": self.project(), "way": "refreshed"}
+
+
 class Retries:
     """Random back-offs."""
 
@@ -620,6 +683,13 @@ def seen(question, answer):
         app = json.loads(re.sub(r"<string>:\d+: ", "", json.dumps(answer["app"])))
         app["resources"] = [one and {part: text for part, text in one.items() if text} for one in app["resources"] or []]
         return app
+    if way == "refreshed":
+        found = answer["found"]
+        # Hooks, copies and what is skipped have no status.
+        resources = [one for one in found["resources"] or [] if one.get("status")]
+        named = lambda one: (one["kind"], one.get("namespace", ""), one["name"], one["status"], one.get("requiresPruning", False))
+        told = {name: sorted(texts) for name, texts in found["conditions"].items() if texts}
+        return {"status": found["status"], "resources": sorted(map(named, resources)), "conditions": told}
     if way == "deleted":
         passed = dict(answer["passed"])
         if passed["failure"] and " hook" not in passed["failure"]:
@@ -659,6 +729,7 @@ ALONE = {
     "--app-health": AppHealths,
     "--retries": Retries,
     "--deletions": Deletions,
+    "--apps": Apps,
 }
 
 

@@ -53,3 +53,8 @@ func setApplicationHealth(managed []managedResource, statuses []v1alpha1.Resourc
 	status, message, err := linkedHealth(managed, statuses, nil, app, true)
 	return &appStatus{Status: string(status), Message: message}, err
 }
+
+func compareAppState(manager controller.AppStateManager, app *v1alpha1.Application, project *v1alpha1.AppProject, manifests []string) (any, error) {
+	sources := []v1alpha1.ApplicationSource{app.Spec.GetSource()}
+	return manager.CompareAppState(context.Background(), app, project, []string{"r1"}, sources, true, true, manifests, false)
+}
