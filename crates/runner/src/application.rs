@@ -1,9 +1,10 @@
 //! What the controller finds out about the application itself: comparison, health, conditions, and what follows.
 //!
 //! The app is compared when somebody asks (`refresh`), `passes.batch` after a change of one of its objects, after each
-//! operation, when a self-heal's wait is over, and every `resyncPeriod`. A change of an object brings a comparison with
-//! the revision that was compared last, everything else one with the newest. All that only where the scenario speaks of
-//! the app, its auto-sync or its deletion: elsewhere nothing depends on it.
+//! operation that is no dry run, after changes of the app that call for it, when a self-heal's wait is over, and every
+//! `resyncPeriod`. A change of an object brings a comparison with the revision that was compared last, everything else
+//! one with the newest. All that only where the scenario speaks of the app, its auto-sync or its deletion: elsewhere
+//! nothing depends on it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -185,7 +186,7 @@ impl Shared {
         Ok(number)
     }
 
-    /// Changes the app itself, as somebody who edits the Application.
+    /// Changes the app itself, as somebody who edits the Application; the next comparison finds what does not bring one.
     ///
     /// # Errors
     /// What is wrong with the patch.
@@ -197,11 +198,20 @@ impl Shared {
             .map_err(|error| format!("cannot patch the application: {error}"))?;
         crate::request::check(&patched)?;
         state.project = crate::request::project(&patched)?.map(Arc::new);
+        let last = state.operation.as_ref();
+        let brings = state.refreshes.compared.is_none()
+            || calls_for_comparison(&state.app, &patched)
+            || metadata_changed(
+                last,
+                &app_options(&patched, &patched.sync_policy.sync_options),
+            );
         state.app = Arc::new(App {
             annotations: state.app.annotations.clone(),
             ..patched
         });
-        state.refreshes.bring(self.clock.now() + OWN_WRITE);
+        if brings {
+            state.refreshes.bring(self.clock.now() + OWN_WRITE);
+        }
         drop(state);
         self.control.notify_one();
         Ok(())
@@ -519,6 +529,16 @@ fn status(
         conditions,
         history,
     }
+}
+
+/// Whether the controller compares an app because of this change (SYNC-129): other differences are ignored, or auto-sync or
+/// self-heal is switched on.
+fn calls_for_comparison(old: &App, new: &App) -> bool {
+    let on = |app: &App| app.sync_policy.automated.filter(|policy| policy.enabled);
+    let heals = |app: &App| on(app).is_some_and(|policy| policy.self_heal);
+    old.ignore_differences != new.ignore_differences
+        || (on(old).is_none() && on(new).is_some())
+        || (!heals(old) && heals(new))
 }
 
 /// Whether the managed metadata of the namespace differs from what the last operation had (SYNC-104, SYNC-148).

@@ -221,8 +221,12 @@ impl Controller {
         operation.last_pass = now;
         if finished.over {
             state.history += u32::from(operation.state.enters_history(&operation.options));
-            state.refreshes.bring(now + OWN_WRITE);
-            state.refreshes.after_operation = state.refreshes.wanted;
+            // What nobody has compared is compared as soon as something is written of it.
+            let first = state.refreshes.compared.is_none();
+            if first || operation.state.brings_comparison(&operation.options) {
+                state.refreshes.bring(now + OWN_WRITE);
+                state.refreshes.after_operation = state.refreshes.wanted;
+            }
         }
         if attempt_over {
             let hooks_failed = stored::sync_fail_failed(&operation.state.results);

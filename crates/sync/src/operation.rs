@@ -178,6 +178,11 @@ impl OperationState {
         self.phase == OperationPhase::Succeeded && !options.dry_run && options.resources.is_empty()
     }
 
+    /// Whether the app is compared because it ended (SYNC-129): a dry run changes nothing.
+    pub fn brings_comparison(&self, options: &SyncOptions) -> bool {
+        self.over() && !options.dry_run
+    }
+
     /// Asks the operation to end; `false` when it is over already (SYNC-137).
     pub fn request_termination(&mut self) -> bool {
         if self.over() {

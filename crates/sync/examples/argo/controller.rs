@@ -79,7 +79,7 @@ pub(crate) fn decided(
 }
 
 /// The operation of a status, if there is one.
-fn last_operation(state: &Value) -> Option<OperationState> {
+pub(crate) fn last_operation(state: &Value) -> Option<OperationState> {
     let time = |name| state[name].as_str().and_then(|text| text.parse().ok());
     let attempts = &state["operation"]["sync"]["autoHealAttemptsCount"];
     let revision = |result: &Value| result["revision"].as_str().unwrap_or_default().to_owned();

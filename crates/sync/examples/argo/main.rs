@@ -4,6 +4,7 @@
 mod comparison;
 mod controller;
 mod deletion;
+mod operation;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -50,6 +51,9 @@ struct Asked {
     count: u32,
     #[serde(default)]
     unknown: Vec<String>,
+    #[serde(default)]
+    timeout: i64,
+    outcome: Option<operation::Outcome>,
 }
 
 /// An object as it is desired, as it is in the cluster, or both.
@@ -76,6 +80,7 @@ enum Way {
     Retried,
     Deleted,
     Refreshed,
+    Operated,
 }
 
 /// What our own code says; `None` where there is no answer.
@@ -129,6 +134,7 @@ fn answer(mut asked: Asked, version: ArgoVersion) -> Option<Value> {
         },
         Way::Deleted => deletion::passed(&asked, version)?,
         Way::Refreshed => comparison::found(&asked, version),
+        Way::Operated => operation::standing(&asked, version)?,
     })
 }
 

@@ -50,6 +50,8 @@ type apps struct {
 	app        *v1alpha1.Application
 	started    *v1alpha1.Operation
 	finalizers []string
+	state      *v1alpha1.OperationState
+	broken     error
 }
 
 var errTaken = errors.New("taken")
@@ -71,6 +73,7 @@ func (client *apps) Update(_ context.Context, app *v1alpha1.Application, _ metav
 type queue struct {
 	workqueue.TypedRateLimitingInterface[string]
 	after time.Duration
+	added bool
 }
 
 func (refreshes *queue) AddAfter(_ string, after time.Duration) { refreshes.after = after }

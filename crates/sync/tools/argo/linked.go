@@ -22,3 +22,6 @@ func linkedDeletion(*controller.ApplicationController, context.Context, *v1alpha
 func finalizeApplicationDeletion(ctrl *controller.ApplicationController, app *v1alpha1.Application) error {
 	return linkedDeletion(ctrl, context.Background(), app, func(string) ([]*v1alpha1.Cluster, error) { return nil, nil })
 }
+
+//go:linkname processRequestedAppOperation github.com/argoproj/argo-cd/v3/controller.(*ApplicationController).processRequestedAppOperation
+func processRequestedAppOperation(*controller.ApplicationController, *v1alpha1.Application)

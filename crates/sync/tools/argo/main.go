@@ -8,7 +8,8 @@
 // whether the spec of a `project` permits the live object. `decided` asks what auto-sync does with an `app` that compares as `sync`
 // and `resources` say (`decision`), `appHealth` for the health of an app with these `pairs` (`app`), `deleted` what one pass
 // of its deletion does (`passed`), where nobody knows the kinds that are `unknown`, `refreshed` what a comparison of an app
-// with these `pairs` finds (`found`), `retried` for the seconds
+// with these `pairs` finds (`found`), `operated` what a look at the operation of an `app` leaves (`standing`), where a sync
+// ends after `timeout` seconds and the step that is perhaps made with this `outcome`, `retried` for the seconds
 // before a `retry` when `count` are past (`wait`). Its argument is the OpenAPI document (version 2) of the cluster, which only
 // comparisons and `respected` need.
 package main
@@ -54,6 +55,8 @@ type question struct {
 	Retry     v1alpha1.RetryStrategy    `json:"retry"`
 	Count     int64                     `json:"count"`
 	Unknown   []string                  `json:"unknown"`
+	Timeout   time.Duration             `json:"timeout"`
+	Outcome   outcome                   `json:"outcome"`
 }
 
 // wire is who asks, and who is asked about dry runs.
@@ -93,6 +96,7 @@ type answer struct {
 	Wait      float64              `json:"wait"`
 	Passed    *passed              `json:"passed,omitempty"`
 	Found     *found               `json:"found,omitempty"`
+	Standing  *standing            `json:"standing,omitempty"`
 }
 
 // types are those of the cluster, as the comparison and the sync read them.
@@ -193,6 +197,8 @@ func compare(asked question, known *types, asker *wire) (out answer) {
 		return compared(asked)
 	case "deleted":
 		return deleted(asked)
+	case "operated":
+		return operated(asked)
 	case "retried":
 		at, err := asked.Retry.NextRetryAt(asked.At, asked.Count)
 		if err != nil {

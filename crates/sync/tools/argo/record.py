@@ -12,6 +12,7 @@
   tools/argo/record.py --overruns N SEED                          whether random windows let a sync go on that is under way
   tools/argo/record.py --auto-sync N SEED                         what auto-sync does with random apps
   tools/argo/record.py --app-health N SEED                        the health of apps with random objects
+  tools/argo/record.py --operations N SEED                        what is done with random operations, and how they stand then
   tools/argo/record.py --retries N SEED                           the wait of random retries
   tools/argo/record.py --deletions N SEED                         one pass of the deletion of random apps
   tools/argo/record.py --apps N SEED                              what a comparison finds of random apps
@@ -426,11 +427,18 @@ class AutoSyncs:
         group, kind = self.random.choice([("", "ConfigMap"), ("apps", "Deployment"), ("batch", "Job")])
         return {"group": group, "kind": kind, "namespace": "demo", "name": f"n{number}", "status": status, "requiresPruning": pruned}
 
-    def question(self):
-        # Half a second away from the moments at which a wait is over: each asks its own clock.
+    def moment(self):
+        """Now, away from the moments at which a wait is over: each asks its own clock."""
         if not 0.3 < (now := time.time()) % 1 < 0.7:
             time.sleep((1.4 - now % 1) % 1)
             now = time.time()
+        return now
+
+    def exactly(self, now):
+        return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f"{now % 1:.6f}"[1:] + "Z"
+
+    def question(self):
+        now = self.moment()
         state = self.maybe(0.85, operationState=self.state(int(now)))
         under_way = state and state["operationState"]["phase"] in ("Running", "Terminating")
         app = {
@@ -442,7 +450,7 @@ class AutoSyncs:
         sync = {"status": self.random.choice(["OutOfSync"] * 8 + ["Synced", "Unknown"]), "revision": "r1"}
         only = self.random.choice([None, None, {"status": "OutOfSync", "requiresPruning": True}])
         resources = [{**self.resource(number), **(only or {})} for number in range(self.random.choice([0, 1, 2, 3, 5]))]
-        return {"app": app, "sync": sync, "resources": resources, "at": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f"{now % 1:.6f}"[1:] + "Z", "way": "decided"}
+        return {"app": app, "sync": sync, "resources": resources, "at": self.exactly(now), "way": "decided"}
 
 
 class AppHealths(Statuses):
@@ -624,6 +632,47 @@ class Retries:
         return {"retry": retry, "count": self.random.randrange(40 if limited else 6), "at": "2026-01-01T00:00:00Z", "way": "retried"}
 
 
+class Operations(AutoSyncs):
+    """Random operations, to be begun, under way or waiting for a retry, and what a step brings."""
+
+    def question(self):
+        now = self.moment()
+        chosen = self.random.choice
+        backoff = {name: chosen(["5s", "1m30s", "7", "0", "2h", ""]) for name in ("duration", "maxDuration") if self.random.random() < 0.6}
+        backoff.update(self.maybe(0.5, factor=chosen([1, 2, 3])))
+        retry = {"limit": chosen([-1, 0, 1, 2, 3]), **self.maybe(0.3, refresh=True), **self.maybe(0.8, backoff=backoff)}
+        state = {}
+        if self.random.random() < 0.85:
+            begun, phase = int(now) - self.random.randrange(400), chosen(["Running"] * 6 + ["Terminating", "Succeeded", "Failed"])
+            ended = phase in ("Succeeded", "Failed") or self.random.random() < 0.5
+            result = {"revision": "r1", "source": self.SOURCE, "resources": [{"version": "v1", "group": "", "kind": "ConfigMap", "namespace": "demo", "name": "a", "status": "Synced"}]}
+            state = {
+                "phase": phase, "message": "before", "startedAt": self.stamp(begun), "retryCount": self.random.randrange(4),
+                **self.maybe(1 if ended else 0, finishedAt=self.stamp(self.random.randint(begun, int(now)))),
+                **self.maybe(0.9, syncResult=result),
+            }
+        elif self.random.random() < 0.2:
+            # Nothing can be waited for with such a back-off, so that no retry is awaited yet.
+            retry["backoff"] = {"duration": "soon"}
+        operation = {"sync": {"revision": "r1", **self.maybe(0.2, dryRun=True)}, "retry": retry, **self.maybe(0.3, initiatedBy={"automated": True})}
+        if state:
+            state["operation"] = operation
+        app = {
+            "metadata": {"name": "app", "namespace": "argocd"},
+            "spec": {"source": self.SOURCE, "destination": {"server": "https://localhost"}, "project": "default"},
+            "status": {"operationState": state} if state else {},
+            "operation": operation,
+        }
+        # A termination ends in one step.
+        ends = state.get("phase") == "Terminating"
+        phases = ["Failed", "Error"] if ends else ["Running", "Running", "Succeeded", "Failed", "Error"]
+        outcome = {"phase": chosen(phases), "message": chosen(["before", "after"]), "terminated": not ends and self.random.random() < 0.2}
+        timeout = chosen([0, 0, 60, 300, 500])
+        if not ends and timeout and state.get("phase") == "Running" and now > begun + timeout and outcome["phase"] in ("Running", "Succeeded"):
+            outcome["phase"] = "Failed"
+        return {"app": app, "timeout": timeout, "outcome": outcome, "at": self.exactly(now), "way": "operated"}
+
+
 class Projects:
     """Random projects, and an object."""
 
@@ -700,6 +749,8 @@ def seen(question, answer):
         passed["failure"] = before + told + ", ".join(sorted(names.split(", ")))
         passed["failure"] = re.sub(r"(failed to determine scope of [^:]*):.*", r"\1", passed["failure"])
         return passed
+    if way == "operated":
+        return answer["standing"]
     if way == "retried":
         return round(answer["wait"], 3)
     value = answer["health" if way == "assessed" else "permitted"]
@@ -728,6 +779,7 @@ ALONE = {
     "--auto-sync": AutoSyncs,
     "--app-health": AppHealths,
     "--retries": Retries,
+    "--operations": Operations,
     "--deletions": Deletions,
     "--apps": Apps,
 }

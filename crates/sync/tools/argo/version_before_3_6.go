@@ -11,6 +11,7 @@ import (
 	"github.com/argoproj/argo-cd/gitops-engine/v3/pkg/diff"
 	"github.com/argoproj/argo-cd/gitops-engine/v3/pkg/health"
 	"github.com/argoproj/argo-cd/v3/controller"
+	"github.com/argoproj/argo-cd/v3/controller/metrics"
 	"github.com/argoproj/argo-cd/v3/pkg/apis/application/v1alpha1"
 	argodiff "github.com/argoproj/argo-cd/v3/util/argo/diff"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -53,4 +54,12 @@ func setApplicationHealth(managed []managedResource, statuses []v1alpha1.Resourc
 func compareAppState(manager controller.AppStateManager, app *v1alpha1.Application, project *v1alpha1.AppProject, manifests []string) (any, error) {
 	sources := []v1alpha1.ApplicationSource{app.Spec.GetSource()}
 	return manager.CompareAppState(app, project, []string{"r1"}, sources, true, true, manifests, false)
+}
+
+func (syncer *syncer) SyncAppState(_ *v1alpha1.Application, _ *v1alpha1.AppProject, state *v1alpha1.OperationState) {
+	syncer.step(state)
+}
+
+func metricsServer() (*metrics.MetricsServer, error) {
+	return metrics.NewMetricsServer("", nil, nil, nil, nil, nil, nil)
 }
