@@ -37,7 +37,7 @@ pub(crate) const OWN_WRITE: Duration = Duration::from_millis(11);
 
 /// Conditions of an app, as the trace has them.
 const SYNC_ERROR: &str = "SyncError";
-const INVALID_SPEC: &str = "InvalidSpecError";
+pub(crate) const INVALID_SPEC: &str = "InvalidSpecError";
 const DELETION_ERROR: &str = "DeletionError";
 
 /// How late the watches of a real cluster may be.
@@ -197,7 +197,6 @@ impl Shared {
             .patched(merge)
             .map_err(|error| format!("cannot patch the application: {error}"))?;
         crate::request::check(&patched)?;
-        state.project = crate::request::project(&patched)?.map(Arc::new);
         let last = state.operation.as_ref();
         let brings = state.refreshes.compared.is_none()
             || calls_for_comparison(&state.app, &patched)
@@ -562,7 +561,7 @@ fn automatic(
     operation.self_heal_attempts = automatic.self_heal_attempts;
     state.operations += 1;
     let number = state.operations;
-    OperationRecord::new(number, operation, revision, options)
+    OperationRecord::new(number, operation, revision, Arc::clone(&state.app), options)
 }
 
 fn backoff(app: &App) -> SelfHealBackoff {

@@ -39,6 +39,8 @@ pub(crate) struct OperationRecord {
     pub(crate) state: OperationState,
     /// The commit of this attempt.
     pub(crate) commit: Revision,
+    /// The app that the options are of.
+    pub(crate) app: Arc<App>,
     /// What the engine is told.
     pub(crate) options: Arc<SyncOptions>,
     /// When the controller has seen that it is requested.
@@ -54,6 +56,7 @@ impl OperationRecord {
         number: u32,
         state: OperationState,
         commit: Revision,
+        app: Arc<App>,
         options: SyncOptions,
     ) -> Self {
         let options = Arc::new(options);
@@ -61,6 +64,7 @@ impl OperationRecord {
             number,
             state,
             commit,
+            app,
             options,
             due: SimTime::ZERO,
             passes: 0,

@@ -13,9 +13,9 @@ use wavetank_sync::server_side_diff::Answers;
 use wavetank_sync::{StepInput, StepOutput};
 use wavetank_trace::{DesiredObject, Event, OperationEvent};
 
-use crate::application::{OWN_WRITE, health_error, invalid_destination};
+use crate::application::{INVALID_SPEC, OWN_WRITE, health_error, invalid_destination};
 use crate::controller::{Cause, Controller, OperationRecord, Times};
-use crate::request::APPROVED;
+use crate::request::{APPROVED, follow};
 use crate::shared::Shared;
 use crate::stored;
 
@@ -100,13 +100,25 @@ impl Controller {
             }
         }
         errors.sort();
-        if let Some(message) = invalid_destination(&input.app, &input.options) {
+        if let Some(message) = self.invalid_spec(input) {
             errors.push(format!("InvalidSpecError: {message}"));
         }
         if errors.is_empty() {
             return Ok(());
         }
         Err(ended(input, OperationPhase::Error, errors.join(";")))
+    }
+
+    /// The condition `InvalidSpecError`, as the last comparison of the app left it: a pass does not look anew, so that a
+    /// project that has changed meanwhile permits each resource or not. What nobody has compared is looked at now, for
+    /// Argo CD compares an app as soon as it is there.
+    fn invalid_spec(&self, input: &StepInput) -> Option<String> {
+        let state = self.shared.state();
+        if state.refreshes.compared.is_some() {
+            return state.status.conditions.get(INVALID_SPEC).cloned();
+        }
+        drop(state);
+        invalid_destination(&input.app, &input.options)
     }
 
     /// What the server says of the objects that it compares; what the last comparison of the app was told counts, unless
@@ -170,17 +182,15 @@ impl Controller {
             cause: cause.as_str().to_owned(),
         });
         self.shared.faults.begin_pass();
+        if !Arc::ptr_eq(&operation.app, &state.app) {
+            follow(Arc::make_mut(&mut operation.options), &state.app);
+            operation.app = Arc::clone(&state.app);
+        }
         let targets = Arc::clone(&operation.commit.manifests);
         let whole = self
             .engine
             .reads_managed_fields(&targets, &operation.options);
         let live = self.shared.view.snapshot(whole);
-        // The project is the one of now, whatever it was when the operation was requested.
-        if operation.options.project != state.project {
-            Arc::make_mut(&mut operation.options)
-                .project
-                .clone_from(&state.project);
-        }
         let approved = state.app.annotations.get(APPROVED).map(String::as_str);
         let input = StepInput {
             app: self.identity.clone(),

@@ -28,7 +28,8 @@ impl Shared {
     /// # Errors
     /// Why it cannot be started, for the reader of the scenario.
     pub(crate) fn request_sync(&self, request: &SyncRequest) -> Result<u32, String> {
-        let options = self.options(request)?;
+        let app = Arc::clone(&self.state().app);
+        let options = self.options(&app, request)?;
         let now = self.cluster.epoch().wall(self.clock.now());
         let mut state = self.state();
         let retry = request
@@ -56,7 +57,9 @@ impl Shared {
         state.operations += 1;
         let number = state.operations;
         let operation = OperationState::start(retry, false, now);
-        state.requested = Some(OperationRecord::new(number, operation, commit, options));
+        state.requested = Some(OperationRecord::new(
+            number, operation, commit, app, options,
+        ));
         drop(state);
         self.control.notify_one();
         Ok(number)
@@ -103,9 +106,8 @@ impl Shared {
         self.control.notify_one();
     }
 
-    fn options(&self, request: &SyncRequest) -> Result<SyncOptions, String> {
-        let app = Arc::clone(&self.state().app);
-        let mut options = sync_options(&app, request);
+    fn options(&self, app: &App, request: &SyncRequest) -> Result<SyncOptions, String> {
+        let mut options = sync_options(app, request);
         for reference in &request.resources {
             options.resources.extend(self.selected(reference)?);
         }
@@ -157,6 +159,12 @@ pub fn sync_options(app: &App, request: &SyncRequest) -> SyncOptions {
 pub(crate) fn app_options(app: &App, items: &[String]) -> SyncOptions {
     let mut options = SyncOptions::from_items(items);
     options.version = app.settings.version;
+    follow(&mut options, app);
+    options
+}
+
+/// Takes over what every pass reads from the app anew, though the option list of its operation stays (SYNC-131).
+pub(crate) fn follow(options: &mut SyncOptions, app: &App) {
     // What cannot be read was refused before the run. Those of the installation come after the app's own.
     options.ignore_differences = ignored(app).unwrap_or_default();
     options
@@ -179,7 +187,6 @@ pub(crate) fn app_options(app: &App, items: &[String]) -> SyncOptions {
     if let Some(manager) = app.annotations.get(MIGRATION_MANAGER) {
         options.migration_manager.clone_from(manager);
     }
-    options
 }
 
 fn managed_namespace(metadata: &Value) -> ManagedNamespaceMetadata {
@@ -216,7 +223,7 @@ fn ignored(app: &App) -> Result<Vec<IgnoredDifference>, String> {
 }
 
 /// The app's project. Where it does not say which destinations and cluster-scoped kinds are permitted, all are.
-pub(crate) fn project(app: &App) -> Result<Option<Project>, String> {
+fn project(app: &App) -> Result<Option<Project>, String> {
     let Some(written) = &app.project else {
         return Ok(None);
     };

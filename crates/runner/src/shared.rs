@@ -12,7 +12,6 @@ use wavetank_model::{ArgoVersion, ObjectKey};
 use wavetank_scenario::{App, Scenario};
 use wavetank_sync::AppIdentity;
 use wavetank_sync::ignore::ResourceUpdates;
-use wavetank_sync::project::Project;
 
 use crate::answers::KnownAnswers;
 use crate::application::Refreshes;
@@ -21,7 +20,7 @@ use crate::deletion::Deletion;
 use crate::desired::Desired;
 use crate::fault::Faults;
 use crate::recorder::{Place, Recorder, WatchId};
-use crate::request::{project, resource_updates};
+use crate::request::resource_updates;
 use crate::view::View;
 
 /// The application as it stands.
@@ -32,8 +31,6 @@ use crate::view::View;
 pub(crate) struct AppState {
     /// The application as it is configured now.
     pub(crate) app: Arc<App>,
-    /// What its project permits; `None`: everything.
-    pub(crate) project: Option<Arc<Project>>,
     /// Its desired state.
     pub(crate) desired: Desired,
     /// A sync somebody asked for that the controller has not taken up yet.
@@ -140,7 +137,6 @@ impl Shared {
     ) -> Self {
         let state = AppState {
             app: Arc::new(scenario.app.clone()),
-            project: project(&scenario.app).ok().flatten().map(Arc::new),
             desired,
             status: wavetank_trace::AppState::default(),
             history: 0,
