@@ -186,7 +186,8 @@ impl Shared {
         Ok(number)
     }
 
-    /// Changes the app itself, as somebody who edits the Application; the next comparison finds what does not bring one.
+    /// Changes the app itself, as somebody who edits the Application. That brings a pass of what is in progress, but not always a
+    /// comparison: the next one finds it.
     ///
     /// # Errors
     /// What is wrong with the patch.
@@ -208,6 +209,7 @@ impl Shared {
             annotations: state.app.annotations.clone(),
             ..patched
         });
+        state.edited = state.is_working();
         if brings {
             state.refreshes.bring(self.clock.now() + OWN_WRITE);
         }

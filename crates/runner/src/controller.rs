@@ -1,8 +1,8 @@
 //! The application controller of a run: takes up operations, schedules passes, stores what they leave.
 //!
-//! A pass starts when an operation arrives or a retry is due, as soon as the controller sees its own write of the stored state,
-//! `passes.batch` after the first change of a managed object that the view has seen, and `passes.backstop` after the
-//! last pass (SYNC-129). The same for every engine. Before 3.6 both are other times by default, and a pass follows each
+//! A pass starts when an operation arrives or a retry is due, when somebody edits the app, as soon as the controller sees
+//! its own write of the stored state, `passes.batch` after the first change of a managed object that the view has seen,
+//! and `passes.backstop` after the last pass (SYNC-129). The same for every engine. Before 3.6 both are other times by default, and a pass follows each
 //! comparison of the app and each change of what its objects own (SYNC-227).
 
 use std::sync::Arc;
@@ -89,7 +89,7 @@ impl OperationRecord {
 pub(crate) enum Cause {
     Operation,
     Terminate,
-    Confirmation,
+    Edit,
     Restart,
     Retry,
     Stored,
@@ -103,7 +103,7 @@ impl Cause {
         match self {
             Self::Operation => "operation",
             Self::Terminate => "terminate",
-            Self::Confirmation => "confirmation",
+            Self::Edit => "edit",
             Self::Restart => "restart",
             Self::Retry => "retry",
             Self::Stored => "stored",
@@ -223,7 +223,7 @@ impl Controller {
             return Next::Pass(Cause::Operation);
         }
         if state.is_deleted() {
-            state.confirmed = false;
+            state.edited = false;
             state.restarted = false;
             return Next::Wait(None);
         }
@@ -231,7 +231,7 @@ impl Controller {
         if refresh.is_some_and(|at| at <= now) {
             return Next::Refresh;
         }
-        let confirmed = std::mem::take(&mut state.confirmed);
+        let edited = std::mem::take(&mut state.edited);
         let restarted = std::mem::take(&mut state.restarted);
         if restarted {
             // Nothing is left of a restart that no pass was there to notice.
@@ -244,11 +244,11 @@ impl Controller {
         let next = match (running, &state.deletion) {
             (Some(operation), _) => {
                 let times = Times::of(&state.app, now);
-                self.next_pass(operation, state.batch_due, confirmed, restarted, &times)
+                self.next_pass(operation, state.batch_due, edited, restarted, &times)
             }
             // A deletion works only when no operation is in progress (SYNC-144).
             (None, Some(_)) if restarted => Next::Delete(Cause::Restart),
-            (None, Some(_)) if confirmed => Next::Delete(Cause::Confirmation),
+            (None, Some(_)) if edited => Next::Delete(Cause::Edit),
             (None, Some(deletion)) => {
                 let (at, cause) = deletion.next(state.app.settings.backstop());
                 match state.batch_due {
@@ -270,7 +270,7 @@ impl Controller {
         &self,
         operation: &OperationRecord,
         batch_due: Option<SimTime>,
-        confirmed: bool,
+        edited: bool,
         restarted: bool,
         times: &Times,
     ) -> Next {
@@ -290,8 +290,8 @@ impl Controller {
         if restarted {
             return Next::Pass(Cause::Restart);
         }
-        if confirmed {
-            return Next::Pass(Cause::Confirmation);
+        if edited {
+            return Next::Pass(Cause::Edit);
         }
         if let Some(at) = operation.stored_due {
             return if at <= now {

@@ -93,7 +93,7 @@ impl Shared {
         Arc::make_mut(&mut state.app)
             .annotations
             .insert(APPROVED.to_owned(), now);
-        state.confirmed = true;
+        state.edited = state.is_working();
         drop(state);
         self.control.notify_one();
     }

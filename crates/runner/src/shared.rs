@@ -49,8 +49,8 @@ pub(crate) struct AppState {
     pub(crate) known_answers: KnownAnswers,
     /// Its deletion.
     pub(crate) deletion: Option<Deletion>,
-    /// A confirmation came that no pass has seen yet.
-    pub(crate) confirmed: bool,
+    /// The app was edited, by a confirmation for one, and no pass of what is in progress has seen that yet.
+    pub(crate) edited: bool,
     /// The engine was restarted and has not looked yet.
     pub(crate) restarted: bool,
     /// When the change of a managed object makes the engine look again.
@@ -143,7 +143,7 @@ impl Shared {
             refreshes: Refreshes::default(),
             known_answers: KnownAnswers::default(),
             deletion: None,
-            confirmed: false,
+            edited: false,
             restarted: false,
             requested: None,
             operation: None,
@@ -267,7 +267,7 @@ impl Shared {
             && !state.in_pass
             && !state.refreshes.running
             && state.requested.is_none()
-            && !state.confirmed
+            && !state.edited
             && !state.restarted
             && (state.refreshes.due().is_none() || state.is_deleted())
             && (state.batch_due.is_none() || !state.is_working())
