@@ -94,7 +94,7 @@ fn waves_are_deleted_in_descending_order() {
         ConfigMap/c wave=2
         Job/left hook=PreSync wave=2
         ConfigMap/kept option=Delete=false
-        CustomResourceDefinition/widgets crd=example.com/Widget
+        CustomResourceDefinition/widgets ns=demo crd=example.com/Widget
     ",
     );
     for name in ["ConfigMap/c", "Job/left"] {
