@@ -22,7 +22,7 @@ pub(crate) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 
 /// Whether a resource is that of definitions.
 pub(crate) fn is_definition(resource: &Resource) -> bool {
-    resource.kind() == "CustomResourceDefinition" && resource.group == "apiextensions.k8s.io"
+    wavetank_model::kinds::is_definition(&resource.group, resource.kind())
 }
 
 impl Server {

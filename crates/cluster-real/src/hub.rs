@@ -387,7 +387,7 @@ impl Inner {
 
     /// Kinds come and go with their definitions.
     fn note_kind(&mut self, kind: ChangeKind, key: &ObjectKey, definition: &Value) {
-        if key.kind != "CustomResourceDefinition" || key.group != "apiextensions.k8s.io" {
+        if !wavetank_model::kinds::is_definition(&key.group, &key.kind) {
             return;
         }
         let Some(resource) = declared(definition) else {

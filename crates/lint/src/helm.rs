@@ -7,7 +7,7 @@ use wavetank_model::{Phase, object};
 
 use crate::code;
 use crate::finding::Finding;
-use crate::item::{Item, Items, is_delete_hook};
+use crate::item::{Item, Items};
 
 pub(crate) fn check(app: &Items<'_>, found: &mut Vec<Finding>) {
     for item in &app.list {
@@ -25,7 +25,7 @@ fn waves(item: &Item<'_>, found: &mut Vec<Finding>) {
     }
     let only_on_failure =
         !item.moments.is_empty() && item.moments.iter().all(|at| at.phase == Phase::SyncFail);
-    let (code, message) = if is_delete_hook(item.object) && item.moments.is_empty() {
+    let (code, message) = if argo::is_any_delete_hook(item.object) && item.moments.is_empty() {
         let message = format!("the wave of {} has no effect", item.name);
         (&code::DELETE_HOOK_WAVE, message)
     } else if only_on_failure {

@@ -8,7 +8,7 @@ use wavetank_workload::command::{self, Run};
 use crate::code::{self, Code};
 use crate::finding::Finding;
 use crate::helm::words;
-use crate::item::{Item, Items, is_delete_hook};
+use crate::item::{Item, Items};
 
 /// Kinds whose deletion loses what they hold.
 const STATEFUL: &[(&str, &str, &str)] = &[
@@ -63,7 +63,7 @@ fn spec<'v>(item: &Item<'v>, field: &str) -> Option<&'v Value> {
 
 /// Whether it runs at all.
 fn runs(item: &Item<'_>) -> bool {
-    !item.moments.is_empty() || is_delete_hook(item.object)
+    !item.moments.is_empty() || argo::is_any_delete_hook(item.object)
 }
 
 /// WT101.

@@ -130,7 +130,7 @@ impl<'a> Item<'a> {
             object,
             name: shown.short(home),
             key,
-            hook: argo::is_hook(object) || is_delete_hook(object),
+            hook: argo::is_hook(object) || argo::is_any_delete_hook(object),
             moments,
             policies: argo::delete_policies(object),
             allowed: allowed(object),
@@ -205,12 +205,6 @@ impl<'a> Item<'a> {
     pub(crate) fn line(&self) -> usize {
         self.placed.name().line_and_column().0
     }
-}
-
-pub(crate) fn is_delete_hook(object: &Value) -> bool {
-    [Phase::PreDelete, Phase::PostDelete]
-        .into_iter()
-        .any(|phase| argo::is_delete_hook(object, phase))
 }
 
 /// Kinds that nobody knows are taken for namespaced ones, as most are.

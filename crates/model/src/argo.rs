@@ -185,6 +185,13 @@ pub fn is_delete_hook(object: &Value, phase: Phase) -> bool {
         || annotation_items(object, HELM_HOOK).contains(&helm)
 }
 
+/// Whether the object is a hook of the deletion of the app, before or after it (SYNC-143).
+pub fn is_any_delete_hook(object: &Value) -> bool {
+    [Phase::PreDelete, Phase::PostDelete]
+        .into_iter()
+        .any(|phase| is_delete_hook(object, phase))
+}
+
 /// The wave that the object's annotations give it (SYNC-034).
 pub fn wave(object: &Value) -> i64 {
     let number = |key| object::annotation(object, key).and_then(parse_wave);

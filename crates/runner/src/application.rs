@@ -186,8 +186,8 @@ impl Shared {
         Ok(number)
     }
 
-    /// Changes the app itself, as somebody who edits the Application. That brings a pass of what is in progress, but not always a
-    /// comparison: the next one finds it.
+    /// Changes the app itself, as somebody who edits the Application. That brings a pass of what is in progress, but not
+    /// always a comparison: the next one finds it.
     ///
     /// # Errors
     /// What is wrong with the patch.

@@ -2,8 +2,8 @@
 //!
 //! A pass starts when an operation arrives or a retry is due, when somebody edits the app, as soon as the controller sees
 //! its own write of the stored state, `passes.batch` after the first change of a managed object that the view has seen,
-//! and `passes.backstop` after the last pass (SYNC-129). The same for every engine. Before 3.6 both are other times by default, and a pass follows each
-//! comparison of the app and each change of what its objects own (SYNC-227).
+//! and `passes.backstop` after the last pass (SYNC-129). The same for every engine. Before 3.6 both are other times by
+//! default, and a pass follows each comparison of the app and each change of what its objects own (SYNC-227).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use wavetank_json::Value;
-use wavetank_model::{ObjectKey, Phase, argo};
+use wavetank_model::{ObjectKey, argo};
 
 use crate::diff;
 use crate::engine::{AppIdentity, TrackingMethod};
@@ -207,11 +207,7 @@ fn key_of(pair: &Pair) -> Option<ObjectKey> {
 
 /// Whether it is a hook of a sync or of a deletion; one that is skipped may be one for Helm.
 fn is_any_hook(live: &Value) -> bool {
-    let phases = [Phase::PreDelete, Phase::PostDelete];
-    argo::is_hook(live)
-        || phases
-            .iter()
-            .any(|phase| argo::is_delete_hook(live, *phase))
+    argo::is_hook(live) || argo::is_any_delete_hook(live)
 }
 
 fn status_of(

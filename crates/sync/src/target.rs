@@ -148,12 +148,8 @@ pub fn normalise(
     let list = named.chain(unnamed.into_iter().map(|(_, target)| target));
     let mut passed_over = IndexSet::new();
     let list = list.filter_map(|target| {
-        let key = target.key.clone();
-        let admitted = admit(target, &mut warnings);
-        if admitted.is_none() {
-            passed_over.insert(key);
-        }
-        admitted
+        let dropped = |key| passed_over.insert(key);
+        admit(target, &mut warnings).map_err(dropped).ok()
     });
     let mut list: Vec<Arc<Target>> = list.map(Arc::new).collect();
     list.sort_by(|a, b| {
@@ -255,14 +251,11 @@ pub fn delete_hooks(
         .collect()
 }
 
-/// Drops delete hooks and hooks without a type, with a remark.
-fn admit(target: Target, warnings: &mut Vec<Warning>) -> Option<Target> {
-    let delete_hook = [Phase::PreDelete, Phase::PostDelete]
-        .into_iter()
-        .any(|phase| argo::is_delete_hook(&target.object, phase));
+/// Drops delete hooks and hooks without a type, with a remark; gives the key of what is dropped.
+fn admit(target: Target, warnings: &mut Vec<Warning>) -> Result<Target, ObjectKey> {
     if target.hook && target.phases.is_empty() {
         // SYNC-012: a delete hook is not for a sync. SYNC-018: anything else without a type is dropped silently.
-        if !delete_hook {
+        if !argo::is_any_delete_hook(&target.object) {
             let value = object::annotation(&target.object, argo::HOOK)
                 .or_else(|| object::annotation(&target.object, argo::HELM_HOOK))
                 .unwrap_or_default();
@@ -270,14 +263,14 @@ fn admit(target: Target, warnings: &mut Vec<Warning>) -> Option<Target> {
                 "no item of the hook annotation `{value}` is a hook type: the object is dropped, never applied nor pruned (SYNC-018)"
             );
             warnings.push(Warning {
-                key: target.key,
+                key: target.key.clone(),
                 text,
                 repeated: false,
             });
         }
-        return None;
+        return Err(target.key);
     }
-    Some(target)
+    Ok(target)
 }
 
 /// What a desired object is read for.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use wavetank_json::{Value, json};
-use wavetank_model::ArgoVersion;
+use wavetank_model::{ArgoVersion, ObjectKey};
 use wavetank_sync::options::ManagedNamespaceMetadata;
-use wavetank_sync::{AppIdentity, Kinds, SyncOptions, TrackingMethod, compare};
+use wavetank_sync::{AppIdentity, Kinds, SyncCode, SyncOptions, TrackingMethod, compare};
 
 use crate::Asked;
 
@@ -43,19 +43,16 @@ pub(crate) fn found(asked: &Asked, version: ArgoVersion) -> Value {
     let live: Vec<Arc<Value>> = live.collect();
     let answers = wavetank_sync::server_side_diff::Answers::new();
     let found = compare(&targets, &live, &app, &Kinds::builtin(), &options, &answers);
-    let resource = |one: &wavetank_sync::compare::ResourceComparison| {
-        json!({
-            "kind": one.key.kind.clone(), "namespace": one.key.namespace.clone(), "name": one.key.name.clone(),
-            "status": format!("{:?}", one.status), "requiresPruning": one.requires_pruning,
-        })
-    };
-    let resources = found.resources.iter().map(resource);
-    let unpermitted = found.unpermitted.iter().map(|key| {
+    let shown = |key: &ObjectKey, status: SyncCode, requires_pruning: bool| {
         json!({
             "kind": key.kind.clone(), "namespace": key.namespace.clone(), "name": key.name.clone(),
-            "status": "Unknown", "requiresPruning": false,
+            "status": format!("{status:?}"), "requiresPruning": requires_pruning,
         })
-    });
+    };
+    let resources = found.resources.iter();
+    let resources = resources.map(|one| shown(&one.key, one.status, one.requires_pruning));
+    let unpermitted = found.unpermitted.iter();
+    let unpermitted = unpermitted.map(|key| shown(key, SyncCode::Unknown, false));
     let shared = found.shared.iter().map(|(key, other)| {
         format!(
             "{}/{} is part of applications argocd/app and {other}",

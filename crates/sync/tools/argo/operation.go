@@ -4,8 +4,8 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
-	"slices"
 	"sync"
 	"time"
 
@@ -59,17 +59,13 @@ func written(patch []byte) (*v1alpha1.OperationState, error) {
 	if err := json.Unmarshal(patch, &changes); err != nil {
 		return nil, err
 	}
-	at := slices.IndexFunc(changes, func(change struct {
-		Path  string          `json:"path"`
-		Value json.RawMessage `json:"value"`
-	}) bool {
-		return change.Path == "/status/operationState"
-	})
-	if at < 0 {
-		return nil, nil
+	for _, change := range changes {
+		if change.Path == "/status/operationState" {
+			state := &v1alpha1.OperationState{}
+			return state, json.Unmarshal(change.Value, state)
+		}
 	}
-	state := &v1alpha1.OperationState{}
-	return state, json.Unmarshal(changes[at].Value, state)
+	return nil, errors.New("no state of an operation is written")
 }
 
 // counters are of one process.
